@@ -1,0 +1,60 @@
+# The index of what can be done here. Every target starts from a bare checkout.
+
+bin := .venv/bin
+
+# The daemon as mypy sees it on Windows: without what is for POSIX only. An ignore that is needed on
+# the other platform is not idle.
+on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignores hcsd clients/python
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # a recipe uses all cores where it can, and its output stays in one piece under -j
+
+.PHONY: help setup run demo test test-all check fmt generate lock bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+
+setup: ## make .venv with everything needed; at once when nothing has changed
+	@.ci/setup
+
+run: setup ## run the daemon in the foreground
+	@$(bin)/hcsd serve
+
+demo: setup ## start a daemon, run real processes through it, and show them
+	@$(bin)/python -m tests.demo
+
+test: setup ## run the tests
+	@$(bin)/python -m pytest
+
+test-all: setup ## run the slow tests too, and measure coverage
+	@$(bin)/coverage erase
+	@$(bin)/coverage run -m pytest -m ""
+	@$(bin)/coverage combine --quiet
+	@$(bin)/coverage report
+
+check: setup ## check format, style, types, layers, generated files and spelling
+	$(bin)/ruff format --check
+	$(bin)/ruff check
+	$(bin)/mypy
+	$(bin)/mypy $(on_windows)
+	$(bin)/lint-imports --no-logo
+	$(bin)/python protos/generate.py check
+	$(bin)/codespell
+
+fmt: setup ## format the code and repair what can be repaired
+	@$(bin)/ruff check --fix-only
+	@$(bin)/ruff format
+
+generate: setup ## write hcsd/v1 from protos
+	@$(bin)/python protos/generate.py generate
+
+lock: setup ## write .requirements.lock from pyproject.toml (LOCK=--upgrade: newest versions)
+	@$(bin)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --group dev $(LOCK) -o .requirements.lock pyproject.toml
+
+bench: setup ## measure against the budgets
+	@$(bin)/python -m tests.bench
+
+clean: ## remove what the other targets made, .venv too
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
