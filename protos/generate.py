@@ -1,0 +1,152 @@
+"""Make the Python modules of `hcsd.v1` from the Protobuf files, or check them.
+
+`generate` writes `hcsd/v1` and removes modules whose Protobuf file is gone. `check` changes
+nothing: it lints, looks at the format, and compares `hcsd/v1` with what `generate` would write.
+Neither needs a network: the Google sources that the files import come from the installed
+`googleapis-common-protos`, and buf gets them as part of a compiled image.
+
+The environment has to have `grpcio-tools`, `googleapis-common-protos` and, for `check`, `buf-bin`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import util
+from pathlib import Path
+
+PROTOS = Path(__file__).resolve().parent
+ROOT = PROTOS.parent
+PACKAGE = Path("hcsd", "v1")
+GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
+
+
+class ToolError(Exception):
+    """A tool is missing or has failed; the message is for people."""
+
+
+def google_sources() -> Path:
+    """Return the folder that `google/api/*.proto` and `google/rpc/*.proto` are in.
+
+    Raises:
+        ToolError: `googleapis-common-protos` is not installed.
+    """
+    try:
+        spec = util.find_spec("google.api")
+    except ModuleNotFoundError:
+        spec = None
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        if Path(location, "field_behavior.proto").is_file():
+            return Path(location).parents[1]
+    message = "googleapis-common-protos is not installed in this environment"
+    raise ToolError(message)
+
+
+def protoc(*options: str) -> None:
+    """Run the Protobuf compiler over all files of the package.
+
+    Raises:
+        ToolError: It is not installed, or it failed; what it says is on stderr.
+    """
+    if util.find_spec("grpc_tools") is None:
+        message = "grpcio-tools is not installed in this environment"
+        raise ToolError(message)
+    sources = sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto"))
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{google_sources()}"]
+    if subprocess.run([*command, *options, *sources], check=False, cwd=ROOT).returncode:
+        message = "protoc failed"
+        raise ToolError(message)
+
+
+def buf(*arguments: str) -> bool:
+    """Run buf, which prints what it finds, and return whether it was content.
+
+    Raises:
+        ToolError: It is not installed beside this Python.
+    """
+    folder = Path(sys.executable).parent
+    program = shutil.which("buf", path=str(folder))
+    if program is None:
+        message = f"buf is not in {folder}: install buf-bin into this environment"
+        raise ToolError(message)
+    return subprocess.run([program, *arguments], check=False, cwd=ROOT).returncode == 0
+
+
+def read_generated(root: Path) -> dict[str, str]:
+    """Return the generated modules below `root` by their file names."""
+    folder = root / PACKAGE
+    found = [path for pattern in GENERATED for path in folder.glob(pattern)]
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(found)}
+
+
+def render() -> dict[str, str]:
+    """Return the modules as they should be, by their file names."""
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [f"--{kind}_out={folder}" for kind in ("python", "pyi", "grpc_python")]
+        # grpcio-tools types the messages; the services are typed by mypy-protobuf.
+        plugin = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
+        protoc(*outputs, f"--plugin={plugin}", f"--mypy_grpc_out=quiet:{folder}")
+        return read_generated(Path(folder))
+
+
+def generate() -> bool:
+    """Write what differs into the package and remove what is stale; return True."""
+    wanted, present = render(), read_generated(ROOT)
+    for name in sorted(wanted.keys() | present.keys()):
+        path = ROOT / PACKAGE / name
+        if name not in wanted:
+            path.unlink()
+            print(f"removed {PACKAGE / name}")
+        elif wanted[name] != present.get(name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[name], encoding="utf-8", newline="\n")
+            print(f"wrote {PACKAGE / name}")
+    return True
+
+
+def modules_in_step() -> bool:
+    """Print how the package differs from a fresh one; return whether it does not."""
+    wanted, present = render(), read_generated(ROOT)
+    for name in sorted(wanted.keys() | present.keys()):
+        before, after = (files.get(name, "").splitlines() for files in (present, wanted))
+        title = (PACKAGE / name).as_posix()
+        for line in difflib.unified_diff(before, after, title, f"{title} (generated)", lineterm=""):
+            print(line)
+    return wanted == present
+
+
+def lint() -> bool:
+    """Lint the Protobuf files as a compiled image, where all imports are resolved."""
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder, "image.binpb")
+        protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={image}")
+        # The path keeps the imported Google files, which follow other rules, out of the lint.
+        return buf("lint", str(image), "--config", str(PROTOS / "buf.yaml"), "--path", "hcsd")
+
+
+def check() -> bool:
+    """Run all checks, also after one has failed; return whether all passed."""
+    return all([lint(), buf("format", str(PROTOS), "--diff", "--exit-code"), modules_in_step()])
+
+
+def main() -> int:
+    """Parse the command line and return the exit code: 0, 1 (check failed), 2 (cannot run)."""
+    parser = argparse.ArgumentParser(description="Make the modules of hcsd.v1, or check them.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("generate", help="write hcsd/v1 from protos/hcsd/v1")
+    commands.add_parser("check", help="lint, check the format, compare hcsd/v1 with the files")
+    command = parser.parse_args().command
+    try:
+        passed = generate() if command == "generate" else check()
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
