@@ -1,0 +1,307 @@
+"""Asynchronous ends of POSIX pipes, terminals and sockets, on the running asyncio loop.
+
+Everything is driven by the loop's readiness callbacks: an idle pipe costs one registration, no
+task and no thread, so their number does not grow with the number of processes.
+
+The one reader of a pipe is a `Drain`, which moves what it reads into a ring:
+
+    state    event                                next     reader registered
+    IDLE     start()                              READING  yes
+    READING  the ring has no room                 PAUSED   no
+    PAUSED   the ring calls on_room               READING  yes
+    READING  end of file, or an error             ENDED    no
+    any      finish()                             ENDED    no
+
+A paused drain leaves the bytes in the pipe, and the process that writes them blocks: that is how a
+BLOCK ring holds its process back. ENDED is final: the descriptor is closed, then the ring, then
+`on_end` is called, once.
+
+A `WriteEnd` has one writer at a time. A write that meets a full pipe waits for the loop to say
+writable; whatever ends the wait (the reader, a cancellation, `close`), `written` stays exact,
+because it moves together with the system call and no await lies between.
+
+The loop watches by descriptor number, and a number is reused as soon as it is closed. So the
+callback is removed before the close, and the owner forgets the number first: a late use finds -1,
+never somebody else's file.
+"""
+
+import asyncio
+import enum
+import errno
+import os
+import stat
+import warnings
+from collections.abc import Callable
+
+import anyio
+import anyio.lowlevel
+
+from hcsd.io.ring import Ring
+
+READ_BYTES = 64 * 1024  # what a pipe holds by default
+TURN_BYTES = 2 * READ_BYTES  # per loop callback: 20 % faster than one read, no better with four
+PULL_BYTES = 1024 * 1024  # the most a pipe holds unless its owner is privileged
+
+
+class _Descriptor:
+    """An owned descriptor in non-blocking mode; `number` is -1 once it is closed."""
+
+    __slots__ = ("number", "terminal")
+
+    def __init__(self, number: int) -> None:
+        self.number = -1
+        mode = os.fstat(number).st_mode
+        self.terminal = stat.S_ISCHR(mode) and os.isatty(number)
+        if not (self.terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            # Readiness has no meaning for others, and epoll refuses them with a bare EPERM.
+            raise ValueError(f"descriptor {number} is not a pipe, a terminal or a socket")
+        os.set_blocking(number, False)  # type: ignore[attr-defined, unused-ignore]  # typeshed: not in 3.11 for win32
+        self.number = number
+
+    def close(self) -> None:
+        number, self.number = self.number, -1
+        if number != -1:
+            os.close(number)
+
+    def __del__(self) -> None:
+        if self.number != -1:
+            warnings.warn(f"descriptor {self.number} was not closed", ResourceWarning, stacklevel=2)
+            self.close()
+
+
+class DrainState(enum.Enum):
+    """Where a drain is; the transitions are in the module's description."""
+
+    IDLE = "idle"
+    READING = "reading"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class Drain:
+    """The one reader of a pipe, which appends to a ring until the pipe ends.
+
+    Args:
+        handle: the descriptor to read.
+        ring: takes the bytes. The drain sets its `on_room` and is the one that closes it.
+        on_end: called once when the drain has ended, also when `finish` ends it.
+
+    Raises:
+        ValueError: the descriptor is not a pipe, a terminal or a socket; it stays the caller's.
+
+    Attributes:
+        error: why reading failed, if it did. The ring is then closed as forced, since the end of
+            the stream was not seen.
+        last_activity: the loop's time when data last came, or at `start`.
+
+    Ownership:
+        The descriptor is the drain's from construction, and is closed when the drain ends.
+    Thread:
+        The loop's.
+    """
+
+    def __init__(self, handle: int, ring: Ring, on_end: Callable[[], None]) -> None:
+        self.error: OSError | None = None
+        self.last_activity = 0.0
+        self._descriptor = _Descriptor(handle)
+        self._ring = ring
+        self._on_end = on_end
+        self._state = DrainState.IDLE
+        self._loop: asyncio.AbstractEventLoop | None = None
+        ring.on_room = self._resume
+
+    @property
+    def state(self) -> DrainState:
+        """Where the drain is."""
+        return self._state
+
+    def start(self) -> None:
+        """Begin to read, on the running loop.
+
+        Raises:
+            RuntimeError: the drain was started before, or finished.
+        """
+        if self._state is not DrainState.IDLE:
+            raise RuntimeError(f"cannot start a drain that is {self._state.value}")
+        self._loop = asyncio.get_running_loop()
+        self.last_activity = self._loop.time()
+        self._register(self._loop)
+
+    def drain_available(self) -> None:
+        """Read at once what is in the pipe and fits the ring, and see its end if it is there.
+
+        For the moment before `finish`: what the process wrote before it ended is not cut, unless
+        a BLOCK ring has no room for it. At most `PULL_BYTES` are moved, so that a writer that
+        never stops cannot keep the loop.
+        """
+        if self._state in {DrainState.READING, DrainState.PAUSED}:
+            self._read(PULL_BYTES, until_empty=True)
+
+    def finish(self, *, forced: bool = True) -> None:
+        """Stop reading, close the descriptor and the ring; idempotent.
+
+        Args:
+            forced: the stream is cut, rather than known to be complete.
+        """
+        if self._state is DrainState.ENDED:
+            return
+        self._unregister()
+        self._state = DrainState.ENDED
+        self._descriptor.close()
+        self._ring.on_room = None
+        self._ring.close(forced=forced)
+        self._on_end()
+
+    def _register(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_reader(self._descriptor.number, self._on_readable)
+        self._state = DrainState.READING
+
+    def _unregister(self) -> None:
+        if self._state is DrainState.READING and self._loop is not None:
+            self._loop.remove_reader(self._descriptor.number)
+
+    def _pause(self) -> None:
+        self._unregister()
+        self._state = DrainState.PAUSED
+
+    def _resume(self) -> None:
+        if self._state is DrainState.PAUSED and self._loop is not None:
+            self._register(self._loop)
+
+    def _on_readable(self) -> None:
+        # A turn moves no more than the room at its start: a cursor in step gets all of it even
+        # from a DROP_OLDEST ring, since no consumer runs before the turn is over.
+        self._read(min(TURN_BYTES, self._ring.room()), until_empty=False)
+
+    def _read(self, budget: int, *, until_empty: bool) -> None:
+        """Move up to `budget` bytes; a short read ends it too, unless `until_empty`."""
+        while True:
+            room = self._ring.room()
+            if not room:
+                self._pause()
+                return
+            size = min(READ_BYTES, budget, room)
+            if not size:
+                return
+            try:
+                data = os.read(self._descriptor.number, size)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._fail(error)
+                return
+            if not data:
+                self.finish(forced=False)
+                return
+            self.last_activity = asyncio.get_running_loop().time()
+            self._ring.append(data)
+            budget -= len(data)
+            if len(data) < size and not until_empty:
+                return  # it was all there is: asking again would cost a call to be told so
+
+    def _fail(self, error: OSError) -> None:
+        if self._descriptor.terminal and error.errno == errno.EIO:
+            self.finish(forced=False)  # how a terminal says that nobody has it open any more
+            return
+        self.error = error
+        self.finish(forced=True)
+
+
+class WriteEnd:
+    """The writing end of a pipe, for one writer at a time.
+
+    Args:
+        handle: the descriptor to write.
+
+    Raises:
+        ValueError: the descriptor is not a pipe, a terminal or a socket; it stays the caller's.
+
+    Attributes:
+        written: how many bytes the pipe has accepted so far. Exact at any time, also after a
+            write that was cancelled, closed or broken.
+
+    Ownership:
+        The descriptor is the object's from construction, until `close`.
+    Thread:
+        The loop's.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self.written = 0
+        self._descriptor = _Descriptor(handle)
+        self._busy = False
+        self._wait: asyncio.Future[None] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the end was closed by its owner."""
+        return self._descriptor.number == -1
+
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`, as fast as the other side reads it.
+
+        Raises:
+            anyio.BusyResourceError: another write is under way; nothing of this one was written.
+            anyio.ClosedResourceError: the end was closed, before the call or during it.
+            anyio.BrokenResourceError: nobody has the other side open any more.
+        """
+        if self._busy:
+            raise anyio.BusyResourceError("writing to")
+        self._busy = True
+        try:
+            await anyio.lowlevel.checkpoint()
+            await self._write(memoryview(data))
+        finally:
+            self._busy = False
+
+    def close(self) -> None:
+        """Close the end, which is the end of file for the reader; idempotent.
+
+        A blocked writer gets `anyio.ClosedResourceError`.
+        """
+        self._wake(self._wait)
+        self._descriptor.close()
+
+    async def _write(self, rest: memoryview) -> None:
+        waited = False
+        while True:
+            if self.closed:
+                raise anyio.ClosedResourceError
+            if not rest:
+                return
+            count = self._write_some(rest)
+            if waited and not count and self._descriptor.terminal:
+                # Writing to a terminal that was hung up is no error. Its buffer just stays full
+                # while it is reported ready for ever, so trying again would never end.
+                raise anyio.BrokenResourceError
+            self.written += count
+            rest = rest[count:]
+            if rest:  # the pipe took less than all, so it is full: wait rather than be refused
+                await self._writable()
+                waited = True
+
+    def _write_some(self, rest: memoryview) -> int:
+        try:
+            return os.write(self._descriptor.number, rest)
+        except BlockingIOError:
+            return 0
+        except OSError as error:  # EPIPE, ECONNRESET, or EIO of a terminal
+            raise anyio.BrokenResourceError from error
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._wait = wait = loop.create_future()
+        loop.add_writer(self._descriptor.number, self._wake, wait)
+        try:
+            await wait
+        finally:
+            self._wake(wait)
+
+    def _wake(self, wait: asyncio.Future[None] | None) -> None:
+        """End the wait once, with the callback gone before the descriptor can be."""
+        if wait is None or wait is not self._wait:
+            return
+        self._wait = None
+        wait.get_loop().remove_writer(self._descriptor.number)
+        if not wait.done():
+            wait.set_result(None)
