@@ -1,0 +1,1 @@
+"""The Host Compute Service for POSIX hosts: the same exports, layouts and thread behaviour."""

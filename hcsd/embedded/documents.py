@@ -1,0 +1,282 @@
+"""HCS documents at the embedded engine: what it accepts and how it words its answers.
+
+Input is checked strictly. A document that is not JSON, or has a member that its schema does not
+know or whose type is wrong, is HCS_E_INVALID_JSON. A member that the schema knows and this engine
+cannot honour is ERROR_NOT_SUPPORTED. Nothing that was asked for is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hcsd.abi.hresult import HR
+from hcsd.embedded.faults import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Check = Callable[[object], bool]
+
+MAX_UINT16 = 0xFFFF
+DEFAULT_CONSOLE = (25, 80)  # rows, columns: what a pseudo console of Windows starts with
+MAX_SIGNAL = 64
+
+# Control events of Windows guests as the signals that come closest; each goes to the whole process
+# group, as a terminal's would.
+CONTROL_EVENTS = {
+    "CtrlC": 2,  # SIGINT
+    "CtrlBreak": 3,  # SIGQUIT
+    "CtrlClose": 1,  # SIGHUP
+    "CtrlLogOff": 1,  # SIGHUP
+    "CtrlShutdown": 15,  # SIGTERM
+}
+
+
+def _is_string(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_uint16(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_UINT16
+
+
+def _is_strings(value: object) -> bool:
+    return isinstance(value, list) and all(_is_string(item) for item in value)
+
+
+def _is_environment(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        _is_string(name) and name and "=" not in name and _is_string(item)
+        for name, item in value.items()
+    )
+
+
+def _is_size_array(value: object) -> bool:
+    return isinstance(value, list) and len(value) in {0, 2} and all(map(_is_uint16, value))
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+# Known members of each document and what their value must be.
+PROCESS_PARAMETERS: dict[str, Check] = {
+    "ApplicationName": _is_string,
+    "CommandLine": _is_string,
+    "CommandArgs": _is_strings,
+    "User": _is_string,
+    "WorkingDirectory": _is_string,
+    "Environment": _is_environment,
+    "RestrictedToken": _is_bool,
+    "EmulateConsole": _is_bool,
+    "CreateStdInPipe": _is_bool,
+    "CreateStdOutPipe": _is_bool,
+    "CreateStdErrPipe": _is_bool,
+    "ConsoleSize": _is_size_array,
+    "UseExistingLogin": _is_bool,
+    "UseLegacyConsole": _is_bool,
+}
+# Members of it that mean nothing on a POSIX host; asking for one is refused.
+UNSUPPORTED_PARAMETERS = ("RestrictedToken", "UseExistingLogin", "UseLegacyConsole")
+
+MODIFY_REQUEST: dict[str, Check] = {
+    "Operation": _is_string,
+    "ConsoleSize": _is_object,
+    "CloseHandle": _is_object,
+}
+CONSOLE_SIZE: dict[str, Check] = {"Height": _is_uint16, "Width": _is_uint16}
+CLOSE_HANDLE: dict[str, Check] = {
+    "Handle": lambda value: value in {"StdIn", "StdOut", "StdErr", "All"}
+}
+SIGNAL_OPTIONS: dict[str, Check] = {
+    "Signal": lambda value: (
+        value in CONTROL_EVENTS
+        if isinstance(value, str)
+        else type(value) is int and 0 <= value <= MAX_SIGNAL
+    )
+}
+SYSTEM_QUERY: dict[str, Check] = {
+    "Ids": _is_strings,
+    "Names": _is_strings,
+    "Types": _is_strings,
+    "Owners": _is_strings,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a ProcessParameters document asks the engine to start.
+
+    Attributes:
+        argv: Program and arguments.
+        environment: Members to add to, or override in, the environment of the system.
+        directory: Working directory, or "" for the system's.
+        user: Account name or uid, or "" for the daemon's.
+        console: (rows, columns) if it gets a console, else None.
+        stdin: Whether a pipe to it was asked for; likewise stdout and stderr.
+    """
+
+    argv: list[str]
+    environment: dict[str, str]
+    directory: str
+    user: str
+    console: tuple[int, int] | None
+    stdin: bool
+    stdout: bool
+    stderr: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Set the size of the console."""
+
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStdio:
+    """Close the service's copy of a stdio handle: StdIn, StdOut, StdErr or All."""
+
+    handle: str
+
+
+def parse(text: str | None, what: str, members: Mapping[str, Check]) -> dict[str, object]:
+    """Read a document and check its members.
+
+    Args:
+        text: The document; None and "" are an empty one.
+        what: Schema name, for the error's text.
+        members: Known members and what their value must be.
+
+    Raises:
+        Fault: HCS_E_INVALID_JSON, naming what is wrong.
+    """
+    try:
+        value = json.loads(text) if text else {}
+    except (ValueError, RecursionError) as error:
+        raise _invalid(f"{what} is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise _invalid(f"{what} must be an object, not {type(value).__name__}")
+    for name, item in value.items():
+        check = members.get(name)
+        if check is None:
+            raise _invalid(f"{what} has no member '{name}'")
+        if not check(item):
+            raise _invalid(f"{what}.{name} has a value of the wrong type or range")
+    return value
+
+
+def parse_process_parameters(text: str | None) -> Launch:
+    """Read what `HcsCreateProcess` takes.
+
+    `CommandLine` is split as a shell would, without a shell; `CommandArgs` goes through unchanged.
+
+    Raises:
+        Fault: The document is malformed, or asks for something this engine cannot do.
+    """
+    members = parse(text, "ProcessParameters", PROCESS_PARAMETERS)
+    for name in UNSUPPORTED_PARAMETERS:
+        if members.get(name):
+            raise Fault(
+                HR.ERROR_NOT_SUPPORTED,
+                f"the embedded engine cannot honour ProcessParameters.{name}",
+            )
+    size = members.get("ConsoleSize")
+    console = members.get("EmulateConsole") is True
+    if size and not console:
+        raise _invalid("ProcessParameters.ConsoleSize needs EmulateConsole")
+    rows, columns = size if isinstance(size, list) and size else (0, 0)
+    return Launch(
+        argv=_argv(members),
+        environment=_environment(members.get("Environment")),
+        directory=str(members.get("WorkingDirectory", "")),
+        user=str(members.get("User", "")),
+        console=(rows or DEFAULT_CONSOLE[0], columns or DEFAULT_CONSOLE[1]) if console else None,
+        stdin=members.get("CreateStdInPipe") is True,
+        stdout=members.get("CreateStdOutPipe") is True,
+        stderr=members.get("CreateStdErrPipe") is True,
+    )
+
+
+def _argv(members: Mapping[str, object]) -> list[str]:
+    line = str(members.get("CommandLine", ""))
+    args = members.get("CommandArgs")
+    argv = [str(arg) for arg in args] if isinstance(args, list) else []
+    if line and argv:
+        raise _invalid("ProcessParameters has both CommandLine and CommandArgs")
+    if line:
+        try:
+            argv = shlex.split(line)
+        except ValueError as error:
+            raise _invalid(f"ProcessParameters.CommandLine cannot be split: {error}") from None
+    program = str(members.get("ApplicationName", ""))
+    if program:
+        argv = [program, *argv[1:]]
+    if not argv or not argv[0]:
+        raise _invalid("ProcessParameters names no program")
+    return argv
+
+
+def _environment(value: object) -> dict[str, str]:
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+
+
+def parse_modify_request(text: str | None) -> Resize | CloseStdio:
+    """Read what `HcsModifyProcess` takes.
+
+    Raises:
+        Fault: The document is malformed; `Operation` is required.
+    """
+    members = parse(text, "ProcessModifyRequest", MODIFY_REQUEST)
+    operation = members.get("Operation")
+    body = json.dumps(members.get(str(operation)) or {})
+    if operation == "ConsoleSize":
+        size = parse(body, "ProcessModifyRequest.ConsoleSize", CONSOLE_SIZE)
+        height, width = size.get("Height"), size.get("Width")
+        if not (isinstance(height, int) and isinstance(width, int) and height and width):
+            raise _invalid("ProcessModifyRequest.ConsoleSize needs a Height and a Width above 0")
+        return Resize(height, width)
+    if operation == "CloseHandle":
+        close = parse(body, "ProcessModifyRequest.CloseHandle", CLOSE_HANDLE)
+        if "Handle" not in close:
+            raise _invalid("ProcessModifyRequest.CloseHandle names no Handle")
+        return CloseStdio(str(close["Handle"]))
+    raise _invalid("ProcessModifyRequest.Operation must be ConsoleSize or CloseHandle")
+
+
+def parse_signal_options(text: str | None) -> tuple[int, bool]:
+    """Read what `HcsSignalProcess` takes.
+
+    Returns:
+        Signal number, and whether it goes to the whole process group. Without a signal, or with 0,
+        it is SIGKILL, as Linux guests have it.
+
+    Raises:
+        Fault: The document is malformed.
+    """
+    signal = parse(text, "SignalProcessOptions", SIGNAL_OPTIONS).get("Signal", 0)
+    if isinstance(signal, str):
+        return CONTROL_EVENTS[signal], True
+    return (signal if isinstance(signal, int) and signal else 9), False
+
+
+def process_status(pid: int, *, exited: bool, exit_code: int = 0, signal: int = 0) -> str:
+    """Word a ProcessStatus document; `Signal` is an extra member that only this engine sends."""
+    status: dict[str, object] = {"ProcessId": pid, "Exited": exited}
+    if exited:
+        status |= {"ExitCode": exit_code, "LastWaitResult": 0}
+    if signal:
+        status["Signal"] = signal
+    return json.dumps(status)
+
+
+def _invalid(message: str) -> Fault:
+    return Fault(HR.INVALID_JSON, message)

@@ -1,0 +1,320 @@
+"""The keeper: the process that every process of one embedded compute system descends from.
+
+The engine starts one keeper per system, as a small single-threaded Python without site-packages,
+and talks to it over a socket pair. The keeper starts the system's processes, reaps them, signals
+them, and reports their ends. Four promises rest on it being a process of its own:
+
+* It is the subreaper of the system: a descendant whose parent dies becomes the keeper's child, so
+  "belongs to the system" is "descends from the keeper", whatever sessions it made for itself.
+* The system ends with the engine, also when the daemon is killed with SIGKILL: the socket then
+  reads end-of-file, and the keeper kills its descendants until it has none, and exits.
+* No process is forked from, and no child is reaped by, the threaded gRPC process. Starting a
+  process never holds the daemon's interpreter lock.
+* A signal cannot hit a reused pid: only the keeper reaps, and it signals only what it has not
+  reaped yet.
+
+Messages are frames: a 4-byte length, then JSON; descriptors travel with the length. The engine
+sends `spawn` and `signal` requests, each answered once, in order; `exit` messages come between.
+The keeper never blocks on sending, so that both sides cannot wait for each other.
+
+Run as ``python -I -S keeper.py FD``; imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import pwd
+import select
+import signal
+import socket
+import subprocess  # noqa: S404  (starting processes is its work)
+import sys
+import termios
+
+PR_SET_CHILD_SUBREAPER = 36
+HEADER = 4
+MAX_FDS = 3
+
+Message = dict[str, object]
+
+
+def send_frame(sock: socket.socket, message: Message, fds: list[int]) -> None:
+    """Send one frame on a blocking socket, with descriptors (copies; the caller keeps its own).
+
+    Raises:
+        OSError: The other side is gone.
+    """
+    body = json.dumps(message).encode()
+    header = len(body).to_bytes(HEADER, "big")
+    if fds:
+        rights = array.array("i", fds)
+        sock.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        sock.sendall(body)
+    else:
+        sock.sendall(header + body)
+
+
+def receive_frame(sock: socket.socket) -> tuple[Message, list[int]] | None:
+    """Receive one frame from a blocking socket; None at end-of-file.
+
+    Ownership: the descriptors are the caller's.
+    """
+    try:
+        header, fds, _flags, _address = socket.recv_fds(sock, HEADER, MAX_FDS)
+        header += _exactly(sock, HEADER - len(header)) if header else b""
+        if len(header) < HEADER:
+            return None
+        body = _exactly(sock, int.from_bytes(header, "big"))
+    except ConnectionError:
+        return None
+    return (json.loads(body), fds) if body else None
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes:
+    """Read that many bytes, or nothing if the stream ends first."""
+    parts: list[bytes] = []
+    while size:
+        part = sock.recv(size)
+        if not part:
+            return b""
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def descendants(root: int) -> list[int]:
+    """Return the pids of every living descendant of a process (Linux)."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                stat = file.read()
+        except OSError:
+            continue  # it ended between the listing and the look
+        state, parent = stat[stat.rindex(b")") + 2 :].split(maxsplit=2)[:2]
+        if state != b"Z":
+            children.setdefault(int(parent), []).append(int(name))
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        todo = [child for parent in todo for child in children.get(parent, [])]
+        found += todo
+    return found
+
+
+class StartError(Exception):
+    """A process cannot be started.
+
+    Attributes:
+        what: ``executable``, ``directory`` or ``user``.
+        code: The errno.
+    """
+
+    def __init__(self, what: str, code: int) -> None:
+        super().__init__(what, code)
+        self.what = what
+        self.code = code
+
+
+class Keeper:
+    """The keeper's loop. One thread, one socket.
+
+    Args:
+        sock: Its end of the pair, blocking.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._out = bytearray()
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def run(self) -> None:
+        """Serve requests until the engine is gone, then end every descendant."""
+        wake, wake_in = socket.socketpair()
+        for end in (wake, wake_in):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wake_in.fileno(), warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        serving = True
+        while serving:
+            poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
+            for fd, events in poll.poll():
+                if fd == wake.fileno():
+                    wake.recv(4096)
+                    self._reap(os.WNOHANG)
+                elif events & ~select.POLLOUT:
+                    serving = self._serve()
+            self._flush()
+        self._end()
+
+    def _serve(self) -> bool:
+        frame = receive_frame(self._sock)
+        if frame is None:
+            return False
+        request, fds = frame
+        try:
+            answer = self._spawn(request, fds) if "argv" in request else self._signal(request)
+        except StartError as error:
+            answer = {"error": error.code, "what": error.what}
+        finally:
+            for fd in fds:
+                os.close(fd)
+        self._send({"id": request["id"], **answer})
+        return True
+
+    def _spawn(self, request: Message, fds: list[int]) -> Message:
+        argv, directory, environment = request["argv"], request["directory"], request["environment"]
+        assert isinstance(argv, list)  # noqa: S101  (both sides are ours; for the type checker)
+        assert isinstance(environment, dict)  # noqa: S101
+        given = iter(fds)
+        stdio = [next(given) if asked else subprocess.DEVNULL for asked in _flags(request["stdio"])]
+        account = _account(str(request["user"]))
+        try:
+            child = subprocess.Popen(  # noqa: S603  (what to run is the caller's to say)
+                argv,
+                stdin=stdio[0],
+                stdout=stdio[1],
+                stderr=stdio[2],
+                cwd=str(directory) or None,
+                env={**os.environ, **account.environment, **environment},
+                start_new_session=True,
+                user=account.uid,
+                group=account.gid,
+                extra_groups=account.groups,
+                # Safe here: the keeper has one thread. Nothing else makes a terminal the
+                # controlling one of a session that exists only in the child.
+                preexec_fn=_take_terminal if request["console"] else None,
+            )
+        except OSError as error:
+            where = "directory" if directory and not os.path.isdir(str(directory)) else "executable"
+            raise StartError(where, error.errno or errno.EINVAL) from None
+        except (ValueError, subprocess.SubprocessError):
+            raise StartError("executable", errno.EINVAL) from None
+        self._children[child.pid] = child
+        return {"pid": child.pid}
+
+    def _signal(self, request: Message) -> Message:
+        pid, number = request["pid"], request["number"]
+        assert isinstance(pid, int)  # noqa: S101
+        assert isinstance(number, int)  # noqa: S101
+        if pid not in self._children:
+            return {"error": errno.ESRCH, "what": "process"}
+        try:
+            # Not reaped yet, so neither the pid nor the group of that number can be another's.
+            (os.killpg if request["group"] else os.kill)(pid, number)
+        except OSError as error:
+            return {"error": error.errno or errno.EPERM, "what": "process"}
+        return {}
+
+    def _reap(self, options: int) -> bool:
+        """Collect children that ended; False when there are no children at all."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, options)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            child = self._children.pop(pid, None)
+            if child is not None:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                self._send({"exit": pid, "status": child.returncode})
+            options = os.WNOHANG
+
+    def _send(self, message: Message) -> None:
+        body = json.dumps(message).encode()
+        self._out += len(body).to_bytes(HEADER, "big") + body
+
+    def _flush(self) -> None:
+        while self._out:
+            try:
+                sent = self._sock.send(self._out, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._out.clear()  # the engine is gone: nobody is left to tell
+                return
+            del self._out[:sent]
+
+    def _end(self) -> None:
+        """Kill until nothing is left: what a dying process leaves behind becomes our child."""
+        me = os.getpid()
+        while True:
+            for pid in descendants(me) if sys.platform == "linux" else list(self._children):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    continue  # it ended by itself
+            alive = self._reap(0)
+            self._flush()
+            if not alive:
+                return
+
+
+class _Account:
+    """Whom a process runs as; all None for "as the engine"."""
+
+    def __init__(self, entry: pwd.struct_passwd | None) -> None:
+        self.uid = entry.pw_uid if entry else None
+        self.gid = entry.pw_gid if entry else None
+        self.groups = os.getgrouplist(entry.pw_name, entry.pw_gid) if entry else None
+        self.environment = (
+            {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name} if entry else {}
+        )
+
+
+def _account(user: str) -> _Account:
+    if not user:
+        return _Account(None)
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        raise StartError("user", errno.ENOENT) from None
+    if os.geteuid() not in {0, entry.pw_uid}:
+        raise StartError("user", errno.EPERM)
+    return _Account(None if entry.pw_uid == os.geteuid() else entry)
+
+
+def _flags(value: object) -> list[bool]:
+    assert isinstance(value, list)  # noqa: S101
+    return [bool(item) for item in value]
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _normal_signals() -> None:
+    """Give every process of the system default signals, whatever the daemon was started with.
+
+    An ignored signal stays ignored across exec, one with a handler does not; so the keeper itself
+    outlives INT, HUP and TERM with a handler that does nothing.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, lambda _number, _frame: None)
+
+
+def main() -> None:
+    """Take the socket whose number is the argument, and keep a system."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    sock.set_inheritable(False)
+    _normal_signals()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    Keeper(sock).run()
+
+
+if __name__ == "__main__":
+    main()

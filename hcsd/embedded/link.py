@@ -1,0 +1,115 @@
+"""The engine's end of the line to a keeper.
+
+    UP ──socket ends, for whatever reason──▶ DOWN      every open request is answered ESRCH
+     └──hang_up(): the keeper reads EOF, kills its descendants, exits──▶ DOWN
+
+Requests are answered in order, so the answers' handlers are a queue. Thread: the worker's, all of
+it, but for `keeper_pid`.
+"""
+
+from __future__ import annotations
+
+import collections
+import errno
+import logging
+import os
+import socket
+import subprocess  # noqa: S404  (starts the keeper)
+import sys
+from typing import TYPE_CHECKING
+
+from hcsd.embedded import keeper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.embedded.keeper import Message
+    from hcsd.embedded.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+# Not for the processes of a system: settings of the daemon, where its secrets are.
+PRIVATE_PREFIX = "HCSD_"
+
+
+class Link:
+    """A keeper and the socket to it.
+
+    Args:
+        worker: Where everything runs.
+        on_exit: Called with the pid and the return code (negative: the signal) of each process
+            that ended.
+        on_down: Called once when the keeper is gone, after the last exit.
+    """
+
+    def __init__(
+        self, worker: Worker, on_exit: Callable[[int, int], None], on_down: Callable[[], None]
+    ) -> None:
+        self._worker = worker
+        self._on_exit = on_exit
+        self._on_down = on_down
+        self._answers: collections.deque[Callable[[Message], None]] = collections.deque()
+        self._sock, theirs = socket.socketpair()
+        self._up = True
+        with theirs:
+            self._keeper = subprocess.Popen(  # noqa: S603  (our own program)
+                [sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd="/",
+                env={k: v for k, v in os.environ.items() if not k.startswith(PRIVATE_PREFIX)},
+                start_new_session=True,
+            )
+        worker.watch(self._sock, self._readable)
+
+    @property
+    def keeper_pid(self) -> int:
+        """Pid of the keeper."""
+        return self._keeper.pid
+
+    def request(
+        self, message: Message, fds: list[int], on_answer: Callable[[Message], None]
+    ) -> None:
+        """Send a request; its answer comes later, also if the keeper is gone.
+
+        Ownership: the descriptors stay the caller's, who closes them when this returns.
+        """
+        self._answers.append(on_answer)
+        if self._up:
+            try:
+                keeper.send_frame(self._sock, {"id": 0, **message}, fds)
+            except OSError as error:
+                logger.debug("cannot reach the keeper: %s", error)  # EOF follows and answers
+        else:
+            self._worker.post(self._answer_all)
+
+    def hang_up(self) -> None:
+        """Make the keeper kill what it keeps, and exit; `on_down` follows."""
+        if self._up:
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def _readable(self) -> None:
+        frame = keeper.receive_frame(self._sock)
+        if frame is None:
+            self._go_down()
+            return
+        message, _fds = frame
+        if "exit" in message:
+            pid, status = message["exit"], message["status"]
+            assert isinstance(pid, int)  # noqa: S101  (both sides are ours)
+            assert isinstance(status, int)  # noqa: S101
+            self._on_exit(pid, status)
+        else:
+            self._answers.popleft()(message)
+
+    def _go_down(self) -> None:
+        self._up = False
+        self._worker.unwatch(self._sock)
+        self._sock.close()
+        self._keeper.wait()  # it closed its socket by exiting
+        self._answer_all()
+        self._on_down()
+
+    def _answer_all(self) -> None:
+        while self._answers:
+            self._answers.popleft()({"error": errno.ESRCH, "what": "system"})

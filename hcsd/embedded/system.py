@@ -1,0 +1,275 @@
+"""A compute system of the embedded engine: processes of the host, grouped under one keeper.
+
+    RUNNING ──close(), or its keeper dies──▶ STOPPED      its processes end with it
+
+No isolation is claimed; see hcsshim's HostProcess containers, which this is modelled on.
+
+Every method that works returns what is to be done on the worker, after checking the request on the
+caller's thread: what is wrong with a request is told at once, what goes wrong later is told by the
+operation.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from hcsd.abi.hresult import HR
+from hcsd.abi.types import HCS_EVENT_TYPE
+from hcsd.embedded.documents import (
+    CloseStdio,
+    Resize,
+    parse_modify_request,
+    parse_process_parameters,
+    parse_signal_options,
+)
+from hcsd.embedded.faults import Fault
+from hcsd.embedded.link import Link
+from hcsd.embedded.process import Process, State, Stdio
+
+if TYPE_CHECKING:
+    from hcsd.embedded.documents import Launch
+    from hcsd.embedded.keeper import Message
+    from hcsd.embedded.opened import Opened
+    from hcsd.embedded.worker import Worker
+
+
+# Gives (pid, stdin, stdout, stderr) out, when the caller fetches it.
+ProcessInfo = Callable[[], tuple[int, int, int, int]]
+
+
+class Done(Protocol):
+    """Completes the operation that a piece of work belongs to."""
+
+    def __call__(
+        self,
+        fault: Fault | None = None,
+        document: str | None = None,
+        process_info: ProcessInfo | None = None,
+    ) -> None:
+        """Complete it; called exactly once, on the worker."""
+
+
+Work = Callable[[Done], None]
+
+# HRESULT of an errno at a start, by what could not be had; the rest is E_FAIL with the text.
+START_ERRORS = {
+    ("executable", errno.ENOENT): HR.ERROR_FILE_NOT_FOUND,
+    ("executable", errno.ENOTDIR): HR.ERROR_PATH_NOT_FOUND,
+    ("executable", errno.EACCES): HR.E_ACCESSDENIED,
+    ("executable", errno.EPERM): HR.E_ACCESSDENIED,
+    ("executable", errno.EINVAL): HR.E_INVALIDARG,
+    ("executable", errno.E2BIG): HR.E_INVALIDARG,
+    ("executable", errno.ENOEXEC): HR.ERROR_BAD_EXE_FORMAT,
+    ("executable", errno.ENOMEM): HR.E_OUTOFMEMORY,
+    ("executable", errno.EAGAIN): HR.ERROR_NO_SYSTEM_RESOURCES,
+    ("user", errno.ENOENT): HR.ERROR_LOGON_FAILURE,
+    ("user", errno.EPERM): HR.E_ACCESSDENIED,
+    ("system", errno.ESRCH): HR.SYSTEM_ALREADY_STOPPED,
+}
+
+
+class SystemState(enum.Enum):
+    """States of a system, by the names of HCS."""
+
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+
+
+class System:
+    """One compute system.
+
+    Args:
+        system_id: Its id.
+        owner: Its owner tag.
+        lock: Guards every field here and of its processes.
+        worker: Where work is done.
+    """
+
+    def __init__(self, system_id: str, owner: str, lock: threading.RLock, worker: Worker) -> None:
+        self.id = system_id
+        self.owner = owner
+        self.runtime_id = str(uuid.uuid4())
+        self.state = SystemState.RUNNING
+        self.handles: list[Opened[System]] = []
+        self.ended = threading.Event()  # set when its keeper is gone, and with it every process
+        self._lock = lock
+        self._processes: dict[int, Process] = {}
+        self._link = Link(worker, self._on_exit, self._on_down)
+
+    def properties(self) -> dict[str, object]:
+        """Return the basic Properties of the system."""
+        return {
+            "Id": self.id,
+            "SystemType": "Container",
+            "RuntimeOsType": "Linux",
+            "Owner": self.owner,
+            "RuntimeId": self.runtime_id,
+            "State": self.state.value,
+        }
+
+    def find(self, pid: int) -> Process:
+        """Return the running process of that pid.
+
+        Raises:
+            Fault: ERROR_NOT_FOUND; whether it never existed or has exited, HCS does not tell.
+        """
+        process = self._processes.get(pid)
+        if process is None:
+            raise Fault(HR.ERROR_NOT_FOUND, f"system '{self.id}' has no running process {pid}")
+        return process
+
+    def create_process(self, parameters: str | None) -> tuple[Process, Work]:
+        """Check a ProcessParameters document; the work starts the process."""
+        launch = parse_process_parameters(parameters)
+        self._require_running()
+        process = Process(self)
+        return process, lambda done: self._start(process, launch, done)
+
+    def signal(self, process: Process, options: str | None) -> Work:
+        """Check SignalProcessOptions; the work sends the signal."""
+        number, group = parse_signal_options(options)
+        _require_alive(process)
+        return lambda done: self._send(process, number, done, group=group)
+
+    def terminate(self, process: Process) -> Work:
+        """The work kills the process."""
+        _require_alive(process)
+        return lambda done: self._send(process, signal.SIGKILL, done, group=False)
+
+    def modify(self, process: Process, settings: str | None) -> Work:
+        """Check a ProcessModifyRequest; the work carries it out."""
+        request = parse_modify_request(settings)
+        _require_alive(process)
+        return lambda done: self._modify(process, request, done)
+
+    def close(self) -> None:
+        """End the system and everything in it. Thread: the worker's."""
+        with self._lock:
+            self.state = SystemState.STOPPED
+        self._link.hang_up()
+
+    def _require_running(self) -> None:
+        if self.state is not SystemState.RUNNING:
+            raise Fault(HR.SYSTEM_ALREADY_STOPPED, f"system '{self.id}' has stopped")
+
+    def _start(self, process: Process, launch: Launch, done: Done) -> None:
+        try:
+            stdio = Stdio(launch)
+        except OSError as error:
+            process.state = State.FAILED
+            text = f"no pipe or console for the process: {os.strerror(error.errno or 0)}"
+            raise Fault(HR.ERROR_NO_SYSTEM_RESOURCES, text) from None
+        message: Message = {
+            "argv": launch.argv,
+            "environment": launch.environment,
+            "directory": launch.directory,
+            "user": launch.user,
+            "console": launch.console is not None,
+            "stdio": [fd is not None for fd in stdio.child],
+        }
+        fds = [fd for fd in stdio.child if fd is not None]
+        self._link.request(
+            message, fds, lambda answer: self._started(process, launch, stdio, answer, done)
+        )
+        stdio.close_child_ends()
+
+    def _started(
+        self, process: Process, launch: Launch, stdio: Stdio, answer: Message, done: Done
+    ) -> None:
+        pid = answer.get("pid")
+        if not isinstance(pid, int):
+            process.state = State.FAILED
+            stdio.close()
+            done(_start_fault(launch, answer))
+            return
+        with self._lock:
+            process.pid, process.stdio, process.state = pid, stdio, State.RUNNING
+            self._processes[pid] = process
+        done(process_info=process.info())
+
+    def _send(self, process: Process, number: int, done: Done, *, group: bool) -> None:
+        def answered(answer: Message) -> None:
+            code = answer.get("error")
+            if code is None:
+                done()
+            elif code == errno.ESRCH:
+                done(Fault(HR.PROCESS_ALREADY_STOPPED, "the process has exited"))
+            else:
+                done(Fault(HR.E_ACCESSDENIED, _errno_text(code)))
+
+        message: Message = {"pid": process.pid, "number": int(number), "group": group}
+        self._link.request(message, [], answered)
+
+    def _modify(self, process: Process, request: Resize | CloseStdio, done: Done) -> None:
+        _require_alive(process)
+        stdio = process.stdio
+        if stdio is None:
+            raise Fault(HR.INVALID_STATE, "the process has not started yet")
+        if isinstance(request, Resize):
+            if stdio.console < 0:
+                raise Fault(HR.INVALID_STATE, "the process has no console")
+            stdio.resize(request.rows, request.columns)
+        elif request.handle in {"StdIn", "All"}:
+            stdio.close_service_stdin()  # of the output pipes the service keeps no copy
+        done()
+
+    def _on_exit(self, pid: int, returncode: int) -> None:
+        with self._lock:
+            process = self._processes.pop(pid, None)
+            if process is None:
+                return
+            process.end(returncode)
+            handles = list(process.handles)
+        if not handles:
+            process.release()
+        for opened in handles:
+            opened.deliver(HCS_EVENT_TYPE.HcsEventProcessExited, process.status())
+
+    def _on_down(self) -> None:
+        """The keeper is gone: what it had not reported yet ended with it."""
+        with self._lock:
+            self.state = SystemState.STOPPED
+            left = list(self._processes)
+        for pid in left:
+            self._kill_orphan(pid)
+            self._on_exit(pid, -signal.SIGKILL)
+        for opened in list(self.handles):
+            opened.deliver(HCS_EVENT_TYPE.HcsEventSystemExited, None)
+        self.ended.set()
+
+    def _kill_orphan(self, pid: int) -> None:
+        """Kill the group of a process whose keeper was killed; nobody has reaped its pid yet."""
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except OSError:
+            return  # it ended by itself
+
+
+def _require_alive(process: Process) -> None:
+    if process.state in {State.EXITED, State.FAILED}:
+        raise Fault(HR.PROCESS_ALREADY_STOPPED, "the process has exited")
+
+
+def _errno_text(code: object) -> str:
+    return os.strerror(code) if isinstance(code, int) else "unknown error"
+
+
+def _start_fault(launch: Launch, answer: Message) -> Fault:
+    """Word why a process did not start, naming what is missing."""
+    what, code = str(answer.get("what")), answer.get("error")
+    if what == "directory":
+        text = f"working directory '{launch.directory}': {_errno_text(code)}"
+        return Fault(HR.ERROR_DIRECTORY, text)
+    subject = {
+        "executable": f"executable '{launch.argv[0]}'",
+        "user": f"user '{launch.user}'",
+    }.get(what, "compute system")
+    hresult = START_ERRORS.get((what, code), HR.E_FAIL) if isinstance(code, int) else HR.E_FAIL
+    return Fault(hresult, f"{subject}: {_errno_text(code)}")

@@ -1,0 +1,25 @@
+"""The composition root: picks the library that stands behind the ABI on this platform."""
+
+from __future__ import annotations
+
+import sys
+
+from hcsd.hcs.host import Host
+
+
+def open_host() -> Host:
+    """Open the engine of this platform.
+
+    Ownership: `Host.close` ends it, and with the embedded engine every process that it runs.
+
+    Raises:
+        NotImplementedError: There is no engine for this platform yet.
+        MissingExportsError: The library lacks exports that hcsd cannot work without.
+        OSError: The engine's helper process cannot be started.
+    """
+    if sys.platform == "win32":  # noqa: TID251  (this is where the platform is asked for)
+        msg = "the loader of computecore.dll is not part of this version"
+        raise NotImplementedError(msg)
+    from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415  (POSIX only)
+
+    return Host(EmbeddedProvider())

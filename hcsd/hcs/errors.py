@@ -1,0 +1,139 @@
+"""Errors of the engine, one class per condition a caller can act on.
+
+    HcsdError
+    ├── HandleClosedError            we closed it; the caller used it afterwards
+    ├── DocumentError                a document of HCS that cannot be read
+    └── HcsError                     an HRESULT, with the function and the result document
+        ├── SystemNotFoundError
+        ├── SystemAlreadyExistsError
+        ├── ElementNotFoundError     a process or element is unknown, or has already exited
+        ├── InvalidStateError
+        ├── AlreadyStoppedError
+        ├── InvalidDocumentError
+        ├── OperationTimeoutError
+        ├── AccessDeniedError
+        ├── NotSupportedError
+        └── ServiceDisconnectedError
+
+A code that no class stands for stays a plain `HcsError`; no code is ever swallowed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hcsd.abi.hresult import HR, describe, normalise
+
+if TYPE_CHECKING:
+    from hcsd.abi.hresult import Code
+    from hcsd.hcs.schema import ErrorEvent
+
+
+class HcsdError(Exception):
+    """Root of every error that hcsd raises on purpose."""
+
+
+class HandleClosedError(HcsdError):
+    """A handle was used after it had been closed by us."""
+
+
+class DocumentError(HcsdError):
+    """A document that came from HCS is not what its schema says."""
+
+
+class HcsError(HcsdError):
+    """A call of the Host Compute Service failed.
+
+    Attributes:
+        hresult: The code, unsigned and normalised to its canonical spelling.
+        code: The row of the HRESULT table for it.
+        function: The export that answered, or that started the operation.
+        subject: What was being done, as in ``create process in system 'host'``.
+        document: The raw result document, if HCS gave one.
+        events: The error events of that document.
+    """
+
+    def __init__(
+        self,
+        hresult: int,
+        function: str,
+        *,
+        subject: str = "",
+        text: str = "",
+        document: str | None = None,
+        events: tuple[ErrorEvent, ...] = (),
+    ) -> None:
+        self.hresult = normalise(hresult)
+        self.code: Code = describe(self.hresult)
+        self.function = function
+        self.subject = subject or f"call {function}"
+        self.text = text or self.code.meaning
+        self.document = document
+        self.events = events
+        super().__init__(f"cannot {self.subject}: {self.text}")
+
+
+class SystemNotFoundError(HcsError):
+    """No compute system has that id."""
+
+
+class SystemAlreadyExistsError(HcsError):
+    """The id of a compute system is taken."""
+
+
+class ElementNotFoundError(HcsError):
+    """A process or element is unknown, or is already gone; HCS does not tell which."""
+
+
+class InvalidStateError(HcsError):
+    """The operation is not legal in the current state."""
+
+
+class AlreadyStoppedError(HcsError):
+    """The system or the process has stopped already."""
+
+
+class InvalidDocumentError(HcsError):
+    """HCS rejected a document as malformed."""
+
+
+class OperationTimeoutError(HcsError):
+    """HCS did not finish in time; the effect may still happen."""
+
+
+class AccessDeniedError(HcsError):
+    """The account of the daemon may not do this."""
+
+
+class NotSupportedError(HcsError):
+    """This build, engine or kind of system does not offer the operation."""
+
+
+class ServiceDisconnectedError(HcsError):
+    """The Host Compute Service went away; every handle is lost."""
+
+
+CLASSES: dict[int, type[HcsError]] = {
+    HR.SYSTEM_NOT_FOUND: SystemNotFoundError,
+    HR.SYSTEM_ALREADY_EXISTS: SystemAlreadyExistsError,
+    HR.ERROR_NOT_FOUND: ElementNotFoundError,
+    HR.INVALID_STATE: InvalidStateError,
+    HR.ERROR_INVALID_STATE: InvalidStateError,
+    HR.SYSTEM_ALREADY_STOPPED: AlreadyStoppedError,
+    HR.PROCESS_ALREADY_STOPPED: AlreadyStoppedError,
+    HR.INVALID_JSON: InvalidDocumentError,
+    HR.ERROR_INVALID_DATA: InvalidDocumentError,
+    HR.OPERATION_TIMEOUT: OperationTimeoutError,
+    HR.CONNECTION_TIMEOUT: OperationTimeoutError,
+    HR.ERROR_TIMEOUT: OperationTimeoutError,
+    HR.ACCESS_DENIED: AccessDeniedError,
+    HR.E_ACCESSDENIED: AccessDeniedError,
+    HR.E_NOTIMPL: NotSupportedError,
+    HR.ERROR_NOT_SUPPORTED: NotSupportedError,
+    HR.ERROR_PROC_NOT_FOUND: NotSupportedError,
+    HR.UNKNOWN_MESSAGE: NotSupportedError,
+    HR.SERVICE_DISCONNECT: ServiceDisconnectedError,
+    HR.RPC_S_SERVER_UNAVAILABLE: ServiceDisconnectedError,
+    HR.RPC_S_CALL_FAILED: ServiceDisconnectedError,
+    HR.RPC_S_CALL_FAILED_DNE: ServiceDisconnectedError,
+}

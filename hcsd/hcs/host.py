@@ -1,0 +1,82 @@
+"""The Host Compute Service itself: what it offers, which systems it has."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from hcsd.hcs.lanes import Lane, Lanes
+from hcsd.hcs.library import Library
+from hcsd.hcs.operation import Operations
+from hcsd.hcs.schema import parse_enumeration
+from hcsd.hcs.system import ComputeSystem
+
+if TYPE_CHECKING:
+    from hcsd.hcs.library import Provider
+    from hcsd.hcs.schema import SystemProperties
+
+
+class Host:
+    """The engine over one provider; everything else is reached from here.
+
+    Thread: the event loop's.
+
+    Raises:
+        MissingExportsError: The provider lacks exports that hcsd cannot work without.
+    """
+
+    def __init__(self, provider: Provider) -> None:
+        self.library = Library(provider)
+        self._lanes = Lanes(blocking=provider.blocking)
+        self.operations = Operations(self.library, self._lanes)
+
+    @property
+    def engine(self) -> str:
+        """Name of the provider: ``windows`` or ``embedded``."""
+        return self.library.provider.name
+
+    @property
+    def guest_os(self) -> str:
+        """Operating system of the guests as far as the provider decides it."""
+        return self.library.provider.guest_os
+
+    async def open_system(self, system_id: str) -> ComputeSystem:
+        """Open a compute system; see `ComputeSystem.open`."""
+        return await ComputeSystem.open(self.operations, system_id)
+
+    async def systems(self) -> list[SystemProperties]:
+        """Return the basic properties of every compute system of the host.
+
+        Raises:
+            HcsError: HCS could not tell.
+            DocumentError: It answered without a document.
+        """
+        library = self.library
+        document = await self.operations.run(
+            Lane.QUERY,
+            lambda operation: library.HcsEnumerateComputeSystems(None, operation),
+            subject="enumerate compute systems",
+        )
+        return parse_enumeration(document)
+
+    async def schema_versions(self) -> list[tuple[int, int]]:
+        """Return the schema versions the service supports, as (major, highest minor).
+
+        Raises:
+            HcsError: HCS could not tell.
+        """
+        text = await self._lanes.call(
+            Lane.QUERY,
+            lambda: self.library.HcsGetServiceProperties(json.dumps({"PropertyTypes": ["Basic"]})),
+        )
+        basic = json.loads(text or "{}").get("Properties") or [{}]
+        versions = basic[0].get("SupportedSchemaVersions") or []
+        return [(version["Major"], version["Minor"]) for version in versions]
+
+    def close(self) -> None:
+        """End the engine. Systems and processes must have been closed before.
+
+        Thread: any but the event loop's, if processes may still run: it waits for their end.
+        """
+        self._lanes.close()
+        self.library.provider.close()

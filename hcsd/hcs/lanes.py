@@ -1,0 +1,80 @@
+"""Where native calls are made.
+
+A provider whose calls never block is called on the event loop, without a thread hop. One whose
+calls may block is called on bounded executors, one per lane, so that calls stuck in one kind of
+work cannot starve another: the kill lane serves terminations and nothing else.
+
+A native call is never abandoned: whoever awaits it and is cancelled keeps waiting until it has
+returned, because its caller's clean-up would otherwise close handles that the call still uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Lane(enum.Enum):
+    """Kinds of native calls; the value is how many may be under way at once (arbitrary)."""
+
+    CREATE = ("create", 8)
+    CONTROL = ("control", 4)
+    KILL = ("kill", 4)
+    QUERY = ("query", 5)
+
+
+class Lanes:
+    """Makes native calls for one provider.
+
+    Args:
+        blocking: Whether the provider's calls may block.
+    """
+
+    def __init__(self, *, blocking: bool) -> None:
+        self._executors = (
+            {
+                lane: ThreadPoolExecutor(lane.value[1], thread_name_prefix=f"hcs-{lane.value[0]}")
+                for lane in Lane
+            }
+            if blocking
+            else None
+        )
+
+    async def call(self, lane: Lane, function: Callable[[], T]) -> T:
+        """Make a call and return what it returns.
+
+        Raises:
+            asyncio.CancelledError: The caller was cancelled; the call has returned all the same,
+                and its result was dropped, so `function` must keep what has to be released.
+        """
+        if self._executors is None:
+            return function()
+        future = asyncio.get_running_loop().run_in_executor(self._executors[lane], function)
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return future.result()
+
+    def post(self, lane: Lane, function: Callable[[], None]) -> None:
+        """Make a call that nobody waits for, such as a close."""
+        if self._executors is None:
+            function()
+        else:
+            self._executors[lane].submit(function)
+
+    def close(self) -> None:
+        """End the threads once their calls have returned."""
+        for executor in (self._executors or {}).values():
+            executor.shutdown(wait=False)

@@ -1,0 +1,254 @@
+"""HCS JSON documents (schema 2.x) as frozen dataclasses.
+
+Members are PascalCase on the wire and snake_case here; a member at its default is omitted, as
+Microsoft's own clients do. What HCS sends is read leniently: unknown members are ignored and a
+missing one has its default. Source: Microsoft's HCS schema reference.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Literal
+
+from hcsd.hcs.errors import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def _pascal(name: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of known members that can be written as JSON."""
+
+    def members(self) -> dict[str, object]:
+        """Return the members that differ from their default, by their HCS names."""
+        result: dict[str, object] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            default = item.default if item.default_factory is MISSING else item.default_factory()
+            if value != default:
+                result[_pascal(item.name)] = (
+                    value.members() if isinstance(value, Document) else value
+                )
+        return result
+
+    def to_json(self) -> str:
+        """Return the document as HCS takes it."""
+        return json.dumps(self.members())
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessParameters(Document):
+    """What `HcsCreateProcess` takes.
+
+    `console_size` is an array ``[height, width]`` here; only ProcessModifyRequest has an object.
+    """
+
+    application_name: str = ""
+    command_line: str = ""
+    command_args: list[str] = field(default_factory=list)
+    user: str = ""
+    working_directory: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+    restricted_token: bool = False
+    emulate_console: bool = False
+    create_std_in_pipe: bool = False
+    create_std_out_pipe: bool = False
+    create_std_err_pipe: bool = False
+    console_size: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSize(Document):
+    """Size of a console in character cells, as ProcessModifyRequest spells it."""
+
+    height: int
+    width: int
+
+
+StdioHandle = Literal["StdIn", "StdOut", "StdErr", "All"]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseHandle(Document):
+    """Which stdio handle the service is to close."""
+
+    handle: StdioHandle
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessModifyRequest(Document):
+    """What `HcsModifyProcess` takes; `operation` is required and names the member that is set."""
+
+    operation: Literal["ConsoleSize", "CloseHandle"]
+    console_size: ConsoleSize | None = None
+    close_handle: CloseHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalProcessOptions(Document):
+    """What `HcsSignalProcess` takes: a control event by name, or a number for Linux guests."""
+
+    signal: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """State of a process as HCS reports it.
+
+    Attributes:
+        process_id: Pid in the guest.
+        exited: Whether it has exited.
+        exit_code: The code, 0 to 2**32-1; None while running and whenever HCS's own wait failed.
+        last_wait_result: HRESULT of that wait, unsigned; 0 is success.
+        signal: Number of the signal that ended it, when the engine can tell; else 0.
+    """
+
+    process_id: int
+    exited: bool
+    exit_code: int | None
+    last_wait_result: int
+    signal: int = 0
+
+    @classmethod
+    def parse(cls, text: str | None) -> ProcessStatus:
+        """Read the document of a ProcessExited event or of HcsGetProcessProperties.
+
+        A missing ExitCode is 0 only if the process has exited and the wait succeeded: some
+        producers omit zeros.
+
+        Raises:
+            DocumentError: It is absent or not a ProcessStatus.
+        """
+        members = _object(text, "ProcessStatus")
+        exited = members.get("Exited") is True
+        wait_result = _integer(members, "LastWaitResult") & 0xFFFFFFFF
+        known = exited and wait_result == 0
+        return cls(
+            process_id=_integer(members, "ProcessId"),
+            exited=exited,
+            exit_code=_integer(members, "ExitCode") & 0xFFFFFFFF if known else None,
+            last_wait_result=wait_result,
+            signal=_integer(members, "Signal"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEvent:
+    """One event of a ResultError document."""
+
+    message: str = ""
+    provider: str = ""
+    event_id: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultError:
+    """Why an operation failed, in the words of HCS."""
+
+    error_message: str = ""
+    error_events: tuple[ErrorEvent, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The most useful sentence: the first event's message, else the error message."""
+        first = next((event.message for event in self.error_events if event.message), "")
+        return first or self.error_message
+
+    @classmethod
+    def parse(cls, text: str | None) -> ResultError:
+        """Read a result document; anything that is not a ResultError gives an empty one."""
+        try:
+            members = _object(text, "ResultError")
+        except DocumentError:
+            return cls()
+        events = members.get("ErrorEvents")
+        return cls(
+            error_message=_string(members, "ErrorMessage"),
+            error_events=tuple(
+                ErrorEvent(
+                    message=_string(event, "Message"),
+                    provider=_string(event, "Provider"),
+                    event_id=_integer(event, "EventId"),
+                    source=_string(event, "Source"),
+                )
+                for event in (events if isinstance(events, list) else [])
+                if isinstance(event, dict)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SystemProperties:
+    """Basic properties of a compute system, as enumeration and a plain query give them."""
+
+    id: str
+    system_type: str = ""
+    runtime_os_type: str = ""
+    name: str = ""
+    owner: str = ""
+    runtime_id: str = ""
+    state: str = ""
+
+    @classmethod
+    def of(cls, members: Mapping[str, object]) -> SystemProperties:
+        """Read a Properties object that has been parsed already."""
+        return cls(**{item.name: _string(members, _pascal(item.name)) for item in fields(cls)})
+
+
+def parse_properties(text: str | None) -> SystemProperties:
+    """Read the Properties document of one system.
+
+    Raises:
+        DocumentError: It is absent or not an object.
+    """
+    return SystemProperties.of(_object(text, "Properties"))
+
+
+def parse_enumeration(text: str | None) -> list[SystemProperties]:
+    """Read the result of an enumeration.
+
+    Raises:
+        DocumentError: It is absent (which HCS means as a failure) or not an array of objects.
+    """
+    value = _load(text, "enumeration")
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        msg = "enumeration document is not an array of objects"
+        raise DocumentError(msg)
+    return [SystemProperties.of(item) for item in value]
+
+
+def _load(text: str | None, what: str) -> object:
+    if not text:
+        msg = f"{what} document is missing"
+        raise DocumentError(msg)
+    try:
+        value: object = json.loads(text)
+    except ValueError as error:
+        msg = f"{what} document is not JSON: {error}"
+        raise DocumentError(msg) from error
+    return value
+
+
+def _object(text: str | None, what: str) -> dict[str, object]:
+    value = _load(text, what)
+    if not isinstance(value, dict):
+        msg = f"{what} document is not an object"
+        raise DocumentError(msg)
+    return value
+
+
+def _integer(members: Mapping[str, object], name: str) -> int:
+    value = members.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _string(members: Mapping[str, object], name: str) -> str:
+    value = members.get(name)
+    return value if isinstance(value, str) else ""
