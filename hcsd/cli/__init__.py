@@ -1,0 +1,1 @@
+"""The command line: `hcsd serve` and the client commands."""

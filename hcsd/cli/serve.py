@@ -1,0 +1,135 @@
+"""`hcsd serve`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import enum
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hcsd_client.address import AddressError, default_address, parse_address
+
+CANNOT_START = 1
+
+
+class Level(enum.StrEnum):
+    """Lowest level that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(enum.StrEnum):
+    """How logs are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _default_token_file() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/hcsd/token")
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "hcsd/token"
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take defaults from a TOML file; what the command line or the environment says wins."""
+    if path is None:
+        return None
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"cannot read '{path}': {error}"
+        raise typer.BadParameter(msg) from error
+    known = {str(param.name) for param in context.command.params} - {"config", "help"}
+    values = {key.replace("-", "_"): value for key, value in settings.items()}
+    if unknown := sorted(values.keys() - known):
+        msg = f"'{path}' sets {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        raise typer.BadParameter(msg)
+    context.default_map = values
+    return path
+
+
+def serve(
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDR",
+            envvar="HCSD_LISTEN",
+            help="Where to listen: unix:///path or host:port; may be given more than once."
+            " A TCP address must be loopback, and its clients need the token."
+            " Default: a Unix socket that only you can reach.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HCSD_TOKEN_FILE",
+            help="Token that TCP clients must present; made at the first start.",
+        ),
+    ] = None,
+    log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
+    log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
+    config: Annotated[  # noqa: ARG001  (its callback is what it is for)
+        Path | None,
+        typer.Option(
+            callback=_load_config,
+            is_eager=True,
+            envvar="HCSD_CONFIG",
+            help="TOML file with defaults for these options, by their long names.",
+        ),
+    ] = None,
+) -> None:
+    """Run the daemon in the foreground, until SIGINT or SIGTERM.
+
+    It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
+    that user can.
+    """
+    # Imported here, so that client commands need not load the daemon.
+    import anyio  # noqa: PLC0415
+
+    from hcsd import logs  # noqa: PLC0415
+    from hcsd.hcs.errors import HcsdError  # noqa: PLC0415
+
+    logs.configure(log_level.value, log_format.value)
+    try:
+        anyio.run(_serve, listen or [], token_file or _default_token_file())
+    except (HcsdError, AddressError, OSError, NotImplementedError) as error:
+        typer.echo(f"hcsd: cannot start: {error}", err=True)
+        raise typer.Exit(CANNOT_START) from None
+
+
+async def _serve(addresses: list[str], token_file: Path) -> None:
+    import anyio  # noqa: PLC0415
+
+    from hcsd.config import Limits  # noqa: PLC0415
+    from hcsd.engine import open_host  # noqa: PLC0415
+    from hcsd.service.auth import load_token  # noqa: PLC0415
+    from hcsd.service.listeners import TcpListener, UnixListener  # noqa: PLC0415
+    from hcsd.service.server import Daemon, stop_on_signals  # noqa: PLC0415
+
+    parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
+    listeners = [
+        UnixListener(Path(address.path))
+        if address.is_unix
+        else TcpListener(address.host, address.port)
+        for address in parsed
+    ]
+    needs_token = any(listener.needs_token for listener in listeners)
+    token = load_token(token_file) if needs_token else None
+
+    def ready(bound: list[str]) -> None:
+        typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
+        if needs_token:
+            typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
+
+    daemon = Daemon(open_host(), listeners, token, Limits())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stop_on_signals, daemon)
+        await daemon.run(ready)
+        tasks.cancel_scope.cancel()

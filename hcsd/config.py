@@ -1,0 +1,45 @@
+"""Settings of the daemon: limits and times in force, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the daemon allows; GetHost reports it. Units: bytes and seconds.
+
+    Attributes:
+        default_chunk_bytes: Output chunk if the reader does not say. Four pages of the default
+            would cost a message each; more than this gains little (measured).
+        max_chunk_bytes: Largest chunk a reader may ask for.
+        default_ring_bytes: Ring of an output stream if the creator does not say.
+        max_ring_bytes: Largest ring a creator may ask for (arbitrary).
+        stdin_buffer_bytes: Stdin that RunProcess takes ahead of the pipe, so that a signal behind
+            it still gets through.
+        max_message_bytes: Largest request; gRPC's own default.
+        drain_timeout: Wait without data for pipes that outlive a process.
+        max_drain_time: The same with data, in all (arbitrary).
+        exited_retention: How long an exited process is kept.
+        max_exited: How many are kept; the oldest go first.
+        max_page_size: Entries of a page.
+        signal_wait: How long SignalProcess waits for HCS before it answers PENDING.
+        shutdown_grace: How long a stopping daemon waits for its processes to end.
+    """
+
+    default_chunk_bytes: int = 64 * KIB
+    max_chunk_bytes: int = MIB
+    default_ring_bytes: int = MIB
+    max_ring_bytes: int = 64 * MIB
+    stdin_buffer_bytes: int = MIB
+    max_message_bytes: int = 4 * MIB
+    drain_timeout: float = 5.0
+    max_drain_time: float = 60.0
+    exited_retention: float = 900.0
+    max_exited: int = 4096
+    max_page_size: int = 1000
+    signal_wait: float = 0.25
+    shutdown_grace: float = 5.0

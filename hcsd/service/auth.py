@@ -1,0 +1,89 @@
+"""Who may use a listener.
+
+A Unix socket is guarded by its directory (0700) and its mode (0600). TCP has no such guard, so a
+TCP listener admits only who presents the daemon's token: 256 random bits in a file that only its
+owner can read, made at the first start.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import stat
+from typing import TYPE_CHECKING
+
+import grpc
+
+from hcsd.hcs.errors import HcsdError
+from hcsd.service.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SCHEME = "Bearer "
+TOKEN_BYTES = 32
+
+
+class TokenFileError(HcsdError):
+    """The token file cannot be used as it is."""
+
+
+def load_token(path: Path) -> str:
+    """Read the daemon's token, making the file if there is none.
+
+    Raises:
+        TokenFileError: Others could read the file, it is empty, or it cannot be read or made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            _make(path)
+        with path.open(encoding="ascii") as file:
+            status = os.fstat(file.fileno())
+            token = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot use token file '{path}': {error}"
+        raise TokenFileError(msg) from error
+    if os.name == "posix" and (
+        status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o77
+    ):
+        msg = f"token file '{path}' can be read by others; make it yours alone: chmod 600 '{path}'"
+        raise TokenFileError(msg)
+    if not token:
+        msg = f"token file '{path}' is empty; delete it, and the next start makes a new one"
+        raise TokenFileError(msg)
+    return token
+
+
+def _make(path: Path) -> None:
+    """Write a new token so that the file never exists without it, nor readable by others."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def check_token(token: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+    """Admit a call that carries the token.
+
+    Raises:
+        RequestError: UNAUTHENTICATED; it carries none, or another.
+    """
+    given = next((value for key, value in metadata if key == "authorization"), None)
+    if given is None:
+        raise RequestError(
+            grpc.StatusCode.UNAUTHENTICATED,
+            "TOKEN_MISSING",
+            "this listener needs the daemon's token: pass --token-file or set HCSD_TOKEN_FILE",
+        )
+    text = given.decode("latin-1") if isinstance(given, bytes) else given
+    if not hmac.compare_digest(text.encode(), (SCHEME + token).encode()):
+        raise RequestError(
+            grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID", "the token is not this daemon's"
+        )

@@ -1,0 +1,70 @@
+"""hcsd.v1.HostService; this version tells about the daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+
+import hcsd
+from hcsd.hcs.errors import HcsdError
+from hcsd.v1 import host_service_pb2 as service_pb
+from hcsd.v1.host_service_pb2_grpc import HostServiceServicer
+
+if TYPE_CHECKING:
+    from grpc.aio import ServicerContext
+
+    from hcsd.config import Limits
+    from hcsd.service.registry import Registry
+
+
+class HostService(HostServiceServicer):
+    """Serves what there is to know about the daemon and its engine."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._start_time = time.time_ns()
+
+    async def GetHost(
+        self, request: service_pb.GetHostRequest, context: ServicerContext
+    ) -> service_pb.GetHostResponse:
+        host = self._registry.host
+        response = service_pb.GetHostResponse(
+            version=hcsd.__version__,
+            incarnation=self._registry.incarnation,
+            engine=host.engine,
+            guest_os=host.guest_os,
+            limits=_limits(self._registry.limits),
+            missing_functions=host.library.missing,
+        )
+        response.start_time.FromNanoseconds(self._start_time)
+        with contextlib.suppress(HcsdError):  # it answers also when HCS is out of reach
+            response.schema_versions.extend(
+                service_pb.SchemaVersion(major=major, minor=minor)
+                for major, minor in await host.schema_versions()
+            )
+        return response
+
+
+def _limits(limits: Limits) -> service_pb.Limits:
+    return service_pb.Limits(
+        default_chunk_bytes=limits.default_chunk_bytes,
+        max_chunk_bytes=limits.max_chunk_bytes,
+        default_ring_bytes=limits.default_ring_bytes,
+        max_ring_bytes=limits.max_ring_bytes,
+        stdin_buffer_bytes=limits.stdin_buffer_bytes,
+        max_message_bytes=limits.max_message_bytes,
+        default_drain_timeout=_duration(limits.drain_timeout),
+        max_drain_time=_duration(limits.max_drain_time),
+        exited_process_retention=_duration(limits.exited_retention),
+        max_exited_processes=limits.max_exited,
+        max_page_size=limits.max_page_size,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration

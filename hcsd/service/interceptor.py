@@ -1,0 +1,167 @@
+"""What every RPC goes through, once: admission, validation, errors, and the end of the daemon.
+
+    RPC ─▶ admitted? ─▶ daemon stopping? ─▶ valid? ─▶ servicer
+                 │             │               │         │ raises anything
+                 └─────────────┴───────────────┴─────────┴─▶ one status, by `errors.to_status`
+
+Every answer carries a request id in its trailers. When the daemon stops, the RPCs under way are
+cancelled from here and end with UNAVAILABLE; a cancellation that comes from the client is not
+answered, since nobody listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from hcsd.service.auth import check_token
+from hcsd.service.errors import InvalidRequestError, StoppingError, to_status
+from hcsd.service.validate import check
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Handler = grpc.RpcMethodHandler[Message, Message]
+    Context = grpc.aio.ServicerContext[Message, Message]
+
+REQUEST_ID = "hcsd-request-id"
+
+
+class Calls:
+    """The RPCs under way, of all listeners.
+
+    Args:
+        incarnation: Boot id of the daemon; request ids start with it.
+    """
+
+    def __init__(self, incarnation: str) -> None:
+        self.stopping = False
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._numbers = itertools.count(1)
+        self._prefix = incarnation[:8]
+
+    def begin(self, context: Context) -> asyncio.Task[object]:
+        """Note that a call starts; give it its request id."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (handlers run in tasks)
+        self._tasks.add(task)
+        context.set_trailing_metadata(((REQUEST_ID, f"{self._prefix}-{next(self._numbers)}"),))
+        return task
+
+    def end(self, task: asyncio.Task[object]) -> None:
+        """Note that a call has ended."""
+        self._tasks.discard(task)
+
+    def stop(self) -> None:
+        """End every call under way, and all later ones, with UNAVAILABLE."""
+        self.stopping = True
+        for task in list(self._tasks):
+            task.cancel()
+
+
+class Interceptor(grpc.aio.ServerInterceptor):
+    """Wraps the handlers of one listener.
+
+    Args:
+        calls: The calls under way.
+        token: What a caller must present; None where the transport is guard enough.
+    """
+
+    def __init__(self, calls: Calls, token: str | None) -> None:
+        self._calls = calls
+        self._token = token
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Return the handler of a call, wrapped; None lets gRPC answer an unknown method."""
+        if self._token is not None:
+            try:
+                check_token(self._token, handler_call_details.invocation_metadata or ())
+            except Exception as error:  # noqa: BLE001  (to_status tells them apart)
+                return _refusal(error)
+        method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            wrapped = self._wrapped[method] = self._wrap(handler)
+        return wrapped
+
+    def _wrap(self, handler: Handler) -> Handler:
+        codec = (handler.request_deserializer, handler.response_serializer)
+        if handler.stream_stream is not None:
+            inner = handler.stream_stream
+            return grpc.stream_stream_rpc_method_handler(self._guard_stream(inner), *codec)
+        if handler.stream_unary is not None:
+            return grpc.stream_unary_rpc_method_handler(self._guard(handler.stream_unary), *codec)
+        if handler.unary_stream is not None:
+            inner = handler.unary_stream
+            return grpc.unary_stream_rpc_method_handler(self._guard_stream(inner), *codec)
+        return grpc.unary_unary_rpc_method_handler(self._guard(handler.unary_unary), *codec)
+
+    def _guard(self, inner: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        """Wrap a handler that answers once."""
+
+        async def call(request: object, context: Context) -> object:
+            task = self._calls.begin(context)
+            try:
+                self._admit(request)
+                return await inner(request, context)
+            except grpc.aio.AbortError:
+                raise
+            except asyncio.CancelledError:
+                if not self._calls.stopping:
+                    raise
+                return await _abort(context, StoppingError())
+            except Exception as error:  # noqa: BLE001  (to_status tells them apart)
+                return await _abort(context, error)
+            finally:
+                self._calls.end(task)
+
+        return call
+
+    def _guard_stream(self, inner: Callable[..., object]) -> Callable[..., Awaitable[object]]:
+        """Wrap a handler that answers with a stream: an async generator, or a coroutine."""
+        if not inspect.isasyncgenfunction(inner):
+            return self._guard(inner)  # type: ignore[arg-type]  # then it is a coroutine function
+
+        async def pump(request: object, context: Context) -> None:
+            async with contextlib.aclosing(inner(request, context)) as events:
+                async for event in events:
+                    await context.write(event)
+
+        return self._guard(pump)
+
+    def _admit(self, request: object) -> None:
+        """Refuse a request that breaks the contract, and every request while stopping."""
+        if self._calls.stopping:
+            raise StoppingError
+        if isinstance(request, Message):
+            violations = check(request)
+            if violations:
+                raise InvalidRequestError(violations)
+
+
+async def _abort(context: Context, error: Exception) -> None:
+    await context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+def _refusal(error: Exception) -> Handler:
+    """Make a handler that answers any call with this error, whatever kind of call it is."""
+
+    async def refuse(_request: object, context: Context) -> None:
+        await _abort(context, error)
+
+    return grpc.unary_stream_rpc_method_handler(refuse)

@@ -1,0 +1,45 @@
+"""Resource names: ``systems/{system_id}`` and ``systems/{system_id}/processes/{process_id}``.
+
+Ids of HCS may hold any character; outside ``[A-Za-z0-9._~@-]`` they are percent-encoded in names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+ID_CHARACTERS = "[A-Za-z0-9._~@%-]+"
+PROCESS_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+SYSTEM_NAME = re.compile(f"systems/({ID_CHARACTERS})")
+PROCESS_NAME = re.compile(f"systems/({ID_CHARACTERS})/processes/({PROCESS_ID.pattern})")
+
+ANY_SYSTEM = "-"
+
+
+class ProcessKey(NamedTuple):
+    """Identity of a process in the daemon."""
+
+    system_id: str
+    process_id: str
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"{system_name(self.system_id)}/processes/{self.process_id}"
+
+
+def system_name(system_id: str) -> str:
+    """Return the resource name of a compute system."""
+    return f"systems/{quote(system_id, safe='~@')}"
+
+
+def parse_system(name: str) -> str:
+    """Return the system id of a name that `SYSTEM_NAME` matches."""
+    return unquote(name.removeprefix("systems/"))
+
+
+def parse_process(name: str) -> ProcessKey:
+    """Return the ids of a name that `PROCESS_NAME` matches."""
+    _, system, _, process = name.split("/")
+    return ProcessKey(unquote(system), process)

@@ -1,0 +1,168 @@
+"""From a create request to what the engine is asked: the only reader of ProcessSpec."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hcsd.hcs.schema import ProcessParameters
+from hcsd.io import Overflow
+from hcsd.service.errors import InvalidRequestError, Violation
+from hcsd.v1 import process_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hcsd.config import Limits
+    from hcsd.v1 import process_service_pb2 as service_pb
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a process is to be.
+
+    Attributes:
+        uid: Unique id, never used again.
+        parameters: ProcessParameters document for the engine.
+        spec: What the client asked for, to be shown again; of a raw document its command.
+        labels: Labels.
+        ring_bytes: Capacity of each output ring.
+        overflow: What gives way when a ring is full.
+        drain_timeout: Seconds to wait for pipes that outlive the process.
+        run_timeout: Seconds the process may run; 0 is without limit.
+        kill_when_orphaned: Whether it dies with the RunProcess call that made it.
+    """
+
+    uid: str
+    parameters: str
+    spec: pb.ProcessSpec
+    labels: Mapping[str, str]
+    ring_bytes: int
+    overflow: Overflow
+    drain_timeout: float
+    run_timeout: float
+    kill_when_orphaned: bool
+
+
+def make_plan(
+    request: service_pb.CreateProcessRequest, guest_os: str, limits: Limits, *, owned: bool
+) -> Plan:
+    """Turn a valid create request into a plan.
+
+    Args:
+        request: What the client asks for.
+        guest_os: ``Windows`` or ``Linux``; decides how `argv` is passed.
+        limits: Defaults.
+        owned: Whether the RPC that creates it owns it (RunProcess): then output blocks by default,
+            as a pipe would, and it may die with the RPC.
+
+    Raises:
+        InvalidRequestError: The request asks for what only an owner can have.
+    """
+    spec = request.spec
+    kill = spec.orphan_policy == pb.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT
+    if kill and not owned:
+        raise InvalidRequestError(
+            [
+                Violation(
+                    "spec.orphan_policy",
+                    "enum.not_in",
+                    "needs an owner, which only RunProcess gives a process",
+                )
+            ]
+        )
+    raw = request.WhichOneof("source") == "parameters_json"
+    return Plan(
+        uid=str(uuid.uuid4()),
+        parameters=request.parameters_json if raw else parameters(spec, guest_os),
+        spec=_shown(request.parameters_json) if raw else spec,
+        labels=dict(request.labels),
+        ring_bytes=spec.output.ring_bytes or limits.default_ring_bytes,
+        overflow=_overflow(spec.output.overflow, owned=owned),
+        drain_timeout=(
+            spec.drain_timeout.ToNanoseconds() / 1e9
+            if spec.HasField("drain_timeout")
+            else limits.drain_timeout
+        ),
+        run_timeout=spec.run_timeout.ToNanoseconds() / 1e9,
+        kill_when_orphaned=kill,
+    )
+
+
+def _overflow(policy: int, *, owned: bool) -> Overflow:
+    if policy == pb.OVERFLOW_POLICY_UNSPECIFIED:
+        return Overflow.BLOCK if owned else Overflow.DROP_OLDEST
+    return Overflow.BLOCK if policy == pb.OVERFLOW_POLICY_BLOCK else Overflow.DROP_OLDEST
+
+
+def _shown(document: str) -> pb.ProcessSpec:
+    """Read the command out of a raw document, as far as it can be read; HCS judges the rest."""
+    shown = pb.ProcessSpec()
+    try:
+        members = json.loads(document)
+    except ValueError:
+        return shown
+    if isinstance(members, dict):
+        line, args = members.get("CommandLine"), members.get("CommandArgs")
+        if isinstance(line, str):
+            shown.command_line = line
+        elif isinstance(args, list):
+            shown.argv.args.extend(map(str, args))
+    return shown
+
+
+def parameters(spec: pb.ProcessSpec, guest_os: str) -> str:
+    """Return the ProcessParameters document of a spec.
+
+    A console always gets a stdin pipe: without one the console host of Windows ends at once and
+    takes the process with it. It has no stderr of its own.
+    """
+    console = spec.HasField("console")
+    command_line, args = _command(spec, guest_os)
+    return ProcessParameters(
+        command_line=command_line,
+        command_args=args,
+        user=spec.user,
+        working_directory=spec.working_directory,
+        environment={variable.name: variable.value for variable in spec.env},
+        restricted_token=spec.restricted_token,
+        emulate_console=console,
+        create_std_in_pipe=console or spec.stdin_mode == pb.STDIN_MODE_PIPE,
+        create_std_out_pipe=True,
+        create_std_err_pipe=not console,
+        console_size=[spec.console.rows, spec.console.columns] if console else [],
+    ).to_json()
+
+
+def _command(spec: pb.ProcessSpec, guest_os: str) -> tuple[str, list[str]]:
+    """Return the command line or the arguments; Windows guests know only command lines."""
+    if spec.WhichOneof("command") == "command_line":
+        return spec.command_line, []
+    args = list(spec.argv.args)
+    return (quote_windows(args), []) if guest_os == "Windows" else ("", args)
+
+
+def quote_windows(args: Iterable[str]) -> str:
+    """Join arguments into a command line that CommandLineToArgvW splits into the same ones.
+
+    Backslashes count only in front of a quote: there each is doubled, and the quote escaped.
+    """
+    return " ".join(map(_quote, args))
+
+
+def _quote(arg: str) -> str:
+    if arg and not set(arg) & set(' \t\n\v"'):
+        return arg
+    quoted = ""
+    backslashes = 0
+    for character in arg:
+        if character == "\\":
+            backslashes += 1
+            continue
+        escaped = backslashes * 2 + 1 if character == '"' else backslashes
+        quoted += "\\" * escaped + character
+        backslashes = 0
+    closing = "\\" * (backslashes * 2)
+    return f'"{quoted}{closing}"'

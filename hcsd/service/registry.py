@@ -1,0 +1,313 @@
+"""All that the daemon knows of: open systems, processes, and the requests that made them.
+
+The registry owns the tasks that must outlive an RPC: a create that HCS has accepted completes even
+if nobody waits for it any more, and so does a signal or a kill. They run in `tasks`, a task group
+of the daemon.
+
+Exited processes are kept for a while and up to a number, oldest first out, so that an exit can be
+asked for after the fact.
+
+Thread: the event loop's. No locks: what must be atomic has no await in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import itertools
+import logging
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+import grpc
+from google.rpc import error_details_pb2
+
+from hcsd.hcs.errors import AlreadyStoppedError, HandleClosedError, HcsError, SystemNotFoundError
+from hcsd.hcs.latch import Latch
+from hcsd.service.errors import (
+    CreateFailedError,
+    ProcessNotFoundError,
+    RequestError,
+    StoppingError,
+    describe,
+)
+from hcsd.service.names import ProcessKey, parse_process, parse_system, system_name
+from hcsd.service.plan import make_plan
+from hcsd.service.served import ServedProcess
+from hcsd.v1 import process_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from anyio.abc import TaskGroup
+
+    from hcsd.config import Limits
+    from hcsd.hcs.host import Host
+    from hcsd.hcs.system import ComputeSystem
+    from hcsd.v1 import process_service_pb2 as service_pb
+
+logger = logging.getLogger(__name__)
+
+
+class OpenSystem(NamedTuple):
+    """A compute system that the daemon has open."""
+
+    system: ComputeSystem
+    guest_os: str
+
+
+class _Request(NamedTuple):
+    """A create that carried a request id."""
+
+    body: bytes
+    started: Latch[ServedProcess | RequestError]
+
+
+class Registry:
+    """Systems and processes of the daemon.
+
+    Args:
+        host: The engine.
+        limits: Limits in force.
+        tasks: Task group of the daemon.
+    """
+
+    def __init__(self, host: Host, limits: Limits, tasks: TaskGroup) -> None:
+        self.host = host
+        self.limits = limits
+        self.incarnation = str(uuid.uuid4())
+        self._tasks = tasks
+        self._numbers = itertools.count(1)
+        self._systems: dict[str, OpenSystem] = {}
+        self._processes: dict[ProcessKey, ServedProcess] = {}
+        self._requests: dict[str, _Request] = {}
+        self._exited: collections.deque[ServedProcess] = collections.deque()
+        self._stopping = False
+
+    # --- processes ---
+
+    def get(self, name: str) -> ServedProcess:
+        """Return the process of a valid resource name.
+
+        Raises:
+            ProcessNotFoundError: There is none.
+        """
+        process = self._processes.get(parse_process(name))
+        if process is None or process.state == pb.PROCESS_STATE_CREATING:
+            raise ProcessNotFoundError(name)
+        return process
+
+    def __iter__(self) -> Iterator[ServedProcess]:
+        """Iterate over the processes in order of creation."""
+        return iter(list(self._processes.values()))
+
+    async def create(
+        self, request: service_pb.CreateProcessRequest, *, owned: bool
+    ) -> tuple[ServedProcess, bool]:
+        """Start a process, or find the one that the same request has started.
+
+        Args:
+            request: A valid request.
+            owned: Whether the calling RPC owns the process.
+
+        Returns:
+            The process, and whether it was there before.
+
+        Raises:
+            RequestError: It was not started.
+            HcsError: The system cannot be asked.
+        """
+        earlier = self._requests.get(request.request_id) if request.request_id else None
+        body = request.SerializeToString(deterministic=True)
+        if earlier is None:
+            started: Latch[ServedProcess | RequestError] = Latch()
+            if request.request_id:
+                self._requests[request.request_id] = _Request(body, started)
+            self._tasks.start_soon(
+                self._create, request, owned, started, name=f"create {request.process_id}"
+            )
+        elif earlier.body != body:
+            raise RequestError(
+                grpc.StatusCode.ALREADY_EXISTS,
+                "REQUEST_ID_REUSED",
+                f"request id {request.request_id} was used for another request",
+                metadata={"request_id": request.request_id},
+            )
+        else:
+            started = earlier.started
+        result = await started.wait()
+        if isinstance(result, RequestError):
+            raise result
+        return result, earlier is not None
+
+    async def _create(
+        self,
+        request: service_pb.CreateProcessRequest,
+        owned: bool,  # noqa: FBT001  (task groups pass arguments by position)
+        started: Latch[ServedProcess | RequestError],
+    ) -> None:
+        """Start a process and set `started`. Runs to its end, whoever waits."""
+        try:
+            process = await self._start(request, owned=owned)
+        except Exception as error:  # noqa: BLE001  (describe tells them apart)
+            self._requests.pop(request.request_id, None)
+            started.set(describe(error))
+            return
+        started.set(process)
+        assert process.engine is not None  # noqa: S101  (it runs)
+        await process.engine.confirm()
+
+    async def _start(
+        self, request: service_pb.CreateProcessRequest, *, owned: bool
+    ) -> ServedProcess:
+        if self._stopping:
+            raise StoppingError
+        opened = await self.system(parse_system(request.parent))
+        plan = make_plan(request, opened.guest_os, self.limits, owned=owned)
+        key = ProcessKey(opened.system.id, request.process_id or plan.uid)
+        if key in self._processes:
+            raise RequestError(
+                grpc.StatusCode.ALREADY_EXISTS,
+                "PROCESS_ALREADY_EXISTS",
+                f"there is a process '{key.name}' already",
+                metadata={"process": key.name},
+            )
+        process = ServedProcess(key, next(self._numbers), self.incarnation, plan, self.limits)
+        self._processes[key] = process
+        try:
+            process.run(await opened.system.create_process(plan.parameters))
+        except BaseException as error:
+            del self._processes[key]
+            if isinstance(error, HcsError):
+                self._forget_if_gone(opened, error)
+                raise CreateFailedError(error, system_name(key.system_id)) from error
+            raise
+        process.ended.observe(self._keep)
+        if plan.run_timeout:
+            self._limit_run(process)
+        return process
+
+    def _limit_run(self, process: ServedProcess) -> None:
+        timer = asyncio.get_running_loop().call_later(
+            process.plan.run_timeout, self.kill, process, pb.EXIT_REASON_RUN_TIMEOUT
+        )
+        process.exited.observe(lambda _: timer.cancel())
+
+    def kill(self, process: ServedProcess, reason: pb.ExitReason) -> None:
+        """Kill a process in the background; what goes wrong is logged."""
+        self.spawn(lambda: self.terminate(process, reason), f"kill {process.name}")
+
+    async def terminate(self, process: ServedProcess, reason: pb.ExitReason) -> None:
+        """Kill a process; nothing happens if it has exited.
+
+        Raises:
+            HcsError: It cannot be killed.
+        """
+        if process.running and process.engine is not None:
+            process.expect(reason)
+            await process.engine.terminate()
+
+    def spawn(self, work: Callable[[], Awaitable[object]], name: str) -> Latch[Exception | str]:
+        """Run work that must finish even if the RPC that asked for it ends.
+
+        Returns:
+            Set at its end with the error, or with "" if there was none.
+        """
+        done: Latch[Exception | str] = Latch()
+
+        async def run() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  (handed to the waiter)
+                logger.debug("%s failed: %s", name, error)
+                done.set(error)
+            else:
+                done.set("")
+
+        self._tasks.start_soon(run, name=name)
+        return done
+
+    def delete(self, process: ServedProcess) -> None:
+        """Forget a process and free all that it holds."""
+        if self._processes.get(process.key) is process:
+            del self._processes[process.key]
+        process.close()
+
+    def _keep(self, process: ServedProcess) -> None:
+        """Keep an exited process for a while, and not more than so many."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.limits.exited_retention, self.delete, process)
+        self._exited.append(process)
+        while len(self._exited) > self.limits.max_exited:
+            self.delete(self._exited.popleft())
+
+    # --- systems ---
+
+    async def system(self, system_id: str) -> OpenSystem:
+        """Return an open system, opening it at its first use.
+
+        Raises:
+            RequestError: NOT_FOUND; there is no such system.
+            HcsError: It cannot be opened.
+        """
+        opened = self._systems.get(system_id)
+        if opened is not None:
+            return opened
+        try:
+            system = await self.host.open_system(system_id)
+        except SystemNotFoundError as error:
+            raise _system_not_found(error, system_id) from error
+        try:
+            guest_os = (await system.properties()).runtime_os_type or "Windows"
+        except BaseException:
+            system.close()
+            raise
+        other = self._systems.setdefault(system_id, OpenSystem(system, guest_os))
+        if other.system is not system:
+            system.close()  # somebody else was opening it, too
+        return other
+
+    def _forget_if_gone(self, opened: OpenSystem, error: HcsError) -> None:
+        """Drop the handle of a system that has ended, so that a new one of its id can be opened."""
+        gone = isinstance(error, (AlreadyStoppedError, SystemNotFoundError, HandleClosedError))
+        if gone and self._systems.get(opened.system.id) is opened:
+            del self._systems[opened.system.id]
+            opened.system.close()
+
+    # --- the end ---
+
+    async def close(self) -> None:
+        """Kill every process that the daemon started, wait for their ends, free everything."""
+        self._stopping = True
+        running = [process for process in self if process.running]
+        for process in running:
+            self.kill(process, pb.EXIT_REASON_DAEMON_SHUTDOWN)
+        with anyio.move_on_after(self.limits.shutdown_grace) as scope:
+            for process in running:
+                await process.exited.wait()
+        if scope.cancelled_caught:
+            left = [process.name for process in running if process.running]
+            logger.warning("processes did not end in time: %s", ", ".join(left))
+        for process in self:
+            self.delete(process)
+        for opened in self._systems.values():
+            opened.system.close()
+        self._systems.clear()
+
+
+def _system_not_found(error: HcsError, system_id: str) -> RequestError:
+    described = describe(error)
+    name = system_name(system_id)
+    return RequestError(
+        described.code,
+        described.reason,
+        described.message,
+        metadata={**described.metadata, "system": name},
+        details=[
+            *described.details,
+            error_details_pb2.ResourceInfo(
+                resource_type="hcsd.v1.ComputeSystem", resource_name=name
+            ),
+        ],
+    )

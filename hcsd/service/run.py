@@ -1,0 +1,204 @@
+"""RunProcess: one stream that creates a process, or attaches to one, and drives it.
+
+Two tasks share the RPC. The events of an `OutputFeed` are written by the RPC's own task, which is
+the only writer. Requests are read by another one; it answers through the feed.
+
+Stdin goes through a bounded buffer that a third task empties into the pipe, so that a signal or a
+resize behind it is not held up by a process that does not read. When the buffer is full, requests
+are no longer read, and gRPC's flow control stops the client.
+
+    client ─▶ requests ─▶ buffer ─▶ pipe          stdin, close_stdin
+                   └─────▶ process                resize, signal
+
+The end of the requests is not end-of-file for the process; only `close_stdin` is. The end of the
+RPC detaches, or kills if the process was created to die with its owner.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING
+
+import anyio
+import grpc
+
+from hcsd.service.control import Control
+from hcsd.service.errors import InvalidRequestError, Violation, to_status
+from hcsd.service.output import OutputFeed
+from hcsd.service.validate import check
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hcsd.service.registry import Registry
+    from hcsd.service.served import ServedProcess
+
+    Context = grpc.aio.ServicerContext[service_pb.RunProcessRequest, service_pb.RunProcessResponse]
+    Feed = OutputFeed[service_pb.RunProcessResponse]
+
+OPERATIONS = {
+    "stdin": service_pb.RUN_OPERATION_STDIN,
+    "close_stdin": service_pb.RUN_OPERATION_CLOSE_STDIN,
+    "resize": service_pb.RUN_OPERATION_RESIZE,
+    "signal": service_pb.RUN_OPERATION_SIGNAL,
+}
+
+
+async def run_process(
+    registry: Registry, requests: AsyncIterator[service_pb.RunProcessRequest], context: Context
+) -> None:
+    """Serve one RunProcess call.
+
+    Raises:
+        RequestError: The first request is not valid, or the process was not started.
+        HcsError: HCS refused it.
+    """
+    first = await anext(requests, None)
+    kind = first.WhichOneof("request") if first else None
+    if first is None or kind not in {"create", "attach"}:
+        raise InvalidRequestError(
+            [Violation("request", "required", "the first request must be 'create' or 'attach'")]
+        )
+    violations = check(first)
+    if violations:
+        raise InvalidRequestError(violations)
+    if kind == "create":
+        process, _ = await registry.create(first.create, owned=True)
+        attach = service_pb.RunAttach()
+    else:
+        process, attach = registry.get(first.attach.name), first.attach
+    feed = OutputFeed(
+        process,
+        service_pb.RunProcessResponse,
+        cursors=attach.cursors,
+        follow=True,
+        gap_policy=attach.gap_policy,
+        max_chunk_bytes=attach.max_chunk_bytes or registry.limits.default_chunk_bytes,
+    )
+    try:
+        await _drive(registry, process, feed, requests, context)
+    finally:
+        feed.close()
+        if process.plan.kill_when_orphaned and kind == "create" and process.running:
+            registry.kill(process, pb.EXIT_REASON_OWNER_GONE)
+
+
+async def _drive(
+    registry: Registry,
+    process: ServedProcess,
+    feed: Feed,
+    requests: AsyncIterator[service_pb.RunProcessRequest],
+    context: Context,
+) -> None:
+    stdin = StdinBuffer(process, feed, registry.limits.stdin_buffer_bytes)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stdin.pump, name=f"stdin of {process.name}")
+        tasks.start_soon(
+            _serve_requests, registry, process, stdin, feed, requests, name="run requests"
+        )
+        async for event in feed.events():
+            await context.write(event)
+        tasks.cancel_scope.cancel()
+
+
+async def _serve_requests(
+    registry: Registry,
+    process: ServedProcess,
+    stdin: StdinBuffer,
+    feed: Feed,
+    requests: AsyncIterator[service_pb.RunProcessRequest],
+) -> None:
+    control = Control(registry, process)
+    async for request in requests:
+        kind = request.WhichOneof("request") or "request"
+        try:
+            violations = check(request)
+            if violations:
+                raise InvalidRequestError(violations)
+            if kind == "stdin":
+                await stdin.put(request.stdin)
+            elif kind == "close_stdin":
+                await stdin.put(None)
+            elif kind == "resize":
+                await control.resize(request.resize)
+            elif kind == "signal":
+                await control.signal(request.signal)
+            else:
+                raise InvalidRequestError(
+                    [Violation(kind, "enum.not_in", "is for the first request only")]
+                )
+        except Exception as error:  # noqa: BLE001  (to_status tells them apart)
+            feed.post(_op_error(kind, error))
+
+
+def _op_error(kind: str, error: Exception) -> service_pb.RunProcessResponse:
+    """Report a step that failed; the run goes on."""
+    operation = OPERATIONS.get(kind, service_pb.RUN_OPERATION_UNSPECIFIED)
+    return service_pb.RunProcessResponse(
+        op_error=service_pb.OpError(operation=operation, status=to_status(error))
+    )
+
+
+class StdinBuffer:
+    """Stdin on its way from the requests to the pipe.
+
+    After an error the rest is dropped: what follows a lost byte is of no use to the process.
+
+    Args:
+        process: Whose stdin.
+        feed: Where to report what was accepted.
+        capacity: Bytes to hold before `put` waits.
+    """
+
+    def __init__(self, process: ServedProcess, feed: Feed, capacity: int) -> None:
+        self._process = process
+        self._feed = feed
+        self._capacity = capacity
+        self._items: collections.deque[service_pb.StdinData | None] = collections.deque()
+        self._size = 0
+        self._changed = anyio.Condition()
+        self._failed = False
+
+    async def put(self, item: service_pb.StdinData | None) -> None:
+        """Add data, or None for end-of-file; waits while the buffer is full."""
+        async with self._changed:
+            while self._size >= self._capacity:
+                await self._changed.wait()
+            self._items.append(item)
+            self._size += len(item.data) if item else 0
+            self._changed.notify_all()
+
+    async def pump(self) -> None:
+        """Move what was put into the pipe, until cancelled."""
+        while True:
+            async with self._changed:
+                while not self._items:
+                    await self._changed.wait()
+                item = self._items.popleft()
+                self._size -= len(item.data) if item else 0
+                self._changed.notify_all()
+            if not self._failed:
+                await self._apply(item)
+
+    async def _apply(self, item: service_pb.StdinData | None) -> None:
+        stdin = self._process.stdin
+        if stdin is None:
+            return
+        try:
+            if item is None:
+                await stdin.close()
+            else:
+                await stdin.write(item.offset, item.data)
+        except Exception as error:  # noqa: BLE001  (to_status tells them apart)
+            self._failed = True
+            self._feed.post(_op_error("close_stdin" if item is None else "stdin", error))
+            return
+        self._feed.post(
+            service_pb.RunProcessResponse(
+                stdin_accepted=service_pb.StdinAccepted(
+                    committed_offset=stdin.committed, closed=stdin.closed
+                )
+            )
+        )

@@ -1,0 +1,210 @@
+"""A process as the daemon serves it: the engine's process, its rings, its stdin, its end.
+
+    CREATING ──HCS started it──▶ RUNNING ──its exit is known──▶ EXITED
+        └──HCS refused──▶ (forgotten; the create tells why)
+
+Output has its own end, which neither waits for the exit nor is waited for:
+
+    OPEN ──every pipe has ended──▶ COMPLETE
+      └──exit known, and no data for `drain_timeout`──▶ COMPLETE, forced
+
+A pipe may stay open after the exit because a descendant holds it. What the process itself had
+written by then is in the pipe or in a ring and is never cut: a pipe that is paused because its
+ring waits for a slow reader does not count as idle, and what can be read is read before a pipe is
+given up.
+
+Thread: the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from hcsd.hcs.latch import Latch
+from hcsd.io import Drain, DrainState, Ring, WriteEnd
+from hcsd.service.signals import signal_name
+from hcsd.service.stdin import Stdin
+from hcsd.v1 import process_pb2 as pb
+
+if TYPE_CHECKING:
+    from hcsd.config import Limits
+    from hcsd.hcs.process import Process, ProcessEnd
+    from hcsd.service.names import ProcessKey
+    from hcsd.service.plan import Plan
+
+STDOUT = pb.OUTPUT_STREAM_STDOUT
+STDERR = pb.OUTPUT_STREAM_STDERR
+
+
+class ServedProcess:
+    """One process of the registry.
+
+    Attributes:
+        key: Its identity.
+        number: Order of creation.
+        plan: What was asked for.
+        state: ProcessState.
+        rings: Output by stream.
+        stdin: Its stdin, once it runs.
+        engine: The engine's process, once it runs.
+        exited: Set with the exit record, the moment HCS says so.
+        output_complete: Set when no more output can come.
+        ended: Set when both are.
+    """
+
+    def __init__(
+        self, key: ProcessKey, number: int, incarnation: str, plan: Plan, limits: Limits
+    ) -> None:
+        self.key = key
+        self.number = number
+        self.plan = plan
+        self.state = pb.PROCESS_STATE_CREATING
+        self.rings = {stream: Ring(plan.ring_bytes, plan.overflow) for stream in (STDOUT, STDERR)}
+        self.stdin: Stdin | None = None
+        self.engine: Process | None = None
+        self.exited: Latch[pb.ProcessExit] = Latch()
+        self.output_complete: Latch[bool] = Latch()
+        self.ended: Latch[ServedProcess] = Latch()
+        self._limits = limits
+        self._drains: list[Drain] = []
+        self._reason = pb.EXIT_REASON_UNSPECIFIED
+        self._timer: asyncio.TimerHandle | None = None
+        self._base = pb.Process(
+            name=key.name,
+            uid=plan.uid,
+            incarnation=incarnation,
+            spec=plan.spec,
+            labels=plan.labels,
+            origin=pb.PROCESS_ORIGIN_CREATED,
+        )
+        self._base.create_time.FromNanoseconds(time.time_ns())
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return self._base.name
+
+    @property
+    def running(self) -> bool:
+        """Whether it has started and not exited."""
+        return self.state == pb.PROCESS_STATE_RUNNING
+
+    def run(self, engine: Process) -> None:
+        """Take over a process that HCS has started.
+
+        Ownership: of the engine's process and of its pipe ends.
+        """
+        stdin, stdout, stderr = engine.take_stdio()
+        self.engine = engine
+        self.stdin = Stdin(self.name, engine, WriteEnd(stdin) if stdin else None)
+        for stream, handle in ((STDOUT, stdout), (STDERR, stderr)):
+            if handle:
+                self._drains.append(Drain(handle, self.rings[stream], self._on_drained))
+            else:
+                self.rings[stream].close()
+        self._base.pid = engine.pid
+        self._base.start_time.FromNanoseconds(time.time_ns())
+        self.state = pb.PROCESS_STATE_RUNNING
+        for drain in list(self._drains):
+            drain.start()
+        self._on_drained()
+        engine.exited.observe(self._on_exit)
+
+    def expect(self, reason: pb.ExitReason) -> None:
+        """Note why the process is about to be killed; the first reason stands."""
+        if self._reason == pb.EXIT_REASON_UNSPECIFIED:
+            self._reason = reason
+
+    def message(self) -> pb.Process:
+        """Return the process as it is now."""
+        message = pb.Process()
+        message.CopyFrom(self._base)
+        message.state = self.state
+        _describe(message.stdout, self.rings[STDOUT])
+        _describe(message.stderr, self.rings[STDERR])
+        if self.stdin is not None:
+            message.stdin.end_offset = message.stdin.start_offset = self.stdin.committed
+            message.stdin.closed = self.stdin.closed
+        end = self.exited.value
+        if end is not None:
+            message.exit.CopyFrom(end)
+        return message
+
+    def close(self) -> None:
+        """Free the rings, the pipes and the handle; the process itself is left alone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for drain in self._drains:
+            drain.finish()
+        for ring in self.rings.values():
+            ring.close(forced=True)
+            ring.clear()
+        if self.stdin is not None:
+            self.stdin.abandon("the process was deleted")
+        if self.engine is not None:
+            self.engine.close()
+
+    def _on_exit(self, end: ProcessEnd) -> None:
+        exit_ = pb.ProcessExit(signal=end.signal, signal_name=signal_name(end.signal))
+        if end.exit_code is None:
+            exit_.unknown.hresult = end.hresult
+            exit_.unknown.message = end.message
+        else:
+            exit_.exit_code = end.exit_code
+        exit_.exit_time.FromNanoseconds(time.time_ns())
+        natural = pb.EXIT_REASON_SIGNALED if end.signal else pb.EXIT_REASON_EXITED
+        exit_.reason = self._reason or natural
+        exit_.output_complete = self.output_complete.value is True
+        self.state = pb.PROCESS_STATE_EXITED
+        if self.stdin is not None:
+            self.stdin.abandon("the process has exited")
+        self.exited.set(exit_)
+        self._settle()
+
+    def _on_drained(self) -> None:
+        if all(drain.state is DrainState.ENDED for drain in self._drains):
+            complete = not any(ring.forced for ring in self.rings.values())
+            if self.output_complete.set(complete):
+                self._settle()
+
+    def _settle(self) -> None:
+        """Move on after the exit or the end of the output, whichever was second."""
+        exit_ = self.exited.value
+        if exit_ is None:
+            return
+        if self.output_complete.value is None:
+            self._watch_drains(asyncio.get_running_loop().time())
+            return
+        exit_.output_complete = self.output_complete.value
+        if self._timer is not None:
+            self._timer.cancel()
+        self.ended.set(self)
+
+    def _watch_drains(self, exit_time: float) -> None:
+        """Give up pipes that stay silent for too long after the exit; data re-arms the time."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        left = [drain for drain in self._drains if drain.state is not DrainState.ENDED]
+        if any(drain.state is DrainState.PAUSED for drain in left):
+            # Waiting for a slow reader is not silence. Look again when silence could be over.
+            give_up_at = now + max(self.plan.drain_timeout, 1.0)
+        else:
+            last_data = max(exit_time, *(drain.last_activity for drain in left))
+            hard_limit = exit_time + self._limits.max_drain_time
+            give_up_at = min(last_data + self.plan.drain_timeout, hard_limit)
+        if give_up_at > now:
+            self._timer = loop.call_at(give_up_at, self._watch_drains, exit_time)
+            return
+        for drain in left:
+            drain.drain_available()
+            drain.finish(forced=True)
+
+
+def _describe(status: pb.StreamStatus, ring: Ring) -> None:
+    status.start_offset = ring.start_offset
+    status.end_offset = ring.end_offset
+    status.closed = ring.closed
+    status.dropped_bytes = ring.dropped_bytes
+    status.readers = ring.readers

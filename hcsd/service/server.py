@@ -1,0 +1,184 @@
+"""The daemon: servers on its listeners, and an orderly start and end.
+
+    start   engine ─▶ registry ─▶ listeners claimed ─▶ servers started ─▶ ready
+    stop    RPCs end with UNAVAILABLE ─▶ servers stop ─▶ processes are killed ─▶ engine closes
+            ─▶ sockets are removed
+
+Each listener has a server of its own, so that who must authenticate follows from where a call came
+in and not from what it says about itself.
+
+A second stop signal shortens what is left of the grace to nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from hcsd.service.compute_system_service import ComputeSystemService
+from hcsd.service.event_service import EventService
+from hcsd.service.host_service import HostService
+from hcsd.service.interceptor import Calls, Interceptor
+from hcsd.service.process_service import ProcessService
+from hcsd.service.registry import Registry
+from hcsd.v1 import (
+    compute_system_service_pb2,
+    compute_system_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    host_service_pb2,
+    host_service_pb2_grpc,
+    process_service_pb2,
+    process_service_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hcsd.config import Limits
+    from hcsd.hcs.host import Host
+    from hcsd.service.listeners import Listener
+
+SERVICES = tuple(
+    service.full_name
+    for module in (
+        process_service_pb2,
+        compute_system_service_pb2,
+        event_service_pb2,
+        host_service_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+# How long the last answers may take to leave, once every RPC has been ended.
+SERVER_GRACE = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Daemon:
+    """Serves an engine on listeners.
+
+    Args:
+        host: The engine; closed at the end.
+        listeners: Where to listen.
+        token: What callers must present where the transport is no guard.
+        limits: Limits in force.
+    """
+
+    def __init__(
+        self, host: Host, listeners: Sequence[Listener], token: str | None, limits: Limits
+    ) -> None:
+        self._host = host
+        self._listeners = listeners
+        self._token = token
+        self._limits = limits
+        self._stop = anyio.Event()
+        self._hurry = anyio.Event()
+
+    def stop(self) -> None:
+        """Begin to stop; a second call shortens the grace."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def run(self, on_ready: Callable[[list[str]], None]) -> None:
+        """Serve until `stop` is called, then end everything in order.
+
+        Args:
+            on_ready: Called with the addresses once calls are answered.
+
+        Raises:
+            ListenError: A listener cannot be used; nothing was served.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                registry = Registry(self._host, self._limits, tasks)
+                with contextlib.ExitStack() as claims:
+                    await self._serve(registry, claims, on_ready)
+                    await self._end(registry)
+                tasks.cancel_scope.cancel()
+        finally:
+            # The engine may have to wait for what it ends.
+            await anyio.to_thread.run_sync(self._host.close)
+
+    async def _serve(
+        self,
+        registry: Registry,
+        claims: contextlib.ExitStack,
+        on_ready: Callable[[list[str]], None],
+    ) -> None:
+        calls = Calls(registry.incarnation)
+        status = health.aio.HealthServicer()
+        servers = []
+        addresses = []
+        for listener in self._listeners:
+            token = self._token if listener.needs_token else None
+            server = self._server(registry, status, Interceptor(calls, token))
+            addresses.append(claims.enter_context(listener.claim(server)))
+            servers.append(server)
+        for server in servers:
+            await server.start()
+        for service in ("", *SERVICES):
+            await status.set(service, health_pb2.HealthCheckResponse.SERVING)
+        on_ready(addresses)
+        try:
+            await self._stop.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                logger.info("stopping")
+                calls.stop()
+                await status.enter_graceful_shutdown()
+                for server in servers:
+                    await server.stop(SERVER_GRACE)
+
+    async def _end(self, registry: Registry) -> None:
+        """End the processes; a second signal does not wait for them."""
+        async with anyio.create_task_group() as tasks:
+
+            async def hurry() -> None:
+                await self._hurry.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(hurry, name="second signal")
+            await registry.close()
+            tasks.cancel_scope.cancel()
+
+    def _server(
+        self, registry: Registry, status: health.aio.HealthServicer, interceptor: Interceptor
+    ) -> grpc.aio.Server:
+        server = grpc.aio.server(
+            interceptors=[interceptor],
+            options=[
+                ("grpc.max_receive_message_length", self._limits.max_message_bytes),
+                ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
+            ],
+        )
+        process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
+            ProcessService(registry), server
+        )
+        compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
+            ComputeSystemService(registry), server
+        )
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(), server)
+        host_service_pb2_grpc.add_HostServiceServicer_to_server(HostService(registry), server)
+        health_pb2_grpc.add_HealthServicer_to_server(status, server)
+        reflection.enable_server_reflection(
+            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        )
+        return server
+
+
+async def stop_on_signals(daemon: Daemon) -> None:
+    """Stop the daemon on SIGINT and SIGTERM, until cancelled."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            logger.info("received %s", number.name)
+            daemon.stop()
