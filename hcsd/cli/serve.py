@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hcsd_client.address import AddressError, default_address, parse_address
+from hcsd_client.address import default_address, parse_address
 
 CANNOT_START = 1
 
@@ -75,7 +75,7 @@ def serve(
     ] = None,
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
     log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
-    config: Annotated[  # noqa: ARG001  (its callback is what it is for)
+    config: Annotated[
         Path | None,
         typer.Option(
             callback=_load_config,
@@ -94,7 +94,8 @@ def serve(
     import anyio  # noqa: PLC0415
 
     from hcsd import logs  # noqa: PLC0415
-    from hcsd.hcs.errors import HcsdError  # noqa: PLC0415
+    from hcsd.errors import HcsdError  # noqa: PLC0415
+    from hcsd_client import AddressError  # noqa: PLC0415
 
     logs.configure(log_level.value, log_format.value)
     try:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hcsd.embedded.system import System, Work
     from hcsd.embedded.worker import Worker
 
-    OutPointer = ctypes._Pointer[ctypes.c_void_p]
+    OutPointer = ctypes._Pointer[ctypes.c_void_p]  # noqa: SLF001  (the type has no other name)
 
 SCHEMA_VERSIONS = [{"Major": 2, "Minor": 1}]
 SERVICE_QUERY = {"PropertyTypes": lambda value: isinstance(value, list), "PropertyQueries": bool}

@@ -32,11 +32,12 @@ import pwd
 import select
 import signal
 import socket
-import subprocess  # noqa: S404  (starting processes is its work)
+import subprocess  # starting processes is its work
 import sys
 import termios
 
 PR_SET_CHILD_SUBREAPER = 36
+ON_LINUX = sys.platform == "linux"  # noqa: TID251  (the kernel offers more there)
 HEADER = 4
 MAX_FDS = 3
 
@@ -191,7 +192,7 @@ class Keeper:
                 extra_groups=account.groups,
                 # Safe here: the keeper has one thread. Nothing else makes a terminal the
                 # controlling one of a session that exists only in the child.
-                preexec_fn=_take_terminal if request["console"] else None,
+                preexec_fn=_take_terminal if request["console"] else None,  # noqa: PLW1509
             )
         except OSError as error:
             where = "directory" if directory and not os.path.isdir(str(directory)) else "executable"
@@ -248,7 +249,7 @@ class Keeper:
         """Kill until nothing is left: what a dying process leaves behind becomes our child."""
         me = os.getpid()
         while True:
-            for pid in descendants(me) if sys.platform == "linux" else list(self._children):
+            for pid in descendants(me) if ON_LINUX else list(self._children):
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except OSError:
@@ -311,7 +312,7 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)
     _normal_signals()
-    if sys.platform == "linux":
+    if ON_LINUX:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     Keeper(sock).run()
 

@@ -14,7 +14,7 @@ import errno
 import logging
 import os
 import socket
-import subprocess  # noqa: S404  (starts the keeper)
+import subprocess  # starts the keeper
 import sys
 from typing import TYPE_CHECKING
 

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi.functions import FUNCTIONS, Check
 from hcsd.abi.hresult import HR
@@ -24,9 +24,17 @@ from hcsd.embedded.system import System
 from hcsd.embedded.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from hcsd.abi.functions import Function
+
+
+class Export(Protocol):
+    """A function behind a row; its parameters are those of the row."""
+
+    def __call__(self, *args: object) -> object:
+        """Do it; raises `Fault` for an HRESULT."""
+
 
 HOST_SYSTEM = "host"
 HOST_OWNER = "hcsd"
@@ -48,6 +56,7 @@ class EmbeddedProvider:
     guest_os = "linux"
 
     def __init__(self) -> None:
+        self._closed = False
         self._core = Core()
         self._strings = Memory()
         self._worker = Worker()
@@ -80,7 +89,13 @@ class EmbeddedProvider:
             }
 
     def close(self) -> None:
-        """End every system with all that runs in it; returns when nothing of it is left."""
+        """End every system with all that runs in it; returns when nothing of it is left.
+
+        Idempotent.
+        """
+        if self._closed:
+            return
+        self._closed = True
         systems = list(self._systems.values())
         for system in systems:
             self._worker.post(system.close)
@@ -89,13 +104,13 @@ class EmbeddedProvider:
         self._worker.close()
 
 
-def _export(groups: list[Exports], row: Function) -> Callable[..., object]:
+def _export(groups: Sequence[Exports], row: Function) -> Export:
     """Return the function behind a row: the method of that name, guarded.
 
     An exception that reached ctypes would be printed there, and C would get an arbitrary result.
     """
     hresult = row.check is Check.HRESULT
-    method: Callable[..., object] | None = next(
+    method: Export | None = next(
         (getattr(group, row.name) for group in groups if hasattr(group, row.name)), None
     )
     if method is None:

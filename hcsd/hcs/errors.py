@@ -23,14 +23,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR, describe, normalise
+from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
     from hcsd.abi.hresult import Code
     from hcsd.hcs.schema import ErrorEvent
-
-
-class HcsdError(Exception):
-    """Root of every error that hcsd raises on purpose."""
 
 
 class HandleClosedError(HcsdError):

@@ -37,7 +37,7 @@ class OwnedHandle(Generic[H]):
 
     def __init__(self, raw: H, closer: Callable[[H], None]) -> None:
         self._raw: H | None = raw
-        self._closer = closer
+        self._closer: Callable[[H], None] = closer
         self._uses = 0
         self._closing = False
         # Called when the native close has been handed over; frees what its callbacks needed.

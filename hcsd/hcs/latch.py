@@ -26,6 +26,11 @@ class Latch(Generic[T]):
         self._observers: dict[Callable[[T], None], None] = {}
 
     @property
+    def is_set(self) -> bool:
+        """Whether it has a value."""
+        return self._event.is_set()
+
+    @property
     def value(self) -> T | None:
         """The value, or None while it is not set."""
         return self._value

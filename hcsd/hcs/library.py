@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hcsd.abi.functions import FUNCTIONS, Check, Function, Param
 from hcsd.abi.hresult import HR, is_pending, normalise, succeeded
 from hcsd.abi.types import read_wide
-from hcsd.hcs.errors import CLASSES, HcsdError, HcsError, NotSupportedError
+from hcsd.errors import HcsdError
+from hcsd.hcs.errors import CLASSES, HcsError, NotSupportedError
 from hcsd.hcs.schema import ResultError
 
 if TYPE_CHECKING:

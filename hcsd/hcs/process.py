@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import GENERIC_ALL, HCS_EVENT_OPTIONS, HCS_EVENT_TYPE, HCS_PROCESS
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from hcsd.hcs.operation import ProcessInfo
     from hcsd.hcs.schema import StdioHandle
     from hcsd.hcs.system import ComputeSystem
+
+    # A starting call that takes a process, an operation and a document.
+    Start = Callable[[HCS_PROCESS, HCS_OPERATION, str | None], object]
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +141,7 @@ class Process:
                 handle.close()
             raise
         assert handle is not None  # noqa: S101  (the start has succeeded)
-        return await cls(system, handle, info.pid, info)._registered()
+        return await _registered(cls(system, handle, info.pid, info))
 
     @classmethod
     async def open(cls, system: ComputeSystem, pid: int) -> Process:
@@ -149,18 +152,14 @@ class Process:
             HcsError: Anything else.
         """
         handle = await _open_handle(system, pid, Lane.CONTROL)
-        return await cls(system, handle, pid)._registered()
+        return await _registered(cls(system, handle, pid))
 
-    async def _registered(self) -> Self:
-        """Ask for exit events; an exit before this returns may have gone by unseen."""
-        try:
-            await self._register()
-        except BaseException:
-            self.close()
-            raise
-        return self
+    async def watch(self) -> None:
+        """Ask for exit events; an exit before this returns may have gone by unseen.
 
-    async def _register(self) -> None:
+        Raises:
+            HcsError: HCS refused it.
+        """
         handler_id = REGISTRY.register(self._on_event)
         self._handle.on_closed = lambda: REGISTRY.unregister(handler_id)
         library = self._operations.library
@@ -172,17 +171,20 @@ class Process:
                 ),
             )
 
-    async def confirm(self) -> None:
+    async def confirm(self) -> bool:
         """Look once whether the process exited before its events were asked for.
 
-        Errors of the question are logged at debug level: the event remains the main source.
+        Returns:
+            Whether its exit is known now. A question that HCS cannot answer says nothing: the
+            event remains the main source.
         """
-        if self.exited.value is not None:
-            return
+        if self.exited.is_set:
+            return True
         with contextlib.suppress(HcsError, DocumentError):
             status = ProcessStatus.parse(await self.properties())
             if status.exited:
                 self.exited.set(ProcessEnd.of(status))
+        return self.exited.is_set
 
     def take_stdio(self) -> tuple[int, int, int]:
         """Hand over the pipe handles, stdin, stdout and stderr; 0 is none.
@@ -260,7 +262,7 @@ class Process:
         Raises:
             HcsError: It could not be killed.
         """
-        if self.exited.value is not None:
+        if self.exited.is_set:
             return False
         try:
             await self._terminate_on_fresh_handles()
@@ -269,8 +271,7 @@ class Process:
                 raise  # opening was refused, which says nothing about the process
             return True
         except (AlreadyStoppedError, ElementNotFoundError):
-            await self.confirm()
-            if self.exited.value is None:
+            if not await self.confirm():
                 raise  # "not found" may also mean that the system has gone
             return False
         return True
@@ -293,7 +294,7 @@ class Process:
             system.close()
 
     async def _run(
-        self, lane: Lane, verb: str, function: Callable[..., object], argument: str | None
+        self, lane: Lane, verb: str, function: Start, argument: str | None
     ) -> str | None:
         with self._handle.use() as raw:
             return await self._operations.run(
@@ -324,6 +325,15 @@ class Process:
             return
         with contextlib.suppress(RuntimeError):  # the loop has closed: the daemon is ending
             self._loop.call_soon_threadsafe(self.exited.set, end)
+
+
+async def _registered(process: Process) -> Process:
+    try:
+        await process.watch()
+    except BaseException:
+        process.close()
+        raise
+    return process
 
 
 async def _open_handle(system: ComputeSystem, pid: int, lane: Lane) -> ProcessHandle:

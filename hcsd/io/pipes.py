@@ -161,8 +161,9 @@ class Drain:
             self._loop.remove_reader(self._descriptor.number)
 
     def _pause(self) -> None:
-        self._unregister()
-        self._state = DrainState.PAUSED
+        if self._state is DrainState.READING:  # else it is paused, or a wake has finished it
+            self._unregister()
+            self._state = DrainState.PAUSED
 
     def _resume(self) -> None:
         if self._state is DrainState.PAUSED and self._loop is not None:

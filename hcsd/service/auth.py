@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from hcsd.hcs.errors import HcsdError
+from hcsd.errors import HcsdError
 from hcsd.service.errors import RequestError
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from hcsd.v1 import compute_system_service_pb2 as service_pb
 from hcsd.v1.compute_system_service_pb2_grpc import ComputeSystemServiceServicer
 
 if TYPE_CHECKING:
-    from grpc.aio import ServicerContext
-
     from hcsd.hcs.schema import SystemProperties
+    from hcsd.service.interceptor import Context
     from hcsd.service.registry import Registry
 
 TYPES = {
@@ -36,7 +35,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
         self._registry = registry
 
     async def GetComputeSystem(
-        self, request: service_pb.GetComputeSystemRequest, context: ServicerContext
+        self, request: service_pb.GetComputeSystemRequest, context: Context
     ) -> service_pb.GetComputeSystemResponse:
         opened = await self._registry.system(parse_system(request.name))
         return service_pb.GetComputeSystemResponse(
@@ -44,7 +43,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
         )
 
     async def ListComputeSystems(
-        self, request: service_pb.ListComputeSystemsRequest, context: ServicerContext
+        self, request: service_pb.ListComputeSystemsRequest, context: Context
     ) -> service_pb.ListComputeSystemsResponse:
         systems = sorted(await self._registry.host.systems(), key=lambda system: system.id)
         found, token = page(

@@ -21,10 +21,11 @@ from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
     from hcsd.hcs.process import Process
+    from hcsd.hcs.schema import StdioHandle
     from hcsd.service.registry import Registry
     from hcsd.service.served import ServedProcess
 
-STDIO_HANDLES = {
+STDIO_HANDLES: dict[int, StdioHandle] = {
     service_pb.STDIO_HANDLE_STDIN: "StdIn",
     service_pb.STDIO_HANDLE_STDOUT: "StdOut",
     service_pb.STDIO_HANDLE_STDERR: "StdErr",
@@ -45,7 +46,7 @@ class Control:
         self._registry = registry
         self._process = process
 
-    async def signal(self, signal: pb.ProcessSignal) -> service_pb.SignalDelivery:
+    async def signal(self, signal: pb.ProcessSignal) -> pb.SignalDelivery:
         """Send a signal; a kill travels as a termination, on its own handles.
 
         Returns:
@@ -58,20 +59,20 @@ class Control:
         opened = await self._registry.system(self._process.key.system_id)
         options = resolve(signal, opened.guest_os)
         if not self._process.running:
-            return service_pb.SIGNAL_DELIVERY_ALREADY_EXITED
+            return pb.SIGNAL_DELIVERY_ALREADY_EXITED
         if isinstance(options, Kill):
             await self._registry.terminate(self._process, pb.EXIT_REASON_UNSPECIFIED)
-            return service_pb.SIGNAL_DELIVERY_DELIVERED
+            return pb.SIGNAL_DELIVERY_DELIVERED
         engine = self._engine("signal")
         done = self._registry.spawn(lambda: engine.signal(options), f"signal {self._process.name}")
         with anyio.move_on_after(self._registry.limits.signal_wait):
             result = await done.wait()
             if isinstance(result, (AlreadyStoppedError, ElementNotFoundError)):
-                return service_pb.SIGNAL_DELIVERY_ALREADY_EXITED
+                return pb.SIGNAL_DELIVERY_ALREADY_EXITED
             if isinstance(result, Exception):
                 raise result
-            return service_pb.SIGNAL_DELIVERY_DELIVERED
-        return service_pb.SIGNAL_DELIVERY_PENDING
+            return pb.SIGNAL_DELIVERY_DELIVERED
+        return pb.SIGNAL_DELIVERY_PENDING
 
     async def terminate(self, grace: float) -> None:
         """Kill the process, after TERM and a time of grace if one is given; waits for its exit.
@@ -123,7 +124,7 @@ class Control:
         )
         await self._engine("resize").modify(request.to_json())
 
-    async def _close_stdio(self, which: str) -> None:
+    async def _close_stdio(self, which: StdioHandle) -> None:
         if which == "StdIn" and self._process.stdin is not None:
             await self._process.stdin.close()
             return

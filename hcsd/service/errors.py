@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
 from hcsd.abi.hresult import HR
-from hcsd.hcs.errors import HcsdError, HcsError
+from hcsd.errors import HcsdError
+from hcsd.hcs.errors import HcsError
 from hcsd.v1 import error_pb2
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class CreateFailedError(RequestError):
         system: Resource name of the system.
     """
 
-    REASONS = {
+    REASONS: ClassVar = {
         int(HR.ERROR_FILE_NOT_FOUND): "EXECUTABLE_NOT_FOUND",
         int(HR.ERROR_PATH_NOT_FOUND): "EXECUTABLE_NOT_FOUND",
         int(HR.ERROR_DIRECTORY): "WORKING_DIRECTORY_NOT_FOUND",
@@ -159,9 +160,9 @@ def describe(error: BaseException) -> RequestError:
         return error
     if isinstance(error, HcsError):
         return _describe_hcs(error)
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError):  # raised by the methods that stubs are made with
         return RequestError(
-            grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", "this version does not serve the method"
+            grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", "this version does not serve that yet"
         )
     incident = secrets.token_hex(8)
     logger.error("incident %s", incident, exc_info=error)

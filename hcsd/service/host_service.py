@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 import hcsd
-from hcsd.hcs.errors import HcsdError
+from hcsd.errors import HcsdError
 from hcsd.v1 import host_service_pb2 as service_pb
 from hcsd.v1.host_service_pb2_grpc import HostServiceServicer
 
 if TYPE_CHECKING:
-    from grpc.aio import ServicerContext
-
     from hcsd.config import Limits
+    from hcsd.service.interceptor import Context
     from hcsd.service.registry import Registry
 
 
@@ -28,7 +27,7 @@ class HostService(HostServiceServicer):
         self._start_time = time.time_ns()
 
     async def GetHost(
-        self, request: service_pb.GetHostRequest, context: ServicerContext
+        self, request: service_pb.GetHostRequest, context: Context
     ) -> service_pb.GetHostResponse:
         host = self._registry.host
         response = service_pb.GetHostResponse(

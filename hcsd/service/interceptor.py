@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import inspect
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Message, Message]
     Context = grpc.aio.ServicerContext[Message, Message]
 
+    class Method(Protocol):
+        """What serves an RPC: a coroutine function, or an async generator function."""
+
+        def __call__(self, request: object, context: Context, /) -> Awaitable[object]:
+            """Serve one call."""
+
+
+KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 REQUEST_ID = "hcsd-request-id"
 
 
@@ -79,7 +87,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         self._token = token
         self._wrapped: dict[str, Handler] = {}
 
-    async def intercept_service(
+    async def intercept_service(  # type: ignore[override]  # any call, so any pair of types
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
@@ -88,7 +96,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if self._token is not None:
             try:
                 check_token(self._token, handler_call_details.invocation_metadata or ())
-            except Exception as error:  # noqa: BLE001  (to_status tells them apart)
+            except Exception as error:  # to_status tells them apart
                 return _refusal(error)
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
@@ -100,19 +108,17 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, handler: Handler) -> Handler:
-        codec = (handler.request_deserializer, handler.response_serializer)
-        if handler.stream_stream is not None:
-            inner = handler.stream_stream
-            return grpc.stream_stream_rpc_method_handler(self._guard_stream(inner), *codec)
-        if handler.stream_unary is not None:
-            return grpc.stream_unary_rpc_method_handler(self._guard(handler.stream_unary), *codec)
-        if handler.unary_stream is not None:
-            inner = handler.unary_stream
-            return grpc.unary_stream_rpc_method_handler(self._guard_stream(inner), *codec)
-        return grpc.unary_unary_rpc_method_handler(self._guard(handler.unary_unary), *codec)
+        """Wrap the one method that a handler has; the attribute it stands in tells its kind."""
+        kind = next(kind for kind in KINDS if getattr(handler, kind) is not None)
+        method = cast("Method", getattr(handler, kind))
+        guarded = self._guard(_as_coroutine(method))
+        wrapped: Handler = getattr(grpc, f"{kind}_rpc_method_handler")(
+            guarded, handler.request_deserializer, handler.response_serializer
+        )
+        return wrapped
 
-    def _guard(self, inner: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
-        """Wrap a handler that answers once."""
+    def _guard(self, inner: Method) -> Method:
+        """Wrap a method so that whatever it raises becomes a status."""
 
         async def call(request: object, context: Context) -> object:
             task = self._calls.begin(context)
@@ -124,25 +130,13 @@ class Interceptor(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 if not self._calls.stopping:
                     raise
-                return await _abort(context, StoppingError())
-            except Exception as error:  # noqa: BLE001  (to_status tells them apart)
-                return await _abort(context, error)
+                await _abort(context, StoppingError())
+            except Exception as error:  # to_status tells them apart
+                await _abort(context, error)
             finally:
                 self._calls.end(task)
 
         return call
-
-    def _guard_stream(self, inner: Callable[..., object]) -> Callable[..., Awaitable[object]]:
-        """Wrap a handler that answers with a stream: an async generator, or a coroutine."""
-        if not inspect.isasyncgenfunction(inner):
-            return self._guard(inner)  # type: ignore[arg-type]  # then it is a coroutine function
-
-        async def pump(request: object, context: Context) -> None:
-            async with contextlib.aclosing(inner(request, context)) as events:
-                async for event in events:
-                    await context.write(event)
-
-        return self._guard(pump)
 
     def _admit(self, request: object) -> None:
         """Refuse a request that breaks the contract, and every request while stopping."""
@@ -154,7 +148,20 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 raise InvalidRequestError(violations)
 
 
-async def _abort(context: Context, error: Exception) -> None:
+def _as_coroutine(method: Method) -> Method:
+    """Make of an async generator, which answers by yielding, a coroutine that writes."""
+    if not inspect.isasyncgenfunction(method):
+        return method
+
+    async def pump(request: object, context: Context) -> None:
+        async with contextlib.aclosing(method(request, context)) as events:
+            async for event in events:
+                await context.write(event)
+
+    return pump
+
+
+async def _abort(context: Context, error: Exception) -> NoReturn:
     await context.abort_with_status(rpc_status.to_status(to_status(error)))
 
 

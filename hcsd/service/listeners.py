@@ -16,10 +16,10 @@ import ipaddress
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  (a field of dataclasses)
 from typing import TYPE_CHECKING
 
-from hcsd.hcs.errors import HcsdError
+from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

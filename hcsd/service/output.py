@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_OFFSET = 2**64 - 1
 
-E = TypeVar("E", service_pb.ReadOutputResponse, service_pb.RunProcessResponse)
+E = TypeVar("E", bound=service_pb.ReadOutputResponse | service_pb.RunProcessResponse)
 
 
 class OutputFeed(Generic[E]):
@@ -70,7 +70,7 @@ class OutputFeed(Generic[E]):
         self._awake = asyncio.Event()
         self._posted: collections.deque[E] = collections.deque()
         self._sequence = 0
-        self._cursors: dict[int, Cursor] = {}
+        self._cursors: dict[pb.OutputStream, Cursor] = {}
         self._until: dict[int, int] = {}  # where to stop; what a reader that follows never reaches
         try:
             self._open(cursors)
@@ -164,13 +164,13 @@ class OutputFeed(Generic[E]):
         event.started.cursors.extend(self._positions())
         return event
 
-    def _output(self, stream: int, cursor: Cursor, taken: bytes | Gap) -> E:
+    def _output(self, stream: pb.OutputStream, cursor: Cursor, taken: bytes | Gap) -> E:
         event = self._make()
         if isinstance(taken, Gap):
             if self._fail_on_gap:
                 raise self._evicted(stream, taken)
             gap = event.gap
-            gap.stream, gap.from_offset, gap.to_offset = stream, *taken
+            gap.stream, (gap.from_offset, gap.to_offset) = stream, taken
             return event
         self._sequence += 1
         chunk = event.chunk  # filled in place: a message that is passed in would be copied
@@ -180,7 +180,7 @@ class OutputFeed(Generic[E]):
         chunk.sequence = self._sequence
         return event
 
-    def _evicted(self, stream: int, gap: Gap) -> RequestError:
+    def _evicted(self, stream: pb.OutputStream, gap: Gap) -> RequestError:
         return RequestError(
             grpc.StatusCode.OUT_OF_RANGE,
             "OUTPUT_EVICTED",
@@ -189,7 +189,7 @@ class OutputFeed(Generic[E]):
             metadata={"process": self._process.name, "start_offset": str(gap.to_offset)},
         )
 
-    def _eof(self, stream: int) -> E:
+    def _eof(self, stream: pb.OutputStream) -> E:
         ring = self._process.rings[stream]
         event = self._make()
         event.eof.stream = stream

@@ -9,7 +9,10 @@ import grpc
 
 from hcsd.hcs.schema import ProcessStatus
 from hcsd.service.control import Control
-from hcsd.service.errors import ProcessNotFoundError, RequestError
+from hcsd.service.errors import (
+    ProcessNotFoundError,
+    RequestError,
+)
 from hcsd.service.names import ANY_SYSTEM, parse_system
 from hcsd.service.output import OutputFeed
 from hcsd.service.paging import page
@@ -21,8 +24,7 @@ from hcsd.v1.process_service_pb2_grpc import ProcessServiceServicer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from grpc.aio import ServicerContext
-
+    from hcsd.service.interceptor import Context
     from hcsd.service.registry import Registry
     from hcsd.service.served import ServedProcess
 
@@ -34,18 +36,18 @@ class ProcessService(ProcessServiceServicer):
         self._registry = registry
 
     async def CreateProcess(
-        self, request: service_pb.CreateProcessRequest, context: ServicerContext
+        self, request: service_pb.CreateProcessRequest, context: Context
     ) -> service_pb.CreateProcessResponse:
         process, replayed = await self._registry.create(request, owned=False)
         return service_pb.CreateProcessResponse(process=process.message(), replayed=replayed)
 
     async def GetProcess(
-        self, request: service_pb.GetProcessRequest, context: ServicerContext
+        self, request: service_pb.GetProcessRequest, context: Context
     ) -> service_pb.GetProcessResponse:
         return service_pb.GetProcessResponse(process=self._registry.get(request.name).message())
 
     async def ListProcesses(
-        self, request: service_pb.ListProcessesRequest, context: ServicerContext
+        self, request: service_pb.ListProcessesRequest, context: Context
     ) -> service_pb.ListProcessesResponse:
         system_id = parse_system(request.parent)
         if system_id != ANY_SYSTEM:
@@ -62,7 +64,7 @@ class ProcessService(ProcessServiceServicer):
         )
 
     async def WaitProcess(
-        self, request: service_pb.WaitProcessRequest, context: ServicerContext
+        self, request: service_pb.WaitProcessRequest, context: Context
     ) -> service_pb.WaitProcessResponse:
         process = self._registry.get(request.name)
         timeout = None
@@ -78,32 +80,31 @@ class ProcessService(ProcessServiceServicer):
         )
 
     async def SignalProcess(
-        self, request: service_pb.SignalProcessRequest, context: ServicerContext
+        self, request: service_pb.SignalProcessRequest, context: Context
     ) -> service_pb.SignalProcessResponse:
         process = self._registry.get(request.name)
         delivery = await Control(self._registry, process).signal(request.signal)
         return service_pb.SignalProcessResponse(delivery=delivery, process=process.message())
 
     async def TerminateProcess(
-        self, request: service_pb.TerminateProcessRequest, context: ServicerContext
+        self, request: service_pb.TerminateProcessRequest, context: Context
     ) -> service_pb.TerminateProcessResponse:
         if request.scope == service_pb.TERMINATE_SCOPE_TREE:
-            msg = "terminating a tree"
-            raise NotImplementedError(msg)
+            raise NotImplementedError
         process = self._registry.get(request.name)
         grace = request.grace_period.ToNanoseconds() / 1e9
         await Control(self._registry, process).terminate(grace)
         return service_pb.TerminateProcessResponse(process=process.message())
 
     async def ModifyProcess(
-        self, request: service_pb.ModifyProcessRequest, context: ServicerContext
+        self, request: service_pb.ModifyProcessRequest, context: Context
     ) -> service_pb.ModifyProcessResponse:
         process = self._registry.get(request.name)
         await Control(self._registry, process).modify(request)
         return service_pb.ModifyProcessResponse(process=process.message())
 
     async def GetProcessProperties(
-        self, request: service_pb.GetProcessPropertiesRequest, context: ServicerContext
+        self, request: service_pb.GetProcessPropertiesRequest, context: Context
     ) -> service_pb.GetProcessPropertiesResponse:
         engine = self._registry.get(request.name).engine
         assert engine is not None  # noqa: S101  (the registry shows no process before it runs)
@@ -121,7 +122,7 @@ class ProcessService(ProcessServiceServicer):
         )
 
     async def DeleteProcess(
-        self, request: service_pb.DeleteProcessRequest, context: ServicerContext
+        self, request: service_pb.DeleteProcessRequest, context: Context
     ) -> service_pb.DeleteProcessResponse:
         try:
             process = self._registry.get(request.name)
@@ -137,7 +138,7 @@ class ProcessService(ProcessServiceServicer):
         return service_pb.DeleteProcessResponse()
 
     async def ReadOutput(
-        self, request: service_pb.ReadOutputRequest, context: ServicerContext
+        self, request: service_pb.ReadOutputRequest, context: Context
     ) -> AsyncIterator[service_pb.ReadOutputResponse]:
         feed = OutputFeed(
             self._registry.get(request.name),
@@ -153,10 +154,10 @@ class ProcessService(ProcessServiceServicer):
         finally:
             feed.close()
 
-    async def RunProcess(
+    async def RunProcess(  # type: ignore[override]  # a coroutine that writes is legal, too
         self,
         request_iterator: AsyncIterator[service_pb.RunProcessRequest],
-        context: ServicerContext,
+        context: Context,
     ) -> None:
         await run_process(self._registry, request_iterator, context)
 

@@ -144,13 +144,13 @@ class Registry:
     async def _create(
         self,
         request: service_pb.CreateProcessRequest,
-        owned: bool,  # noqa: FBT001  (task groups pass arguments by position)
+        owned: bool,  # task groups pass arguments by position
         started: Latch[ServedProcess | RequestError],
     ) -> None:
         """Start a process and set `started`. Runs to its end, whoever waits."""
         try:
             process = await self._start(request, owned=owned)
-        except Exception as error:  # noqa: BLE001  (describe tells them apart)
+        except Exception as error:  # describe tells them apart
             self._requests.pop(request.request_id, None)
             started.set(describe(error))
             return
@@ -219,7 +219,7 @@ class Registry:
         async def run() -> None:
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001  (handed to the waiter)
+            except Exception as error:  # handed to the waiter
                 logger.debug("%s failed: %s", name, error)
                 done.set(error)
             else:

@@ -20,7 +20,6 @@ import collections
 from typing import TYPE_CHECKING
 
 import anyio
-import grpc
 
 from hcsd.service.control import Control
 from hcsd.service.errors import InvalidRequestError, Violation, to_status
@@ -32,10 +31,10 @@ from hcsd.v1 import process_service_pb2 as service_pb
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from hcsd.service.interceptor import Context
     from hcsd.service.registry import Registry
     from hcsd.service.served import ServedProcess
 
-    Context = grpc.aio.ServicerContext[service_pb.RunProcessRequest, service_pb.RunProcessResponse]
     Feed = OutputFeed[service_pb.RunProcessResponse]
 
 OPERATIONS = {
@@ -114,23 +113,33 @@ async def _serve_requests(
     async for request in requests:
         kind = request.WhichOneof("request") or "request"
         try:
-            violations = check(request)
-            if violations:
-                raise InvalidRequestError(violations)
-            if kind == "stdin":
-                await stdin.put(request.stdin)
-            elif kind == "close_stdin":
-                await stdin.put(None)
-            elif kind == "resize":
-                await control.resize(request.resize)
-            elif kind == "signal":
-                await control.signal(request.signal)
-            else:
-                raise InvalidRequestError(
-                    [Violation(kind, "enum.not_in", "is for the first request only")]
-                )
-        except Exception as error:  # noqa: BLE001  (to_status tells them apart)
+            await _serve_request(kind, request, control, stdin)
+        except Exception as error:  # to_status tells them apart
             feed.post(_op_error(kind, error))
+
+
+async def _serve_request(
+    kind: str, request: service_pb.RunProcessRequest, control: Control, stdin: StdinBuffer
+) -> None:
+    """Take one step.
+
+    Raises:
+        RequestError: It is not valid, or not legal now.
+        HcsError: HCS refused it.
+    """
+    violations = check(request)
+    if kind in {"create", "attach"}:
+        violations.append(Violation(kind, "enum.not_in", "is for the first request only"))
+    if violations:
+        raise InvalidRequestError(violations)
+    if kind == "stdin":
+        await stdin.put(request.stdin)
+    elif kind == "close_stdin":
+        await stdin.put(None)
+    elif kind == "resize":
+        await control.resize(request.resize)
+    else:
+        await control.signal(request.signal)
 
 
 def _op_error(kind: str, error: Exception) -> service_pb.RunProcessResponse:
@@ -191,7 +200,7 @@ class StdinBuffer:
                 await stdin.close()
             else:
                 await stdin.write(item.offset, item.data)
-        except Exception as error:  # noqa: BLE001  (to_status tells them apart)
+        except Exception as error:  # to_status tells them apart
             self._failed = True
             self._feed.post(_op_error("close_stdin" if item is None else "stdin", error))
             return

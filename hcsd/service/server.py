@@ -161,14 +161,24 @@ class Daemon:
                 ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
             ],
         )
+        # Methods that are not served yet are those the stubs are made with; they are abstract to
+        # the type checker only, and answer UNIMPLEMENTED.
         process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
-            ProcessService(registry), server
+            ProcessService(registry),  # type: ignore[abstract]
+            server,
         )
         compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
-            ComputeSystemService(registry), server
+            ComputeSystemService(registry),  # type: ignore[abstract]
+            server,
         )
-        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(), server)
-        host_service_pb2_grpc.add_HostServiceServicer_to_server(HostService(registry), server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(
+            EventService(),  # type: ignore[abstract]
+            server,
+        )
+        host_service_pb2_grpc.add_HostServiceServicer_to_server(
+            HostService(registry),  # type: ignore[abstract]
+            server,
+        )
         health_pb2_grpc.add_HealthServicer_to_server(status, server)
         reflection.enable_server_reflection(
             (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server

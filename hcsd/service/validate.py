@@ -18,11 +18,16 @@ from hcsd.service.errors import Violation
 from hcsd.service.names import ANY_SYSTEM, PROCESS_ID, PROCESS_NAME, SYSTEM_NAME
 from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
+)
+from hcsd.v1 import (
     process_pb2,
+)
+from hcsd.v1 import (
     process_service_pb2 as process_pb,
 )
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterator
 
     from google.protobuf.message import Message
