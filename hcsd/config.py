@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -43,3 +46,14 @@ class Limits:
     max_page_size: int = 1000
     signal_wait: float = 0.25
     shutdown_grace: float = 5.0
+
+
+def default_token_file() -> Path:
+    """Return where the token of TCP listeners is kept if nobody says otherwise."""
+    if sys.platform == "win32":  # noqa: TID251  (where a service keeps its files)
+        folder = Path(os.environ["PROGRAMDATA"])
+    elif os.geteuid() == 0:
+        folder = Path("/var/lib")
+    else:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    return folder / "hcsd" / "token"

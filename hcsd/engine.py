@@ -20,6 +20,7 @@ def open_host() -> Host:
     if sys.platform == "win32":  # noqa: TID251  (this is where the platform is asked for)
         msg = "the loader of computecore.dll is not part of this version"
         raise NotImplementedError(msg)
-    from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415  (POSIX only)
+    else:  # noqa: RET506  (type checkers follow platforms by branches)
+        from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
 
-    return Host(EmbeddedProvider())
+        return Host(EmbeddedProvider())

@@ -31,12 +31,6 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
-def _default_token_file() -> Path:
-    if os.geteuid() == 0:
-        return Path("/var/lib/hcsd/token")
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "hcsd/token"
-
-
 def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     """Take defaults from a TOML file; what the command line or the environment says wins."""
     if path is None:
@@ -90,33 +84,33 @@ def serve(
     It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
     that user can.
     """
-    # Imported here, so that client commands need not load the daemon.
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from hcsd import logs  # noqa: PLC0415
-    from hcsd.errors import HcsdError  # noqa: PLC0415
-    from hcsd_client import AddressError  # noqa: PLC0415
+    from hcsd import logs
+    from hcsd.config import default_token_file
+    from hcsd.errors import HcsdError
+    from hcsd_client import AddressError
 
     logs.configure(log_level.value, log_format.value)
     try:
-        anyio.run(_serve, listen or [], token_file or _default_token_file())
+        anyio.run(_serve, listen or [], token_file or default_token_file())
     except (HcsdError, AddressError, OSError, NotImplementedError) as error:
         typer.echo(f"hcsd: cannot start: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None
 
 
 async def _serve(addresses: list[str], token_file: Path) -> None:
-    import anyio  # noqa: PLC0415
+    import anyio
 
-    from hcsd.config import Limits  # noqa: PLC0415
-    from hcsd.engine import open_host  # noqa: PLC0415
-    from hcsd.service.auth import load_token  # noqa: PLC0415
-    from hcsd.service.listeners import TcpListener, UnixListener  # noqa: PLC0415
-    from hcsd.service.server import Daemon, stop_on_signals  # noqa: PLC0415
+    from hcsd.config import Limits
+    from hcsd.engine import open_host
+    from hcsd.service.auth import load_token
+    from hcsd.service.listeners import TcpListener, unix_listener
+    from hcsd.service.server import Daemon, stop_on_signals
 
     parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
     listeners = [
-        UnixListener(Path(address.path))
+        unix_listener(Path(address.path))
         if address.is_unix
         else TcpListener(address.host, address.port)
         for address in parsed

@@ -93,7 +93,7 @@ MODIFY_REQUEST: dict[str, Check] = {
 }
 CONSOLE_SIZE: dict[str, Check] = {"Height": _is_uint16, "Width": _is_uint16}
 CLOSE_HANDLE: dict[str, Check] = {
-    "Handle": lambda value: value in {"StdIn", "StdOut", "StdErr", "All"}
+    "Handle": lambda value: value in ("StdIn", "StdOut", "StdErr", "All")  # may be unhashable
 }
 SIGNAL_OPTIONS: dict[str, Check] = {
     "Signal": lambda value: (

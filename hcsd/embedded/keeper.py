@@ -23,6 +23,7 @@ Run as ``python -I -S keeper.py FD``; imports the standard library only.
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -178,6 +179,12 @@ class Keeper:
         given = iter(fds)
         stdio = [next(given) if asked else subprocess.DEVNULL for asked in _flags(request["stdio"])]
         account = _account(str(request["user"]))
+        if account.uid is not None:
+            for fd in fds:
+                # So that the program may open its stdio again, as /dev/stdout. Not every system
+                # lets pipes be given away.
+                with contextlib.suppress(OSError):
+                    os.fchown(fd, account.uid, -1)
         try:
             child = subprocess.Popen(  # noqa: S603  (what to run is the caller's to say)
                 argv,
@@ -195,7 +202,7 @@ class Keeper:
                 preexec_fn=_take_terminal if request["console"] else None,  # noqa: PLW1509
             )
         except OSError as error:
-            where = "directory" if directory and not os.path.isdir(str(directory)) else "executable"
+            where = "directory" if _is_unusable(str(directory)) else "executable"
             raise StartError(where, error.errno or errno.EINVAL) from None
         except (ValueError, subprocess.SubprocessError):
             raise StartError("executable", errno.EINVAL) from None
@@ -277,11 +284,16 @@ def _account(user: str) -> _Account:
         return _Account(None)
     try:
         entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-    except KeyError:
+    except (KeyError, ValueError):  # ValueError: not even a possible name or number
         raise StartError("user", errno.ENOENT) from None
     if os.geteuid() not in {0, entry.pw_uid}:
         raise StartError("user", errno.EPERM)
     return _Account(None if entry.pw_uid == os.geteuid() else entry)
+
+
+def _is_unusable(directory: str) -> bool:
+    """Tell whether a process cannot start in a directory; "" is no directory of its own."""
+    return bool(directory) and not (os.path.isdir(directory) and os.access(directory, os.X_OK))
 
 
 def _flags(value: object) -> list[bool]:

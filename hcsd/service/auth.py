@@ -10,13 +10,13 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-import stat
 from typing import TYPE_CHECKING
 
 import grpc
 
 from hcsd.errors import HcsdError
 from hcsd.service.errors import RequestError
+from hcsd.service.private import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,9 +46,7 @@ def load_token(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"cannot use token file '{path}': {error}"
         raise TokenFileError(msg) from error
-    if os.name == "posix" and (
-        status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o77
-    ):
+    if not is_private(status):
         msg = f"token file '{path}' can be read by others; make it yours alone: chmod 600 '{path}'"
         raise TokenFileError(msg)
     if not token:

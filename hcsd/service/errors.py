@@ -92,7 +92,7 @@ class InvalidRequestError(RequestError):
                 for item in found
             ]
         )
-        text = "; ".join(f"{item.field}: {item.message}" for item in found)
+        text = "; ".join(f"{item.field} {item.message}" for item in found)
         super().__init__(
             grpc.StatusCode.INVALID_ARGUMENT,
             "INVALID_REQUEST",

@@ -1,82 +1,48 @@
 """Where the daemon listens, and what keeps strangers out of each place.
 
-    Unix socket        mode 0600 in a directory of mode 0700, both the daemon's own
-    loopback TCP       the daemon's token
-    any other TCP      refused: without TLS a token could be read on the way
-
-A Unix socket is claimed with a lock beside it, so that a second daemon is told instead of taking
-the first one's socket away, while the socket that a killed daemon left behind is no obstacle.
+Unix socket        mode 0600 in a directory of mode 0700, both the daemon's own (unix_socket.py)
+loopback TCP       the daemon's token
+any other TCP      refused: without TLS a token could be read on the way
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import ipaddress
-import os
-import stat
+import sys
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003  (a field of dataclasses)
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import grpc
-
-PRIVATE = 0o77  # what group and others may do: nothing
-MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux without its NUL
 
 
 class ListenError(HcsdError):
     """The daemon cannot, or must not, listen at an address."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnixListener:
-    """A Unix socket at an absolute path."""
-
-    path: Path
-    needs_token = False
+class Listener(Protocol):
+    """A place to listen at."""
 
     @property
-    def address(self) -> str:
-        """How clients name it."""
-        return f"unix://{self.path}"
+    def needs_token(self) -> bool:
+        """Whether callers must present the daemon's token, the place itself being no guard."""
 
-    @contextlib.contextmanager
-    def claim(self, server: grpc.aio.Server) -> Iterator[str]:
-        """Bind the server to it; removes the socket at the end.
+    def claim(self, server: grpc.aio.Server) -> AbstractContextManager[str]:
+        """Bind a server to it until the context ends.
 
-        Yields:
-            The address that clients use.
+        Returns:
+            A context whose value is the address that clients use.
 
         Raises:
-            ListenError: The path cannot be used, or another daemon uses it.
+            ListenError: It cannot be used.
         """
-        if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
-            msg = f"cannot listen at '{self.path}': longer than {MAX_SOCKET_PATH} bytes"
-            raise ListenError(msg)
-        _make_private(self.path.parent)
-        with _locked(self.path):
-            if self.path.exists() and not self.path.is_socket():
-                msg = f"cannot listen at '{self.path}': it exists and is no socket"
-                raise ListenError(msg)
-            self.path.unlink(missing_ok=True)
-            before = os.umask(0o177)  # the socket must never be there with another mode
-            try:
-                server.add_insecure_port(f"unix:{self.path}")
-            except RuntimeError as error:
-                msg = f"cannot listen at '{self.path}': {error}"
-                raise ListenError(msg) from error
-            finally:
-                os.umask(before)
-            try:
-                yield self.address
-            finally:
-                self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,31 +87,16 @@ class TcpListener:
             return False  # a name may resolve to anything, and to something else tomorrow
 
 
-Listener = UnixListener | TcpListener
+def unix_listener(path: Path) -> Listener:
+    """Return a listener at a Unix socket.
 
-
-def _make_private(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        status = directory.stat()
-    except OSError as error:
-        msg = f"cannot use directory '{directory}' for the socket: {error}"
-        raise ListenError(msg) from error
-    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & PRIVATE:
-        msg = (
-            f"cannot use directory '{directory}' for the socket: others may enter it."
-            f" Make it yours alone (chmod 700 '{directory}'), or name another with --listen"
-        )
+    Raises:
+        ListenError: The platform has none.
+    """
+    if sys.platform == "win32":  # noqa: TID251  (what a platform has)
+        msg = f"cannot listen at '{path}': gRPC has no Unix sockets on Windows"
         raise ListenError(msg)
+    else:  # noqa: RET506  (type checkers follow platforms by branches)
+        from hcsd.service.unix_socket import UnixListener  # noqa: PLC0415
 
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a socket; the system releases it also if the daemon is killed."""
-    with path.with_name(f"{path.name}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            msg = f"cannot listen at '{path}': another hcsd is listening there"
-            raise ListenError(msg) from None
-        yield
+        return UnixListener(path)

@@ -106,8 +106,9 @@ class Daemon:
                     await self._end(registry)
                 tasks.cancel_scope.cancel()
         finally:
-            # The engine may have to wait for what it ends.
-            await anyio.to_thread.run_sync(self._host.close)
+            with anyio.CancelScope(shield=True):
+                # In a thread: the engine may have to wait for what it ends.
+                await anyio.to_thread.run_sync(self._host.close)
 
     async def _serve(
         self,
