@@ -100,13 +100,11 @@ def serve(
 
 
 async def _serve(addresses: list[str], token_file: Path) -> None:
-    import anyio
-
     from hcsd.config import Limits
     from hcsd.engine import open_host
     from hcsd.service.auth import load_token
     from hcsd.service.listeners import TcpListener, unix_listener
-    from hcsd.service.server import Daemon, stop_on_signals
+    from hcsd.service.server import Daemon
 
     parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
     listeners = [
@@ -123,8 +121,4 @@ async def _serve(addresses: list[str], token_file: Path) -> None:
         if needs_token:
             typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
 
-    daemon = Daemon(open_host(), listeners, token, Limits())
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stop_on_signals, daemon)
-        await daemon.run(ready)
-        tasks.cancel_scope.cancel()
+    await Daemon(open_host(), listeners, token, Limits()).run(ready)

@@ -16,7 +16,6 @@ import asyncio
 import collections
 import itertools
 import logging
-import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -70,13 +69,14 @@ class Registry:
     Args:
         host: The engine.
         limits: Limits in force.
+        incarnation: Boot id of the daemon.
         tasks: Task group of the daemon.
     """
 
-    def __init__(self, host: Host, limits: Limits, tasks: TaskGroup) -> None:
+    def __init__(self, host: Host, limits: Limits, incarnation: str, tasks: TaskGroup) -> None:
         self.host = host
         self.limits = limits
-        self.incarnation = str(uuid.uuid4())
+        self.incarnation = incarnation
         self._tasks = tasks
         self._numbers = itertools.count(1)
         self._systems: dict[str, OpenSystem] = {}

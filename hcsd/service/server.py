@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import uuid
 from typing import TYPE_CHECKING
 
 import anyio
@@ -80,6 +81,8 @@ class Daemon:
         self._listeners = listeners
         self._token = token
         self._limits = limits
+        self._incarnation = str(uuid.uuid4())
+        self._calls = Calls(self._incarnation)
         self._stop = anyio.Event()
         self._hurry = anyio.Event()
 
@@ -90,7 +93,7 @@ class Daemon:
         self._stop.set()
 
     async def run(self, on_ready: Callable[[list[str]], None]) -> None:
-        """Serve until `stop` is called, then end everything in order.
+        """Serve until `stop` is called, or SIGINT or SIGTERM comes, then end all in order.
 
         Args:
             on_ready: Called with the addresses once calls are answered.
@@ -99,43 +102,57 @@ class Daemon:
             ListenError: A listener cannot be used; nothing was served.
         """
         try:
-            async with anyio.create_task_group() as tasks:
-                registry = Registry(self._host, self._limits, tasks)
-                with contextlib.ExitStack() as claims:
-                    await self._serve(registry, claims, on_ready)
+            with contextlib.ExitStack() as claims:
+                # What can go wrong at a start does so before there is a task group to wrap it.
+                bound = [self._bind(listener, claims) for listener in self._listeners]
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._stop_on_signals, name="signals")
+                    registry = Registry(self._host, self._limits, self._incarnation, tasks)
+                    await self._serve(
+                        registry,
+                        [server for server, _ in bound],
+                        lambda: on_ready([address for _, address in bound]),
+                    )
                     await self._end(registry)
-                tasks.cancel_scope.cancel()
+                    tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 # In a thread: the engine may have to wait for what it ends.
                 await anyio.to_thread.run_sync(self._host.close)
 
+    def _bind(
+        self, listener: Listener, claims: contextlib.ExitStack
+    ) -> tuple[grpc.aio.Server, str]:
+        """Make the server of a listener and bind it; it does not answer yet."""
+        token = self._token if listener.needs_token else None
+        server = grpc.aio.server(
+            interceptors=[Interceptor(self._calls, token)],
+            options=[
+                ("grpc.max_receive_message_length", self._limits.max_message_bytes),
+                ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
+            ],
+        )
+        return server, claims.enter_context(listener.claim(server))
+
     async def _serve(
         self,
         registry: Registry,
-        claims: contextlib.ExitStack,
-        on_ready: Callable[[list[str]], None],
+        servers: Sequence[grpc.aio.Server],
+        on_ready: Callable[[], None],
     ) -> None:
-        calls = Calls(registry.incarnation)
         status = health.aio.HealthServicer()
-        servers = []
-        addresses = []
-        for listener in self._listeners:
-            token = self._token if listener.needs_token else None
-            server = self._server(registry, status, Interceptor(calls, token))
-            addresses.append(claims.enter_context(listener.claim(server)))
-            servers.append(server)
         for server in servers:
+            _add_services(server, registry, status)
             await server.start()
         for service in ("", *SERVICES):
             await status.set(service, health_pb2.HealthCheckResponse.SERVING)
-        on_ready(addresses)
+        on_ready()
         try:
             await self._stop.wait()
         finally:
             with anyio.CancelScope(shield=True):
                 logger.info("stopping")
-                calls.stop()
+                self._calls.stop()
                 await status.enter_graceful_shutdown()
                 for server in servers:
                     await server.stop(SERVER_GRACE)
@@ -152,44 +169,36 @@ class Daemon:
             await registry.close()
             tasks.cancel_scope.cancel()
 
-    def _server(
-        self, registry: Registry, status: health.aio.HealthServicer, interceptor: Interceptor
-    ) -> grpc.aio.Server:
-        server = grpc.aio.server(
-            interceptors=[interceptor],
-            options=[
-                ("grpc.max_receive_message_length", self._limits.max_message_bytes),
-                ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
-            ],
-        )
-        # Methods that are not served yet are those the stubs are made with; they are abstract to
-        # the type checker only, and answer UNIMPLEMENTED.
-        process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
-            ProcessService(registry),  # type: ignore[abstract]
-            server,
-        )
-        compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
-            ComputeSystemService(registry),  # type: ignore[abstract]
-            server,
-        )
-        event_service_pb2_grpc.add_EventServiceServicer_to_server(
-            EventService(),  # type: ignore[abstract]
-            server,
-        )
-        host_service_pb2_grpc.add_HostServiceServicer_to_server(
-            HostService(registry),  # type: ignore[abstract]
-            server,
-        )
-        health_pb2_grpc.add_HealthServicer_to_server(status, server)
-        reflection.enable_server_reflection(
-            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-        )
-        return server
+    async def _stop_on_signals(self) -> None:
+        """Stop on SIGINT and SIGTERM, until cancelled."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                logger.info("received %s", number.name)
+                self.stop()
 
 
-async def stop_on_signals(daemon: Daemon) -> None:
-    """Stop the daemon on SIGINT and SIGTERM, until cancelled."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for number in signals:
-            logger.info("received %s", number.name)
-            daemon.stop()
+def _add_services(
+    server: grpc.aio.Server, registry: Registry, status: health.aio.HealthServicer
+) -> None:
+    # Methods that are not served yet are those the stubs are made with; they are abstract to
+    # the type checker only, and answer UNIMPLEMENTED.
+    process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
+        ProcessService(registry),  # type: ignore[abstract]
+        server,
+    )
+    compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
+        ComputeSystemService(registry),  # type: ignore[abstract]
+        server,
+    )
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(
+        EventService(),  # type: ignore[abstract]
+        server,
+    )
+    host_service_pb2_grpc.add_HostServiceServicer_to_server(
+        HostService(registry),  # type: ignore[abstract]
+        server,
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    reflection.enable_server_reflection(
+        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
