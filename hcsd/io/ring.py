@@ -45,10 +45,11 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
+from hcsd.errors import HcsdError
 from hcsd.io.chunks import ChunkStore
 
 
-class RingError(Exception):
+class RingError(HcsdError):
     """A ring cannot do what was asked."""
 
 

@@ -21,11 +21,6 @@ assert sys.platform != "win32"  # says the same to the type checker
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Ends:
     """Makes descriptors for a test, and closes those that are still open after it.
 
@@ -155,6 +150,17 @@ async def test_finish_cuts_the_stream_and_says_so(ends: Ends, start: bool) -> No
         os.write(writer, b"after")
 
 
+async def test_a_reader_may_finish_the_drain_that_wakes_it(ends: Ends) -> None:
+    reader, writer = ends.pipe()
+    it = Draining(reader, capacity=6)
+    first = it.ring.open_cursor(0, it.drain.finish)
+    assert first.take(1) is None
+    it.drain.start()
+    os.write(writer, b"enough")
+    await it.ended.wait()
+    assert (it.drain.state, it.ends, await it.take_all()) == (DrainState.ENDED, 1, b"enough")
+
+
 async def test_an_ended_drain_leaves_a_reused_descriptor_alone(ends: Ends) -> None:
     reader, _ = ends.pipe()
     it = Draining(reader)
@@ -174,8 +180,11 @@ async def test_an_ended_drain_leaves_a_reused_descriptor_alone(ends: Ends) -> No
 
 
 async def test_a_drain_starts_once(ends: Ends) -> None:
-    reader, _ = ends.pipe()
+    reader, writer = ends.pipe()
     it = Draining(reader)
+    os.write(writer, b"not yet")
+    it.drain.drain_available()
+    assert it.ring.end_offset == 0
     it.drain.start()
     with pytest.raises(RuntimeError, match="a drain that is reading"):
         it.drain.start()
