@@ -268,10 +268,15 @@ def parse_signal_options(text: str | None) -> tuple[int, bool]:
     return (signal if isinstance(signal, int) and signal else 9), False
 
 
-def process_status(pid: int, *, exited: bool, exit_code: int = 0, signal: int = 0) -> str:
-    """Word a ProcessStatus document; `Signal` is an extra member that only this engine sends."""
+def process_status(pid: int, *, exited: bool, exit_code: int | None = 0, signal: int = 0) -> str:
+    """Word a ProcessStatus document; `Signal` is an extra member that only this engine sends.
+
+    An exit code of None is one that nobody can tell: the wait has failed.
+    """
     status: dict[str, object] = {"ProcessId": pid, "Exited": exited}
-    if exited:
+    if exited and exit_code is None:
+        status["LastWaitResult"] = HR.ERROR_NOT_FOUND - (1 << 32)
+    elif exited:
         status |= {"ExitCode": exit_code, "LastWaitResult": 0}
     if signal:
         status["Signal"] = signal

@@ -253,18 +253,29 @@ class Keeper:
             del self._out[:sent]
 
     def _end(self) -> None:
-        """Kill until nothing is left: what a dying process leaves behind becomes our child."""
+        """Kill until nothing is left: what a dying process leaves behind becomes our child.
+
+        What the keeper may not kill, such as a program that runs as another user, is left alone.
+        """
         me = os.getpid()
         while True:
-            for pid in descendants(me) if ON_LINUX else list(self._children):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except OSError:
-                    continue  # it ended by itself
-            alive = self._reap(0)
+            left = descendants(me) if ON_LINUX else list(self._children)
+            refused = [pid for pid in left if not _kill(pid)]
+            alive = self._reap(os.WNOHANG if refused else 0)
             self._flush()
-            if not alive:
+            if not alive or (refused and refused == left):
                 return
+
+
+def _kill(pid: int) -> bool:
+    """Kill a process; False if that is not allowed."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return True  # it ended by itself
+    except OSError:
+        return False
+    return True
 
 
 class _Account:

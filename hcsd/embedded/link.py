@@ -74,14 +74,18 @@ class Link:
 
         Ownership: the descriptors stay the caller's, who closes them when this returns.
         """
-        self._answers.append(on_answer)
-        if self._up:
-            try:
-                keeper.send_frame(self._sock, {"id": 0, **message}, fds)
-            except OSError as error:
-                logger.debug("cannot reach the keeper: %s", error)  # EOF follows and answers
+        if not self._up:
+            self._refuse(on_answer, errno.ESRCH)
+            return
+        try:
+            keeper.send_frame(self._sock, {"id": 0, **message}, fds)
+        except OSError as error:
+            # Not queued: the answers that come are to the requests that were sent.
+            logger.debug("cannot reach the keeper: %s", error)
+            gone = isinstance(error, ConnectionError)
+            self._refuse(on_answer, errno.ESRCH if gone else error.errno or errno.EIO)
         else:
-            self._worker.post(self._answer_all)
+            self._answers.append(on_answer)
 
     def hang_up(self) -> None:
         """Make the keeper kill what it keeps, and exit; `on_down` follows."""
@@ -108,8 +112,11 @@ class Link:
         self._sock.close()
         self._keeper.wait()  # it closed its socket by exiting
         self._answer_all()
-        self._on_down()
+        self._worker.post(self._on_down)
 
     def _answer_all(self) -> None:
         while self._answers:
-            self._answers.popleft()({"error": errno.ESRCH, "what": "system"})
+            self._refuse(self._answers.popleft(), errno.ESRCH)
+
+    def _refuse(self, on_answer: Callable[[Message], None], code: int) -> None:
+        self._worker.post(lambda: on_answer({"error": code, "what": "system"}))

@@ -151,16 +151,19 @@ class Process:
         self.system = system
         self.state = State.STARTING
         self.pid = 0
-        self.exit_code = 0
+        self.exit_code: int | None = 0
         self.signal = 0
         self.stdio: Stdio | None = None
         self.handles: list[Opened[Process]] = []
 
-    def end(self, returncode: int) -> None:
-        """Note how the child ended: 128 plus the signal's number if one killed it."""
+    def end(self, returncode: int | None) -> None:
+        """Note how the child ended: 128 plus the signal's number if one killed it, None if lost."""
         self.state = State.EXITED
-        self.signal = -returncode if returncode < 0 else 0
-        self.exit_code = CODE_OF_SIGNAL + self.signal if self.signal else returncode
+        if returncode is None:
+            self.exit_code = None
+        else:
+            self.signal = max(0, -returncode)
+            self.exit_code = CODE_OF_SIGNAL + self.signal if self.signal else returncode
         if self.stdio is not None:
             self.stdio.close_service_copies()
 

@@ -69,9 +69,12 @@ START_ERRORS = {
     ("executable", errno.ENOEXEC): HR.ERROR_BAD_EXE_FORMAT,
     ("executable", errno.ENOMEM): HR.E_OUTOFMEMORY,
     ("executable", errno.EAGAIN): HR.ERROR_NO_SYSTEM_RESOURCES,
+    ("executable", errno.EMFILE): HR.ERROR_NO_SYSTEM_RESOURCES,
+    ("executable", errno.ENFILE): HR.ERROR_NO_SYSTEM_RESOURCES,
     ("user", errno.ENOENT): HR.ERROR_LOGON_FAILURE,
     ("user", errno.EPERM): HR.E_ACCESSDENIED,
     ("system", errno.ESRCH): HR.SYSTEM_ALREADY_STOPPED,
+    ("system", errno.ETOOMANYREFS): HR.ERROR_NO_SYSTEM_RESOURCES,  # descriptors on their way
 }
 
 
@@ -201,8 +204,11 @@ class System:
                 done()
             elif code == errno.ESRCH:
                 done(Fault(HR.PROCESS_ALREADY_STOPPED, "the process has exited"))
+            elif code == errno.EPERM:
+                # Not E_ACCESSDENIED, by which HCS says that the process is dying already.
+                done(Fault(HR.ACCESS_DENIED, "the process belongs to another user"))
             else:
-                done(Fault(HR.E_ACCESSDENIED, _errno_text(code)))
+                done(Fault(HR.E_FAIL, _errno_text(code)))
 
         message: Message = {"pid": process.pid, "number": int(number), "group": group}
         self._link.request(message, [], answered)
@@ -220,7 +226,7 @@ class System:
             stdio.close_service_stdin()  # of the output pipes the service keeps no copy
         done()
 
-    def _on_exit(self, pid: int, returncode: int) -> None:
+    def _on_exit(self, pid: int, returncode: int | None) -> None:
         with self._lock:
             process = self._processes.pop(pid, None)
             if process is None:
@@ -238,18 +244,19 @@ class System:
             self.state = SystemState.STOPPED
             left = list(self._processes)
         for pid in left:
-            self._kill_orphan(pid)
-            self._on_exit(pid, -signal.SIGKILL)
+            self._on_exit(pid, -signal.SIGKILL if _kill_orphan(pid) else None)
         for opened in list(self.handles):
             opened.deliver(HCS_EVENT_TYPE.HcsEventSystemExited, None)
         self.ended.set()
 
-    def _kill_orphan(self, pid: int) -> None:
-        """Kill the group of a process whose keeper was killed; nobody has reaped its pid yet."""
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except OSError:
-            return  # it ended by itself
+
+def _kill_orphan(pid: int) -> bool:
+    """Kill the group of a process whose keeper is gone; False if that cannot be what ended it."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        return False  # it ended by itself, or is out of reach
+    return True
 
 
 def _require_alive(process: Process) -> None:

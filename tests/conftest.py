@@ -1,0 +1,80 @@
+"""Fixtures for whole engines. None acts unless a test asks for it."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from hcsd.hcs.callbacks import REGISTRY
+from hcsd.hcs.host import Host
+from hcsd.hcs.system import ComputeSystem
+from tests.support.census import Census, children, marked, marking, until
+from tests.support.engines import ENGINES, CountingProvider, Engine
+from tests.support.guest import Guest, PosixGuest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The daemon's own loop, in debug mode: a call from a foreign thread is an error there."""
+    return "asyncio", {"debug": True}
+
+
+@pytest.fixture
+def census() -> Iterator[None]:
+    """Everything that the test took from the operating system or the engine was given back."""
+    REGISTRY.unregister(
+        REGISTRY.register(lambda _: None)
+    )  # its thread stays for good: start it now
+    before, registered, offspring = Census.take(), len(REGISTRY), children()
+    with marking() as mark:
+        yield
+        until(lambda: Census.take() <= before, f"no more descriptors and threads than {before}")
+        assert len(REGISTRY) == registered
+        assert children() == offspring  # zombies are children, too
+        assert marked(mark) == []
+
+
+@pytest.fixture(params=ENGINES, ids=lambda engine: engine.name)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each provider that there is on this machine."""
+    chosen: Engine = request.param
+    return chosen
+
+
+@pytest.fixture
+def guest(engine: Engine) -> Guest:
+    return engine.guest
+
+
+@pytest.fixture
+def posix(engine: Engine) -> PosixGuest:
+    """The guest, for tests about what only a POSIX guest has."""
+    if not isinstance(engine.guest, PosixGuest):
+        pytest.skip(f"the guest of {engine.name} is not POSIX")
+    return engine.guest
+
+
+@pytest.fixture
+def provider(engine: Engine, census: None) -> Iterator[CountingProvider]:
+    """A fresh provider, from which nothing may be left when the test ends."""
+    opened = engine.open()
+    try:
+        yield opened
+        live = opened.live()
+        assert not any(live.values()), f"not given back: {live}"
+    finally:
+        opened.close()
+
+
+@pytest.fixture
+def host(provider: CountingProvider) -> Iterator[Host]:
+    engine = Host(provider)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+async def system(host: Host, engine: Engine) -> AsyncIterator[ComputeSystem]:
+    """The running system that every provider of the suite has."""
+    opened = await host.open_system(engine.system_id)
+    yield opened
+    opened.close()

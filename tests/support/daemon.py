@@ -1,0 +1,194 @@
+"""A real daemon: `hcsd serve` in a process of its own, on a private socket in a fresh directory.
+
+    with serving() as daemon:
+        channel = grpc.aio.insecure_channel(daemon.address)
+
+Everything here blocks, so make a fixture of it that is not async, or take a worker thread. Nothing
+sleeps: the start waits for the daemon's ready line, the end for the end of its process.
+"""
+
+import contextlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+HCSD: tuple[str, ...] = (sys.executable, "-m", "hcsd", "serve")
+if importlib.util.find_spec("hcsd.cli.main") is None:  # TODO: goes with the arrival of the CLI
+    HCSD = (
+        sys.executable,
+        "-c",
+        "import typer; from hcsd.cli.serve import serve; app = typer.Typer(); app.command()(serve); app()",
+    )
+READY = "hcsd: ready at "
+# Far more than a loaded machine needs: who waits this long has a daemon that hangs.
+PATIENCE = 15.0
+
+
+class DaemonFailedError(AssertionError):
+    """The daemon did not start, or not end, as it should; says what it logged."""
+
+    def __init__(self, what: str, log: str) -> None:
+        super().__init__(f"{what}; its log:\n{log or '(empty)'}")
+
+
+class Daemon:
+    """A daemon that is ready.
+
+    Attributes:
+        directory: Its private directory, removed at the end.
+        addresses: Where it listens, as its ready line says: the socket first.
+        token_file: The token for TCP clients; there only if it listens on TCP.
+    """
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], directory: Path
+    ) -> None:
+        self.directory = directory
+        self.token_file = directory / "token"
+        self.addresses: list[str] = []
+        self._lines: list[str] = []
+        self._spoken = threading.Event()  # it is ready, or nothing more can come
+        self._stopped = False
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+            env=environment,
+            process_group=0,  # Ctrl-C is for whoever started it, who then stops it
+        )
+        self._reader = threading.Thread(target=self._read, name="daemon log", daemon=True)
+        self._reader.start()
+
+    @property
+    def address(self) -> str:
+        """Its socket, as gRPC and every client takes it: unix:///path."""
+        return self.addresses[0]
+
+    @property
+    def socket(self) -> Path:
+        return Path(self.address.removeprefix("unix://"))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far; all of it once it has ended."""
+        return "".join(self._lines)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; if that should end it, `wait` next."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for its end.
+
+        Returns:
+            The exit code as subprocess has it: negative for a signal.
+
+        Raises:
+            DaemonFailedError: It went on and was killed, or something it started outlives it.
+        """
+        self._stopped = True
+        try:
+            code = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise DaemonFailedError(f"the daemon did not end in {PATIENCE} s", self.log) from None
+        self._reader.join(PATIENCE)
+        if self._reader.is_alive():
+            raise DaemonFailedError(
+                "something that holds the daemon's output outlives it", self.log
+            )
+        return code
+
+    def stop(self) -> None:
+        """End it by SIGTERM and expect exit code 0; nothing if its end was waited for.
+
+        Raises:
+            DaemonFailedError: It ended in another way, or by itself before.
+        """
+        if self._stopped:
+            return
+        ended_before = self._process.poll() is not None
+        if not ended_before:
+            self._process.terminate()
+        code = self.wait()
+        if ended_before:
+            raise DaemonFailedError(f"the daemon ended by itself with {code}", self.log)
+        if code != 0:
+            raise DaemonFailedError(f"the daemon ended on SIGTERM with {code}", self.log)
+
+    def kill(self) -> None:
+        """End it by SIGKILL, for a test about what it leaves behind."""
+        self._process.kill()
+        self.wait()
+
+    def await_ready(self) -> None:
+        """Wait for the ready line.
+
+        Raises:
+            DaemonFailedError: It ended, or hangs; it was killed.
+        """
+        if self._spoken.wait(PATIENCE) and self.addresses:
+            return
+        self.kill()
+        raise DaemonFailedError("the daemon did not become ready", self.log)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.append(line)
+                if line.startswith(READY):
+                    self.addresses = line.removeprefix(READY).strip().split(", ")
+                    self._spoken.set()
+        self._spoken.set()
+
+
+@contextlib.contextmanager
+def serving(
+    *options: str,
+    tcp: bool = False,
+    environment: Mapping[str, str] | None = None,
+    command: Sequence[str] = HCSD,
+) -> Iterator[Daemon]:
+    """Run a daemon while the block runs; then stop it, which must end with code 0.
+
+    Args:
+        options: More options of `hcsd serve`.
+        tcp: Listen on a free loopback port, too.
+        environment: Added to ours; what would configure the daemon is taken out of that.
+        command: What to run instead of `hcsd serve`.
+
+    Raises:
+        DaemonFailedError: It did not start, or did not end, as it should.
+    """
+    # A short path, wherever TMPDIR points: that of a Unix socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="hcsd-", dir="/tmp") as name:
+        directory = Path(name)
+        listen = ["--listen", f"unix://{directory}/hcsd.sock", "--token-file", f"{directory}/token"]
+        if tcp:
+            listen += ["--listen", "127.0.0.1:0"]
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
+        daemon = Daemon(
+            [*command, *listen, *options], inherited | dict(environment or {}), directory
+        )
+        try:
+            daemon.await_ready()
+            yield daemon
+        except BaseException:
+            with contextlib.suppress(DaemonFailedError):  # what went wrong first is what counts
+                daemon.stop()
+            raise
+        daemon.stop()

@@ -1,0 +1,54 @@
+"""What tests with a scripted provider have in common: opening things, and waiting for threads."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.to_thread
+
+from hcsd.hcs.callbacks import REGISTRY, Completion, Event
+from hcsd.hcs.host import Host
+from hcsd.hcs.process import Process
+from hcsd.hcs.system import ComputeSystem
+from tests.support.scripted import ScriptedProvider
+
+
+@asynccontextmanager
+async def system_of(provider: ScriptedProvider) -> AsyncIterator[ComputeSystem]:
+    """An open system, and at the end nothing that still goes on in the engine's threads."""
+    host = Host(provider)
+    system = await host.open_system("scripted")
+    try:
+        yield system
+    finally:
+        system.close()
+        for executor in (host._lanes._executors or {}).values():
+            await anyio.to_thread.run_sync(executor.shutdown)
+        await settled()
+        host.close()
+
+
+@asynccontextmanager
+async def process_of(provider: ScriptedProvider) -> AsyncIterator[Process]:
+    """A running process."""
+    async with system_of(provider) as system:
+        process = await system.create_process("{}")
+        try:
+            yield process
+        finally:
+            process.close()
+
+
+async def settled() -> None:
+    """Wait until every callback that has come so far was served, and its outcome is on the loop."""
+    loop = asyncio.get_running_loop()
+    done = anyio.Event()
+
+    def pass_on(_item: Event | Completion) -> None:
+        loop.call_soon_threadsafe(done.set)
+
+    handler = REGISTRY.register(pass_on)
+    REGISTRY.post(handler, Completion(0))
+    await done.wait()
+    REGISTRY.unregister(handler)
