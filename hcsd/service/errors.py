@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 
 DOMAIN = "hcsd"
 
+# A client takes 8 KiB of trailers unless told otherwise, and of more than that it gets nothing but
+# that it was too much. So all that a request can make long is bounded, in bytes. The message is
+# there twice, once with three bytes for each that HTTP would not take.
+MESSAGE_BYTES = 1024
+TEXT_BYTES = 256
+DOCUMENT_BYTES = 1024
+VIOLATIONS_BYTES = 3072
+MAX_EVENTS = 2
+
 logger = logging.getLogger(__name__)
 
 
@@ -74,29 +83,34 @@ class RequestError(HcsdError):
         super().__init__(message)
         self.code = code
         self.reason = reason
-        self.message = message
-        self.metadata = dict(metadata or {})
+        self.message = shorten(message, MESSAGE_BYTES)
+        self.metadata = {key: shorten(text, TEXT_BYTES) for key, text in (metadata or {}).items()}
         self.details = tuple(details)
 
 
 class InvalidRequestError(RequestError):
-    """A request breaks rules of the contract; it lists all of them."""
+    """A request breaks rules of the contract; it lists all of them, or as many as there is room for.
+
+    Args:
+        violations: What is wrong. Their number is in the metadata.
+    """
 
     def __init__(self, violations: Iterable[Violation]) -> None:
         found = list(violations)
-        bad = error_details_pb2.BadRequest(
-            field_violations=[
-                error_details_pb2.BadRequest.FieldViolation(
-                    field=item.field, description=item.message, reason=item.rule
-                )
-                for item in found
-            ]
-        )
+        bad = error_details_pb2.BadRequest()
+        for item in found:
+            bad.field_violations.add(
+                field=item.field, description=item.message, reason=item.rule
+            )
+            if bad.ByteSize() > VIOLATIONS_BYTES:
+                del bad.field_violations[-1]
+                break
         text = "; ".join(f"{item.field} {item.message}" for item in found)
         super().__init__(
             grpc.StatusCode.INVALID_ARGUMENT,
             "INVALID_REQUEST",
             f"the request is not valid: {text}",
+            metadata={"violations": str(len(found))},
             details=[bad],
         )
 
@@ -107,7 +121,7 @@ class ProcessNotFoundError(RequestError):
     def __init__(self, name: str) -> None:
         resource = error_details_pb2.ResourceInfo(
             resource_type="hcsd.v1.Process",
-            resource_name=name,
+            resource_name=shorten(name, TEXT_BYTES),
             description="unknown, deleted, or no longer kept",
         )
         super().__init__(
@@ -174,22 +188,32 @@ def describe(error: BaseException) -> RequestError:
     )
 
 
+def shorten(text: str, limit: int) -> str:
+    """Cut a text to so many bytes of UTF-8; a character that UTF-8 does not have becomes `?`."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) > limit:
+        return encoded[: limit - len("…".encode())].decode(errors="ignore") + "…"
+    return encoded.decode()
+
+
 def _describe_hcs(error: HcsError) -> RequestError:
     code = grpc.StatusCode[error.code.grpc]
+    document = error.document or ""
     details: list[Message] = [
         error_pb2.HcsErrorDetail(
             hresult=error.hresult,
             symbol=error.code.symbol,
             function=error.function,
-            document=error.document or "",
+            # Half a document is of no use.
+            document=document if shorten(document, DOCUMENT_BYTES) == document else "",
             events=[
                 error_pb2.ErrorEvent(
-                    message=event.message,
-                    provider=event.provider,
+                    message=shorten(event.message, TEXT_BYTES),
+                    provider=shorten(event.provider, TEXT_BYTES),
                     event_id=event.event_id,
-                    source=event.source,
+                    source=shorten(event.source, TEXT_BYTES),
                 )
-                for event in error.events
+                for event in error.events[:MAX_EVENTS]
             ],
         )
     ]

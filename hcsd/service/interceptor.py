@@ -97,7 +97,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
             try:
                 check_token(self._token, handler_call_details.invocation_metadata or ())
             except Exception as error:  # to_status tells them apart
-                return _refusal(error)
+                return self._refusal(error)
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
         if wrapped is None:
@@ -138,6 +138,18 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
         return call
 
+    def _refusal(self, error: Exception) -> Handler:
+        """Make a handler that answers any call with this error, whatever kind of call it is."""
+
+        async def refuse(_request: object, context: Context) -> None:
+            task = self._calls.begin(context)
+            try:
+                await _abort(context, error)
+            finally:
+                self._calls.end(task)
+
+        return grpc.unary_stream_rpc_method_handler(refuse)
+
     def _admit(self, request: object) -> None:
         """Refuse a request that breaks the contract, and every request while stopping."""
         if self._calls.stopping:
@@ -162,13 +174,7 @@ def _as_coroutine(method: Method) -> Method:
 
 
 async def _abort(context: Context, error: Exception) -> NoReturn:
-    await context.abort_with_status(rpc_status.to_status(to_status(error)))
-
-
-def _refusal(error: Exception) -> Handler:
-    """Make a handler that answers any call with this error, whatever kind of call it is."""
-
-    async def refuse(_request: object, context: Context) -> None:
-        await _abort(context, error)
-
-    return grpc.unary_stream_rpc_method_handler(refuse)
+    status = rpc_status.to_status(to_status(error))
+    # The trailers of an abort take the place of those that were set, and of the request id.
+    trailers = (*context.trailing_metadata(), *status.trailing_metadata)
+    await context.abort(status.code, status.details, trailers)

@@ -21,7 +21,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import grpc
 
 from hcsd.io import Gap, OffsetOutOfRangeError
-from hcsd.service.errors import InvalidRequestError, RequestError, Violation
+from hcsd.service.errors import (
+    InvalidRequestError,
+    ProcessNotFoundError,
+    RequestError,
+    Violation,
+)
 from hcsd.service.served import STDERR, STDOUT
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -95,11 +100,14 @@ class OutputFeed(Generic[E]):
 
         Raises:
             RequestError: OUTPUT_EVICTED, if bytes are gone and the reader said to fail then.
+            ProcessNotFoundError: The process was deleted.
         """
         yield self._started()
         open_streams = dict(self._cursors)
         exit_due = True
         while True:
+            if self._process.deleted:
+                raise ProcessNotFoundError(self._process.name)
             self._awake.clear()
             progress = False
             while self._posted:

@@ -25,6 +25,7 @@ class Plan:
 
     Attributes:
         uid: Unique id, never used again.
+        request_id: Request id of the create, or "".
         parameters: ProcessParameters document for the engine.
         spec: What the client asked for, to be shown again; of a raw document its command.
         labels: Labels.
@@ -36,6 +37,7 @@ class Plan:
     """
 
     uid: str
+    request_id: str
     parameters: str
     spec: pb.ProcessSpec
     labels: Mapping[str, str]
@@ -76,6 +78,7 @@ def make_plan(
     raw = request.WhichOneof("source") == "parameters_json"
     return Plan(
         uid=str(uuid.uuid4()),
+        request_id=request.request_id,
         parameters=request.parameters_json if raw else parameters(spec, guest_os),
         spec=_shown(request.parameters_json) if raw else spec,
         labels=dict(request.labels),

@@ -70,13 +70,15 @@ class ProcessService(ProcessServiceServicer):
         timeout = None
         if request.HasField("timeout"):
             timeout = request.timeout.ToNanoseconds() / 1e9
-        with anyio.move_on_after(timeout) as scope:
-            if request.wait_for == service_pb.WAIT_FOR_OUTPUT_COMPLETE:
-                await process.ended.wait()
-            else:
-                await process.exited.wait()
+        complete = request.wait_for == service_pb.WAIT_FOR_OUTPUT_COMPLETE
+        awaited = process.ended if complete else process.exited
+        if not awaited.is_set:  # else a timeout of zero would come first
+            with anyio.move_on_after(timeout):
+                await awaited.wait()
+            if process.deleted and complete:
+                raise ProcessNotFoundError(process.name)
         return service_pb.WaitProcessResponse(
-            process=process.message(), timed_out=scope.cancelled_caught
+            process=process.message(), timed_out=not awaited.is_set
         )
 
     async def SignalProcess(

@@ -13,7 +13,6 @@ Thread: the event loop's. No locks: what must be atomic has no await in it.
 from __future__ import annotations
 
 import asyncio
-import collections
 import itertools
 import logging
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,11 +24,13 @@ from google.rpc import error_details_pb2
 from hcsd.hcs.errors import AlreadyStoppedError, HandleClosedError, HcsError, SystemNotFoundError
 from hcsd.hcs.latch import Latch
 from hcsd.service.errors import (
+    TEXT_BYTES,
     CreateFailedError,
     ProcessNotFoundError,
     RequestError,
     StoppingError,
     describe,
+    shorten,
 )
 from hcsd.service.names import ProcessKey, parse_process, parse_system, system_name
 from hcsd.service.plan import make_plan
@@ -82,7 +83,8 @@ class Registry:
         self._systems: dict[str, OpenSystem] = {}
         self._processes: dict[ProcessKey, ServedProcess] = {}
         self._requests: dict[str, _Request] = {}
-        self._exited: collections.deque[ServedProcess] = collections.deque()
+        # Exited processes, oldest first, each with the timer that ends its time.
+        self._exited: dict[ServedProcess, asyncio.TimerHandle] = {}
         self._stopping = False
 
     # --- processes ---
@@ -183,7 +185,7 @@ class Registry:
                 self._forget_if_gone(opened, error)
                 raise CreateFailedError(error, system_name(key.system_id)) from error
             raise
-        process.ended.observe(self._keep)
+        process.exited.observe(lambda _: self._keep(process))
         if plan.run_timeout:
             self._limit_run(process)
         return process
@@ -232,15 +234,19 @@ class Registry:
         """Forget a process and free all that it holds."""
         if self._processes.get(process.key) is process:
             del self._processes[process.key]
+        self._requests.pop(process.plan.request_id, None)
+        timer = self._exited.pop(process, None)
+        if timer is not None:
+            timer.cancel()
         process.close()
 
     def _keep(self, process: ServedProcess) -> None:
         """Keep an exited process for a while, and not more than so many."""
         loop = asyncio.get_running_loop()
-        loop.call_later(self.limits.exited_retention, self.delete, process)
-        self._exited.append(process)
-        while len(self._exited) > self.limits.max_exited:
-            self.delete(self._exited.popleft())
+        retention = self.limits.exited_retention
+        self._exited[process] = loop.call_later(retention, self.delete, process)
+        if len(self._exited) > self.limits.max_exited:
+            self.delete(next(iter(self._exited)))
 
     # --- systems ---
 
@@ -307,7 +313,7 @@ def _system_not_found(error: HcsError, system_id: str) -> RequestError:
         details=[
             *described.details,
             error_details_pb2.ResourceInfo(
-                resource_type="hcsd.v1.ComputeSystem", resource_name=name
+                resource_type="hcsd.v1.ComputeSystem", resource_name=shorten(name, TEXT_BYTES)
             ),
         ],
     )

@@ -52,6 +52,7 @@ class ServedProcess:
         exited: Set with the exit record, the moment HCS says so.
         output_complete: Set when no more output can come.
         ended: Set when both are.
+        deleted: Whether the daemon has forgotten it; whoever still reads or waits is told.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ServedProcess:
         self.exited: Latch[pb.ProcessExit] = Latch()
         self.output_complete: Latch[bool] = Latch()
         self.ended: Latch[ServedProcess] = Latch()
+        self.deleted = False
         self._limits = limits
         self._drains: list[Drain] = []
         self._reason = pb.EXIT_REASON_UNSPECIFIED
@@ -125,7 +127,7 @@ class ServedProcess:
         _describe(message.stdout, self.rings[STDOUT])
         _describe(message.stderr, self.rings[STDERR])
         if self.stdin is not None:
-            message.stdin.end_offset = message.stdin.start_offset = self.stdin.committed
+            message.stdin.end_offset = self.stdin.committed
             message.stdin.closed = self.stdin.closed
         end = self.exited.value
         if end is not None:
@@ -134,6 +136,7 @@ class ServedProcess:
 
     def close(self) -> None:
         """Free the rings, the pipes and the handle; the process itself is left alone."""
+        self.deleted = True
         if self._timer is not None:
             self._timer.cancel()
         for drain in self._drains:

@@ -1,0 +1,60 @@
+"""Daemons to talk to, and the talk. None starts unless a test asks for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.integration.wire import Client, connected
+from tests.support.daemon import Daemon, serving
+
+# A level of the log that only the daemon's own faults may have, or a traceback of whatever origin.
+FAULT = re.compile(r"\[(?:error|critical) *\]|Traceback|^(?:ERROR|CRITICAL)\b", re.MULTILINE)
+
+
+def assert_calm(log: str) -> None:
+    """Nothing in what a daemon has printed says that the daemon itself went wrong."""
+    found = FAULT.search(log)
+    if found:
+        pytest.fail(f"the daemon logged a fault of its own:\n{log[max(0, found.start() - 500) :]}")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Daemon]:
+    """One daemon for all tests that leave it as it was."""
+    with serving() as daemon:
+        yield daemon
+    assert_calm(daemon.log)
+
+
+@pytest.fixture
+def daemon(shared: Daemon) -> Iterator[Daemon]:
+    """The shared daemon, which must be as calm after the test as it was before."""
+    before = len(shared.log)
+    yield shared
+    assert_calm(shared.log[before:])
+
+
+@pytest.fixture
+def own_daemon() -> Iterator[Daemon]:
+    """A daemon for this test alone, which may end it."""
+    with serving() as daemon:
+        yield daemon
+    assert_calm(daemon.log)
+
+
+@pytest.fixture
+async def client(daemon: Daemon) -> AsyncIterator[Client]:
+    """A client of the shared daemon, on a connection of its own; what it makes is removed."""
+    async with connected(daemon.address) as client:
+        yield client
+        await client.tidy()
+
+
+@pytest.fixture
+async def own_client(own_daemon: Daemon) -> AsyncIterator[Client]:
+    """A client of the test's own daemon."""
+    async with connected(own_daemon.address) as client:
+        yield client

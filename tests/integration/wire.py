@@ -1,0 +1,413 @@
+"""The contract from the outside: raw stubs, and what holds of every stream and of every refusal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from hcsd.v1 import (
+    compute_system_service_pb2_grpc,
+    error_pb2,
+    event_service_pb2_grpc,
+    host_service_pb2_grpc,
+    process_pb2 as pb,
+    process_service_pb2 as service_pb,
+    process_service_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    Event = service_pb.ReadOutputResponse | service_pb.RunProcessResponse
+    RunStub = grpc.aio.StreamStreamCall[service_pb.RunProcessRequest, service_pb.RunProcessResponse]
+
+HOST = "systems/host"
+STDOUT = pb.OUTPUT_STREAM_STDOUT
+STDERR = pb.OUTPUT_STREAM_STDERR
+REQUEST_ID = "hcsd-request-id"
+
+D = TypeVar("D", bound="Message")
+
+
+def seconds(value: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(int(value * 1e9))
+    return duration
+
+
+def sh(script: str, *arguments: str) -> pb.Argv:
+    return pb.Argv(args=["sh", "-c", script, "sh", *arguments])
+
+
+def at(stream: pb.OutputStream, offset: int) -> pb.OutputCursor:
+    return pb.OutputCursor(stream=stream, offset=offset)
+
+
+def tail(stream: pb.OutputStream, last_bytes: int) -> pb.OutputCursor:
+    return pb.OutputCursor(stream=stream, last_bytes=last_bytes)
+
+
+class Refusal:
+    """An error as a client gets it."""
+
+    def __init__(self, error: grpc.aio.AioRpcError) -> None:
+        self.code = error.code()
+        self.message = error.details() or ""
+        self.trailers = dict(error.trailing_metadata() or ())
+        self._status = rpc_status.from_call(error)
+
+    def detail(self, kind: type[D]) -> D:
+        """The one detail of that type."""
+        assert self._status is not None, f"no details: {self.code} {self.message}"
+        found = kind()
+        packed = [item for item in self._status.details if item.Is(found.DESCRIPTOR)]
+        assert len(packed) == 1, f"{len(packed)} of {kind.__name__}: {self._status}"
+        assert packed[0].Unpack(found)
+        return found
+
+    @property
+    def info(self) -> error_details_pb2.ErrorInfo:
+        return self.detail(error_details_pb2.ErrorInfo)
+
+    @property
+    def reason(self) -> str:
+        return self.info.reason
+
+    @property
+    def hcs(self) -> error_pb2.HcsErrorDetail:
+        return self.detail(error_pb2.HcsErrorDetail)
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that a bad request is told of, in order."""
+        bad = self.detail(error_details_pb2.BadRequest)
+        return [violation.field for violation in bad.field_violations]
+
+
+class Refused:
+    """Holds the refusal once the block of `refused` is over."""
+
+    value: Refusal
+
+
+@contextlib.contextmanager
+def refused(code: grpc.StatusCode, reason: str | None = None) -> Iterator[Refused]:
+    """Expect the daemon to refuse what is done inside, and to do it as it does all refusals."""
+    box = Refused()
+    try:
+        yield box
+    except grpc.aio.AioRpcError as error:
+        box.value = Refusal(error)
+    else:
+        raise AssertionError(f"was not refused with {code.name}")
+    assert box.value.code is code, f"{box.value.code}: {box.value.message}"
+    check_refusal(box.value)
+    if reason is not None:
+        assert box.value.reason == reason
+
+
+def check_refusal(refusal: Refusal) -> None:
+    """What holds of every error that the daemon itself gives."""
+    assert refusal.info.domain == "hcsd"
+    assert refusal.reason == refusal.reason.upper()
+    assert refusal.message[:1].islower(), refusal.message
+    assert "Traceback" not in refusal.message
+    assert "Error(" not in refusal.message, refusal.message  # the repr of an exception
+    assert refusal.trailers.get(REQUEST_ID)
+
+
+class Output:
+    """What a stream of output events has told so far; refuses what the contract does not allow.
+
+    Attributes:
+        kinds: The kinds of all events, in order.
+        data: The bytes of each stream.
+        gaps: The gaps of each stream.
+    """
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.started: pb.OutputStarted | None = None
+        self.data: dict[int, bytearray] = {}
+        self.gaps: dict[int, list[tuple[int, int]]] = {}
+        self.eofs: dict[int, pb.OutputEof] = {}
+        self.exit: pb.ProcessExit | None = None
+        self.committed = 0
+        self.stdin_closed = False
+        self.op_errors: list[service_pb.OpError] = []
+        self._offsets: dict[int, int] = {}
+        self._sequence = 0
+
+    @property
+    def process(self) -> pb.Process:
+        assert self.started is not None
+        return self.started.process
+
+    @property
+    def stdout(self) -> bytes:
+        return bytes(self.data[STDOUT])
+
+    @property
+    def stderr(self) -> bytes:
+        return bytes(self.data[STDERR])
+
+    @property
+    def code(self) -> int:
+        assert self.exit is not None
+        assert self.exit.WhichOneof("outcome") == "exit_code"
+        return self.exit.exit_code
+
+    @property
+    def ended(self) -> bool:
+        return "end" in self.kinds
+
+    def take(self, event: Event) -> str:
+        kind = event.WhichOneof("event")
+        assert kind is not None
+        assert not self.ended, f"{kind} after end"
+        assert (kind == "started") is (not self.kinds), f"{kind} after {self.kinds}"
+        self.kinds.append(kind)
+        if kind == "started":
+            self._start(event.started)
+        elif kind == "chunk":
+            self._add(event.chunk)
+        elif kind == "gap":
+            self._skip(event.gap)
+        elif kind == "eof":
+            assert event.eof.stream not in self.eofs
+            assert event.eof.end_offset == self._offsets[event.eof.stream]
+            self.eofs[event.eof.stream] = event.eof
+        elif kind == "exit":
+            assert self.exit is None
+            self.exit = event.exit
+        elif kind == "end":
+            assert {c.stream: c.offset for c in event.end.cursors} == self._offsets
+        elif isinstance(event, service_pb.RunProcessResponse):
+            self._step(event)
+        return kind
+
+    def _start(self, started: pb.OutputStarted) -> None:
+        self.started = started
+        for cursor in started.cursors:
+            assert cursor.WhichOneof("position") == "offset"
+            self._offsets[cursor.stream] = cursor.offset
+            self.data[cursor.stream] = bytearray()
+            self.gaps[cursor.stream] = []
+
+    def _add(self, chunk: pb.OutputChunk) -> None:
+        self._sequence += 1
+        assert chunk.data
+        assert chunk.stream not in self.eofs
+        assert chunk.offset == self._offsets[chunk.stream]
+        assert chunk.sequence == self._sequence
+        self._offsets[chunk.stream] += len(chunk.data)
+        self.data[chunk.stream] += chunk.data
+
+    def _skip(self, gap: pb.OutputGap) -> None:
+        assert gap.from_offset == self._offsets[gap.stream]
+        assert gap.to_offset > gap.from_offset
+        self._offsets[gap.stream] = gap.to_offset
+        self.gaps[gap.stream].append((gap.from_offset, gap.to_offset))
+
+    def _step(self, event: service_pb.RunProcessResponse) -> None:
+        if event.HasField("stdin_accepted"):
+            assert event.stdin_accepted.committed_offset >= self.committed
+            self.committed = event.stdin_accepted.committed_offset
+            self.stdin_closed = event.stdin_accepted.closed
+        else:
+            self.op_errors.append(event.op_error)
+
+
+async def gather(events: AsyncIterator[Event]) -> Output:
+    """Read a stream of output events to its end, which must be OK and begin with `end`."""
+    output = Output()
+    async for event in events:
+        output.take(event)
+    assert output.ended, output.kinds
+    return output
+
+
+class Run:
+    """A RunProcess call; `output` has what it has told so far."""
+
+    def __init__(self, call: RunStub, made: list[str]) -> None:
+        self.call = call
+        self.output = Output()
+        self._made = made
+        self._sent = 0
+
+    async def send(self, request: service_pb.RunProcessRequest) -> None:
+        await self.call.write(request)
+
+    async def stdin(self, data: bytes) -> None:
+        await self.send(
+            service_pb.RunProcessRequest(stdin=service_pb.StdinData(offset=self._sent, data=data))
+        )
+        self._sent += len(data)
+
+    async def close_stdin(self) -> None:
+        await self.send(service_pb.RunProcessRequest(close_stdin=service_pb.CloseStdin()))
+
+    async def resize(self, columns: int, rows: int) -> None:
+        size = pb.Console(columns=columns, rows=rows)
+        await self.send(service_pb.RunProcessRequest(resize=size))
+
+    async def signal(self, signal: pb.ProcessSignal) -> None:
+        await self.send(service_pb.RunProcessRequest(signal=signal))
+
+    async def read(self) -> str:
+        """Take one event; returns its kind."""
+        event = await self.call.read()
+        assert event is not grpc.aio.EOF, f"the call ended after {self.output.kinds[-3:]}"
+        assert isinstance(event, service_pb.RunProcessResponse)
+        kind = self.output.take(event)
+        if kind == "started":
+            self._made.append(self.output.process.name)
+        return kind
+
+    async def until(self, kind: str) -> Output:
+        """Read up to the next event of that kind."""
+        while await self.read() != kind:
+            pass
+        return self.output
+
+    async def until_out(self, text: bytes, stream: int = STDOUT) -> Output:
+        """Read until this has been written to the stream."""
+        while not self.output.data or text not in self.output.data[stream]:
+            await self.read()
+        return self.output
+
+    async def until_committed(self, offset: int) -> None:
+        while self.output.committed < offset:
+            await self.read()
+
+    async def finish(self) -> Output:
+        """Read up to `end`, after which the call must be over with OK."""
+        await self.until("end")
+        assert await self.call.read() is grpc.aio.EOF
+        assert await self.call.code() is grpc.StatusCode.OK
+        return self.output
+
+
+class Client:
+    """The stubs of one channel, and the few calls that every test begins with.
+
+    Attributes:
+        made: Names of the processes that the test has made, to be removed at its end.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.made: list[str] = []
+        self.processes = process_service_pb2_grpc.ProcessServiceStub(channel)
+        self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(channel)
+        self.events = event_service_pb2_grpc.EventServiceStub(channel)
+        self.hosts = host_service_pb2_grpc.HostServiceStub(channel)
+
+    async def create(
+        self,
+        argv: pb.Argv,
+        *,
+        spec: pb.ProcessSpec | None = None,
+        process_id: str = "",
+        labels: dict[str, str] | None = None,
+    ) -> pb.Process:
+        """Start a process by CreateProcess; `spec` has what is to be said besides `argv`."""
+        request = service_pb.CreateProcessRequest(
+            parent=HOST, spec=_with(argv, spec), process_id=process_id, labels=labels
+        )
+        process = (await self.processes.CreateProcess(request)).process
+        self.made.append(process.name)
+        return process
+
+    async def run(
+        self,
+        argv: pb.Argv,
+        *,
+        spec: pb.ProcessSpec | None = None,
+        process_id: str = "",
+    ) -> Run:
+        """Begin a RunProcess call that creates; the answer has not come yet."""
+        create = service_pb.CreateProcessRequest(
+            parent=HOST, spec=_with(argv, spec), process_id=process_id
+        )
+        return await self.begin(service_pb.RunProcessRequest(create=create))
+
+    async def attach(self, attach: service_pb.RunAttach) -> Run:
+        return await self.begin(service_pb.RunProcessRequest(attach=attach))
+
+    async def begin(self, first: service_pb.RunProcessRequest) -> Run:
+        run = Run(self.processes.RunProcess(), self.made)
+        with contextlib.suppress(grpc.aio.AioRpcError):  # refused at once: the reader is told
+            await run.send(first)
+        return run
+
+    async def get(self, name: str) -> pb.Process:
+        return (await self.processes.GetProcess(service_pb.GetProcessRequest(name=name))).process
+
+    async def wait(
+        self, name: str, wait_for: service_pb.WaitFor = service_pb.WAIT_FOR_EXIT
+    ) -> pb.Process:
+        """Wait for as long as it takes."""
+        request = service_pb.WaitProcessRequest(name=name, wait_for=wait_for)
+        response = await self.processes.WaitProcess(request)
+        assert not response.timed_out
+        return response.process
+
+    async def read(
+        self,
+        name: str,
+        *cursors: pb.OutputCursor,
+        follow: bool = True,
+        gap_policy: pb.GapPolicy = pb.GAP_POLICY_UNSPECIFIED,
+        max_chunk_bytes: int = 0,
+    ) -> Output:
+        """Read output to its end."""
+        request = service_pb.ReadOutputRequest(
+            name=name,
+            cursors=cursors,
+            follow=follow,
+            gap_policy=gap_policy,
+            max_chunk_bytes=max_chunk_bytes,
+        )
+        return await gather(self.processes.ReadOutput(request))
+
+    async def signal(self, name: str, signal: pb.ProcessSignal) -> service_pb.SignalProcessResponse:
+        request = service_pb.SignalProcessRequest(name=name, signal=signal)
+        return await self.processes.SignalProcess(request)
+
+    async def terminate(self, name: str, grace: float = 0.0) -> pb.Process:
+        request = service_pb.TerminateProcessRequest(name=name, grace_period=seconds(grace))
+        return (await self.processes.TerminateProcess(request)).process
+
+    async def delete(self, name: str, *, force: bool = False, allow_missing: bool = False) -> None:
+        await self.processes.DeleteProcess(
+            service_pb.DeleteProcessRequest(name=name, force=force, allow_missing=allow_missing)
+        )
+
+    async def tidy(self) -> None:
+        """Remove what was made."""
+        for name in self.made:
+            await self.delete(name, force=True, allow_missing=True)
+
+
+@contextlib.asynccontextmanager
+async def connected(address: str, token: str = "") -> AsyncIterator[Client]:
+    """A client on a connection of its own; with a token, every call carries it."""
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+    interceptors = [_Bearer(token)] if token else []
+    async with grpc.aio.insecure_channel(address, options, interceptors=interceptors) as channel:
+        yield Client(channel)
+
+
+def _with(argv: pb.Argv, spec: pb.ProcessSpec | None) -> pb.ProcessSpec:
+    made = pb.ProcessSpec()
+    if spec is not None:
+        made.CopyFrom(spec)
+    made.argv.CopyFrom(argv)
+    return made
