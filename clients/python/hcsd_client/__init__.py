@@ -1,0 +1,97 @@
+"""A client of the hcsd daemon, for asyncio.
+
+    from hcsd_client import Client
+
+    async with Client() as client:
+        async for process in client.list_processes():
+            print(process.name)
+
+Requests and answers are the messages of `hcsd.v1`, with no second set of types beside them: they
+are typed and documented, and a field that the contract gains is there without a change here.
+"""
+
+from hcsd_client._client import Client
+from hcsd_client._errors import (
+    AbortedError,
+    AddressError,
+    AlreadyExistsError,
+    CallCancelledError,
+    CallError,
+    ClientClosedError,
+    ConnectionLostError,
+    DaemonUnreachableError,
+    DeadlineExceededError,
+    ExecutableNotFoundError,
+    FailedPreconditionError,
+    FieldViolation,
+    HcsdClientError,
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    OutOfRangeError,
+    OutputEvictedError,
+    PermissionDeniedError,
+    RequestIdReusedError,
+    Resource,
+    ResourceExhaustedError,
+    RunEndedError,
+    StdinBusyError,
+    StdinClosedError,
+    StdinTakenOverError,
+    SubscriberStalledError,
+    TokenFileError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    error_from_status,
+)
+from hcsd_client._run import Run
+from hcsd_client._stream import EventStream, Output
+from hcsd_client.address import Address, default_address, parse_address
+from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM, process_name, system_name
+
+__all__ = [
+    "ALL_SYSTEMS",
+    "HOST_SYSTEM",
+    "AbortedError",
+    "Address",
+    "AddressError",
+    "AlreadyExistsError",
+    "CallCancelledError",
+    "CallError",
+    "Client",
+    "ClientClosedError",
+    "ConnectionLostError",
+    "DaemonUnreachableError",
+    "DeadlineExceededError",
+    "EventStream",
+    "ExecutableNotFoundError",
+    "FailedPreconditionError",
+    "FieldViolation",
+    "HcsdClientError",
+    "InternalError",
+    "InvalidRequestError",
+    "NotFoundError",
+    "OutOfRangeError",
+    "Output",
+    "OutputEvictedError",
+    "PermissionDeniedError",
+    "RequestIdReusedError",
+    "Resource",
+    "ResourceExhaustedError",
+    "Run",
+    "RunEndedError",
+    "StdinBusyError",
+    "StdinClosedError",
+    "StdinTakenOverError",
+    "SubscriberStalledError",
+    "TokenFileError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "default_address",
+    "error_from_status",
+    "parse_address",
+    "process_name",
+    "system_name",
+]

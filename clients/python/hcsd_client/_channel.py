@@ -1,0 +1,181 @@
+"""The channel to one daemon: how it connects, what every call carries, and how it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from google.rpc import status_pb2
+
+from hcsd.v1 import compute_system_service_pb2_grpc, host_service_pb2_grpc, process_service_pb2_grpc
+from hcsd_client._errors import (
+    CallError,
+    ClientClosedError,
+    ConnectionLostError,
+    DaemonUnreachableError,
+    InternalError,
+    TokenFileError,
+    UnavailableError,
+    error_from_status,
+    status_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import anyio
+
+    from hcsd_client.address import Address
+
+CONNECT_TIMEOUT_MS = 5_000  # for who listens and stays silent; who does not listen is seen at once
+RECONNECT_MIN_MS = 100
+RECONNECT_MAX_MS = 1_000  # a daemon that was started again is found after this at the latest
+
+_OPTIONS = (
+    ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
+    ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
+    # Otherwise a new client shares the failed connection of an older one, and its waiting time.
+    ("grpc.use_local_subchannel_pool", 1),
+    # A page of processes with long command lines may be larger than the 4 MiB that gRPC allows.
+    ("grpc.max_receive_message_length", -1),
+)
+_NO_PROXY = (("grpc.enable_http_proxy", 0),)
+
+_HOW_TO_REACH = "start one with 'hcsd serve', or name its address with --address or HCSD_ADDRESS"
+
+
+@dataclass(slots=True)
+class Life:
+    """What has become of a call that answers with many messages.
+
+    Attributes:
+        connected: It has had an answer, so the daemon was there.
+        left: Its owner left it, or a cancellation ended it.
+    """
+
+    connected: bool = False
+    left: bool = False
+
+
+class Channel:
+    """An open channel, its stubs and its metadata.
+
+    gRPC connects at the first call, and again whenever the connection is gone. No call waits for
+    a daemon that is not there.
+
+    Args:
+        address: Where the daemon listens.
+        token: Bearer token of the daemon, or "". Only TCP needs one, so only TCP gets it.
+
+    Attributes:
+        metadata: What to pass as `metadata` to every call.
+        processes: Stub of ProcessService.
+        systems: Stub of ComputeSystemService.
+        host: Stub of HostService.
+    """
+
+    def __init__(self, address: Address, token: str) -> None:
+        self.metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._address = address
+        self._closed = False
+        self._grpc = grpc.aio.insecure_channel(
+            address.target, options=_OPTIONS + (_NO_PROXY if address.is_loopback else ())
+        )
+        self.processes = process_service_pb2_grpc.ProcessServiceStub(self._grpc)
+        self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(self._grpc)
+        self.host = host_service_pb2_grpc.HostServiceStub(self._grpc)
+
+    async def close(self) -> None:
+        """Close the connection; calls under way end with `ClientClosedError`."""
+        self._closed = True
+        await self._grpc.close()
+
+    def check_open(self, life: Life) -> None:
+        """Refuse to go on with a call that is over by our own doing.
+
+        Raises:
+            ClientClosedError: The client is closed, or the call was left.
+        """
+        if self._closed or life.left:
+            raise ClientClosedError(f"the {'client' if self._closed else 'stream'} is closed")
+
+    @contextmanager
+    def translating(self, life: Life | None = None) -> Iterator[None]:
+        """Turn what gRPC raises inside into errors of this package, chained.
+
+        Args:
+            life: State of a call with many messages; a cancellation leaves it.
+        """
+        try:
+            yield
+        except grpc.aio.AioRpcError as error:
+            raise self._error_of(error, connected=life is not None and life.connected) from error
+        except grpc.aio.BaseError as error:  # misuse, or a fault of gRPC itself
+            self.check_open(life or Life())
+            status = status_pb2.Status(code=grpc.StatusCode.INTERNAL.value[0], message=str(error))
+            raise InternalError(status) from error
+        except asyncio.CancelledError:
+            # gRPC also raises it in all who wait for a call that somebody has cancelled, as
+            # leaving the call and closing the channel do.
+            if not _is_being_cancelled():
+                self.check_open(life or Life())
+            if life is not None:
+                life.left = True
+            raise
+
+    def _error_of(self, error: grpc.aio.AioRpcError, *, connected: bool) -> CallError:
+        status = status_of(error)
+        found = error_from_status(status)
+        if type(found) is not UnavailableError or found.reason:
+            return found
+        # gRPC speaks, not the daemon. The channel stays in this state from a connection that
+        # failed until one succeeds; one that breaks leaves it idle.
+        if not connected and self._grpc.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            status.message = (
+                f"cannot reach a daemon at {self._address}: {_cause(status.message)}; "
+                f"{_HOW_TO_REACH}"
+            )
+            return DaemonUnreachableError(status)
+        status.message = f"lost the connection to the daemon at {self._address}: {status.message}"
+        return ConnectionLostError(status)
+
+
+async def read_token(file: anyio.Path, address: Address) -> str:
+    """Read the token for a daemon at this address.
+
+    Raises:
+        TokenFileError: The file cannot be read or does not hold a token, or the token would
+            leave this machine in clear.
+    """
+    if not address.is_loopback:
+        raise TokenFileError(
+            f"will not send the token to {address} in clear: TLS is not part of this version; make "
+            f"a tunnel, as with 'ssh -L 7443:localhost:{address.port} {address.host}', and use its "
+            "local end"
+        )
+    try:
+        token = (await file.read_text(encoding="ascii")).strip()
+    except OSError as error:
+        raise TokenFileError(f"cannot read the token file '{file}': {error.strerror}") from error
+    except UnicodeDecodeError:  # not chained: it has the content of the file
+        token = ""
+    if not token.isprintable() or not token or " " in token:
+        raise TokenFileError(
+            f"the token file '{file}' does not hold a token; name the file that the daemon made "
+            "with --token-file or HCSD_TOKEN_FILE"
+        )
+    return token
+
+
+def _cause(text: str) -> str:
+    """Shorten what gRPC says of a failed connection to its last part, the system's own words."""
+    return text.rpartition(": ")[2].rstrip("]") or text
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,182 @@
+"""The client's side of a RunProcess call."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import grpc
+
+from hcsd.v1.process_pb2 import Console
+from hcsd.v1.process_service_pb2 import (
+    RUN_OPERATION_CLOSE_STDIN,
+    RUN_OPERATION_STDIN,
+    CloseStdin,
+    RunProcessRequest,
+    RunProcessResponse,
+    StdinData,
+)
+from hcsd_client._errors import CallError, RunEndedError, error_from_status
+from hcsd_client._requests import make_signal
+from hcsd_client._stream import EventStream
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from hcsd.v1.process_pb2 import ProcessSignal
+    from hcsd.v1.process_service_pb2 import CreateProcessRequest
+    from hcsd_client._channel import Channel
+
+STDIN_MESSAGE_BYTES = 64 * 1024  # as much as a pipe holds by default
+# A quarter of what the daemon takes ahead of the pipe (Limits.stdin_buffer_bytes): beyond that it
+# stops reading requests, and a signal would have to wait for the process to read its stdin.
+STDIN_WINDOW_BYTES = 4 * STDIN_MESSAGE_BYTES
+
+
+class Run(EventStream[RunProcessResponse]):
+    """A process that runs in connection with its caller, as `Client.run` returns it.
+
+    Enter it to start the process, and iterate over it for what happens, as `RunProcessResponse`s:
+    ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``, ``stdin_accepted`` and
+    ``op_error``, and ``end`` last. A failure to start is raised by the iteration. The other methods
+    may be called at any time in between, from any task.
+
+    Whoever writes to stdin must iterate in another task at the same time: progress is reported
+    among the events, as with any process that both reads and writes. What is written is not
+    end-of-file until `close_stdin`.
+
+    A cancellation inside any method ends the call, which detaches: the process goes on unless its
+    ``orphan_policy`` says otherwise.
+    """
+
+    def __init__(self, channel: Channel, create: CreateProcessRequest) -> None:
+        super().__init__(channel)
+        self._create = create
+        self._writer: grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse] | None = None
+        self._sending = anyio.Lock()  # gRPC takes one message at a time
+        self._writing = anyio.Lock()  # keeps the data of one write_stdin together
+        self._sent = 0
+        self._accepted = 0
+        self._stdin_error: CallError | None = None
+        self._over = False
+        self._progress = anyio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._begin()
+        with suppress(RunEndedError):  # refused already: the iteration raises why
+            await self._send(RunProcessRequest(create=self._create))
+        return self
+
+    async def __anext__(self) -> RunProcessResponse:
+        try:
+            event = await super().__anext__()
+        except BaseException:
+            self._over = True
+            self._wake_writer()
+            raise
+        kind = event.WhichOneof("event")
+        if kind == "stdin_accepted":
+            self._accepted = event.stdin_accepted.committed_offset
+            self._wake_writer()
+        elif kind == "op_error" and event.op_error.operation in {
+            RUN_OPERATION_STDIN,
+            RUN_OPERATION_CLOSE_STDIN,
+        }:
+            self._stdin_error = error_from_status(event.op_error.status)
+            self._wake_writer()
+        return event
+
+    async def aclose(self) -> None:
+        """Leave the run; idempotent. The process goes on unless its ``orphan_policy`` says not."""
+        self._over = True
+        self._wake_writer()
+        await super().aclose()
+
+    async def write_stdin(self, data: bytes | bytearray | memoryview) -> None:
+        """Write to stdin, as fast as the process reads it.
+
+        Returns when all of `data` is on its way, with at most 256 KiB of it not yet in the pipe.
+
+        Raises:
+            CallError: An earlier write failed: `StdinClosedError` if the process has closed its
+                stdin, or never had one.
+            RunEndedError: The run has ended.
+        """
+        view = memoryview(data).cast("B")
+        async with self._writing:
+            for start in range(0, len(view), STDIN_MESSAGE_BYTES):
+                part = bytes(view[start : start + STDIN_MESSAGE_BYTES])
+                await self._wait_for_room(len(part))
+                stdin = StdinData(offset=self._sent, data=part)
+                self._sent += len(part)
+                await self._send(RunProcessRequest(stdin=stdin))
+
+    async def close_stdin(self) -> None:
+        """Let the process read end-of-file after everything written so far.
+
+        Raises:
+            RunEndedError: The run has ended.
+        """
+        async with self._writing:
+            await self._send(RunProcessRequest(close_stdin=CloseStdin()))
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the console, in character cells.
+
+        A failure is an ``op_error`` among the events.
+
+        Raises:
+            RunEndedError: The run has ended.
+        """
+        await self._send(RunProcessRequest(resize=Console(columns=columns, rows=rows)))
+
+    async def signal(self, signal: str | int | ProcessSignal) -> None:
+        """Send a signal by name or number, or a `ProcessSignal`, to the process.
+
+        It passes stdin that the process has not read. A failure is an ``op_error`` among the
+        events.
+
+        Raises:
+            RunEndedError: The run has ended.
+        """
+        await self._send(RunProcessRequest(signal=make_signal(signal)))
+
+    def _start(self) -> grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse]:
+        self._writer = self._channel.processes.RunProcess(metadata=self._channel.metadata)
+        return self._writer
+
+    async def _send(self, request: RunProcessRequest) -> None:
+        async with self._sending:
+            self._check_running()
+            writer = self._writer
+            if writer is None:
+                raise RunEndedError("the run has not begun: enter it with 'async with'")
+            with self._channel.translating(self._life):
+                try:
+                    await writer.write(request)
+                except (asyncio.InvalidStateError, grpc.aio.AioRpcError) as error:
+                    self._over = True
+                    raise self._ended() from error
+
+    async def _wait_for_room(self, size: int) -> None:
+        while True:
+            self._check_running()
+            if self._stdin_error is not None:
+                raise self._stdin_error
+            if self._sent + size - self._accepted <= STDIN_WINDOW_BYTES:
+                return
+            self._progress = anyio.Event()
+            await self._progress.wait()
+
+    def _wake_writer(self) -> None:
+        self._progress.set()
+
+    def _check_running(self) -> None:
+        if self._over:
+            raise self._ended()
+
+    @staticmethod
+    def _ended() -> RunEndedError:
+        return RunEndedError("the run has ended; iterating over it tells how")

@@ -1,0 +1,75 @@
+"""What people are told when something fails, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from hcsd_client import (
+    CallError,
+    ExecutableNotFoundError,
+    InvalidRequestError,
+    UnauthenticatedError,
+    UnimplementedError,
+)
+
+if TYPE_CHECKING:
+    from hcsd_client import HcsdClientError
+
+FAILED = 1
+RUN_FAILED = 125  # like docker run and env: the command itself failed, not the process
+CANNOT_EXECUTE = 126
+NOT_FOUND = 127
+INTERRUPTED = 130  # 128 + SIGINT
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+WIN32_FACILITY = 0x8007
+FILE_NOT_FOUND = 0x80070002
+PATH_NOT_FOUND = 0x80070003
+BEFORE_START = {"HcsOpenComputeSystem"}  # fails for the system's sake, not for the program's
+
+
+def say(text: str) -> None:
+    """Tell people something, on stderr, with the name of the program before each line."""
+    with suppress(OSError):  # nobody reads it
+        for line in text.splitlines() or [""]:
+            print(f"hcsd: {line}", file=sys.stderr, flush=True)
+
+
+def say_error(error: HcsdClientError) -> None:
+    """Tell people about an error: what failed, every bad field, and what to do about it."""
+    if isinstance(error, InvalidRequestError) and error.violations:
+        say("the request is not valid:")
+        for violation in error.violations:
+            say(f"  {violation.field}: {violation.message}")
+        return
+    say(str(error))
+    if isinstance(error, UnauthenticatedError) and "--token-file" not in str(error):
+        say("name the file with the daemon's token with --token-file or HCSD_TOKEN_FILE")
+
+
+def start_exit_code(error: CallError) -> int:
+    """Return the exit code for a process that was not started, as shells have it."""
+    if isinstance(error, ExecutableNotFoundError):
+        return NOT_FOUND
+    function = error.metadata.get("function", "")
+    if error.hresult is None or function in BEFORE_START or isinstance(error, UnimplementedError):
+        return RUN_FAILED
+    return hresult_exit_code(error.hresult)
+
+
+def hresult_exit_code(hresult: int) -> int:
+    """Return the exit code for a failed start: what the guest's system said, or what HCS did."""
+    if hresult in {FILE_NOT_FOUND, PATH_NOT_FOUND}:
+        return NOT_FOUND
+    return CANNOT_EXECUTE if hresult >> 16 == WIN32_FACILITY else RUN_FAILED
+
+
+def discard_output() -> None:
+    """Let what is left in Python's own buffers go nowhere, once nobody reads standard output."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        os.close(nowhere)

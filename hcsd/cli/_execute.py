@@ -1,0 +1,50 @@
+"""Runs one command against the daemon and turns how it ended into an exit code."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hcsd.cli._options import Connection
+    from hcsd_client import Client
+
+
+def execute(
+    connection: Connection,
+    work: Callable[[Client], Awaitable[int]],
+    *,
+    failure_code: int = 1,
+) -> NoReturn:
+    """Run `work` with an open client and exit with its exit code.
+
+    An error of the client is told on stderr and exits with `failure_code`, or with the process's
+    share of it where that is what failed.
+    """
+    # gRPC reports connections that come and go on stderr, in its own words.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # Imported here, so that help does not load gRPC.
+    import anyio
+
+    from hcsd.cli import _errors
+    from hcsd_client import Client, HcsdClientError
+
+    async def main() -> int:
+        async with Client(connection.address, connection.token_file) as client:
+            return await work(client)
+
+    try:
+        code = anyio.run(main)
+    except HcsdClientError as error:
+        _errors.say_error(error)
+        code = failure_code
+    except BrokenPipeError:
+        _errors.discard_output()
+        code = _errors.BROKEN_PIPE
+    except KeyboardInterrupt:
+        code = _errors.INTERRUPTED
+    raise typer.Exit(code)

@@ -1,0 +1,98 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class OutputFormat(enum.StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDR",
+        help="Where the daemon listens: unix:///path or host:port. [env var: HCSD_ADDRESS]",
+    ),
+]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="File with the daemon's token, for a TCP address. [env var: HCSD_TOKEN_FILE]",
+    ),
+]
+OutputOption = Annotated[
+    OutputFormat, typer.Option("--output", "-o", help="How to print the result.")
+]
+SystemOption = Annotated[
+    str | None,
+    typer.Option("--system", metavar="SYSTEM", help="Compute system, by its id or its name."),
+]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="Process, by its id or its full name.")
+]
+NamesArgument = Annotated[
+    list[str], typer.Argument(metavar="NAME", help="Processes, by their ids or full names.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What the options say about the daemon; None where they leave it to the environment."""
+
+    address: str | None = None
+    token_file: Path | None = None
+
+
+def connection_of(
+    context: typer.Context, address: str | None, token_file: Path | None
+) -> Connection:
+    """Merge the options after the command with those before it; the nearer one holds."""
+    outer = context.find_object(Connection) or Connection()
+    return Connection(address or outer.address, token_file or outer.token_file)
+
+
+def check_pairs(values: list[str] | None) -> list[str] | None:
+    """Refuse what is not of the form ``KEY=VALUE``."""
+    for text in values or []:
+        key, equals, _ = text.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"'{text}' is not of the form KEY=VALUE")
+    return values
+
+
+def expand_variables(values: list[str] | None) -> list[str] | None:
+    """Give each ``KEY`` alone the value that it has for this command."""
+    for text in values or []:
+        if "=" not in text and text not in os.environ:
+            raise typer.BadParameter(f"'{text}' is not set here; write {text}=VALUE")
+    return check_pairs(
+        [text if "=" in text else f"{text}={os.environ[text]}" for text in values or []]
+    )
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+def seconds_of(text: str) -> float:
+    """Read a duration such as ``10``, ``10s``, ``500ms`` or ``1m30s``."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(f"(?:{_PART.pattern})+", text):
+        raise typer.BadParameter(f"'{text}' is not a duration; write it as in 10s, 500ms or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))

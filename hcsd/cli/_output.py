@@ -1,0 +1,123 @@
+"""Results as people and programs read them.
+
+On a terminal tables have colour and fit its width; elsewhere they are plain text in columns, with
+nothing cut. JSON is that of protobuf, with the names of the fields as the contract has them and
+nothing left out, so that a script finds a field whatever its value.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+from google.protobuf.json_format import MessageToDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from google.protobuf.message import Message
+
+GAP = "  "
+
+
+def print_json(message: Message) -> None:
+    """Print a message as a JSON object."""
+    typer.echo(json.dumps(_plain(message), indent=2, ensure_ascii=False))
+
+
+def print_json_array(messages: Iterable[Message]) -> None:
+    """Print messages as a JSON array."""
+    plain = [_plain(message) for message in messages]
+    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+def _plain(message: Message) -> dict[str, object]:
+    plain: dict[str, object] = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return plain
+
+
+def print_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table.
+
+    Args:
+        header: Titles of the columns.
+        rows: Cells.
+        styles: Colours of words, for a terminal.
+    """
+    rows = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich_table(header, rows, styles or {})
+        return
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    text = "\n".join(
+        GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+    typer.echo(text)
+
+
+def _print_rich_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
+) -> None:
+    # Imported here: only a terminal needs it, and it takes time.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, len(GAP), 0, 0))
+    for title in header[:-1]:
+        table.add_column(title, no_wrap=True)
+    table.add_column(header[-1], no_wrap=True, overflow="ellipsis", ratio=1)
+    for row in rows:
+        table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
+    Console().print(table)
+
+
+def print_tree(tree: Mapping[str, object]) -> None:
+    """Print nested values, one a line."""
+    typer.echo("\n".join(_lines(tree, "")))
+
+
+def tree_of(message: Message) -> dict[str, object]:
+    """Return the fields of a message that are set, by their names."""
+    tree: dict[str, object] = MessageToDict(message, preserving_proto_field_name=True)
+    return tree
+
+
+def _lines(tree: Mapping[str, object], indent: str) -> Iterator[str]:
+    width = max((len(key) for key, value in tree.items() if not _is_nested(value)), default=0)
+    for key, value in tree.items():
+        if not _is_nested(value):
+            yield f"{indent}{key + ':':{width + 1}} {_scalar(value)}"
+        elif value:
+            yield f"{indent}{key}:"
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, dict):
+                    yield from _lines(item, indent + GAP)
+                else:
+                    yield f"{indent}{GAP}{_scalar(item)}"
+
+
+def _scalar(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else printable(str(value))
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, dict | list)
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters shown, not obeyed."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

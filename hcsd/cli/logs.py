@@ -1,0 +1,100 @@
+"""`hcsd logs`: shows what a process has written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcsd.cli._execute import execute
+from hcsd.cli._names import process_of
+from hcsd.cli._options import (
+    AddressOption,
+    NameArgument,
+    SystemOption,
+    TokenFileOption,
+    connection_of,
+)
+
+if TYPE_CHECKING:
+    from hcsd_client import Client, Output
+
+app = typer.Typer()
+
+EPILOG = """\b
+Examples:
+  hcsd logs build-1
+  hcsd logs -f --stdout-only build-1 | grep warning
+"""
+
+
+@app.command("logs", epilog=EPILOG)
+def logs(
+    context: typer.Context,
+    name: NameArgument,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the process has ended.")
+    ] = False,
+    stdout_only: Annotated[
+        bool, typer.Option("--stdout-only", help="Leave out what it wrote to stderr.")
+    ] = False,
+    stderr_only: Annotated[
+        bool, typer.Option("--stderr-only", help="Leave out what it wrote to stdout.")
+    ] = False,
+    system: SystemOption = None,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Show what a process has written.
+
+    Each stream goes to this command's own. What the daemon no longer has is said on stderr.
+    Reading takes nothing away.
+    """
+    if stdout_only and stderr_only:
+        raise typer.BadParameter("--stdout-only and --stderr-only leave nothing to show")
+
+    async def work(client: Client) -> int:
+        from hcsd.v1 import process_pb2 as pb
+
+        streams = {
+            (True, False): [pb.OUTPUT_STREAM_STDOUT],
+            (False, True): [pb.OUTPUT_STREAM_STDERR],
+        }.get((stdout_only, stderr_only), [])
+        cursors = [pb.OutputCursor(stream=stream) for stream in streams]
+        output = client.read_output(process_of(name, system), cursors=cursors, follow=follow)
+        return await _show(output)
+
+    execute(connection_of(context, address, token_file), work)
+
+
+async def _show(output: Output) -> int:
+    # Imported here, so that help does not load gRPC.
+    import anyio
+
+    from hcsd.cli._exits import sink_exit_code
+    from hcsd.cli._sink import Sink
+    from hcsd.cli._streams import show
+    from hcsd_client import CallError
+
+    sink = Sink()
+    failure: CallError | None = None
+
+    async def stop_on_failure(scope: anyio.CancelScope) -> None:
+        await sink.failed()
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks, output:
+        tasks.start_soon(stop_on_failure, tasks.cancel_scope)
+        try:
+            async for event in output:
+                await show(event, sink)
+        except CallError as error:
+            failure = error
+        await sink.flush()
+        tasks.cancel_scope.cancel()
+    if sink.failure is not None:
+        return sink_exit_code(sink.failure)
+    if failure is not None:
+        raise failure
+    return 0

@@ -1,0 +1,83 @@
+"""The `hcsd` command: all its commands, and what they have in common.
+
+Help must come at once, so modules of commands import only what their options need; a command loads
+the rest when it runs. The daemon is loaded by `serve` alone.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from hcsd import __version__
+from hcsd.cli import host, logs, processes, run
+from hcsd.cli._options import AddressOption, Connection, TokenFileOption
+from hcsd.cli.serve import serve
+
+HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
+
+One daemon ('hcsd serve') runs the processes; all other commands are its clients. They find it by
+--address or HCSD_ADDRESS, and by default where it listens by default.
+"""
+EPILOG = """\b
+Examples:
+  hcsd serve
+  hcsd run -- sh -c 'echo hello; exit 7'
+  hcsd ps --all
+
+'hcsd COMMAND --help' tells about a command.
+"""
+
+app = typer.Typer(
+    help=HELP,
+    epilog=EPILOG,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(serve)
+for commands in (run.app, processes.app, logs.app, host.app):
+    app.add_typer(commands)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hcsd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Keep the options before the command for it."""
+    context.obj = Connection(address, token_file)
+
+
+def main() -> None:
+    """Run the command line."""
+    _open_standard_streams()
+    app(prog_name="hcsd")
+
+
+def _open_standard_streams() -> None:
+    """Make sure that 0, 1 and 2 are open, if only on nothing.
+
+    Otherwise the next file or socket would get such a number, and output meant for a standard
+    stream would go into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
