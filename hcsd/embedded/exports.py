@@ -75,7 +75,8 @@ class Exports:
             Fault: The request is refused; the operation keeps the reason.
         """
         operation = self.core.operations.get(handle.value)
-        kind = BY_NAME[export].operation or HCS_OPERATION_TYPE.HcsOperationTypeNone
+        kind = BY_NAME[export].operation
+        assert kind is not None  # noqa: S101  (of an export that takes an operation)
         self.core.kick_off(operation, kind)
         try:
             work = check()

@@ -166,6 +166,10 @@ class Keeper:
             answer = self._spawn(request, fds) if "argv" in request else self._signal(request)
         except StartError as error:
             answer = {"error": error.code, "what": error.what}
+        except Exception:
+            # Ours to mend, but no reason to end everything that runs in the system.
+            sys.excepthook(*sys.exc_info())
+            answer = {"error": errno.EIO, "what": "system"}
         finally:
             for fd in fds:
                 os.close(fd)

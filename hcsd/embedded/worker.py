@@ -33,16 +33,16 @@ class Worker:
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ, None)
         self._stopping = False
+        self._asleep = True  # then, and only then, a post has to wake the thread
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
     def post(self, job: Callable[[], None]) -> None:
         """Run a job on the worker. Thread: any."""
         self._jobs.append(job)
-        try:
+        if self._asleep:
+            self._asleep = False
             self._wake.send(b"\0")
-        except BlockingIOError:
-            return  # full of wake-ups: it will look anyway
 
     def is_current(self) -> bool:
         """Whether this is the worker's thread."""
@@ -69,11 +69,14 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stopping:
-            for key, _events in self._selector.select():
+            self._asleep = True
+            # A job that came before `_asleep` was set has woken nobody: then only look.
+            for key, _events in self._selector.select(0 if self._jobs else None):
                 if key.data is None:
                     self._woken.recv(4096)
                 else:
                     self._guard(key.data)
+            self._asleep = False
             while self._jobs:
                 self._guard(self._jobs.popleft())
 

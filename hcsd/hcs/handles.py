@@ -76,7 +76,7 @@ class OwnedHandle(Generic[H]):
 
     def _close_now(self) -> None:
         raw, self._raw = self._raw, None
-        if raw is not None:
+        if raw:  # NULL where HCS gave none out, as it may for a create that fails later
             self._closer(raw)
         if self.on_closed is not None:
             self.on_closed()

@@ -47,12 +47,18 @@ class Lanes:
             else None
         )
 
-    async def call(self, lane: Lane, function: Callable[[], T]) -> T:
+    async def call(
+        self, lane: Lane, function: Callable[[], T], undo: Callable[[T], object] | None = None
+    ) -> T:
         """Make a call and return what it returns.
 
+        Args:
+            lane: Which executor makes it, if calls may block.
+            function: Makes the call.
+            undo: Gives back what it returned, when the caller was cancelled meanwhile.
+
         Raises:
-            asyncio.CancelledError: The caller was cancelled; the call has returned all the same,
-                and its result was dropped, so `function` must keep what has to be released.
+            asyncio.CancelledError: The caller was cancelled; the call has returned all the same.
         """
         if self._executors is None:
             return function()
@@ -64,6 +70,8 @@ class Lanes:
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
+            if future.exception() is None and undo is not None:
+                undo(future.result())
             raise cancelled
         return future.result()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hcsd.abi.functions import FUNCTIONS, Check, Function, Param
 from hcsd.abi.hresult import HR, is_pending, normalise, succeeded
-from hcsd.abi.types import read_wide
+from hcsd.abi.types import INVALID_HANDLE_VALUE, read_wide
 from hcsd.errors import HcsdError
 from hcsd.hcs.errors import CLASSES, HcsError, NotSupportedError
 from hcsd.hcs.schema import ResultError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 FREE = "LocalFree"
+CLOSE = "CloseHandle"
 
 
 class Provider(Protocol):
@@ -136,8 +137,12 @@ class Library:
         return call_with_outs
 
     def _release(self, param: Param, value: Any) -> None:
-        """Close a handle that came out of a call that failed."""
-        if param.release in self._functions and param.release != FREE and value:
+        """Close the handles that came out of a call that failed."""
+        if param.release == CLOSE:
+            for stdio in (value.StdInput, value.StdOutput, value.StdError):
+                if stdio.value not in {None, INVALID_HANDLE_VALUE}:
+                    self.provider.close_handle(stdio.value)
+        elif param.release != FREE and param.release in self._functions and value:
             self._functions[param.release](value)
 
     def _take(self, pointer: PWSTR) -> str | None:

@@ -73,7 +73,8 @@ class ProcessEnd:
     def of(cls, status: ProcessStatus) -> ProcessEnd:
         """Read the end out of a status of an exited process."""
         if status.exit_code is None:
-            return cls(None, 0, status.last_wait_result, "the wait of the service itself failed")
+            reason = status.last_wait_result or HR.E_UNEXPECTED  # it has a code it cannot tell
+            return cls(None, 0, reason, "the service cannot tell the exit code")
         return cls(status.exit_code, status.signal)
 
 
@@ -267,8 +268,8 @@ class Process:
         try:
             await self._terminate_on_fresh_handles()
         except AccessDeniedError as error:
-            if error.function != "HcsTerminateProcess":
-                raise  # opening was refused, which says nothing about the process
+            if error.hresult != HR.E_ACCESSDENIED or error.function.startswith("HcsOpen"):
+                raise  # opening was refused, or HCS itself: that says nothing about the process
             return True
         except (AlreadyStoppedError, ElementNotFoundError):
             if not await self.confirm():
@@ -340,6 +341,8 @@ async def _open_handle(system: ComputeSystem, pid: int, lane: Lane) -> ProcessHa
     operations = system.operations
     with system.handle.use() as raw:
         process = await operations.lanes.call(
-            lane, lambda: operations.library.HcsOpenProcess(raw, pid, GENERIC_ALL)
+            lane,
+            lambda: operations.library.HcsOpenProcess(raw, pid, GENERIC_ALL),
+            undo=operations.close_process,
         )
     return ProcessHandle(process, operations.close_process)

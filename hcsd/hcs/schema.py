@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from hcsd.hcs.errors import DocumentError
 
@@ -128,7 +128,8 @@ class ProcessStatus:
         members = _object(text, "ProcessStatus")
         exited = members.get("Exited") is True
         wait_result = _integer(members, "LastWaitResult") & 0xFFFFFFFF
-        known = exited and wait_result == 0
+        readable = all(_is_integer(members.get(name, 0)) for name in ("ExitCode", "LastWaitResult"))
+        known = exited and readable and wait_result == 0
         return cls(
             process_id=_integer(members, "ProcessId"),
             exited=exited,
@@ -230,7 +231,7 @@ def _load(text: str | None, what: str) -> object:
         raise DocumentError(msg)
     try:
         value: object = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"{what} document is not JSON: {error}"
         raise DocumentError(msg) from error
     return value
@@ -246,7 +247,11 @@ def _object(text: str | None, what: str) -> dict[str, object]:
 
 def _integer(members: Mapping[str, object], name: str) -> int:
     value = members.get(name)
-    return value if isinstance(value, int) else 0
+    return value if _is_integer(value) else 0
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return type(value) is int  # and not bool, which is one
 
 
 def _string(members: Mapping[str, object], name: str) -> str:

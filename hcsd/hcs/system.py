@@ -50,7 +50,9 @@ class ComputeSystem:
         """
         try:
             raw = await operations.lanes.call(
-                lane, lambda: operations.library.HcsOpenComputeSystem(system_id, GENERIC_ALL)
+                lane,
+                lambda: operations.library.HcsOpenComputeSystem(system_id, GENERIC_ALL),
+                undo=operations.close_system,
             )
         except HcsError as error:
             raise error_for(

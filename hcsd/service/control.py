@@ -61,7 +61,7 @@ class Control:
         if not self._process.running:
             return pb.SIGNAL_DELIVERY_ALREADY_EXITED
         if isinstance(options, Kill):
-            await self._registry.terminate(self._process, pb.EXIT_REASON_UNSPECIFIED)
+            await self._registry.terminate(self._process, pb.EXIT_REASON_TERMINATED)
             return pb.SIGNAL_DELIVERY_DELIVERED
         engine = self._engine("signal")
         done = self._registry.spawn(lambda: engine.signal(options), f"signal {self._process.name}")
@@ -77,9 +77,19 @@ class Control:
     async def terminate(self, grace: float) -> None:
         """Kill the process, after TERM and a time of grace if one is given; waits for its exit.
 
+        A caller that goes away calls nothing back: the kill comes all the same.
+
         Raises:
             HcsError: HCS could not kill it.
         """
+        done = self._registry.spawn(
+            lambda: self._terminate(grace), f"terminate {self._process.name}"
+        )
+        result = await done.wait()
+        if isinstance(result, Exception):
+            raise result
+
+    async def _terminate(self, grace: float) -> None:
         process = self._process
         if grace > 0 and process.running:
             number = LINUX_SIGNALS["TERM"]

@@ -99,9 +99,7 @@ class InvalidRequestError(RequestError):
         found = list(violations)
         bad = error_details_pb2.BadRequest()
         for item in found:
-            bad.field_violations.add(
-                field=item.field, description=item.message, reason=item.rule
-            )
+            bad.field_violations.add(field=item.field, description=item.message, reason=item.rule)
             if bad.ByteSize() > VIOLATIONS_BYTES:
                 del bad.field_violations[-1]
                 break

@@ -138,10 +138,20 @@ class Registry:
             )
         else:
             started = earlier.started
-        result = await started.wait()
+        try:
+            result = await started.wait()
+        except asyncio.CancelledError:
+            if owned:
+                started.observe(self._orphan)
+            raise
         if isinstance(result, RequestError):
             raise result
         return result, earlier is not None
+
+    def _orphan(self, started: ServedProcess | RequestError) -> None:
+        """Kill a process whose owner left before it had started, if it is not to live alone."""
+        if isinstance(started, ServedProcess) and started.plan.kill_when_orphaned:
+            self.kill(started, pb.EXIT_REASON_OWNER_GONE)
 
     async def _create(
         self,

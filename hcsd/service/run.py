@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hcsd.service.control import Control
-from hcsd.service.errors import InvalidRequestError, Violation, to_status
+from hcsd.service.errors import InvalidRequestError, RequestError, Violation, to_status
 from hcsd.service.output import OutputFeed
 from hcsd.service.validate import check
 from hcsd.v1 import process_pb2 as pb
@@ -30,6 +30,8 @@ from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from anyio.abc import TaskGroup
 
     from hcsd.service.interceptor import Context
     from hcsd.service.registry import Registry
@@ -92,14 +94,20 @@ async def _drive(
     context: Context,
 ) -> None:
     stdin = StdinBuffer(process, feed, registry.limits.stdin_buffer_bytes)
+    failure: RequestError | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stdin.pump, name=f"stdin of {process.name}")
         tasks.start_soon(
             _serve_requests, registry, process, stdin, feed, requests, name="run requests"
         )
-        async for event in feed.events():
-            await context.write(event)
+        try:
+            async for event in feed.events():
+                await context.write(event)
+        except RequestError as error:  # the task group would wrap it
+            failure = error
         tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _serve_requests(
@@ -159,9 +167,10 @@ class StdinBuffer:
         process: Whose stdin.
         feed: Where to report what was accepted.
         capacity: Bytes to hold before `put` waits.
+        tasks: Where the pump runs, from the first `put` on.
     """
 
-    def __init__(self, process: ServedProcess, feed: Feed, capacity: int) -> None:
+    def __init__(self, process: ServedProcess, feed: Feed, capacity: int, tasks: TaskGroup) -> None:
         self._process = process
         self._feed = feed
         self._capacity = capacity
@@ -169,9 +178,13 @@ class StdinBuffer:
         self._size = 0
         self._changed = anyio.Condition()
         self._failed = False
+        self._tasks: TaskGroup | None = tasks  # None once the pump runs
 
     async def put(self, item: service_pb.StdinData | None) -> None:
         """Add data, or None for end-of-file; waits while the buffer is full."""
+        if self._tasks is not None:
+            self._tasks.start_soon(self._pump, name=f"stdin of {self._process.name}")
+            self._tasks = None
         async with self._changed:
             while self._size >= self._capacity:
                 await self._changed.wait()
@@ -179,7 +192,7 @@ class StdinBuffer:
             self._size += len(item.data) if item else 0
             self._changed.notify_all()
 
-    async def pump(self) -> None:
+    async def _pump(self) -> None:
         """Move what was put into the pipe, until cancelled."""
         while True:
             async with self._changed:

@@ -36,7 +36,7 @@ LINUX_SIGNALS: Mapping[str, int] = {
         start=1,
     )
 }
-_LINUX_NAMES = {number: f"SIG{name}" for name, number in LINUX_SIGNALS.items()}
+_LINUX_NAMES = {number: name for name, number in LINUX_SIGNALS.items()}
 LAST_LINUX_SIGNAL = 64
 KILL_NUMBER = LINUX_SIGNALS["KILL"]
 
@@ -70,8 +70,8 @@ WINDOWS_NUMBERS: Mapping[int, str | Kill] = {
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a Linux signal, such as ``SIGKILL``; "" for 0."""
-    return _LINUX_NAMES.get(number, f"SIG{number}" if number else "")
+    """Return the name of a Linux signal, such as ``KILL``; "" if it has none."""
+    return _LINUX_NAMES.get(number, "")
 
 
 def resolve(signal: pb.ProcessSignal, guest_os: str) -> str | Kill:

@@ -13,7 +13,7 @@ from hcsd.hcs.system import ComputeSystem
 from tests.support.guest import Guest
 from tests.support.running import run
 from tests.support.scripted import RUNNING, Operation, ScriptedProvider
-from tests.support.scripting import process_of, settled, system_of
+from tests.support.scripting import process_of, served, settled, system_of
 
 pytestmark = pytest.mark.anyio
 
@@ -120,6 +120,7 @@ async def test_who_is_cancelled_when_the_answer_is_there_but_not_yet_taken_loses
         second = REGISTRY.register(cancel)
         pending[0].complete(info=(7, *STDIO))
         REGISTRY.post(second, Completion(0))
+        served()
         with pytest.raises(asyncio.CancelledError):
             await task
         REGISTRY.unregister(second)

@@ -110,7 +110,6 @@ async def test_a_start_that_fails_tells_the_reason_that_hcs_left_in_the_operatio
     assert str(error) == "cannot modify process 7 of system 'scripted': the guest is asleep"
     assert (error.function, error.document) == ("HcsModifyProcess", REASON)
     assert (error.events[0].provider, error.events[0].event_id) == ("p", 9)
-    assert len(REGISTRY) == 0
 
 
 async def test_a_start_that_fails_needs_no_document(scripted: ScriptedProvider) -> None:
@@ -324,10 +323,11 @@ async def test_a_second_callback_of_one_operation_is_counted_and_ignored(
 
 async def test_an_operation_that_cannot_be_created_is_an_error(scripted: ScriptedProvider) -> None:
     async with process_of(scripted) as process:
+        registered = len(REGISTRY)
         scripted.answers["HcsCreateOperation"] = HR.E_OUTOFMEMORY
         with pytest.raises(HcsError) as caught:
             await process.modify("{}")
-        assert len(REGISTRY) == 1  # the process's events
+        assert len(REGISTRY) == registered
     assert caught.value.function == "HcsCreateOperation"
     assert str(caught.value).startswith("cannot modify process 7 of system 'scripted'")
 

@@ -10,7 +10,7 @@ import select
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +45,11 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> Non
 
 def children() -> list[int]:
     """The pids of this process's children, zombies included."""
-    tasks = PROC / "self" / "task"
-    return [
-        int(pid)
-        for task in tasks.iterdir()
-        for pid in (task / "children").read_text(encoding="ascii").split()
-    ]
+    found: list[int] = []
+    for task in (PROC / "self" / "task").iterdir():
+        with suppress(FileNotFoundError):  # a thread that has just ended
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found
 
 
 def state_of(pid: int) -> str:

@@ -1,6 +1,7 @@
 """What tests with a scripted provider have in common: opening things, and waiting for threads."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -38,6 +39,19 @@ async def process_of(provider: ScriptedProvider) -> AsyncIterator[Process]:
             yield process
         finally:
             process.close()
+
+
+def served() -> None:
+    """Hold the loop until every callback that has come so far was served."""
+    done = threading.Event()
+
+    def note(_item: Event | Completion) -> None:
+        done.set()
+
+    handler = REGISTRY.register(note)
+    REGISTRY.post(handler, Completion(0))
+    assert done.wait(5)
+    REGISTRY.unregister(handler)
 
 
 async def settled() -> None:

@@ -1,0 +1,70 @@
+"""What the embedded engine does where the host refuses: a daemon that is not all-powerful."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hcsd.abi.hresult import HR
+from tests.support.census import is_running
+
+SETPRIV = shutil.which("setpriv")
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up single powers"),
+    pytest.mark.skipif(SETPRIV is None, reason="setpriv (util-linux) is not here"),
+]
+
+
+def without(powers: str, program: str) -> object:
+    """Run a program without some capabilities, and return what it found."""
+    dropped = ",".join(f"-{power}" for power in powers.split())
+    assert SETPRIV is not None
+    done = subprocess.run(
+        [
+            *(SETPRIV, "--bounding-set", dropped, "--inh-caps", dropped),
+            *(sys.executable, "-m", "tests.support.restricted", program),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        timeout=15,
+        check=True,
+    )
+    findings, live = json.loads(done.stdout)
+    assert not any(live.values())
+    return findings
+
+
+def test_a_process_out_of_reach_is_an_error_and_does_not_hold_up_the_close() -> None:
+    findings = without("kill", "out_of_reach")
+    assert isinstance(findings, dict)
+    survivor = findings["pid"]
+    assert is_running(survivor)
+    os.kill(survivor, signal.SIGKILL)
+    assert findings["codes"] == [HR.ACCESS_DENIED] * 2
+    assert findings["ends"] == [None, 137]  # of the one that lives nobody can tell an end
+
+
+def test_more_descriptors_on_their_way_than_allowed_fail_their_creates_alone() -> None:
+    findings = without("sys_resource sys_admin", "too_many_on_their_way")
+    assert isinstance(findings, list)
+    codes = dict(findings)
+    failed = [number for number, code in codes.items() if isinstance(code, str)]
+    assert failed
+    assert {codes.pop(number) for number in failed} == {f"{HR.ERROR_NO_SYSTEM_RESOURCES:#x}"}
+    assert codes
+    assert codes == {number: number for number in codes}  # each answer went to its own question
+    assert codes[99] == 99
+
+
+def test_a_directory_that_cannot_be_entered_is_named_rather_than_the_program() -> None:
+    assert without("dac_override dac_read_search", "closed_directory") == [
+        f"{HR.ERROR_DIRECTORY:#x}",
+        "working directory 'NAME': Permission denied",
+    ]

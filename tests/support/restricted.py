@@ -1,0 +1,94 @@
+"""Programs for a root without some of root's powers, as a daemon of an ordinary user has none.
+
+Each prints its findings as JSON.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+
+import anyio
+import anyio.to_thread
+
+from hcsd.embedded.provider import EmbeddedProvider
+from hcsd.hcs.errors import HcsError
+from hcsd.hcs.host import Host
+from hcsd.hcs.system import ComputeSystem
+from tests.support.guest import Parameters, PosixGuest
+from tests.support.running import running, start
+
+GUEST = PosixGuest()
+
+
+async def out_of_reach(system: ComputeSystem, provider: EmbeddedProvider) -> object:
+    """Without CAP_KILL: a process of another user, beside one of ours."""
+    other = await start(system, GUEST.says("ready") | {"User": "nobody"}, "o")
+    await other.stdout.line()
+    own = await start(system, GUEST.sleeps())
+    codes: list[int] = []
+    for attempt in (other.process.terminate, lambda: other.process.signal(None)):
+        try:
+            await attempt()
+        except HcsError as error:
+            codes.append(error.hresult)
+    await anyio.to_thread.run_sync(provider.close)
+    ends = [await it.end() for it in (other, own)]
+    for it in (other, own):
+        it.close()
+    return {"pid": other.pid, "codes": codes, "ends": [end.exit_code for end in ends]}
+
+
+async def too_many_on_their_way(system: ComputeSystem, provider: EmbeddedProvider) -> object:
+    """Without CAP_SYS_RESOURCE: more descriptors sent to the keeper than it has received."""
+    keeper = provider._systems["host"]._link.keeper_pid
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    os.kill(keeper, signal.SIGSTOP)
+    codes: dict[int, int | str | None] = {}
+
+    async def one(number: int) -> None:
+        try:
+            async with running(system, GUEST.exits(number) | {"EmulateConsole": True}) as it:
+                codes[number] = (await it.end()).exit_code
+        except HcsError as error:
+            codes[number] = f"{error.hresult:#x}"
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(40):
+            tasks.start_soon(one, number)
+        await anyio.wait_all_tasks_blocked()
+        os.kill(keeper, signal.SIGCONT)
+    await one(99)
+    return sorted(codes.items())
+
+
+async def closed_directory(system: ComputeSystem, _provider: EmbeddedProvider) -> object:
+    """Without CAP_DAC_OVERRIDE: a directory that exists and cannot be entered."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0)
+        parameters: Parameters = GUEST.exits(0) | {"WorkingDirectory": name}
+        try:
+            await system.create_process(json.dumps(parameters))
+        except HcsError as error:
+            return [f"{error.hresult:#x}", error.text.replace(name, "NAME")]
+    return None
+
+
+async def _main(name: str) -> None:
+    program = {
+        "out_of_reach": out_of_reach,
+        "too_many_on_their_way": too_many_on_their_way,
+        "closed_directory": closed_directory,
+    }[name]
+    provider = EmbeddedProvider()
+    system = await Host(provider).open_system("host")
+    findings = await program(system, provider)
+    system.close()
+    await anyio.to_thread.run_sync(provider.close)
+    print(json.dumps([findings, provider.live()]))  # noqa: T201
+
+
+if __name__ == "__main__":
+    anyio.run(_main, sys.argv[1])
