@@ -93,10 +93,9 @@ async def _drive(
     requests: AsyncIterator[service_pb.RunProcessRequest],
     context: Context,
 ) -> None:
-    stdin = StdinBuffer(process, feed, registry.limits.stdin_buffer_bytes)
     failure: RequestError | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stdin.pump, name=f"stdin of {process.name}")
+        stdin = StdinBuffer(process, feed, registry.limits.stdin_buffer_bytes, tasks)
         tasks.start_soon(
             _serve_requests, registry, process, stdin, feed, requests, name="run requests"
         )
