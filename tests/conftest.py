@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.host import Host
@@ -10,6 +12,10 @@ from hcsd.hcs.system import ComputeSystem
 from tests.support.census import Census, children, marked, marking, until
 from tests.support.engines import ENGINES, CountingProvider, Engine
 from tests.support.guest import Guest, PosixGuest
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +73,11 @@ def provider(engine: Engine, census: None) -> Iterator[CountingProvider]:
 
 @pytest.fixture
 def host(provider: CountingProvider) -> Iterator[Host]:
-    engine = Host(provider)
-    yield engine
-    engine.close()
+    """An engine over the provider, which may not block the event loop."""
+    over = Host(provider)
+    with blockbuster_ctx("hcsd"):
+        yield over
+    over.close()
 
 
 @pytest.fixture

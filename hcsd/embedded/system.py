@@ -66,6 +66,8 @@ START_ERRORS = {
     ("executable", errno.EPERM): HR.E_ACCESSDENIED,
     ("executable", errno.EINVAL): HR.E_INVALIDARG,
     ("executable", errno.E2BIG): HR.E_INVALIDARG,
+    ("executable", errno.ENAMETOOLONG): HR.E_INVALIDARG,
+    ("executable", errno.ELOOP): HR.ERROR_PATH_NOT_FOUND,
     ("executable", errno.ENOEXEC): HR.ERROR_BAD_EXE_FORMAT,
     ("executable", errno.ENOMEM): HR.E_OUTOFMEMORY,
     ("executable", errno.EAGAIN): HR.ERROR_NO_SYSTEM_RESOURCES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hcsd.hcs.lanes import Lane, Lanes
 from hcsd.hcs.library import Library
 from hcsd.hcs.operation import Operations
-from hcsd.hcs.schema import parse_enumeration
+from hcsd.hcs.schema import parse_enumeration, parse_schema_versions
 from hcsd.hcs.system import ComputeSystem
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Host:
         library = self.library
         document = await self.operations.run(
             Lane.QUERY,
+            "HcsEnumerateComputeSystems",
             lambda operation: library.HcsEnumerateComputeSystems(None, operation),
             subject="enumerate compute systems",
         )
@@ -64,14 +65,13 @@ class Host:
 
         Raises:
             HcsError: HCS could not tell.
+            DocumentError: It answered without a document, or not with this one.
         """
         text = await self._lanes.call(
             Lane.QUERY,
             lambda: self.library.HcsGetServiceProperties(json.dumps({"PropertyTypes": ["Basic"]})),
         )
-        basic = json.loads(text or "{}").get("Properties") or [{}]
-        versions = basic[0].get("SupportedSchemaVersions") or []
-        return [(version["Major"], version["Minor"]) for version in versions]
+        return parse_schema_versions(text)
 
     def close(self) -> None:
         """End the engine. Systems and processes must have been closed before.

@@ -95,6 +95,7 @@ class Operations:
     async def run(
         self,
         lane: Lane,
+        function: str,
         start: Callable[[HCS_OPERATION], object],
         *,
         subject: str,
@@ -104,6 +105,7 @@ class Operations:
 
         Args:
             lane: Where to make the starting call.
+            function: The export that starts it, for the error.
             start: Makes the starting call with the operation it is given.
             subject: What is being done, for the error's text.
             timeout: Seconds to wait for the completion. It ends the wait, not the operation.
@@ -115,38 +117,44 @@ class Operations:
             OperationTimeoutError: No completion came in time; the effect may still happen.
             HcsError: It failed at the start or later.
         """
-        return (await self._run(lane, start, subject, timeout, process_info=False)).document
+        pending = self._pending(function, subject, process_info=False)
+        return (await self._run(lane, pending, start, timeout)).document
 
     async def run_for_process_info(
-        self, lane: Lane, start: Callable[[HCS_OPERATION], object], *, subject: str
+        self,
+        lane: Lane,
+        function: str,
+        start: Callable[[HCS_OPERATION], object],
+        *,
+        subject: str,
     ) -> ProcessInfo:
         """Run an operation that gives process information; otherwise as `run`.
 
         Ownership: the handles in it are the caller's. If the caller is cancelled they are closed.
         """
-        fetched = await self._run(lane, start, subject, TIMEOUT, process_info=True)
+        pending = self._pending(function, subject, process_info=True)
+        fetched = await self._run(lane, pending, start, TIMEOUT)
         assert fetched.info is not None  # noqa: S101  (asked for, and no error)
         return fetched.info
+
+    def _pending(self, function: str, subject: str, *, process_info: bool) -> _Pending:
+        return _Pending(self.library, function, subject, process_info=process_info)
 
     async def _run(
         self,
         lane: Lane,
+        pending: _Pending,
         start: Callable[[HCS_OPERATION], object],
-        subject: str,
         timeout: float,
-        *,
-        process_info: bool,
     ) -> Fetched:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Fetched] = loop.create_future()
-        pending = _Pending(self.library, future, subject, process_info=process_info)
         fetched: Fetched | None = None
         try:
             await self.lanes.call(lane, lambda: pending.start(start))
             # A timer is a tenth of what a cancel scope costs, and this is the path of every call.
             timer = loop.call_later(timeout, pending.time_out, timeout)
             try:
-                fetched = await future
+                fetched = await pending.future
             finally:
                 timer.cancel()
         finally:
@@ -160,37 +168,33 @@ class Operations:
 class _Pending:
     """One operation from its creation to the hand-over of its result."""
 
-    __slots__ = ("_future", "_id", "_library", "_loop", "_process_info", "_subject")
+    __slots__ = ("_function", "_id", "_library", "_loop", "_process_info", "_subject", "future")
 
     def __init__(
-        self,
-        library: Library,
-        future: asyncio.Future[Fetched],
-        subject: str,
-        *,
-        process_info: bool,
+        self, library: Library, function: str, subject: str, *, process_info: bool
     ) -> None:
         self._library = library
-        self._future = future
-        self._loop = future.get_loop()
+        self._function = function
         self._subject = subject
         self._process_info = process_info
         self._id = 0
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Fetched] = self._loop.create_future()
 
     def abandon(self) -> None:
         """Note that nobody waits any more, whether the result is there already or not."""
-        future = self._future
+        future = self.future
         if future.done() and not future.cancelled() and future.exception() is None:
             self._dispose(future.result())
         future.cancel()
 
     def time_out(self, timeout: float) -> None:
         """End the wait; the operation goes on."""
-        if not self._future.done():
-            self._future.set_exception(
+        if not self.future.done():
+            self.future.set_exception(
                 OperationTimeoutError(
                     HR.OPERATION_TIMEOUT,
-                    "HcsCreateOperation",
+                    self._function,
                     subject=self._subject,
                     text=f"no completion within {timeout:g} s; it may still happen",
                 )
@@ -249,13 +253,16 @@ class _Pending:
             raw, document = self._library.HcsGetOperationResultAndProcessInfo(operation)
             return Fetched(document, ProcessInfo.of(raw))
         except HcsError as error:
-            return Fetched(error=self._describe(error, error.document))
+            failed = error_for(
+                error.hresult, self._function, subject=self._subject, document=error.document
+            )
+            return Fetched(error=failed)
 
     def _resolve(self, fetched: Fetched) -> None:
-        if self._future.done():
+        if self.future.done():
             self._dispose(fetched)
         else:
-            self._future.set_result(fetched)
+            self.future.set_result(fetched)
 
     def _dispose(self, fetched: Fetched) -> None:
         if fetched.info is not None:

@@ -40,15 +40,10 @@ from hcsd.hcs.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hcsd.abi.types import HCS_OPERATION
     from hcsd.hcs.operation import ProcessInfo
     from hcsd.hcs.schema import StdioHandle
     from hcsd.hcs.system import ComputeSystem
-
-    # A starting call that takes a process, an operation and a document.
-    Start = Callable[[HCS_PROCESS, HCS_OPERATION, str | None], object]
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +128,10 @@ class Process:
         try:
             with system.handle.use() as system_raw:
                 info = await operations.run_for_process_info(
-                    Lane.CREATE, start, subject=f"create process in system '{system.id}'"
+                    Lane.CREATE,
+                    "HcsCreateProcess",
+                    start,
+                    subject=f"create process in system '{system.id}'",
                 )
         except BaseException:
             # The handle is given out before the create is complete: also a create that failed, or
@@ -205,8 +203,7 @@ class Process:
             AlreadyStoppedError: The process has exited.
             HcsError: Anything else.
         """
-        library = self._operations.library
-        await self._run(Lane.CONTROL, "signal", library.HcsSignalProcess, options)
+        await self._run(Lane.CONTROL, "signal", "HcsSignalProcess", options)
 
     async def modify(self, settings: str) -> None:
         """Change console size or close stdio handles, by a ProcessModifyRequest document.
@@ -214,7 +211,7 @@ class Process:
         Raises:
             HcsError: HCS refused it, or the process has exited.
         """
-        await self._run(Lane.CONTROL, "modify", self._operations.library.HcsModifyProcess, settings)
+        await self._run(Lane.CONTROL, "modify", "HcsModifyProcess", settings)
 
     async def resize_console(self, height: int, width: int) -> None:
         """Set the size of the console, in character cells.
@@ -246,9 +243,7 @@ class Process:
         Raises:
             HcsError: HCS could not tell.
         """
-        return await self._run(
-            Lane.QUERY, "query", self._operations.library.HcsGetProcessProperties, query
-        )
+        return await self._run(Lane.QUERY, "query", "HcsGetProcessProperties", query)
 
     async def terminate(self) -> bool:
         """Kill the process.
@@ -286,6 +281,7 @@ class Process:
                 with handle.use() as raw:
                     await operations.run(
                         Lane.KILL,
+                        "HcsTerminateProcess",
                         lambda op: operations.library.HcsTerminateProcess(raw, op, None),
                         subject=f"terminate {self._subject}",
                     )
@@ -294,13 +290,14 @@ class Process:
         finally:
             system.close()
 
-    async def _run(
-        self, lane: Lane, verb: str, function: Start, argument: str | None
-    ) -> str | None:
+    async def _run(self, lane: Lane, verb: str, function: str, argument: str | None) -> str | None:
+        """Run a function that takes the process, an operation and a document."""
+        start = getattr(self._operations.library, function)
         with self._handle.use() as raw:
             return await self._operations.run(
                 lane,
-                lambda operation: function(raw, operation, argument),
+                function,
+                lambda operation: start(raw, operation, argument),
                 subject=f"{verb} {self._subject}",
             )
 

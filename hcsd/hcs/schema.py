@@ -225,6 +225,21 @@ def parse_enumeration(text: str | None) -> list[SystemProperties]:
     return [SystemProperties.of(item) for item in value]
 
 
+def parse_schema_versions(text: str | None) -> list[tuple[int, int]]:
+    """Read the supported schema versions, as (major, highest minor), out of ServiceProperties.
+
+    Raises:
+        DocumentError: It is absent, or has no Basic properties as its first.
+    """
+    properties = _object(text, "ServiceProperties").get("Properties")
+    basic = properties[0] if isinstance(properties, list) and properties else None
+    versions = basic.get("SupportedSchemaVersions") if isinstance(basic, dict) else None
+    if not isinstance(versions, list) or not all(isinstance(item, dict) for item in versions):
+        msg = "ServiceProperties document has no SupportedSchemaVersions"
+        raise DocumentError(msg)
+    return [(_integer(item, "Major"), _integer(item, "Minor")) for item in versions]
+
+
 def _load(text: str | None, what: str) -> object:
     if not text:
         msg = f"{what} document is missing"

@@ -79,6 +79,7 @@ class ComputeSystem:
         with self.handle.use() as raw:
             document = await self.operations.run(
                 Lane.QUERY,
+                "HcsGetComputeSystemProperties",
                 lambda op: library.HcsGetComputeSystemProperties(raw, op, None),
                 subject=f"query system '{self.id}'",
             )

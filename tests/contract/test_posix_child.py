@@ -157,6 +157,19 @@ async def test_a_directory_is_no_program(system: ComputeSystem, posix: PosixGues
         await system.create_process(json.dumps(document))
 
 
+async def test_a_program_is_looked_for_on_the_path_of_its_own_environment(
+    system: ComputeSystem, posix: PosixGuest, tmp_path: Path
+) -> None:
+    program = tmp_path / "only-here"
+    program.write_text("#!/bin/sh\necho found")
+    program.chmod(0o700)
+    parameters: Parameters = {"CommandArgs": ["only-here"], "Environment": {"PATH": str(tmp_path)}}
+    assert await output(system, parameters) == "found\n"
+    with pytest.raises(HcsError) as caught:
+        await system.create_process('{"CommandArgs":["only-here"]}')
+    assert caught.value.hresult == HR.ERROR_FILE_NOT_FOUND
+
+
 @as_root
 async def test_a_process_runs_as_the_user_it_was_given(
     system: ComputeSystem, posix: PosixGuest

@@ -87,6 +87,7 @@ async def test_when_the_keeper_is_killed_the_system_has_stopped_and_says_so(
     assert not await it.process.terminate()
     assert (await system.properties()).state == "Stopped"
     assert [entry.state for entry in await host.systems()] == ["Stopped"]
+    await ended(it.pid)
     it.close()
     system.close()
 
@@ -115,6 +116,7 @@ async def test_what_the_keeper_was_asked_for_when_it_was_killed_fails_cleanly(
         await anyio.wait_all_tasks_blocked()
         os.kill(keeper, signal.SIGKILL)
     assert len(failures) == 6
+    await ended(it.pid)
     it.close()
     system.close()
 

@@ -276,7 +276,9 @@ async def test_an_operation_that_never_completes_is_given_up_in_time_and_cleared
 
         scripted.script["HcsCreateProcess"] = start
         with system.handle.use() as system_raw, pytest.raises(OperationTimeoutError) as caught:
-            await operations.run(Lane.CREATE, create, subject="wait for nothing", timeout=0.05)
+            await operations.run(
+                Lane.CREATE, "HcsCreateProcess", create, subject="wait for nothing", timeout=0.05
+            )
         assert "wait for nothing" in str(caught.value)
         assert scripted.live()["operations"] == 1  # it goes on, and is not touched meanwhile
         pending[0].complete(document="{}")

@@ -8,7 +8,6 @@ sleeps: the start waits for the daemon's ready line, the end for the end of its 
 """
 
 import contextlib
-import importlib.util
 import os
 import subprocess
 import sys
@@ -17,13 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-HCSD: tuple[str, ...] = (sys.executable, "-m", "hcsd", "serve")
-if importlib.util.find_spec("hcsd.cli.main") is None:  # TODO: goes with the arrival of the CLI
-    HCSD = (
-        sys.executable,
-        "-c",
-        "import typer; from hcsd.cli.serve import serve; app = typer.Typer(); app.command()(serve); app()",
-    )
+HCSD = (sys.executable, "-m", "hcsd", "serve")
 READY = "hcsd: ready at "
 # Far more than a loaded machine needs: who waits this long has a daemon that hangs.
 PATIENCE = 15.0
@@ -46,7 +39,12 @@ class Daemon:
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], directory: Path
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        own_group: bool = False,
     ) -> None:
         self.directory = directory
         self.token_file = directory / "token"
@@ -62,7 +60,7 @@ class Daemon:
             text=True,
             errors="backslashreplace",
             env=environment,
-            process_group=0,  # Ctrl-C is for whoever started it, who then stops it
+            process_group=0 if own_group else None,
         )
         self._reader = threading.Thread(target=self._read, name="daemon log", daemon=True)
         self._reader.start()
@@ -162,6 +160,7 @@ def serving(
     tcp: bool = False,
     environment: Mapping[str, str] | None = None,
     command: Sequence[str] = HCSD,
+    own_group: bool = False,
 ) -> Iterator[Daemon]:
     """Run a daemon while the block runs; then stop it, which must end with code 0.
 
@@ -170,6 +169,8 @@ def serving(
         tcp: Listen on a free loopback port, too.
         environment: Added to ours; what would configure the daemon is taken out of that.
         command: What to run instead of `hcsd serve`.
+        own_group: Keep Ctrl-C at the terminal from it. Then it also outlives us if our group is
+            killed, so it is for who ends in order on any signal.
 
     Raises:
         DaemonFailedError: It did not start, or did not end, as it should.
@@ -182,7 +183,10 @@ def serving(
             listen += ["--listen", "127.0.0.1:0"]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
         daemon = Daemon(
-            [*command, *listen, *options], inherited | dict(environment or {}), directory
+            [*command, *listen, *options],
+            inherited | dict(environment or {}),
+            directory,
+            own_group=own_group,
         )
         try:
             daemon.await_ready()
