@@ -131,6 +131,10 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 if not self._calls.stopping:
                     raise
                 await _abort(context, StoppingError())
+            except grpc.aio.InternalError as error:
+                # What gRPC makes of a write to a client that has gone, if it comes before the
+                # cancellation that is the usual word for it.
+                raise asyncio.CancelledError from error
             except Exception as error:  # to_status tells them apart
                 await _abort(context, error)
             finally:
@@ -139,7 +143,10 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return call
 
     def _refusal(self, error: Exception) -> Handler:
-        """Make a handler that answers any call with this error, whatever kind of call it is."""
+        """Make a handler that answers any call with this error, whatever kind of call it is.
+
+        It answers to the first request: a client that cannot send it takes that for the failure.
+        """
 
         async def refuse(_request: object, context: Context) -> None:
             task = self._calls.begin(context)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import socket
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -72,11 +73,26 @@ class TcpListener:
             )
             raise ListenError(msg)
         try:
+            self._try()
             port = server.add_insecure_port(f"{shown}:{self.port}")
-        except RuntimeError as error:
-            msg = f"cannot listen at '{shown}:{self.port}': {error}"
+        except (OSError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            msg = f"cannot listen at '{shown}:{self.port}': {reason}"
             raise ListenError(msg) from error
         yield f"{shown}:{port}"
+
+    def _try(self) -> None:
+        """Bind the address and let go of it: gRPC would not say why it cannot.
+
+        Raises:
+            OSError: It cannot be bound.
+        """
+        family, kind, _, _, address = socket.getaddrinfo(
+            self.host, self.port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
 
     def _is_loopback(self) -> bool:
         if self.host == "localhost":

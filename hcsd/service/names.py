@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-ID_CHARACTERS = "[A-Za-z0-9._~@%-]+"
+ID_CHARACTERS = "(?:[A-Za-z0-9._~@-]|%(?!00)[0-9A-Fa-f]{2})+"  # NUL would end the id in C
 PROCESS_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SYSTEM_NAME = re.compile(f"systems/({ID_CHARACTERS})")
 PROCESS_NAME = re.compile(f"systems/({ID_CHARACTERS})/processes/({PROCESS_ID.pattern})")

@@ -21,12 +21,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import grpc
 
 from hcsd.io import Gap, OffsetOutOfRangeError
-from hcsd.service.errors import (
-    InvalidRequestError,
-    ProcessNotFoundError,
-    RequestError,
-    Violation,
-)
+from hcsd.service.errors import ProcessNotFoundError, RequestError
 from hcsd.service.served import STDERR, STDOUT
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -48,13 +43,13 @@ class OutputFeed(Generic[E]):
     Args:
         process: Whose output.
         make: Makes an empty event.
-        cursors: Where to start, by stream; empty for both streams from offset 0.
+        cursors: Where to start, once per stream; empty for both streams from offset 0.
         follow: Go on until the process has exited and its output is complete.
         gap_policy: What to do about bytes that are gone.
         max_chunk_bytes: Largest chunk.
 
     Raises:
-        RequestError: A cursor lies outside its stream, or a stream is named twice.
+        RequestError: A cursor lies outside its stream.
     """
 
     def __init__(
@@ -134,11 +129,7 @@ class OutputFeed(Generic[E]):
 
     def _open(self, cursors: Sequence[pb.OutputCursor]) -> None:
         wanted = cursors or [pb.OutputCursor(stream=s, offset=0) for s in (STDOUT, STDERR)]
-        for index, cursor in enumerate(wanted):
-            if cursor.stream in self._cursors:
-                raise InvalidRequestError(
-                    [Violation(f"cursors[{index}].stream", "repeated.unique", "is named twice")]
-                )
+        for cursor in wanted:
             self._cursors[cursor.stream] = self._cursor(cursor)
             end = self._process.rings[cursor.stream].end_offset
             self._until[cursor.stream] = MAX_OFFSET if self._follow else end

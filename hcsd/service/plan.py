@@ -105,15 +105,20 @@ def _shown(document: str) -> pb.ProcessSpec:
     shown = pb.ProcessSpec()
     try:
         members = json.loads(document)
-    except ValueError:
+    except (ValueError, RecursionError):
         return shown
     if isinstance(members, dict):
         line, args = members.get("CommandLine"), members.get("CommandArgs")
         if isinstance(line, str):
-            shown.command_line = line
+            shown.command_line = _as_utf8(line)
         elif isinstance(args, list):
-            shown.argv.args.extend(map(str, args))
+            shown.argv.args.extend(_as_utf8(str(arg)) for arg in args)
     return shown
+
+
+def _as_utf8(text: str) -> str:
+    """Put `?` for what JSON can hold and UTF-8 cannot: half a surrogate pair."""
+    return text.encode(errors="replace").decode()
 
 
 def parameters(spec: pb.ProcessSpec, guest_os: str) -> str:

@@ -190,7 +190,7 @@ class Registry:
         try:
             process.run(await opened.system.create_process(plan.parameters))
         except BaseException as error:
-            del self._processes[key]
+            self._processes.pop(key, None)  # the end of the daemon may have forgotten it before
             if isinstance(error, HcsError):
                 self._forget_if_gone(opened, error)
                 raise CreateFailedError(error, system_name(key.system_id)) from error
@@ -244,7 +244,7 @@ class Registry:
         """Forget a process and free all that it holds."""
         if self._processes.get(process.key) is process:
             del self._processes[process.key]
-        self._requests.pop(process.plan.request_id, None)
+            self._requests.pop(process.plan.request_id, None)
         timer = self._exited.pop(process, None)
         if timer is not None:
             timer.cancel()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hcsd.service.control import Control
-from hcsd.service.errors import InvalidRequestError, RequestError, Violation, to_status
+from hcsd.service.errors import InvalidRequestError, Violation, to_status
 from hcsd.service.output import OutputFeed
 from hcsd.service.validate import check
 from hcsd.v1 import process_pb2 as pb
@@ -93,7 +93,7 @@ async def _drive(
     requests: AsyncIterator[service_pb.RunProcessRequest],
     context: Context,
 ) -> None:
-    failure: RequestError | None = None
+    failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         stdin = StdinBuffer(process, feed, registry.limits.stdin_buffer_bytes, tasks)
         tasks.start_soon(
@@ -102,7 +102,7 @@ async def _drive(
         try:
             async for event in feed.events():
                 await context.write(event)
-        except RequestError as error:  # the task group would wrap it
+        except Exception as error:  # the task group would wrap it
             failure = error
         tasks.cancel_scope.cancel()
     if failure is not None:

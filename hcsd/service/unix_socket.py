@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003  (a field of a dataclass)
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from hcsd.service.listeners import ListenError
 from hcsd.service.private import NotPrivateError, make_private_directory
@@ -66,7 +67,8 @@ class UnixListener:
             self.path.unlink(missing_ok=True)
             before = os.umask(0o177)  # the socket must never be there with another mode
             try:
-                server.add_insecure_port(f"unix:{self.path}")
+                # gRPC reads it as a URI.
+                server.add_insecure_port(f"unix:{quote(os.fsencode(self.path))}")
             except RuntimeError as error:
                 msg = f"cannot listen at '{self.path}': {error}"
                 raise ListenError(msg) from error

@@ -123,6 +123,12 @@ PROCESS = "a process name such as 'systems/host/processes/build-1'"
 _name_of_process = (_required("name", PROCESS), _matches("name", PROCESS_NAME, PROCESS))
 _parent = (_required("parent", SYSTEM), _matches("parent", SYSTEM_NAME, SYSTEM))
 _chunk = _at_most("max_chunk_bytes", LIMITS.max_chunk_bytes)
+_one_per_stream = Rule(
+    "cursors",
+    "repeated.unique",
+    lambda m: len({cursor.stream for cursor in m.cursors}) == len(m.cursors),  # type: ignore[attr-defined]
+    "must not name a stream twice",
+)
 _page_size = Rule(
     "page_size",
     "int32.gte",
@@ -180,12 +186,18 @@ RULES: dict[type[Message], tuple[Rule, ...]] = {
     process_pb.DeleteProcessRequest: _name_of_process,
     process_pb.ReadOutputRequest: (
         *_name_of_process,
+        _one_per_stream,
         _defined("gap_policy", process_pb2.GapPolicy),
         _chunk,
     ),
     process_pb.WriteInputRequest: _name_of_process,
     process_pb.RunProcessRequest: (_chosen("request", "one step of the run"),),
-    process_pb.RunAttach: (*_name_of_process, _chunk),
+    process_pb.RunAttach: (
+        *_name_of_process,
+        _one_per_stream,
+        _defined("gap_policy", process_pb2.GapPolicy),
+        _chunk,
+    ),
     process_pb.CloseHandles: (
         Rule(
             "handles",

@@ -64,7 +64,7 @@ async def test_a_signal_is_sent_however_it_is_written(
 ) -> None:
     made = await client.create(FOREVER)
     response = await client.signal(made.name, sent)
-    assert response.delivery == service_pb.SIGNAL_DELIVERY_DELIVERED
+    assert response.delivery == pb.SIGNAL_DELIVERY_DELIVERED
     end = (await client.wait(made.name)).exit
     assert end.signal == number
     assert end.reason == pb.EXIT_REASON_SIGNALED
@@ -79,7 +79,7 @@ async def test_a_kill_signal_counts_as_a_termination(
     client: Client, sent: pb.ProcessSignal
 ) -> None:
     made = await client.create(STUBBORN)
-    assert (await client.signal(made.name, sent)).delivery == service_pb.SIGNAL_DELIVERY_DELIVERED
+    assert (await client.signal(made.name, sent)).delivery == pb.SIGNAL_DELIVERY_DELIVERED
     end = (await client.wait(made.name)).exit
     assert (end.exit_code, end.signal, end.signal_name) == (137, 9, "KILL")
     assert end.reason == pb.EXIT_REASON_TERMINATED
@@ -101,7 +101,7 @@ async def test_an_exited_process_takes_signals_and_kills_without_an_error(client
     await client.wait(made.name)
     for sent in (pb.ProcessSignal(signal_number=15), pb.ProcessSignal(signal_name="KILL")):
         response = await client.signal(made.name, sent)
-        assert response.delivery == service_pb.SIGNAL_DELIVERY_ALREADY_EXITED
+        assert response.delivery == pb.SIGNAL_DELIVERY_ALREADY_EXITED
     end = (await client.terminate(made.name)).exit
     assert (end.exit_code, end.reason) == (4, pb.EXIT_REASON_EXITED)
 
@@ -217,13 +217,17 @@ async def test_an_owner_that_leaves_before_the_answer_takes_its_process_too(clie
     for name in names:
         run = await client.run(FOREVER, spec=spec, process_id=name.rpartition("/")[2])
         run.call.cancel()
+    started = 0
     for name in names:
         try:
-            end = (await client.wait(name)).exit
+            with anyio.fail_after(5):
+                end = (await client.wait(name)).exit
         except grpc.aio.AioRpcError as error:  # was cancelled before it reached the daemon
             assert error.code() is Code.NOT_FOUND
         else:
             assert end.reason == pb.EXIT_REASON_OWNER_GONE
+            started += 1
+    assert started
 
 
 async def test_only_run_process_makes_an_owner(client: Client) -> None:

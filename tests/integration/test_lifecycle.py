@@ -287,18 +287,16 @@ async def test_deleting_ends_readers_and_waiters_with_not_found(client: Client) 
     spec = pb.ProcessSpec(drain_timeout=seconds(1000))
     made = await client.create(sh("sleep 1000 & exit 0"), spec=spec)
     await client.wait(made.name)
-    reader = client.processes.ReadOutput(service_pb.ReadOutputRequest(name=made.name, follow=True))
+    reader = client.follow(made.name)
     waiter = client.processes.WaitProcess(
         service_pb.WaitProcessRequest(name=made.name, wait_for=service_pb.WAIT_FOR_OUTPUT_COMPLETE)
     )
-    event = await reader.read()
-    assert event.HasField("started")
+    await reader.until("started")
     while (await client.get(made.name)).stdout.readers == 0:
         pass
     await client.delete(made.name)
     with refused(Code.NOT_FOUND, "PROCESS_NOT_FOUND"):
-        while await reader.read() is not grpc.aio.EOF:
-            pass
+        await reader.finish()
     with refused(Code.NOT_FOUND, "PROCESS_NOT_FOUND"):
         await waiter
 

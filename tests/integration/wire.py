@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+import anyio
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     Event = service_pb.ReadOutputResponse | service_pb.RunProcessResponse
-    RunStub = grpc.aio.StreamStreamCall[service_pb.RunProcessRequest, service_pb.RunProcessResponse]
+    RunCall = grpc.aio.StreamStreamCall[service_pb.RunProcessRequest, service_pb.RunProcessResponse]
+    AnyCall = (
+        RunCall
+        | grpc.aio.UnaryStreamCall[service_pb.ReadOutputRequest, service_pb.ReadOutputResponse]
+    )
 
 HOST = "systems/host"
 STDOUT = pb.OUTPUT_STREAM_STDOUT
@@ -129,6 +134,7 @@ class Output:
         kinds: The kinds of all events, in order.
         data: The bytes of each stream.
         gaps: The gaps of each stream.
+        sizes: The sizes of all chunks.
     """
 
     def __init__(self) -> None:
@@ -136,6 +142,7 @@ class Output:
         self.started: pb.OutputStarted | None = None
         self.data: dict[int, bytearray] = {}
         self.gaps: dict[int, list[tuple[int, int]]] = {}
+        self.sizes: list[int] = []
         self.eofs: dict[int, pb.OutputEof] = {}
         self.exit: pb.ProcessExit | None = None
         self.committed = 0
@@ -208,6 +215,7 @@ class Output:
         assert chunk.sequence == self._sequence
         self._offsets[chunk.stream] += len(chunk.data)
         self.data[chunk.stream] += chunk.data
+        self.sizes.append(len(chunk.data))
 
     def _skip(self, gap: pb.OutputGap) -> None:
         assert gap.from_offset == self._offsets[gap.stream]
@@ -224,26 +232,60 @@ class Output:
             self.op_errors.append(event.op_error)
 
 
-async def gather(events: AsyncIterator[Event]) -> Output:
-    """Read a stream of output events to its end, which must be OK and begin with `end`."""
-    output = Output()
-    async for event in events:
-        output.take(event)
-    assert output.ended, output.kinds
-    return output
+class Feed:
+    """A call whose responses are output events; `output` has what it has told so far."""
 
-
-class Run:
-    """A RunProcess call; `output` has what it has told so far."""
-
-    def __init__(self, call: RunStub, made: list[str]) -> None:
+    def __init__(self, call: AnyCall) -> None:
         self.call = call
         self.output = Output()
-        self._made = made
+
+    async def read(self) -> str:
+        """Take one event; returns its kind.
+
+        Raises:
+            grpc.aio.AioRpcError: The call has ended, and not with OK.
+        """
+        event = await self.call.read()
+        assert isinstance(event, (service_pb.ReadOutputResponse, service_pb.RunProcessResponse)), (
+            f"the call ended after {self.output.kinds[-3:]}"
+        )
+        return self.output.take(event)
+
+    async def until(self, kind: str) -> Output:
+        """Read up to the next event of that kind."""
+        while await self.read() != kind:
+            pass
+        return self.output
+
+    async def until_out(self, text: bytes, stream: int = STDOUT) -> Output:
+        """Read until this has been written to the stream."""
+        while text not in self.output.data.get(stream, b""):
+            await self.read()
+        return self.output
+
+    async def finish(self) -> Output:
+        """Read up to `end`, after which the call must be over with OK."""
+        if not self.output.ended:
+            await self.until("end")
+        assert await self.call.read() is grpc.aio.EOF
+        assert await self.call.code() is grpc.StatusCode.OK
+        return self.output
+
+
+class Run(Feed):
+    """A RunProcess call."""
+
+    def __init__(self, call: RunCall) -> None:
+        super().__init__(call)
+        self._run = call
         self._sent = 0
 
     async def send(self, request: service_pb.RunProcessRequest) -> None:
-        await self.call.write(request)
+        await self._run.write(request)
+
+    async def done(self) -> None:
+        """Send nothing more."""
+        await self._run.done_writing()
 
     async def stdin(self, data: bytes) -> None:
         await self.send(
@@ -261,49 +303,22 @@ class Run:
     async def signal(self, signal: pb.ProcessSignal) -> None:
         await self.send(service_pb.RunProcessRequest(signal=signal))
 
-    async def read(self) -> str:
-        """Take one event; returns its kind."""
-        event = await self.call.read()
-        assert event is not grpc.aio.EOF, f"the call ended after {self.output.kinds[-3:]}"
-        assert isinstance(event, service_pb.RunProcessResponse)
-        kind = self.output.take(event)
-        if kind == "started":
-            self._made.append(self.output.process.name)
-        return kind
-
-    async def until(self, kind: str) -> Output:
-        """Read up to the next event of that kind."""
-        while await self.read() != kind:
-            pass
-        return self.output
-
-    async def until_out(self, text: bytes, stream: int = STDOUT) -> Output:
-        """Read until this has been written to the stream."""
-        while not self.output.data or text not in self.output.data[stream]:
-            await self.read()
-        return self.output
-
     async def until_committed(self, offset: int) -> None:
         while self.output.committed < offset:
             await self.read()
-
-    async def finish(self) -> Output:
-        """Read up to `end`, after which the call must be over with OK."""
-        await self.until("end")
-        assert await self.call.read() is grpc.aio.EOF
-        assert await self.call.code() is grpc.StatusCode.OK
-        return self.output
 
 
 class Client:
     """The stubs of one channel, and the few calls that every test begins with.
 
     Attributes:
-        made: Names of the processes that the test has made, to be removed at its end.
+        made: Names of the processes that CreateProcess has made, to be removed at the end.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
         self.made: list[str] = []
+        self._feeds: list[Feed] = []
         self.processes = process_service_pb2_grpc.ProcessServiceStub(channel)
         self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(channel)
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
@@ -342,7 +357,8 @@ class Client:
         return await self.begin(service_pb.RunProcessRequest(attach=attach))
 
     async def begin(self, first: service_pb.RunProcessRequest) -> Run:
-        run = Run(self.processes.RunProcess(), self.made)
+        run = Run(self.processes.RunProcess())
+        self._feeds.append(run)
         with contextlib.suppress(grpc.aio.AioRpcError):  # refused at once: the reader is told
             await run.send(first)
         return run
@@ -359,15 +375,15 @@ class Client:
         assert not response.timed_out
         return response.process
 
-    async def read(
+    def follow(
         self,
         name: str,
         *cursors: pb.OutputCursor,
         follow: bool = True,
         gap_policy: pb.GapPolicy = pb.GAP_POLICY_UNSPECIFIED,
         max_chunk_bytes: int = 0,
-    ) -> Output:
-        """Read output to its end."""
+    ) -> Feed:
+        """Begin a ReadOutput call."""
         request = service_pb.ReadOutputRequest(
             name=name,
             cursors=cursors,
@@ -375,7 +391,19 @@ class Client:
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,
         )
-        return await gather(self.processes.ReadOutput(request))
+        feed = Feed(self.processes.ReadOutput(request))
+        self._feeds.append(feed)
+        return feed
+
+    async def read(
+        self,
+        name: str,
+        *cursors: pb.OutputCursor,
+        follow: bool = True,
+        gap_policy: pb.GapPolicy = pb.GAP_POLICY_UNSPECIFIED,
+    ) -> Output:
+        """Read output to its end."""
+        return await self.follow(name, *cursors, follow=follow, gap_policy=gap_policy).finish()
 
     async def signal(self, name: str, signal: pb.ProcessSignal) -> service_pb.SignalProcessResponse:
         request = service_pb.SignalProcessRequest(name=name, signal=signal)
@@ -391,17 +419,22 @@ class Client:
         )
 
     async def tidy(self) -> None:
-        """Remove what was made."""
-        for name in self.made:
-            await self.delete(name, force=True, allow_missing=True)
+        """End the calls and remove the processes that the test has left."""
+        names = set(self.made)
+        for feed in self._feeds:
+            feed.call.cancel()
+            if feed.output.started is not None:
+                names.add(feed.output.process.name)
+        with anyio.fail_after(10):
+            for name in names:
+                await self.delete(name, force=True, allow_missing=True)
 
 
 @contextlib.asynccontextmanager
-async def connected(address: str, token: str = "") -> AsyncIterator[Client]:
-    """A client on a connection of its own; with a token, every call carries it."""
+async def connected(address: str) -> AsyncIterator[Client]:
+    """A client on a connection of its own."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    interceptors = [_Bearer(token)] if token else []
-    async with grpc.aio.insecure_channel(address, options, interceptors=interceptors) as channel:
+    async with grpc.aio.insecure_channel(address, options) as channel:
         yield Client(channel)
 
 

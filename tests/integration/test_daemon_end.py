@@ -1,0 +1,222 @@
+"""The end of a daemon, asked for or not: who was connected is told, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from hcsd.v1 import process_pb2 as pb, process_service_pb2 as service_pb
+from tests.integration.conftest import assert_calm
+from tests.integration.wire import Client, connected, refused, sh
+from tests.support.census import MARK, ended_within, is_running, marked
+from tests.support.daemon import Daemon, serving
+
+Code = grpc.StatusCode
+
+FOREVER = pb.Argv(args=["sleep", "1000"])
+# Ignores all it can, has a child in a session of its own, and one that nobody waits for.
+STUBBORN = sh("""
+    trap '' TERM INT HUP QUIT
+    setsid sleep 1000 &
+    (setsid sh -c 'sleep 1000 & echo ready; exec sleep 1000' &)
+    while :; do sleep 1000; done
+""")
+
+
+@pytest.fixture
+def mark() -> str:
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def marked_daemon(mark: str) -> Iterator[Daemon]:
+    """A daemon whose whole offspring carries the mark in its environment."""
+    with serving(environment={MARK: mark}) as daemon:
+        yield daemon
+    assert_calm(daemon.log)
+
+
+async def wait_for_end(daemon: Daemon) -> int:
+    return await anyio.to_thread.run_sync(daemon.wait)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stopped_daemon_ends_every_call_and_every_process(
+    marked_daemon: Daemon, mark: str, number: signal.Signals
+) -> None:
+    daemon = marked_daemon
+    async with connected(daemon.address) as client:
+        run = await client.run(STUBBORN)
+        await run.until_out(b"ready\n")
+        name = run.output.process.name
+        reader = client.follow(name)
+        await reader.until("started")
+        writer = await client.attach(service_pb.RunAttach(name=name))
+        await writer.until("started")
+        waiter = client.processes.WaitProcess(service_pb.WaitProcessRequest(name=name))
+        watcher = health_pb2_grpc.HealthStub(client.channel).Watch(health_pb2.HealthCheckRequest())
+        await watcher.read()
+        await client.get(name)
+        assert len(marked(mark)) >= 6
+        daemon.signal(number)
+        for feed in (run, reader, writer):
+            with refused(Code.UNAVAILABLE, "DAEMON_STOPPING"):
+                await feed.finish()
+        with refused(Code.UNAVAILABLE, "DAEMON_STOPPING"):
+            await waiter
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            while await watcher.read() is not grpc.aio.EOF:
+                pass
+        assert error.value.code() is Code.UNAVAILABLE
+        assert await wait_for_end(daemon) == 0
+    assert marked(mark) == []
+    assert not daemon.socket.exists()
+    assert list(daemon.directory.iterdir()) == [daemon.directory / "hcsd.sock.lock"]
+
+
+async def test_a_daemon_stops_in_the_middle_of_everything(marked_daemon: Daemon, mark: str) -> None:
+    """Creates, outputs and inputs under way at the signal."""
+    outcomes: list[Code] = []
+
+    async def one(client: Client, number: int) -> None:
+        try:
+            while True:
+                spec = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
+                run = await client.run(sh("head -c 200000 /dev/zero; cat"), spec=spec)
+                with contextlib.suppress(asyncio.InvalidStateError):  # the call has ended
+                    await run.stdin(bytes(1000 * number))
+                    await run.close_stdin()
+                await run.finish()
+        except grpc.aio.AioRpcError as error:
+            outcomes.append(error.code())
+
+    async with connected(marked_daemon.address) as client:
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(one, client, number)
+            await (await client.run(sh("sleep 0.3"))).finish()
+            marked_daemon.signal(signal.SIGTERM)
+        assert set(outcomes) == {Code.UNAVAILABLE}
+        assert await wait_for_end(marked_daemon) == 0
+    assert marked(mark) == []
+
+
+async def test_calls_to_a_stopping_daemon_are_refused(own_daemon: Daemon) -> None:
+    async with connected(own_daemon.address) as client:
+        await client.create(STUBBORN)
+        own_daemon.signal(signal.SIGTERM)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            while True:
+                await client.create(FOREVER)
+        # gRPC itself cancels the call that it has taken and not yet handed on.
+        assert error.value.code() in {Code.UNAVAILABLE, Code.CANCELLED}
+        assert await wait_for_end(own_daemon) == 0
+
+
+async def test_a_second_signal_does_no_harm(own_daemon: Daemon) -> None:
+    async with connected(own_daemon.address) as client:
+        for _ in range(20):
+            await client.create(STUBBORN)
+        own_daemon.signal(signal.SIGTERM)
+        own_daemon.signal(signal.SIGINT)
+        own_daemon.signal(signal.SIGTERM)
+        assert await wait_for_end(own_daemon) == 0
+    assert not own_daemon.socket.exists()
+
+
+async def test_a_killed_daemon_takes_its_processes_with_it(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "kept.sock"
+    listen = ("--listen", f"unix://{path}")
+    with serving(*listen, environment={MARK: mark}) as daemon:
+        async with connected(daemon.address) as client:
+            run = await client.run(STUBBORN)
+            await run.until_out(b"ready\n")
+            assert is_running(run.output.process.pid)
+            left = [pid for pid in marked(mark) if pid != daemon.pid]
+            assert len(left) >= 6
+            killed = time.monotonic()
+            daemon.signal(signal.SIGKILL)
+            assert await anyio.to_thread.run_sync(ended_within, left, 2.0)
+            assert time.monotonic() - killed < 2.0
+            assert await wait_for_end(daemon) == -signal.SIGKILL
+    assert marked(mark) == []
+    assert path.is_socket()  # nobody was there to remove it
+    with serving(*listen) as again:
+        async with connected(f"unix://{path}") as client:
+            assert (await (await client.run(sh("echo back"))).finish()).stdout == b"back\n"
+        assert f"unix://{path}" in again.addresses
+    assert not path.exists()
+
+
+async def test_a_daemon_whose_keeper_dies_goes_on_and_ends_in_order(own_daemon: Daemon) -> None:
+    async with connected(own_daemon.address) as client:
+        run = await client.run(FOREVER)
+        await run.until("started")
+        (keeper,) = children(own_daemon.pid)
+        os.kill(keeper, signal.SIGKILL)
+        output = await run.finish()
+        assert output.exit is not None
+        assert output.exit.signal == signal.SIGKILL
+        with refused(Code.FAILED_PRECONDITION, "HCS_E_SYSTEM_ALREADY_STOPPED"):
+            await client.create(FOREVER)
+        assert children(own_daemon.pid) == []
+        own_daemon.signal(signal.SIGTERM)
+        assert await wait_for_end(own_daemon) == 0
+
+
+@pytest.mark.xfail(reason="the service does not listen to the events of systems", strict=True)
+async def test_processes_that_end_with_their_system_say_so(own_daemon: Daemon) -> None:
+    async with connected(own_daemon.address) as client:
+        made = await client.create(FOREVER)
+        (keeper,) = children(own_daemon.pid)
+        os.kill(keeper, signal.SIGKILL)
+        end = (await client.wait(made.name)).exit
+        assert end.reason == pb.EXIT_REASON_SYSTEM_EXITED
+
+
+@pytest.mark.xfail(reason="descendants in sessions of their own do", strict=True)
+async def test_nothing_outlives_a_keeper_that_was_killed(marked_daemon: Daemon, mark: str) -> None:
+    async with connected(marked_daemon.address) as client:
+        run = await client.run(STUBBORN)
+        await run.until_out(b"ready\n")
+        left = [pid for pid in marked(mark) if pid != marked_daemon.pid]
+        (keeper,) = children(marked_daemon.pid)
+        os.kill(keeper, signal.SIGKILL)
+        try:
+            assert await anyio.to_thread.run_sync(ended_within, left, 2.0)
+        finally:
+            for pid in marked(mark):
+                if pid != marked_daemon.pid:
+                    os.kill(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, zombies included."""
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text(encoding="ascii").split()
+    ]
+
+
+async def test_a_daemon_has_no_child_but_the_keeper_and_the_keeper_has_the_rest(
+    own_daemon: Daemon,
+) -> None:
+    async with connected(own_daemon.address) as client:
+        made = await client.create(FOREVER)
+        (keeper,) = children(own_daemon.pid)
+        assert children(keeper) == [made.pid]
+        await client.terminate(made.name)
+        assert children(keeper) == []

@@ -1,0 +1,261 @@
+"""A daemon that works all day is as small in the evening as it was in the morning."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+import grpc
+import pytest
+
+from hcsd.config import Limits
+from hcsd.embedded.provider import EmbeddedProvider
+from hcsd.hcs.callbacks import REGISTRY
+from hcsd.hcs.host import Host
+from hcsd.service.served import ServedProcess
+from hcsd.service.server import Daemon as Service
+from hcsd.service.unix_socket import UnixListener
+from hcsd.v1 import process_pb2 as pb, process_service_pb2 as service_pb
+from tests.integration.wire import HOST, Client, connected, refused, sh
+from tests.support.daemon import Daemon
+
+PIPE = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
+TRUE = pb.Argv(args=["true"])
+
+
+class Size(NamedTuple):
+    """What a daemon holds of the operating system, in its own process and in the keeper's."""
+
+    descriptors: int
+    threads: int
+    children: int
+    keeper_descriptors: int
+    grandchildren: int
+
+    @classmethod
+    def of(cls, daemon: Daemon) -> Size:
+        (keeper,) = children = _children(daemon.pid)
+        return cls(
+            len(os.listdir(f"/proc/{daemon.pid}/fd")),
+            len(os.listdir(f"/proc/{daemon.pid}/task")),
+            len(children),
+            len(os.listdir(f"/proc/{keeper}/fd")),
+            len(_children(keeper)),  # zombies count
+        )
+
+
+def _children(pid: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text(encoding="ascii").split()
+    ]
+
+
+async def once(client: Client) -> None:
+    """One process with everything: stdin, both outputs, a console now and then."""
+    run = await client.run(sh("cat; echo err >&2; exit 3"), spec=PIPE)
+    await run.stdin(b"data")
+    await run.close_stdin()
+    output = await run.finish()
+    assert (output.stdout, output.stderr, output.code) == (b"data", b"err\n", 3)
+    await client.delete(output.process.name)
+
+
+async def many(client: Client, count: int, at_once: int) -> None:
+    left = count
+
+    async def worker() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await once(client)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(at_once):
+            tasks.start_soon(worker)
+
+
+@contextlib.asynccontextmanager
+async def same_size(daemon: Daemon, client: Client) -> AsyncIterator[None]:
+    """What the block does leaves the daemon as it was."""
+    await many(client, 10, 5)  # what is made once and kept: threads of pools, the connection
+    before = Size.of(daemon)
+    yield
+    assert Size.of(daemon) == before
+
+
+async def test_an_idle_daemon_has_one_child_and_few_threads(own_daemon: Daemon) -> None:
+    size = Size.of(own_daemon)
+    assert (size.children, size.grandchildren) == (1, 0)
+    assert size.threads < 20
+
+
+async def test_processes_one_after_another_leave_nothing(
+    own_daemon: Daemon, own_client: Client
+) -> None:
+    async with same_size(own_daemon, own_client):
+        await many(own_client, 300, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_thousand_processes_one_after_another_leave_nothing(
+    own_daemon: Daemon, own_client: Client
+) -> None:
+    async with same_size(own_daemon, own_client):
+        await many(own_client, 1000, 1)
+
+
+async def test_two_hundred_processes_at_once_leave_nothing_and_cost_no_threads(
+    own_daemon: Daemon, own_client: Client
+) -> None:
+    async with same_size(own_daemon, own_client):
+        threads = Size.of(own_daemon).threads
+        runs = [await own_client.run(sh("cat"), spec=PIPE) for _ in range(200)]
+        for run in runs:
+            await run.until("started")
+        assert Size.of(own_daemon).grandchildren == 200
+        assert Size.of(own_daemon).threads == threads
+        for run in runs:
+            await run.close_stdin()
+            await own_client.delete((await run.finish()).process.name)
+
+
+async def test_mistakes_and_departures_leave_nothing(
+    own_daemon: Daemon, own_client: Client
+) -> None:
+    client = own_client
+    async with same_size(own_daemon, own_client):
+        for _ in range(30):
+            with refused(grpc.StatusCode.NOT_FOUND):
+                await client.create(pb.Argv(args=["no-such-program"]), spec=PIPE)
+            with refused(grpc.StatusCode.INVALID_ARGUMENT):
+                await client.create(TRUE, spec=pb.ProcessSpec(working_directory="/nowhere"))
+            with refused(grpc.StatusCode.INVALID_ARGUMENT):
+                await client.processes.CreateProcess(
+                    service_pb.CreateProcessRequest(parent=HOST, parameters_json="{")
+                )
+            console = pb.ProcessSpec(console=pb.Console(columns=80, rows=25))
+            run = await client.run(pb.Argv(args=["sleep", "1000"]), spec=console)
+            await run.until("started")
+            run.call.cancel()
+            await client.delete(run.output.process.name, force=True)
+            made = await client.create(sh("sleep 1000 & exit 0"))
+            await client.wait(made.name)
+            await client.delete(made.name)
+            killer = await client.create(sh(f"kill -KILL -{made.pid}"))
+            await client.wait(killer.name)
+            await client.delete(killer.name)
+
+
+# --- the same from inside, where the engine counts what it has given out ---
+
+
+class Inside(NamedTuple):
+    """A daemon in this process."""
+
+    client: Client
+    provider: EmbeddedProvider
+
+
+@contextlib.asynccontextmanager
+async def running_inside(directory: Path, limits: Limits) -> AsyncIterator[Inside]:
+    """Run a daemon in this process; at the end the engine must have everything back."""
+    provider = EmbeddedProvider()
+    listener = UnixListener(directory / "inside.sock")
+    service = Service(Host(provider), [listener], None, limits)
+    ready = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.run, lambda _addresses: ready.set())
+        await ready.wait()
+        async with connected(listener.address) as client:
+            yield Inside(client, provider)
+        service.stop()
+    assert not any(provider.live().values()), provider.live()
+
+
+def served() -> int:
+    """How many processes the service remembers, by whatever way."""
+    gc.collect()
+    return sum(isinstance(item, ServedProcess) for item in gc.get_objects())
+
+
+async def test_the_engine_gets_every_handle_and_string_back(tmp_path: Path) -> None:
+    registered = len(REGISTRY)
+    async with running_inside(tmp_path, Limits()) as (client, provider):
+        await once(client)
+        before = provider.live()
+        await many(client, 100, 10)
+        for _ in range(10):
+            with refused(grpc.StatusCode.NOT_FOUND):
+                await client.create(pb.Argv(args=["no-such-program"]))
+        assert provider.live() == before
+        run = await client.run(pb.Argv(args=["sleep", "1000"]))
+        await run.until("started")
+        assert provider.live()["processes"] == before["processes"] + 1
+    assert len(REGISTRY) == registered
+
+
+async def test_nothing_remembers_a_deleted_process(tmp_path: Path) -> None:
+    async with running_inside(tmp_path, Limits()) as (client, _):
+        await many(client, 20, 5)
+        request = service_pb.CreateProcessRequest(
+            parent=HOST,
+            spec=pb.ProcessSpec(argv=TRUE),
+            request_id="6a3a0b5c-2b44-4a5b-9a05-0d5ea0c0a002",
+        )
+        made = (await client.processes.CreateProcess(request)).process
+        await client.wait(made.name)
+        await client.delete(made.name)
+        assert served() == 0
+
+
+async def test_exited_processes_are_kept_up_to_a_number_oldest_first_out(tmp_path: Path) -> None:
+    async with running_inside(tmp_path, Limits(max_exited=4)) as (client, _):
+        alive = await client.create(pb.Argv(args=["sleep", "1000"]))
+        names = [alive.name]
+
+        async def create(count: int) -> None:
+            for _ in range(count):
+                made = await client.create(TRUE)
+                await client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+                names.append(made.name)
+
+        async def listed() -> list[str]:
+            request = service_pb.ListProcessesRequest(parent=HOST)
+            response = await client.processes.ListProcesses(request)
+            return [process.name for process in response.processes]
+
+        await create(3)
+        for _ in range(10):  # those that were deleted do not count
+            await once(client)
+        assert await listed() == names
+        await create(3)
+        assert await listed() == [alive.name, *names[-4:]]
+
+
+async def test_exited_processes_are_kept_for_a_time(tmp_path: Path) -> None:
+    async with running_inside(tmp_path, Limits(exited_retention=0.3)) as (client, _):
+        blocked = pb.ProcessSpec(
+            output=pb.OutputOptions(ring_bytes=1000, overflow=pb.OVERFLOW_POLICY_BLOCK)
+        )
+        made = [
+            await client.create(TRUE),
+            # Its output never ends, since nobody reads it.
+            await client.create(sh("head -c 2000 /dev/zero"), spec=blocked),
+        ]
+        alive = await client.create(pb.Argv(args=["sleep", "1000"]))
+        for process in made:
+            await client.wait(process.name)
+        with anyio.fail_after(5):
+            while True:
+                request = service_pb.ListProcessesRequest(parent=HOST)
+                listed = (await client.processes.ListProcesses(request)).processes
+                if [process.name for process in listed] == [alive.name]:
+                    break

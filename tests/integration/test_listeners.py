@@ -1,0 +1,421 @@
+"""Where a daemon listens, who may come in, and with what it refuses to start."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import typer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from typer.testing import CliRunner
+
+from hcsd.cli.serve import serve
+from hcsd.v1 import (
+    host_service_pb2 as host_pb,
+    host_service_pb2_grpc,
+    process_service_pb2 as service_pb,
+    process_service_pb2_grpc,
+)
+from tests.integration.wire import HOST, REQUEST_ID, connected, refused, sh
+from tests.support.daemon import HCSD, PATIENCE, READY, Daemon, serving
+
+Code = grpc.StatusCode
+Metadata = tuple[tuple[str, str], ...]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def refuses_to_start(*options: str, **environment: str) -> str:
+    """Start a daemon that must not start; returns what it says, on one line."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
+    done = subprocess.run(
+        [*HCSD, *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env=inherited | {"COLUMNS": "1000", "NO_COLOR": "1", "TERM": "dumb"} | environment,
+    )
+    assert done.returncode not in {0, -9}, done.stdout
+    assert "Traceback" not in done.stdout
+    assert READY not in done.stdout
+    assert not re.search(r"\[(error|critical)", done.stdout)
+    return " ".join(done.stdout.split())
+
+
+@pytest.fixture
+def refused_here() -> Iterator[Callable[..., str]]:
+    """The same in this process, which is quicker: for what is refused before anything is started."""
+    app = typer.Typer()
+    app.command()(serve)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def run(*options: str) -> str:
+        result = CliRunner().invoke(app, options, env={"COLUMNS": "1000", "TERM": "dumb"})
+        assert result.exit_code != 0
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        assert READY not in result.output
+        return " ".join(result.output.split())
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+# --- the socket ---
+
+
+def test_only_its_owner_can_reach_the_socket(shared: Daemon) -> None:
+    assert mode(shared.socket) == 0o600
+    assert mode(shared.socket.parent) == 0o700
+
+
+def test_directories_are_made_for_their_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "dir" / "hcsd.sock"
+    with serving("--listen", f"unix://{path}"):
+        assert mode(path) == 0o600
+        assert mode(path.parent) == 0o700
+    assert not path.exists()
+
+
+def test_without_a_word_it_listens_at_the_default_socket(tmp_path: Path) -> None:
+    assert "another hcsd" in with_default_taken(tmp_path)
+
+
+def with_default_taken(runtime: Path) -> str:
+    """The default address is taken, so a daemon without options cannot start."""
+    with serving("--listen", f"unix://{runtime}/hcsd/hcsd.sock"):
+        return refuses_to_start(XDG_RUNTIME_DIR=str(runtime))
+
+
+def test_a_second_daemon_on_one_socket_is_refused_and_the_first_goes_on(shared: Daemon) -> None:
+    said = refuses_to_start("--listen", shared.address)
+    assert str(shared.socket) in said
+    assert "another hcsd is listening there" in said
+    with grpc.insecure_channel(shared.address) as channel:
+        host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
+
+
+def test_one_daemon_is_not_given_one_socket_twice(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/twice.sock"
+    assert "twice.sock" in refuses_to_start("--listen", address, "--listen", address)
+
+
+@pytest.mark.parametrize("bits", [0o750, 0o701, 0o777])
+def test_a_directory_that_others_may_enter_is_refused(
+    tmp_path: Path, refused_here: Callable[..., str], bits: int
+) -> None:
+    directory = tmp_path / "open"
+    directory.mkdir()
+    directory.chmod(bits)
+    said = refused_here("--listen", f"unix://{directory}/hcsd.sock")
+    assert f"chmod 700 '{directory}'" in said
+    assert list(directory.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("data")
+    said = refuses_to_start("--listen", f"unix://{path}")
+    assert "is no socket" in said
+    assert path.read_text() == "data"
+
+
+def test_a_file_in_the_place_of_the_directory_is_named(
+    tmp_path: Path, refused_here: Callable[..., str]
+) -> None:
+    (tmp_path / "file").touch()
+    said = refused_here("--listen", f"unix://{tmp_path}/file/hcsd.sock")
+    assert f"{tmp_path}/file" in said
+
+
+def test_a_path_that_no_socket_can_have_is_refused(
+    tmp_path: Path, refused_here: Callable[..., str]
+) -> None:
+    said = refused_here("--listen", f"unix://{tmp_path}/{'x' * 107}")
+    assert "107 bytes" in said
+
+
+def test_a_socket_may_have_any_name(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a b", "%41", "a#b", "a?b", "ä", "a:b", "[x]")]
+    with serving(*[word for path in paths for word in ("--listen", f"unix://{path}")]):
+        for path in paths:
+            assert path.is_socket()
+            assert mode(path) == 0o600
+    for path in paths:
+        assert not path.exists()
+
+
+# --- TCP ---
+
+
+async def test_a_token_is_made_at_the_first_start_and_kept(tmp_path: Path) -> None:
+    token_file = tmp_path / "state" / "token"
+    options = ("--listen", "127.0.0.1:0", "--token-file", str(token_file))
+    with serving(*options):
+        token = token_file.read_text()
+        assert mode(token_file) == 0o600
+        assert mode(token_file.parent) == 0o700
+        assert len(token.strip()) >= 43  # 256 bits
+    with serving(*options):
+        assert token_file.read_text() == token
+
+
+def test_without_tcp_no_token_is_made(shared: Daemon) -> None:
+    assert not shared.token_file.exists()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        (),
+        (("authorization", ""),),
+        (("authorization", "Bearer"),),
+        (("authorization", "Bearer "),),
+        (("authorization", "Bearer wrong"),),
+        (("authorization", "TOKEN"),),
+        (("authorization", "Basic TOKEN"),),
+        (("authorization", "Bearer TOKENx"),),
+        (("authorization", "Bearer wrong"), ("authorization", "Bearer TOKEN")),
+    ],
+    ids=["none", "empty", "scheme", "blank", "wrong", "bare", "basic", "longer", "two"],
+)
+async def test_tcp_needs_the_token_for_everything(tcp_daemon: Daemon, metadata: Metadata) -> None:
+    token = tcp_daemon.token_file.read_text().strip()
+    sent = tuple((key, value.replace("TOKEN", token)) for key, value in metadata)
+    async with connected(tcp_daemon.addresses[1]) as client:
+        health = health_pb2_grpc.HealthStub(client.channel)
+        reflection = reflection_pb2_grpc.ServerReflectionStub(client.channel)
+        create = service_pb.CreateProcessRequest()
+        calls = [
+            client.hosts.GetHost(host_pb.GetHostRequest(), metadata=sent),
+            client.processes.CreateProcess(create, metadata=sent),
+            client.processes.StreamInput(iter([service_pb.StreamInputRequest()]), metadata=sent),
+            health.Check(health_pb2.HealthCheckRequest(), metadata=sent),
+        ]
+        streams = [
+            client.processes.ReadOutput(service_pb.ReadOutputRequest(), metadata=sent),
+            client.processes.RunProcess(iter([service_pb.RunProcessRequest()]), metadata=sent),
+            health.Watch(health_pb2.HealthCheckRequest(), metadata=sent),
+            reflection.ServerReflectionInfo(
+                iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=sent
+            ),
+        ]
+        for call in calls:
+            with refused(Code.UNAUTHENTICATED) as refusal:
+                await call
+            assert refusal.value.reason in {"TOKEN_MISSING", "TOKEN_INVALID"}
+            assert token not in str(refusal.value.trailers) + refusal.value.message
+        for stream in streams:
+            with refused(Code.UNAUTHENTICATED):
+                await stream.read()
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await client.channel.unary_unary("/nonsense")(b"", metadata=sent)
+        assert error.value.code() is Code.UNAUTHENTICATED
+    assert token not in tcp_daemon.log
+
+
+async def test_tcp_with_the_token_is_like_the_socket(tcp_daemon: Daemon) -> None:
+    token = tcp_daemon.token_file.read_text().strip()
+    sent = (("authorization", f"Bearer {token}"),)
+    create = service_pb.CreateProcessRequest(parent=HOST)
+    create.spec.argv.CopyFrom(sh("echo over tcp"))
+    async with connected(tcp_daemon.addresses[1]) as client:
+        processes = process_service_pb2_grpc.ProcessServiceStub(client.channel)
+        made = await processes.CreateProcess(create, metadata=sent)
+        read = service_pb.ReadOutputRequest(name=made.process.name, follow=True)
+        data = b""
+        async for event in processes.ReadOutput(read, metadata=sent):
+            data += event.chunk.data
+        assert data == b"over tcp\n"
+        health = health_pb2_grpc.HealthStub(client.channel)
+        await health.Check(health_pb2.HealthCheckRequest(), metadata=sent)
+    async with connected(tcp_daemon.address) as client:  # the socket needs none, beside TCP too
+        assert (await client.get(made.process.name)).exit.exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def tcp_daemon() -> Iterator[Daemon]:
+    with serving(tcp=True) as daemon:
+        yield daemon
+
+
+def test_a_token_file_that_others_can_read_is_refused(
+    tmp_path: Path, refused_here: Callable[..., str]
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("secret-secret-secret")
+    for bits in (0o640, 0o604, 0o666):
+        path.chmod(bits)
+        said = refused_here("--listen", "127.0.0.1:0", "--token-file", str(path))
+        assert f"chmod 600 '{path}'" in said
+        assert "secret-secret" not in said
+
+
+@pytest.mark.parametrize("content", ["", " \n", "\xff"], ids=["empty", "blank", "binary"])
+def test_a_token_file_without_a_token_is_refused(
+    tmp_path: Path, refused_here: Callable[..., str], content: str
+) -> None:
+    path = tmp_path / "token"
+    path.write_text(content, encoding="latin-1")
+    path.chmod(0o600)
+    said = refused_here("--listen", "127.0.0.1:0", "--token-file", str(path))
+    assert str(path) in said
+
+
+def test_a_token_file_that_is_a_directory_is_refused(
+    tmp_path: Path, refused_here: Callable[..., str]
+) -> None:
+    said = refused_here("--listen", "127.0.0.1:0", "--token-file", str(tmp_path))
+    assert str(tmp_path) in said
+
+
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:7443", "example.org:7443", "127.0.0.1.nip.io:1"]
+)
+def test_tcp_beyond_loopback_is_refused_with_a_way_out(
+    tmp_path: Path, refused_here: Callable[..., str], address: str
+) -> None:
+    said = refused_here("--listen", address, "--token-file", f"{tmp_path}/token")
+    assert "TLS" in said
+    assert "127.0.0.1" in said
+    assert "ssh -L" in said
+
+
+def test_loopback_has_many_names(tmp_path: Path) -> None:
+    options = [("--listen", address) for address in ("localhost:0", "127.0.0.2:0")]
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+            options.append(("--listen", "[::1]:0"))
+        except OSError:
+            pass  # a machine without IPv6
+    with serving(*[word for pair in options for word in pair]) as daemon:
+        assert len(daemon.addresses) == 1 + len(options)
+        token = daemon.token_file.read_text().strip()
+        for address in daemon.addresses[1:]:
+            with grpc.insecure_channel(address) as channel:
+                host_service_pb2_grpc.HostServiceStub(channel).GetHost(
+                    host_pb.GetHostRequest(), metadata=(("authorization", f"Bearer {token}"),)
+                )
+
+
+def test_a_port_that_is_taken_is_refused(tmp_path: Path, tcp_daemon: Daemon) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        for address in (taken, tcp_daemon.addresses[1]):
+            said = refuses_to_start("--listen", address, "--token-file", f"{tmp_path}/token")
+            assert address in said
+
+
+def test_what_was_claimed_first_is_given_back_if_a_later_listener_fails(tmp_path: Path) -> None:
+    path = tmp_path / "first.sock"
+    refuses_to_start("--listen", f"unix://{path}", "--listen", "0.0.0.0:1")
+    assert not path.exists()
+
+
+# --- what cannot be meant ---
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "nonsense",
+        "unix:",
+        "unix://",
+        "unix://relative",
+        "unix:relative",
+        "unix:///",
+        "http://127.0.0.1:1",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:x",
+        "127.0.0.1:-1",
+        "127.0.0.1:65536",
+        ":7443",
+        "::1:7443",
+        "[::1]",
+        "[127.0.0.1]:1",
+    ],
+)
+def test_an_address_that_is_none_is_refused(
+    tmp_path: Path, refused_here: Callable[..., str], address: str
+) -> None:
+    said = refused_here("--listen", address, "--token-file", f"{tmp_path}/token")
+    assert address in said
+
+
+def test_a_bad_address_in_the_environment_is_refused_too() -> None:
+    assert "nonsense" in refuses_to_start(HCSD_LISTEN="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('lissten = ["unix:///tmp/x"]', "lissten"),
+        ("[section]\nkey = 1", "section"),
+        ('log-level = "loud"', "loud"),
+        ("log-level = 5", "log"),
+        ("listen = 5", "'5' is not an address"),
+        ("listen = [5]", "5"),
+        ("token-file = 5", "token-file"),
+        ("not toml", "config.toml"),
+        ('"\\ud800" = 1', "config.toml"),
+        ("\xff", "config.toml"),
+        ('config = "other.toml"', "config"),
+    ],
+    ids=range(11),
+)
+def test_a_configuration_that_makes_no_sense_is_refused(
+    tmp_path: Path, refused_here: Callable[..., str], content: str, expected: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(content, encoding="latin-1")
+    assert expected in refused_here("--config", str(path))
+
+
+def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "absent.toml"
+    assert str(path) in refuses_to_start("--config", str(path))
+    assert str(path) in refuses_to_start(HCSD_CONFIG=str(path))
+
+
+def test_a_configuration_gives_defaults_that_the_command_line_beats(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    other = tmp_path / "other.sock"
+    path.write_text(f'listen = ["unix://{other}"]\nlog-format = "json"\nlog-level = "info"\n')
+    with serving("--config", str(path)) as daemon:
+        assert daemon.addresses == [f"unix://{daemon.directory}/hcsd.sock"]
+        assert not other.exists()
+    assert '"event": "stopping"' in daemon.log
+
+
+@pytest.mark.parametrize("written", ['["unix://{path}"]', '"unix://{path}"'], ids=["list", "text"])
+def test_a_configuration_says_where_to_listen(tmp_path: Path, written: str) -> None:
+    config, path = tmp_path / "config.toml", tmp_path / "from-config.sock"
+    config.write_text(f"listen = {written.replace('{path}', str(path))}\n")
+    with serving("--listen", f"unix://{path}"):
+        assert "from-config.sock" in refuses_to_start("--config", str(config))
+
+
+def test_the_request_id_is_there_for_who_is_not_let_in(tcp_daemon: Daemon) -> None:
+    with grpc.insecure_channel(tcp_daemon.addresses[1]) as channel:
+        with pytest.raises(grpc.RpcError) as error:
+            host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
+        trailers = error.value.trailing_metadata()
+        assert REQUEST_ID in dict(trailers)
