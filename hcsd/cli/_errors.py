@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hcsd.cli._text import say
 from hcsd_client import (
     CallError,
     ExecutableNotFoundError,
@@ -29,13 +29,6 @@ WIN32_FACILITY = 0x8007
 FILE_NOT_FOUND = 0x80070002
 PATH_NOT_FOUND = 0x80070003
 BEFORE_START = {"HcsOpenComputeSystem"}  # fails for the system's sake, not for the program's
-
-
-def say(text: str) -> None:
-    """Tell people something, on stderr, with the name of the program before each line."""
-    with suppress(OSError):  # nobody reads it
-        for line in text.splitlines() or [""]:
-            print(f"hcsd: {line}", file=sys.stderr, flush=True)
 
 
 def say_error(error: HcsdClientError) -> None:
@@ -71,5 +64,5 @@ def discard_output() -> None:
     """Let what is left in Python's own buffers go nowhere, once nobody reads standard output."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        os.dup2(nowhere, 1)
         os.close(nowhere)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -25,8 +24,6 @@ def execute(
     An error of the client is told on stderr and exits with `failure_code`, or with the process's
     share of it where that is what failed.
     """
-    # gRPC reports connections that come and go on stderr, in its own words.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported here, so that help does not load gRPC.
     import anyio
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.cli import _errors
 from hcsd.cli._streams import STDERR
+from hcsd.cli._text import say
 from hcsd.v1 import process_pb2 as pb
 
 if TYPE_CHECKING:
@@ -28,17 +29,17 @@ def exit_code(ended: pb.ProcessExit | None) -> int:
     """Return the exit code to end with, and tell people what it does not say."""
     outcome = ended.WhichOneof("outcome") if ended is not None else None
     if ended is None or outcome is None:
-        _errors.say("the daemon did not say how the process ended")
+        say("the daemon did not say how the process ended")
         return _errors.RUN_FAILED
     if outcome == "start_error":
-        _errors.say(f"the process was not started: {ended.start_error.message}")
+        say(f"the process was not started: {ended.start_error.message}")
         return _errors.hresult_exit_code(ended.start_error.hresult)
     if outcome == "unknown":
-        _errors.say(f"how the process ended cannot be known: {ended.unknown.message}")
+        say(f"how the process ended cannot be known: {ended.unknown.message}")
         return _errors.RUN_FAILED
     end = unusual_end(ended)
     if end and signal_name(ended) not in QUIET_SIGNALS:
-        _errors.say(f"process {end}")
+        say(f"process {end}")
     return _fit(ended.exit_code)
 
 
@@ -76,14 +77,19 @@ def _fit(code: int) -> int:
         return code if code <= MAX_INT32 else code - 2**32
     if code <= MAX_EXIT_CODE:
         return code
-    _errors.say(f"process exited with {code} (0x{code:08X})")
+    say(f"process exited with {code} (0x{code:08X})")
     return code & MAX_EXIT_CODE or 1
 
 
-def sink_exit_code(failure: SinkFailure) -> int:
-    """Return the exit code for output that could not be written, and tell people why."""
+def sink_exit_code(failure: SinkFailure, *, other: int) -> int:
+    """Return the exit code for output that could not be written, and tell people why.
+
+    Args:
+        failure: What went wrong.
+        other: Exit code if it is not that nobody reads any more.
+    """
     if failure.error.errno == errno.EPIPE:
         return _errors.BROKEN_PIPE  # quietly, as a process that SIGPIPE ends
     name = "stderr" if failure.descriptor == STDERR else "stdout"
-    _errors.say(f"cannot write to {name}: {failure.error.strerror}")
-    return _errors.RUN_FAILED
+    say(f"cannot write to {name}: {failure.error.strerror}")
+    return other

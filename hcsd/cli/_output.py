@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import typer
 from google.protobuf.json_format import MessageToDict
 
+from hcsd.cli._text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from google.protobuf.message import Message
 
 GAP = "  "
+LEAST = 10  # columns of a terminal for the last column of a table
 
 
 def print_json(message: Message) -> None:
@@ -56,13 +59,16 @@ def print_table(
     if sys.stdout.isatty():
         _print_rich_table(header, rows, styles or {})
         return
-    lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    widths = _widths(header, rows)
     text = "\n".join(
         GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        for line in [header, *rows]
     )
     typer.echo(text)
+
+
+def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(header, *rows, strict=True)]
 
 
 def _print_rich_table(
@@ -73,13 +79,18 @@ def _print_rich_table(
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    *widths, last = _widths(header, rows)
+    room = console.width - sum(widths) - len(GAP) * len(widths)
+    widths.append(min(last, max(room, LEAST)))
+    # The last column gives way; on a narrow terminal lines run over rather than lose columns.
+    console.width = max(console.width, sum(widths) + len(GAP) * len(widths))
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, len(GAP), 0, 0))
-    for title in header[:-1]:
-        table.add_column(title, no_wrap=True)
-    table.add_column(header[-1], no_wrap=True, overflow="ellipsis", ratio=1)
+    for title, width in zip(header, widths, strict=True):
+        table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
-    Console().print(table)
+    console.print(table)
 
 
 def print_tree(tree: Mapping[str, object]) -> None:
@@ -113,11 +124,3 @@ def _scalar(value: object) -> str:
 
 def _is_nested(value: object) -> bool:
     return isinstance(value, dict | list)
-
-
-def printable(text: str) -> str:
-    """Return a text with its control characters shown, not obeyed."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

@@ -25,6 +25,7 @@ from hcsd.cli._signals import receive_signals
 from hcsd.cli._sink import Sink
 from hcsd.cli._stdin import Stdin
 from hcsd.cli._streams import STDIN, show
+from hcsd.cli._text import say
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd_client import (
@@ -88,7 +89,7 @@ class Session:
             failure = error
         await self._sink.flush()
         if self._sink.failure is not None:
-            self._code = sink_exit_code(self._sink.failure)
+            self._code = sink_exit_code(self._sink.failure, other=_errors.RUN_FAILED)
         elif failure is not None:
             self._code = self._report_end(failure)
         else:
@@ -125,7 +126,7 @@ class Session:
                 async for data in Stdin(STDIN).chunks():
                     await self._run.write_stdin(data)
             except OSError as error:
-                _errors.say(f"cannot read stdin: {error.strerror}")
+                say(f"cannot read stdin: {error.strerror}")
             await self._run.close_stdin()
 
     async def _pass_signals(
@@ -152,15 +153,15 @@ class Session:
         if self._name:
             self._say_left()
         else:
-            _errors.say("gave up before the daemon said that the process has started")
+            say("gave up before the daemon said that the process has started")
         self._code = 128 + number
         tasks.cancel_scope.cancel()
 
     def _say_left(self) -> None:
         if self._exit is None:
             name = short_name(self._name)
-            _errors.say("detached; the process goes on")
-            _errors.say(f"see its output with 'hcsd logs -f {name}', end it with 'hcsd kill {name}'")
+            say("detached; the process goes on")
+            say(f"see its output with 'hcsd logs -f {name}', end it with 'hcsd kill {name}'")
 
     async def _watch_sink(self, tasks: TaskGroup) -> None:
         failure = await self._sink.failed()
@@ -171,5 +172,5 @@ class Session:
                 await self._client.modify_process(self._name, close_handles=handles)
             with suppress(HcsdClientError):
                 await self._client.terminate_process(self._name)
-        self._code = sink_exit_code(failure)
+        self._code = sink_exit_code(failure, other=_errors.RUN_FAILED)
         tasks.cancel_scope.cancel()

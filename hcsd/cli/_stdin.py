@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 CHUNK_BYTES = 64 * 1024
 READ_AHEAD = 2  # one chunk on its way while the next is read
@@ -33,7 +33,7 @@ class Stdin:
         self._descriptor = descriptor
         self._wanted = threading.Semaphore(READ_AHEAD)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         """Iterate over what comes, until the end of the file.
 
         Raises:

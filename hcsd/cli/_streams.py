@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hcsd.cli._errors import say
+from hcsd.cli._text import say
 from hcsd.v1 import process_pb2 as pb
 
 if TYPE_CHECKING:

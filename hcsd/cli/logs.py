@@ -72,6 +72,7 @@ async def _show(output: Output) -> int:
     # Imported here, so that help does not load gRPC.
     import anyio
 
+    from hcsd.cli._errors import FAILED
     from hcsd.cli._exits import sink_exit_code
     from hcsd.cli._sink import Sink
     from hcsd.cli._streams import show
@@ -94,7 +95,7 @@ async def _show(output: Output) -> int:
         await sink.flush()
         tasks.cancel_scope.cancel()
     if sink.failure is not None:
-        return sink_exit_code(sink.failure)
+        return sink_exit_code(sink.failure, other=FAILED)
     if failure is not None:
         raise failure
     return 0

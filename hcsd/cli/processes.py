@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from hcsd.v1 import process_pb2 as pb
     from hcsd_client import Client
 
-# What these commands need of gRPC is imported where they run, so that help does not load it.
-
 app = typer.Typer()
 
 HEADER = ("ID", "SYSTEM", "PID", "STATE", "EXIT", "STARTED", "COMMAND")
@@ -111,7 +109,8 @@ def wait(
     """
 
     async def work(client: Client) -> int:
-        from hcsd.cli._errors import FAILED, say
+        from hcsd.cli._errors import FAILED
+        from hcsd.cli._text import say
 
         code = 0
         for name in names:
@@ -147,7 +146,7 @@ def signal(
     """
 
     async def work(client: Client) -> int:
-        from hcsd.cli._errors import say
+        from hcsd.cli._text import say
         from hcsd.v1 import process_pb2 as pb
 
         what = int(signal_) if signal_.isdecimal() else signal_

@@ -45,6 +45,8 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     if unknown := sorted(values.keys() - known):
         msg = f"'{path}' sets {', '.join(unknown)}; known are {', '.join(sorted(known))}"
         raise typer.BadParameter(msg)
+    if isinstance(values.get("listen"), str):
+        values["listen"] = [values["listen"]]
     context.default_map = values
     return path
 

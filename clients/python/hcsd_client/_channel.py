@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
+from anyio.lowlevel import checkpoint_if_cancelled
 from google.rpc import status_pb2
 
 from hcsd.v1 import compute_system_service_pb2_grpc, host_service_pb2_grpc, process_service_pb2_grpc
@@ -24,13 +25,13 @@ from hcsd_client._errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
     import anyio
 
     from hcsd_client.address import Address
 
-CONNECT_TIMEOUT_MS = 5_000  # for who listens and stays silent; who does not listen is seen at once
+CONNECT_TIMEOUT_MS = 10_000  # for who listens and stays silent; who does not listen is seen at once
 RECONNECT_MIN_MS = 100
 RECONNECT_MAX_MS = 1_000  # a daemon that was started again is found after this at the latest
 
@@ -45,6 +46,7 @@ _OPTIONS = (
 )
 _NO_PROXY = (("grpc.enable_http_proxy", 0),)
 
+_NO_CONNECT = "failed to connect"
 _HOW_TO_REACH = "start one with 'hcsd serve', or name its address with --address or HCSD_ADDRESS"
 
 
@@ -103,8 +105,8 @@ class Channel:
         if self._closed or life.left:
             raise ClientClosedError(f"the {'client' if self._closed else 'stream'} is closed")
 
-    @contextmanager
-    def translating(self, life: Life | None = None) -> Iterator[None]:
+    @asynccontextmanager
+    async def translating(self, life: Life | None = None) -> AsyncIterator[None]:
         """Turn what gRPC raises inside into errors of this package, chained.
 
         Args:
@@ -125,6 +127,9 @@ class Channel:
                 self.check_open(life or Life())
             if life is not None:
                 life.left = True
+            # gRPC awaits tasks of its own, and what they raise lacks the mark by which a cancel
+            # scope of anyio knows its own cancellation: let anyio raise its own again.
+            await checkpoint_if_cancelled()
             raise
 
     def _error_of(self, error: grpc.aio.AioRpcError, *, connected: bool) -> CallError:
@@ -132,9 +137,8 @@ class Channel:
         found = error_from_status(status)
         if type(found) is not UnavailableError or found.reason:
             return found
-        # gRPC speaks, not the daemon. The channel stays in this state from a connection that
-        # failed until one succeeds; one that breaks leaves it idle.
-        if not connected and self._grpc.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+        # gRPC speaks, not the daemon.
+        if not connected and self._never_connected(status.message):
             status.message = (
                 f"cannot reach a daemon at {self._address}: {_cause(status.message)}; "
                 f"{_HOW_TO_REACH}"
@@ -142,6 +146,17 @@ class Channel:
             return DaemonUnreachableError(status)
         status.message = f"lost the connection to the daemon at {self._address}: {status.message}"
         return ConnectionLostError(status)
+
+    def _never_connected(self, message: str) -> bool:
+        """Whether a call failed since there was no connection, rather than lost one on its way.
+
+        The channel stays in this state from a connection that failed until one succeeds; one that
+        breaks leaves it idle. The text is for the call that fails just as gRPC tries again.
+        """
+        state = self._grpc.get_state()
+        return state is grpc.ChannelConnectivity.TRANSIENT_FAILURE or message.startswith(
+            _NO_CONNECT
+        )
 
 
 async def read_token(file: anyio.Path, address: Address) -> str:

@@ -159,7 +159,7 @@ class Client:
             labels=labels,
             request_id=request_id,
         )
-        with self._channel.translating():
+        async with self._channel.translating():
             return await self._channel.processes.CreateProcess(request, metadata=self._metadata)
 
     async def get_process(self, name: str) -> Process:
@@ -169,7 +169,7 @@ class Client:
             NotFoundError: There is no such process.
         """
         request = GetProcessRequest(name=name)
-        with self._channel.translating():
+        async with self._channel.translating():
             answer = await self._channel.processes.GetProcess(request, metadata=self._metadata)
         return answer.process
 
@@ -196,7 +196,7 @@ class Client:
             parent=parent, states=states, labels=labels, page_size=page_size
         )
         while True:
-            with self._channel.translating():
+            async with self._channel.translating():
                 page = await self._channel.processes.ListProcesses(request, metadata=self._metadata)
             for process in page.processes:
                 yield process
@@ -218,7 +218,7 @@ class Client:
             NotFoundError: There is no such process, or it was deleted meanwhile.
         """
         request = WaitProcessRequest(name=name, wait_for=wait_for, timeout=make_duration(timeout))
-        with self._channel.translating():
+        async with self._channel.translating():
             return await self._channel.processes.WaitProcess(request, metadata=self._metadata)
 
     async def signal_process(
@@ -235,7 +235,7 @@ class Client:
             FailedPreconditionError: It has not started.
         """
         request = SignalProcessRequest(name=name, signal=make_signal(signal))
-        with self._channel.translating():
+        async with self._channel.translating():
             return await self._channel.processes.SignalProcess(request, metadata=self._metadata)
 
     async def terminate_process(
@@ -261,7 +261,7 @@ class Client:
         request = TerminateProcessRequest(
             name=name, scope=scope, grace_period=make_duration(grace_period)
         )
-        with self._channel.translating():
+        async with self._channel.translating():
             answer = await self._channel.processes.TerminateProcess(
                 request, metadata=self._metadata
             )
@@ -289,7 +289,7 @@ class Client:
             TypeError: Not exactly one of the changes is given.
         """
         request = make_modify(name, console_size, close_handles, modification_json)
-        with self._channel.translating():
+        async with self._channel.translating():
             answer = await self._channel.processes.ModifyProcess(request, metadata=self._metadata)
         return answer.process
 
@@ -307,7 +307,7 @@ class Client:
             FailedPreconditionError: HCS has no information on it.
         """
         request = GetProcessPropertiesRequest(name=name, property_query_json=property_query_json)
-        with self._channel.translating():
+        async with self._channel.translating():
             return await self._channel.processes.GetProcessProperties(
                 request, metadata=self._metadata
             )
@@ -327,7 +327,7 @@ class Client:
             FailedPreconditionError: It is running.
         """
         request = DeleteProcessRequest(name=name, force=force, allow_missing=allow_missing)
-        with self._channel.translating():
+        async with self._channel.translating():
             await self._channel.processes.DeleteProcess(request, metadata=self._metadata)
 
     def read_output(
@@ -397,7 +397,7 @@ class Client:
         """
         request = ListComputeSystemsRequest(page_size=page_size)
         while True:
-            with self._channel.translating():
+            async with self._channel.translating():
                 page = await self._channel.systems.ListComputeSystems(
                     request, metadata=self._metadata
                 )
@@ -414,13 +414,13 @@ class Client:
             NotFoundError: There is no such system.
         """
         request = GetComputeSystemRequest(name=name)
-        with self._channel.translating():
+        async with self._channel.translating():
             answer = await self._channel.systems.GetComputeSystem(request, metadata=self._metadata)
         return answer.system
 
     async def get_host(self) -> GetHostResponse:
         """Return what the daemon is and what it allows."""
-        with self._channel.translating():
+        async with self._channel.translating():
             return await self._channel.host.GetHost(GetHostRequest(), metadata=self._metadata)
 
     @property

@@ -153,7 +153,7 @@ class Run(EventStream[RunProcessResponse]):
             writer = self._writer
             if writer is None:
                 raise RunEndedError("the run has not begun: enter it with 'async with'")
-            with self._channel.translating(self._life):
+            async with self._channel.translating(self._life):
                 try:
                     await writer.write(request)
                 except (asyncio.InvalidStateError, grpc.aio.AioRpcError) as error:

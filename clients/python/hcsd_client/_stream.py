@@ -50,7 +50,7 @@ class EventStream(ABC, Generic[Message]):
         return self
 
     async def __anext__(self) -> Message:
-        with self._channel.translating(self._life):
+        async with self._channel.translating(self._life):
             message = await anext(self._begin())
         self._life.connected = True
         return message
