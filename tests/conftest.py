@@ -1,7 +1,10 @@
 """Fixtures for whole engines. None acts unless a test asks for it."""
 
-from collections.abc import AsyncIterator, Iterator
+import functools
+import inspect
+from collections.abc import AsyncIterator, Generator, Iterator
 
+import anyio
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
@@ -9,13 +12,37 @@ from hypothesis import HealthCheck, settings
 from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
-from tests.support.census import Census, children, marked, marking, until
+from tests.support.census import PROC, Census, children, marked, marking, until
 from tests.support.engines import ENGINES, CountingProvider, Engine
 from tests.support.guest import Guest, PosixGuest
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """End an async test on its own loop, some time before pytest-timeout would.
+
+    That raises out of the loop and leaves the test inside, so that the teardown of async fixtures,
+    which comes after it in anyio's one task, would wait for ever.
+    """
+    test = pyfuncitem.obj
+    if inspect.iscoroutinefunction(test):
+        marker = pyfuncitem.get_closest_marker("timeout")
+        config = pyfuncitem.config
+        limit = (
+            marker.args[0] if marker else config.getoption("timeout") or config.getini("timeout")
+        )
+
+        @functools.wraps(test)
+        async def bounded(**fixtures: object) -> None:
+            with anyio.fail_after(0.75 * float(limit)):
+                await test(**fixtures)
+
+        pyfuncitem.obj = bounded
+    return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +54,9 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 @pytest.fixture
 def census() -> Iterator[None]:
     """Everything that the test took from the operating system or the engine was given back."""
-    REGISTRY.unregister(
-        REGISTRY.register(lambda _: None)
-    )  # its thread stays for good: start it now
+    if not (PROC / "self" / "task").exists():
+        pytest.skip("the census is taken from /proc")
+    REGISTRY.unregister(REGISTRY.register(lambda _: None))  # whose thread stays for good
     before, registered, offspring = Census.take(), len(REGISTRY), children()
     with marking() as mark:
         yield

@@ -47,7 +47,7 @@ class Page:
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # not every encoding has a tick
+            sys.stdout.reconfigure(errors="replace", line_buffering=True)  # not all have a tick
         self._console = Console(highlight=False, soft_wrap=True)
         self._steps = 0
 
@@ -182,8 +182,7 @@ class Demo:
                     wanted += event.chunk.data
         took = time.monotonic() - begin
         page.got(f"{size / MIB:.0f} MiB in {took:.1f} s, SHA-256 {seen.hexdigest()[:16]}…")
-        page.check("all of it", size, 200 * MIB)
-        page.check("the checksum is the writer's", seen.hexdigest(), wanted.decode())
+        page.check("size and checksum", (size, seen.hexdigest()), (200 * MIB, wanted.decode()))
 
     async def errors(self) -> None:
         page = self._page

@@ -89,7 +89,7 @@ class Session:
             failure = error
         await self._sink.flush()
         if self._sink.failure is not None:
-            self._code = sink_exit_code(self._sink.failure, other=_errors.RUN_FAILED)
+            await anyio.sleep_forever()  # _watch_sink decides, and ends this
         elif failure is not None:
             self._code = self._report_end(failure)
         else:

@@ -48,16 +48,15 @@ class RunCommand(TyperCommand):
     """A command whose exit codes below 125 belong to the process, wrong options included."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Read the command line.
-
-        Raises:
-            TyperException: It is wrong.
-        """
+        """Read the command line."""
         try:
             rest = super().parse_args(ctx, args)
             _check(ctx.params)
-        except typer.TyperException as error:
-            error.exit_code = RUN_FAILED
+        except typer.Exit:  # --help
+            raise
+        except Exception as error:
+            if hasattr(error, "exit_code"):  # their base class has no public name in older typer
+                error.exit_code = RUN_FAILED
             raise
         return rest
 

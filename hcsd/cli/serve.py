@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import signal
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -123,4 +124,9 @@ async def _serve(addresses: list[str], token_file: Path) -> None:
         if needs_token:
             typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
 
-    await Daemon(open_host(), listeners, token, Limits()).run(ready)
+    try:
+        await Daemon(open_host(), listeners, token, Limits()).run(ready)
+    finally:
+        # All is over but the exit of the interpreter, which a signal must not turn into a failure.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)

@@ -74,6 +74,8 @@ class Exports:
         Raises:
             Fault: The request is refused; the operation keeps the reason.
         """
+        if self.worker.closed:
+            raise Fault(HR.SERVICE_DISCONNECT, "the embedded engine has ended")
         operation = self.core.operations.get(handle.value)
         kind = BY_NAME[export].operation
         assert kind is not None  # noqa: S101  (of an export that takes an operation)

@@ -23,7 +23,11 @@ logger = logging.getLogger(__name__)
 
 
 class Worker:
-    """Runs posted jobs, in order, and callbacks of readable sockets."""
+    """Runs posted jobs, in order, and callbacks of readable sockets.
+
+    Attributes:
+        closed: Whether it is ending; what is posted from then on may never run.
+    """
 
     def __init__(self) -> None:
         self._jobs: collections.deque[Callable[[], None]] = collections.deque()
@@ -32,6 +36,7 @@ class Worker:
         self._wake.setblocking(False)
         self._woken.setblocking(False)
         self._selector.register(self._woken, selectors.EVENT_READ, None)
+        self.closed = False
         self._stopping = False
         self._asleep = True  # then, and only then, a post has to wake the thread
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
@@ -58,6 +63,7 @@ class Worker:
 
     def close(self) -> None:
         """End the thread after the jobs posted so far; waits for it. Thread: any but the worker's."""
+        self.closed = True
         self.post(self._stop)
         self._thread.join()
         self._selector.close()

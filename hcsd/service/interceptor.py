@@ -18,11 +18,11 @@ import itertools
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from hcsd.service.auth import check_token
-from hcsd.service.errors import InvalidRequestError, StoppingError, to_status
+from hcsd.service.errors import InvalidRequestError, RequestError, StoppingError, to_status
 from hcsd.service.validate import check
 
 if TYPE_CHECKING:
@@ -42,6 +42,44 @@ KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 REQUEST_ID = "hcsd-request-id"
 
 
+class Call:
+    """An RPC under way. Its method gets it in the place of gRPC's own context.
+
+    A message that is on its way when the daemon stops is not cut off: gRPC takes no status then,
+    and the client would be told nothing but that the call was cancelled.
+
+    Args:
+        calls: The calls under way.
+        context: The context.
+        task: Where the call is served.
+
+    Attributes:
+        writing: Whether a message is on its way, or was when the call was cancelled.
+    """
+
+    def __init__(self, calls: Calls, context: Context, task: asyncio.Task[object]) -> None:
+        self.context = context
+        self.task = task
+        self.writing = False
+        self._calls = calls
+
+    async def write(self, message: Message) -> None:
+        """Send a message.
+
+        Raises:
+            StoppingError: The daemon is stopping; the message was sent all the same.
+        """
+        self.writing = True
+        await self.context.write(message)
+        self.writing = False
+        if self._calls.stopping:
+            raise StoppingError
+
+    def __getattr__(self, name: str) -> object:
+        """Leave everything else to the context."""
+        return getattr(self.context, name)
+
+
 class Calls:
     """The RPCs under way, of all listeners.
 
@@ -51,27 +89,29 @@ class Calls:
 
     def __init__(self, incarnation: str) -> None:
         self.stopping = False
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._calls: set[Call] = set()
         self._numbers = itertools.count(1)
         self._prefix = incarnation[:8]
 
-    def begin(self, context: Context) -> asyncio.Task[object]:
+    def begin(self, context: Context) -> Call:
         """Note that a call starts; give it its request id."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (handlers run in tasks)
-        self._tasks.add(task)
+        call = Call(self, context, task)
+        self._calls.add(call)
         context.set_trailing_metadata(((REQUEST_ID, f"{self._prefix}-{next(self._numbers)}"),))
-        return task
+        return call
 
-    def end(self, task: asyncio.Task[object]) -> None:
+    def end(self, call: Call) -> None:
         """Note that a call has ended."""
-        self._tasks.discard(task)
+        self._calls.discard(call)
 
     def stop(self) -> None:
         """End every call under way, and all later ones, with UNAVAILABLE."""
         self.stopping = True
-        for task in list(self._tasks):
-            task.cancel()
+        for call in list(self._calls):
+            if not call.writing:
+                call.task.cancel()
 
 
 class Interceptor(grpc.aio.ServerInterceptor):
@@ -112,23 +152,25 @@ class Interceptor(grpc.aio.ServerInterceptor):
         kind = next(kind for kind in KINDS if getattr(handler, kind) is not None)
         method = cast("Method", getattr(handler, kind))
         guarded = self._guard(_as_coroutine(method))
+        assert handler.request_deserializer is not None  # noqa: S101  (all our stubs have one)
+        read = _lenient(handler.request_deserializer, stream=handler.request_streaming)
         wrapped: Handler = getattr(grpc, f"{kind}_rpc_method_handler")(
-            guarded, handler.request_deserializer, handler.response_serializer
+            guarded, read, handler.response_serializer
         )
         return wrapped
 
     def _guard(self, inner: Method) -> Method:
         """Wrap a method so that whatever it raises becomes a status."""
 
-        async def call(request: object, context: Context) -> object:
-            task = self._calls.begin(context)
+        async def serve(request: object, context: Context) -> object:
+            call = self._calls.begin(context)
             try:
                 self._admit(request)
-                return await inner(request, context)
+                return await inner(request, cast("Context", call))
             except grpc.aio.AbortError:
                 raise
             except asyncio.CancelledError:
-                if not self._calls.stopping:
+                if call.writing or not self._calls.stopping:
                     raise
                 await _abort(context, StoppingError())
             except grpc.aio.InternalError as error:
@@ -138,9 +180,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
             except Exception as error:  # to_status tells them apart
                 await _abort(context, error)
             finally:
-                self._calls.end(task)
+                self._calls.end(call)
 
-        return call
+        return serve
 
     def _refusal(self, error: Exception) -> Handler:
         """Make a handler that answers any call with this error, whatever kind of call it is.
@@ -149,11 +191,11 @@ class Interceptor(grpc.aio.ServerInterceptor):
         """
 
         async def refuse(_request: object, context: Context) -> None:
-            task = self._calls.begin(context)
+            call = self._calls.begin(context)
             try:
                 await _abort(context, error)
             finally:
-                self._calls.end(task)
+                self._calls.end(call)
 
         return grpc.unary_stream_rpc_method_handler(refuse)
 
@@ -161,10 +203,31 @@ class Interceptor(grpc.aio.ServerInterceptor):
         """Refuse a request that breaks the contract, and every request while stopping."""
         if self._calls.stopping:
             raise StoppingError
+        if isinstance(request, DecodeError):
+            raise RequestError(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "INVALID_REQUEST",
+                "the request is no message of the type that the method takes",
+            )
         if isinstance(request, Message):
             violations = check(request)
             if violations:
                 raise InvalidRequestError(violations)
+
+
+def _lenient(read: Callable[[bytes], Message], *, stream: bool) -> Callable[[bytes], object]:
+    """Return the error for bytes that are no message; gRPC would call it UNKNOWN and our fault.
+
+    In a stream they count as an empty message, which no stream allows.
+    """
+
+    def lenient(data: bytes) -> object:
+        try:
+            return read(data)
+        except DecodeError as error:
+            return read(b"") if stream else error
+
+    return lenient
 
 
 def _as_coroutine(method: Method) -> Method:

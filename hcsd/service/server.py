@@ -42,7 +42,7 @@ from hcsd.v1 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from hcsd.config import Limits
     from hcsd.hcs.host import Host
@@ -101,24 +101,31 @@ class Daemon:
         Raises:
             ListenError: A listener cannot be used; nothing was served.
         """
-        try:
-            with contextlib.ExitStack() as claims:
-                # What can go wrong at a start does so before there is a task group to wrap it.
-                bound = [self._bind(listener, claims) for listener in self._listeners]
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._stop_on_signals, name="signals")
-                    registry = Registry(self._host, self._limits, self._incarnation, tasks)
-                    await self._serve(
-                        registry,
-                        [server for server, _ in bound],
-                        lambda: on_ready([address for _, address in bound]),
-                    )
-                    await self._end(registry)
-                    tasks.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                # In a thread: the engine may have to wait for what it ends.
-                await anyio.to_thread.run_sync(self._host.close)
+        # Received to the very end: an impatient signal must not cut the engine's off.
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            try:
+                await self._run(signals, on_ready)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    # In a thread: the engine may have to wait for what it ends.
+                    await anyio.to_thread.run_sync(self._host.close)
+
+    async def _run(
+        self, signals: AsyncIterator[signal.Signals], on_ready: Callable[[list[str]], None]
+    ) -> None:
+        with contextlib.ExitStack() as claims:
+            # What can go wrong at a start does so before there is a task group to wrap it.
+            bound = [self._bind(listener, claims) for listener in self._listeners]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_on_signals, signals, name="signals")
+                registry = Registry(self._host, self._limits, self._incarnation, tasks)
+                await self._serve(
+                    registry,
+                    [server for server, _ in bound],
+                    lambda: on_ready([address for _, address in bound]),
+                )
+                await self._end(registry)
+                tasks.cancel_scope.cancel()
 
     def _bind(
         self, listener: Listener, claims: contextlib.ExitStack
@@ -169,12 +176,11 @@ class Daemon:
             await registry.close()
             tasks.cancel_scope.cancel()
 
-    async def _stop_on_signals(self) -> None:
-        """Stop on SIGINT and SIGTERM, until cancelled."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                logger.info("received %s", number.name)
-                self.stop()
+    async def _stop_on_signals(self, signals: AsyncIterator[signal.Signals]) -> None:
+        """Stop at each signal, until cancelled."""
+        async for number in signals:
+            logger.info("received %s", number.name)
+            self.stop()
 
 
 def _add_services(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_UINT16 = 0xFFFF
 MAX_LABELS = 64
+STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
 LIMITS = Limits()
 
 
@@ -207,9 +208,9 @@ RULES: dict[type[Message], tuple[Rule, ...]] = {
         ),
         Rule(
             "handles",
-            "enum.not_in",
-            lambda m: 0 not in m.handles,  # type: ignore[attr-defined]
-            "must not hold STDIO_HANDLE_UNSPECIFIED",
+            "enum.in",
+            lambda m: set(m.handles) <= STDIO_HANDLES,  # type: ignore[attr-defined]
+            "must hold nothing but STDIO_HANDLE_STDIN, _STDOUT, _STDERR and _ALL",
         ),
     ),
     process_pb2.ProcessSpec: (

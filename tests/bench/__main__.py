@@ -54,7 +54,7 @@ class Figures:
         if row.goal is not None:
             met = self.ratio <= row.goal if row.costs else self.ratio >= row.goal
             goal = f"{'≤' if row.costs else '≥'} {row.goal:.2f}"
-            verdict = "[green]met[/]" if met else "[red]missed[/]"
+            verdict = "[green]yes[/]" if met else "[red]no[/]"
         return [
             row.title,
             row.unit,
@@ -107,7 +107,7 @@ def _table(figures: list[Figures]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("ours : floor", no_wrap=True)
     table.add_column("unit", no_wrap=True)
-    for heading in ("floor", "ours", "ratio", "quartiles", "goal", ""):
+    for heading in ("floor", "ours", "ratio", "quartiles", "goal", "met"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in figures:
         table.add_row(*each.cells())
@@ -121,21 +121,21 @@ def _arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("row", nargs="*", type=Name, help=f"rows to measure: {', '.join(Name)} (default: all)")
-    add("--rounds", type=int, default=21, help="rounds of each row (default: %(default)s)")
-    add("--seconds", type=float, default=0.15, help=f"{SECONDS} (default: %(default)s)")
-    add("--megabytes", type=int, default=100, help=f"{MEGABYTES} (default: %(default)s)")
+    add("--rounds", type=int, default=41, help="rounds of each row (default: %(default)s)")
+    add("--seconds", type=float, default=0.08, help=f"{SECONDS} (default: %(default)s)")
+    add("--megabytes", type=int, default=50, help=f"{MEGABYTES} (default: %(default)s)")
     return parser.parse_args()
 
 
 def main() -> None:
     given = _arguments()
     effort = Effort(given.seconds, given.megabytes * 1_000_000)
-    console = Console()
+    console, load = Console(), os.getloadavg()[0]
     figures = anyio.run(_bench, set(given.row or Name), given.rounds, effort, console)
     console.print(_table(figures))
     console.print(
         f"\nMedians of {given.rounds} rounds, both sides in turn. {os.cpu_count()} cores, load"
-        f" {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, grpcio {grpc.__version__},"
+        f" {load:.1f} at the start, Python {platform.python_version()}, grpcio {grpc.__version__},"
         " Unix sockets, one process each for the client, the floor and the daemon.",
         highlight=False,
     )

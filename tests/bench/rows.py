@@ -111,7 +111,7 @@ class Rows:
             row(Name.GET_32, many, get, echo, CONCURRENT),
             row(Name.GET_SIZE, "GetProcess : echo as large", get, parrot, 1),
             row(Name.GET_SIZE_32, many, get, parrot, CONCURRENT),
-            row(Name.PROPERTIES, "GetProcessProperties : echo", properties, echo, 1),
+            row(Name.PROPERTIES, "Properties : echo", properties, echo, 1),
             row(Name.PROPERTIES_32, many, properties, echo, CONCURRENT),
         ]
 
@@ -123,7 +123,7 @@ class Rows:
         spawn, wait = self._echo_and_spawn, self._create_and_wait
         return [
             row(Name.RUN, "RunProcess : echo + spawn", self._run, spawn, 1.5),
-            row(Name.RUN_BARE, "RunProcess : bare RunProcess", self._run, self._run_bare, None),
+            row(Name.RUN_BARE, "RunProcess : bare run", self._run, self._run_bare, None),
             row(Name.CREATE, "Create, Wait : echo + spawn", wait, spawn, 1.5),
         ]
 

@@ -1,9 +1,12 @@
 """The service itself."""
 
+import json
+
 import anyio
+import anyio.to_thread
 import pytest
 
-from hcsd.hcs.errors import HandleClosedError
+from hcsd.hcs.errors import HandleClosedError, ServiceDisconnectedError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
 from tests.support.engines import CountingProvider, Engine
@@ -58,6 +61,22 @@ async def test_a_close_waits_for_what_still_uses_the_handle(
         second.close()
     assert answers == [engine.system_id]
     assert provider.live()["systems"] == 0
+
+
+async def test_a_provider_that_was_closed_answers_at_once(
+    engine: Engine, census: None, guest: Guest
+) -> None:
+    provider = engine.open()
+    host = Host(provider)
+    system = await host.open_system(engine.system_id)
+    await anyio.to_thread.run_sync(host.close)
+    with anyio.fail_after(5):
+        with pytest.raises(ServiceDisconnectedError):
+            await system.properties()
+        with pytest.raises(ServiceDisconnectedError):
+            await system.create_process(json.dumps(guest.exits(0)))
+    system.close()
+    assert not any(provider.live().values())
 
 
 async def test_a_provider_may_be_closed_twice(engine: Engine, census: None) -> None:

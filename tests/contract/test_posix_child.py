@@ -96,7 +96,7 @@ async def test_a_child_is_reported_though_the_daemon_ignores_sigchld(
 async def test_bytes_that_are_no_utf8_go_through_arguments(
     system: ComputeSystem, posix: PosixGuest
 ) -> None:
-    name = b"\xff\xfe caf\xe9 \x80"
+    name = b"\xff\xfe \xe9t\xe9 \x80"
     result = await run(system, posix.prints_arguments(os.fsdecode(name)))
     assert result == (0, b"[" + name + b"]\n", b"")
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from hcsd.hcs.callbacks import REGISTRY, Completion, Event
@@ -78,16 +80,17 @@ async def test_who_is_cancelled_while_an_operation_is_in_flight_leaves_it_to_fin
     scripted: ScriptedProvider,
 ) -> None:
     pending: list[Operation] = []
+    arrived = threading.Event()
 
     def start(operation: Operation) -> int:
         pending.append(operation)
+        arrived.set()
         return 0
 
     scripted.script["HcsCreateProcess"] = start
     async with system_of(scripted) as system:
         task = asyncio.ensure_future(system.create_process("{}"))
-        while not pending:
-            await anyio.wait_all_tasks_blocked()
+        assert await anyio.to_thread.run_sync(arrived.wait, 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

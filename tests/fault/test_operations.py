@@ -4,6 +4,7 @@ import json
 import threading
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from hcsd.abi.functions import FUNCTIONS
@@ -65,9 +66,11 @@ async def test_a_process_may_be_complete_before_its_handle_is_handed_out(
 
 async def test_a_completion_may_come_long_after_the_start(scripted: ScriptedProvider) -> None:
     pending: list[Operation] = []
+    arrived = threading.Semaphore(0)
 
     def start(operation: Operation) -> int:
         pending.append(operation)
+        arrived.release()
         return 0
 
     scripted.script["HcsGetProcessProperties"] = start
@@ -79,10 +82,11 @@ async def test_a_completion_may_come_long_after_the_start(scripted: ScriptedProv
 
         for _ in range(3):
             tasks.start_soon(ask)
-        await anyio.wait_all_tasks_blocked()
+        for _ in range(3):
+            assert await anyio.to_thread.run_sync(arrived.acquire, True, 5)
+        assert answers == []
         for operation in reversed(pending):  # in another order than they were started
             operation.complete(document=RUNNING)
-        assert len(pending) == 3
     assert answers == [RUNNING] * 3
 
 
@@ -160,7 +164,7 @@ async def test_a_failure_in_the_end_tells_its_reason(scripted: ScriptedProvider)
     async with process_of(scripted) as process:
         with pytest.raises(InvalidStateError, match="guest is asleep") as caught:
             await process.modify("{}")
-    assert caught.value.document == REASON
+    assert (caught.value.function, caught.value.document) == ("HcsModifyProcess", REASON)
 
 
 @pytest.mark.parametrize("document", [None, "", "text", "[]", '{"ErrorEvents":7}', "[" * 100_000])

@@ -1,7 +1,5 @@
 """Daemons to talk to, and the talk. None starts unless a test asks for it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,20 +1,28 @@
 """What every daemon has: health, reflection, request ids, systems to look at, a word about itself."""
 
-from __future__ import annotations
-
 import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 import hcsd
 from hcsd.v1 import (
     compute_system_pb2,
+)
+from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
+)
+from hcsd.v1 import (
     event_service_pb2 as event_pb,
+)
+from hcsd.v1 import (
     host_service_pb2 as host_pb,
+)
+from hcsd.v1 import (
     process_pb2 as pb,
+)
+from hcsd.v1 import (
     process_service_pb2 as service_pb,
 )
 from tests.integration.wire import HOST, REQUEST_ID, Client, refused, sh
@@ -32,33 +40,29 @@ SERVICES = {
 
 @pytest.mark.parametrize("service", ["", *sorted(SERVICES)])
 async def test_every_service_is_healthy(client: Client, service: str) -> None:
-    health = health_pb2_grpc.HealthStub(client.channel)
-    request = health_pb2.HealthCheckRequest(service=service)
-    assert (await health.Check(request)).status == SERVING
-    watch = health.Watch(request)
-    assert (await watch.read()).status == SERVING
+    assert (await client.check(service)).status == SERVING
+    watch = client.watch(service)
+    event = await watch.read()
+    assert isinstance(event, health_pb2.HealthCheckResponse)
+    assert event.status == SERVING
     watch.cancel()
 
 
 async def test_the_health_of_nothing_is_not_found(client: Client) -> None:
-    health = health_pb2_grpc.HealthStub(client.channel)
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await health.Check(health_pb2.HealthCheckRequest(service="hcsd.v1.Nonsense"))
+        await client.check("hcsd.v1.Nonsense")
     assert error.value.code() is Code.NOT_FOUND
     assert dict(error.value.trailing_metadata()).get(REQUEST_ID)
 
 
 async def test_reflection_knows_every_service_and_its_messages(client: Client) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
     requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
     requests += [
         reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)
         for service in sorted(SERVICES)
     ]
     requests.append(reflection_pb2.ServerReflectionRequest(file_containing_symbol="no.such"))
-    listed, *files, unknown = [
-        response async for response in stub.ServerReflectionInfo(iter(requests))
-    ]
+    listed, *files, unknown = [response async for response in client.reflect(*requests)]
     names = {service.name for service in listed.list_services_response.service}
     assert names >= {*SERVICES, "grpc.health.v1.Health"}
     assert len(files) == len(SERVICES)

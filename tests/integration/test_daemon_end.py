@@ -1,9 +1,8 @@
 """The end of a daemon, asked for or not: who was connected is told, and nothing is left behind."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import time
@@ -15,11 +14,13 @@ import anyio
 import anyio.to_thread
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from google.protobuf.message import Message as ProtoMessage
+from grpc_health.v1.health_pb2 import HealthCheckResponse as Response
 
-from hcsd.v1 import process_pb2 as pb, process_service_pb2 as service_pb
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.conftest import assert_calm
-from tests.integration.wire import Client, connected, refused, sh
+from tests.integration.wire import Client, code_of, connected, refused, sh
 from tests.support.census import MARK, ended_within, is_running, marked
 from tests.support.daemon import Daemon, serving
 
@@ -48,6 +49,11 @@ def marked_daemon(mark: str) -> Iterator[Daemon]:
     assert_calm(daemon.log)
 
 
+async def _drained(call: grpc.aio.UnaryStreamCall[ProtoMessage, Response]) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
 async def wait_for_end(daemon: Daemon) -> int:
     return await anyio.to_thread.run_sync(daemon.wait)
 
@@ -66,7 +72,7 @@ async def test_a_stopped_daemon_ends_every_call_and_every_process(
         writer = await client.attach(service_pb.RunAttach(name=name))
         await writer.until("started")
         waiter = client.processes.WaitProcess(service_pb.WaitProcessRequest(name=name))
-        watcher = health_pb2_grpc.HealthStub(client.channel).Watch(health_pb2.HealthCheckRequest())
+        watcher = client.watch()
         await watcher.read()
         await client.get(name)
         assert len(marked(mark)) >= 6
@@ -76,10 +82,7 @@ async def test_a_stopped_daemon_ends_every_call_and_every_process(
                 await feed.finish()
         with refused(Code.UNAVAILABLE, "DAEMON_STOPPING"):
             await waiter
-        with pytest.raises(grpc.aio.AioRpcError) as error:
-            while await watcher.read() is not grpc.aio.EOF:
-                pass
-        assert error.value.code() is Code.UNAVAILABLE
+        assert await code_of(_drained(watcher)) is Code.UNAVAILABLE
         assert await wait_for_end(daemon) == 0
     assert marked(mark) == []
     assert not daemon.socket.exists()
@@ -91,16 +94,21 @@ async def test_a_daemon_stops_in_the_middle_of_everything(marked_daemon: Daemon,
     outcomes: list[Code] = []
 
     async def one(client: Client, number: int) -> None:
+        spec = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
+        run = await client.run(sh("head -c 200000 /dev/zero; cat"), spec=spec)
         try:
             while True:
-                spec = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
-                run = await client.run(sh("head -c 200000 /dev/zero; cat"), spec=spec)
                 with contextlib.suppress(asyncio.InvalidStateError):  # the call has ended
                     await run.stdin(bytes(1000 * number))
                     await run.close_stdin()
                 await run.finish()
+                run = await client.run(sh("head -c 200000 /dev/zero; cat"), spec=spec)
         except grpc.aio.AioRpcError as error:
-            outcomes.append(error.code())
+            refused_by_grpc = error.code() is Code.CANCELLED and run.output.started is None
+            # What the client's own gRPC makes of a write to a call that the daemon has just ended.
+            failed_to_write = error.details() == "Internal error from Core"
+            if not (refused_by_grpc or failed_to_write):
+                outcomes.append(error.code())
 
     async with connected(marked_daemon.address) as client:
         async with anyio.create_task_group() as tasks:
@@ -108,7 +116,7 @@ async def test_a_daemon_stops_in_the_middle_of_everything(marked_daemon: Daemon,
                 tasks.start_soon(one, client, number)
             await (await client.run(sh("sleep 0.3"))).finish()
             marked_daemon.signal(signal.SIGTERM)
-        assert set(outcomes) == {Code.UNAVAILABLE}
+        assert set(outcomes) == {Code.UNAVAILABLE}, outcomes
         assert await wait_for_end(marked_daemon) == 0
     assert marked(mark) == []
 
@@ -117,11 +125,10 @@ async def test_calls_to_a_stopping_daemon_are_refused(own_daemon: Daemon) -> Non
     async with connected(own_daemon.address) as client:
         await client.create(STUBBORN)
         own_daemon.signal(signal.SIGTERM)
-        with pytest.raises(grpc.aio.AioRpcError) as error:
-            while True:
-                await client.create(FOREVER)
+        while (code := await code_of(client.create(FOREVER))) is Code.OK:
+            pass
         # gRPC itself cancels the call that it has taken and not yet handed on.
-        assert error.value.code() in {Code.UNAVAILABLE, Code.CANCELLED}
+        assert code in {Code.UNAVAILABLE, Code.CANCELLED}
         assert await wait_for_end(own_daemon) == 0
 
 
@@ -134,6 +141,16 @@ async def test_a_second_signal_does_no_harm(own_daemon: Daemon) -> None:
         own_daemon.signal(signal.SIGTERM)
         assert await wait_for_end(own_daemon) == 0
     assert not own_daemon.socket.exists()
+
+
+async def test_signals_up_to_the_very_end_do_no_harm(own_daemon: Daemon) -> None:
+    async with connected(own_daemon.address) as client:
+        await client.create(STUBBORN)
+        own_daemon.signal(signal.SIGTERM)
+        numbers = itertools.cycle([signal.SIGINT, signal.SIGTERM])
+        while not await anyio.to_thread.run_sync(ended_within, [own_daemon.pid], 0.005):
+            own_daemon.signal(next(numbers))
+        assert await wait_for_end(own_daemon) == 0
 
 
 async def test_a_killed_daemon_takes_its_processes_with_it(mark: str, tmp_path: Path) -> None:

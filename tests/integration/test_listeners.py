@@ -1,35 +1,46 @@
 """Where a daemon listens, who may come in, and with what it refuses to start."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 import pytest
 import typer
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from typer.testing import CliRunner
 
 from hcsd.cli.serve import serve
 from hcsd.v1 import (
     host_service_pb2 as host_pb,
+)
+from hcsd.v1 import (
     host_service_pb2_grpc,
-    process_service_pb2 as service_pb,
     process_service_pb2_grpc,
 )
-from tests.integration.wire import HOST, REQUEST_ID, connected, refused, sh
+from hcsd.v1 import (
+    process_service_pb2 as service_pb,
+)
+from tests.integration.wire import (
+    HOST,
+    REQUEST_ID,
+    Metadata,
+    code_of,
+    connected,
+    refused,
+    sh,
+    trailers,
+)
 from tests.support.daemon import HCSD, PATIENCE, READY, Daemon, serving
 
 Code = grpc.StatusCode
-Metadata = tuple[tuple[str, str], ...]
 
 
 def mode(path: Path) -> int:
@@ -56,13 +67,26 @@ def refuses_to_start(*options: str, **environment: str) -> str:
     return " ".join(done.stdout.split())
 
 
+class Readable(Protocol):
+    """A call whose answer is a stream."""
+
+    async def read(self) -> object: ...
+
+
+class RefusedHere(Protocol):
+    """Runs `hcsd serve` in this process; returns what it says as it refuses."""
+
+    def __call__(self, *options: str) -> str: ...
+
+
 @pytest.fixture
-def refused_here() -> Iterator[Callable[..., str]]:
+def refused_here() -> Iterator[RefusedHere]:
     """The same in this process, which is quicker: for what is refused before anything is started."""
     app = typer.Typer()
     app.command()(serve)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*options: str) -> str:
         result = CliRunner().invoke(app, options, env={"COLUMNS": "1000", "TERM": "dumb"})
@@ -74,6 +98,8 @@ def refused_here() -> Iterator[Callable[..., str]]:
     yield run
     root.handlers[:] = handlers
     root.setLevel(level)
+    for number, handler in signals.items():
+        signal.signal(number, handler)
 
 
 # --- the socket ---
@@ -117,7 +143,7 @@ def test_one_daemon_is_not_given_one_socket_twice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bits", [0o750, 0o701, 0o777])
 def test_a_directory_that_others_may_enter_is_refused(
-    tmp_path: Path, refused_here: Callable[..., str], bits: int
+    tmp_path: Path, refused_here: RefusedHere, bits: int
 ) -> None:
     directory = tmp_path / "open"
     directory.mkdir()
@@ -136,7 +162,7 @@ def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path: Path) -> None
 
 
 def test_a_file_in_the_place_of_the_directory_is_named(
-    tmp_path: Path, refused_here: Callable[..., str]
+    tmp_path: Path, refused_here: RefusedHere
 ) -> None:
     (tmp_path / "file").touch()
     said = refused_here("--listen", f"unix://{tmp_path}/file/hcsd.sock")
@@ -144,7 +170,7 @@ def test_a_file_in_the_place_of_the_directory_is_named(
 
 
 def test_a_path_that_no_socket_can_have_is_refused(
-    tmp_path: Path, refused_here: Callable[..., str]
+    tmp_path: Path, refused_here: RefusedHere
 ) -> None:
     said = refused_here("--listen", f"unix://{tmp_path}/{'x' * 107}")
     assert "107 bytes" in said
@@ -198,22 +224,18 @@ async def test_tcp_needs_the_token_for_everything(tcp_daemon: Daemon, metadata: 
     token = tcp_daemon.token_file.read_text().strip()
     sent = tuple((key, value.replace("TOKEN", token)) for key, value in metadata)
     async with connected(tcp_daemon.addresses[1]) as client:
-        health = health_pb2_grpc.HealthStub(client.channel)
-        reflection = reflection_pb2_grpc.ServerReflectionStub(client.channel)
         create = service_pb.CreateProcessRequest()
-        calls = [
+        calls: list[Awaitable[object]] = [
             client.hosts.GetHost(host_pb.GetHostRequest(), metadata=sent),
             client.processes.CreateProcess(create, metadata=sent),
             client.processes.StreamInput(iter([service_pb.StreamInputRequest()]), metadata=sent),
-            health.Check(health_pb2.HealthCheckRequest(), metadata=sent),
+            client.check(metadata=sent),
         ]
-        streams = [
+        streams: list[Readable] = [
             client.processes.ReadOutput(service_pb.ReadOutputRequest(), metadata=sent),
             client.processes.RunProcess(iter([service_pb.RunProcessRequest()]), metadata=sent),
-            health.Watch(health_pb2.HealthCheckRequest(), metadata=sent),
-            reflection.ServerReflectionInfo(
-                iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=sent
-            ),
+            client.watch(metadata=sent),
+            client.reflect(reflection_pb2.ServerReflectionRequest(), metadata=sent),
         ]
         for call in calls:
             with refused(Code.UNAUTHENTICATED) as refusal:
@@ -223,9 +245,7 @@ async def test_tcp_needs_the_token_for_everything(tcp_daemon: Daemon, metadata: 
         for stream in streams:
             with refused(Code.UNAUTHENTICATED):
                 await stream.read()
-        with pytest.raises(grpc.aio.AioRpcError) as error:
-            await client.channel.unary_unary("/nonsense")(b"", metadata=sent)
-        assert error.value.code() is Code.UNAUTHENTICATED
+        assert await code_of(client.nonsense(metadata=sent)) is Code.UNAUTHENTICATED
     assert token not in tcp_daemon.log
 
 
@@ -242,8 +262,7 @@ async def test_tcp_with_the_token_is_like_the_socket(tcp_daemon: Daemon) -> None
         async for event in processes.ReadOutput(read, metadata=sent):
             data += event.chunk.data
         assert data == b"over tcp\n"
-        health = health_pb2_grpc.HealthStub(client.channel)
-        await health.Check(health_pb2.HealthCheckRequest(), metadata=sent)
+        await client.check(metadata=sent)
     async with connected(tcp_daemon.address) as client:  # the socket needs none, beside TCP too
         assert (await client.get(made.process.name)).exit.exit_code == 0
 
@@ -255,7 +274,7 @@ def tcp_daemon() -> Iterator[Daemon]:
 
 
 def test_a_token_file_that_others_can_read_is_refused(
-    tmp_path: Path, refused_here: Callable[..., str]
+    tmp_path: Path, refused_here: RefusedHere
 ) -> None:
     path = tmp_path / "token"
     path.write_text("secret-secret-secret")
@@ -268,7 +287,7 @@ def test_a_token_file_that_others_can_read_is_refused(
 
 @pytest.mark.parametrize("content", ["", " \n", "\xff"], ids=["empty", "blank", "binary"])
 def test_a_token_file_without_a_token_is_refused(
-    tmp_path: Path, refused_here: Callable[..., str], content: str
+    tmp_path: Path, refused_here: RefusedHere, content: str
 ) -> None:
     path = tmp_path / "token"
     path.write_text(content, encoding="latin-1")
@@ -278,7 +297,7 @@ def test_a_token_file_without_a_token_is_refused(
 
 
 def test_a_token_file_that_is_a_directory_is_refused(
-    tmp_path: Path, refused_here: Callable[..., str]
+    tmp_path: Path, refused_here: RefusedHere
 ) -> None:
     said = refused_here("--listen", "127.0.0.1:0", "--token-file", str(tmp_path))
     assert str(tmp_path) in said
@@ -288,7 +307,7 @@ def test_a_token_file_that_is_a_directory_is_refused(
     "address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:7443", "example.org:7443", "127.0.0.1.nip.io:1"]
 )
 def test_tcp_beyond_loopback_is_refused_with_a_way_out(
-    tmp_path: Path, refused_here: Callable[..., str], address: str
+    tmp_path: Path, refused_here: RefusedHere, address: str
 ) -> None:
     said = refused_here("--listen", address, "--token-file", f"{tmp_path}/token")
     assert "TLS" in said
@@ -354,7 +373,7 @@ def test_what_was_claimed_first_is_given_back_if_a_later_listener_fails(tmp_path
     ],
 )
 def test_an_address_that_is_none_is_refused(
-    tmp_path: Path, refused_here: Callable[..., str], address: str
+    tmp_path: Path, refused_here: RefusedHere, address: str
 ) -> None:
     said = refused_here("--listen", address, "--token-file", f"{tmp_path}/token")
     assert address in said
@@ -382,7 +401,7 @@ def test_a_bad_address_in_the_environment_is_refused_too() -> None:
     ids=range(11),
 )
 def test_a_configuration_that_makes_no_sense_is_refused(
-    tmp_path: Path, refused_here: Callable[..., str], content: str, expected: str
+    tmp_path: Path, refused_here: RefusedHere, content: str, expected: str
 ) -> None:
     path = tmp_path / "config.toml"
     path.write_text(content, encoding="latin-1")
@@ -417,5 +436,4 @@ def test_the_request_id_is_there_for_who_is_not_let_in(tcp_daemon: Daemon) -> No
     with grpc.insecure_channel(tcp_daemon.addresses[1]) as channel:
         with pytest.raises(grpc.RpcError) as error:
             host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
-        trailers = error.value.trailing_metadata()
-        assert REQUEST_ID in dict(trailers)
+        assert REQUEST_ID in trailers(error.value)

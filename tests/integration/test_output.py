@@ -1,7 +1,5 @@
 """Output: every byte, at its offset, once, to every reader, however fast each side is."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path
@@ -10,7 +8,8 @@ import anyio
 import grpc
 import pytest
 
-from hcsd.v1 import process_pb2 as pb, process_service_pb2 as service_pb
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import STDERR, STDOUT, Client, Output, at, refused, seconds, sh, tail
 
 Code = grpc.StatusCode
@@ -364,25 +363,38 @@ async def test_all_that_a_handler_prints_before_the_exit_arrives(client: Client)
 async def test_what_a_slow_reader_has_not_taken_at_the_exit_still_arrives(
     client: Client, tmp_path: Path
 ) -> None:
-    """All of it waits in a ring, in the pipe behind it and on the way, long after the exit."""
-    expected = random_file(tmp_path / "random", 5_000_000 + 30_000)
+    expected = random_file(tmp_path / "random", 5_030_000)
     spec = kept(5_000_000, BLOCK)
     spec.drain_timeout.CopyFrom(seconds(0.1))
     run = await client.run(pb.Argv(args=["cat", str(tmp_path / "random")]), spec=spec)
     await run.until("started")
-    name = run.output.process.name
-    await client.wait(name)
-    for _ in range(2):  # far longer than the drain time, which is for idle pipes
-        waited = await client.processes.WaitProcess(
-            service_pb.WaitProcessRequest(
-                name=name, wait_for=service_pb.WAIT_FOR_OUTPUT_COMPLETE, timeout=seconds(0.6)
-            )
-        )
+    await client.wait(run.output.process.name)
     output = await run.finish()
     assert hashlib.sha256(output.stdout).hexdigest() == expected
     assert output.kinds[-1] == "end"
     assert not output.eofs[STDOUT].forced
+
+
+async def test_the_drain_time_is_for_pipes_that_are_silent_not_for_readers_that_are_slow(
+    client: Client, tmp_path: Path
+) -> None:
+    expected = random_file(tmp_path / "random", 130_000)
+    spec = kept(100_000, BLOCK)
+    spec.drain_timeout.CopyFrom(seconds(0.1))
+    made = await client.create(pb.Argv(args=["cat", str(tmp_path / "random")]), spec=spec)
+    await client.wait(made.name)  # the last bytes are still in the pipe, for the ring is full
+    waited = await client.processes.WaitProcess(
+        service_pb.WaitProcessRequest(
+            name=made.name, wait_for=service_pb.WAIT_FOR_OUTPUT_COMPLETE, timeout=seconds(1.3)
+        )
+    )
+    assert waited.timed_out
     assert waited.process.state == pb.PROCESS_STATE_EXITED
+    assert waited.process.stdout.end_offset == 100_000
+    output = await client.read(made.name)
+    assert hashlib.sha256(output.stdout).hexdigest() == expected
+    assert not output.eofs[STDOUT].forced
+    assert (await client.get(made.name)).exit.output_complete
 
 
 async def test_a_process_that_blocks_waits_for_its_reader_and_loses_nothing(

@@ -1,8 +1,7 @@
 """What the daemon says no to: the code, the reason, the details, and nothing else."""
 
-from __future__ import annotations
-
 import json
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -10,12 +9,23 @@ from google.rpc import error_details_pb2
 
 from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
+)
+from hcsd.v1 import (
     event_service_pb2 as event_pb,
+)
+from hcsd.v1 import (
     host_service_pb2 as host_pb,
+)
+from hcsd.v1 import (
     process_pb2 as pb,
+)
+from hcsd.v1 import (
     process_service_pb2 as service_pb,
 )
-from tests.integration.wire import HOST, Client, at, refused, seconds, sh
+from tests.integration.wire import HOST, Client, at, code_of, refused, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
 
 Code = grpc.StatusCode
 
@@ -145,7 +155,7 @@ async def test_an_unknown_process_is_named(client: Client) -> None:
         lambda: client.read(NOBODY),
     ):
         with refused(Code.NOT_FOUND, "PROCESS_NOT_FOUND") as refusal:
-            await call()  # type: ignore[no-untyped-call]
+            await call()
         resource = refusal.value.detail(error_details_pb2.ResourceInfo)
         assert resource.resource_name == NOBODY
         assert refusal.value.info.metadata["process"] == NOBODY
@@ -250,7 +260,7 @@ async def test_a_request_with_everything_wrong_lists_everything(client: Client) 
         drain_timeout=seconds(-0.5),
         output=pb.OutputOptions(ring_bytes=2**40),
     )
-    spec.stdin_mode = 77  # type: ignore[assignment]  # the wire takes any number
+    spec.stdin_mode = 77  # type: ignore[assignment]  # what an enum takes on the wire
     with refused(Code.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
         await client.processes.CreateProcess(
             create("nonsense", spec, process_id="-bad-", request_id="not a uuid")
@@ -370,26 +380,25 @@ async def test_a_message_beyond_the_limit_is_refused_and_the_connection_lives(
 
 
 async def test_every_rpc_that_is_not_served_says_so(client: Client) -> None:
-    system = {"name": HOST}
-    calls = [
+    calls: list[Awaitable[object]] = [
         client.processes.OpenProcess(service_pb.OpenProcessRequest(parent=HOST, pid=1)),
         client.processes.WriteInput(service_pb.WriteInputRequest(name=NOBODY)),
         client.systems.CreateComputeSystem(
             system_pb.CreateComputeSystemRequest(configuration_json="{}")
         ),
-        client.systems.StartComputeSystem(system_pb.StartComputeSystemRequest(**system)),
-        client.systems.ShutDownComputeSystem(system_pb.ShutDownComputeSystemRequest(**system)),
-        client.systems.TerminateComputeSystem(system_pb.TerminateComputeSystemRequest(**system)),
-        client.systems.PauseComputeSystem(system_pb.PauseComputeSystemRequest(**system)),
-        client.systems.ResumeComputeSystem(system_pb.ResumeComputeSystemRequest(**system)),
-        client.systems.SaveComputeSystem(system_pb.SaveComputeSystemRequest(**system)),
+        client.systems.StartComputeSystem(system_pb.StartComputeSystemRequest(name=HOST)),
+        client.systems.ShutDownComputeSystem(system_pb.ShutDownComputeSystemRequest(name=HOST)),
+        client.systems.TerminateComputeSystem(system_pb.TerminateComputeSystemRequest(name=HOST)),
+        client.systems.PauseComputeSystem(system_pb.PauseComputeSystemRequest(name=HOST)),
+        client.systems.ResumeComputeSystem(system_pb.ResumeComputeSystemRequest(name=HOST)),
+        client.systems.SaveComputeSystem(system_pb.SaveComputeSystemRequest(name=HOST)),
         client.systems.ModifyComputeSystem(
             system_pb.ModifyComputeSystemRequest(name=HOST, settings_json="{}")
         ),
         client.systems.GetComputeSystemProperties(
-            system_pb.GetComputeSystemPropertiesRequest(**system)
+            system_pb.GetComputeSystemPropertiesRequest(name=HOST)
         ),
-        client.systems.WaitComputeSystem(system_pb.WaitComputeSystemRequest(**system)),
+        client.systems.WaitComputeSystem(system_pb.WaitComputeSystemRequest(name=HOST)),
         client.hosts.GetServiceProperties(host_pb.GetServicePropertiesRequest()),
         client.hosts.ModifyServiceSettings(
             host_pb.ModifyServiceSettingsRequest(settings_json="{}")
@@ -418,9 +427,7 @@ async def test_terminating_a_tree_is_not_served(client: Client) -> None:
 
 
 async def test_an_unknown_method_is_unimplemented(client: Client) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as error:
-        await client.channel.unary_unary("/hcsd.v1.ProcessService/Nonsense")(b"")
-    assert error.value.code() is Code.UNIMPLEMENTED
+    assert await code_of(client.nonsense()) is Code.UNIMPLEMENTED
 
 
 # --- what does not fit the state ---
@@ -449,6 +456,20 @@ async def test_a_process_without_a_console_cannot_be_resized(client: Client) -> 
             )
         )
     assert "console" in refusal.value.message
+
+
+@pytest.mark.parametrize("handles", [[], [0], [-1], [5], [1, 77]])
+async def test_handles_that_do_not_exist_cannot_be_closed(
+    client: Client, handles: list[service_pb.StdioHandle]
+) -> None:
+    made = await client.create(pb.Argv(args=["sleep", "1000"]))
+    with refused(Code.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await client.processes.ModifyProcess(
+            service_pb.ModifyProcessRequest(
+                name=made.name, close_handles=service_pb.CloseHandles(handles=handles)
+            )
+        )
+    assert refusal.value.fields == ["close_handles.handles"]
 
 
 async def test_closing_a_handle_that_is_closed_is_ok(client: Client) -> None:

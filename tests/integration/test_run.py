@@ -1,14 +1,13 @@
 """RunProcess: one call that starts a process, or attaches to one, and talks with it."""
 
-from __future__ import annotations
-
 import os
 
 import anyio
 import grpc
 import pytest
 
-from hcsd.v1 import process_pb2 as pb, process_service_pb2 as service_pb
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import HOST, STDERR, STDOUT, Client, Run, at, refused, sh
 
 Code = grpc.StatusCode
@@ -141,8 +140,9 @@ async def test_what_was_written_before_is_skipped_and_what_is_missing_is_refused
 ) -> None:
     run = await client.run(CAT, spec=PIPE)
     await run.stdin(b"0123")
+    await run.until_out(b"0123")
     await run.send(Request(stdin=service_pb.StdinData(offset=2, data=b"2345")))
-    await run.until_committed(6)
+    await run.until_out(b"012345")
     await run.send(Request(stdin=service_pb.StdinData(offset=7, data=b"7")))
     await run.until("op_error")
     error = run.output.op_errors[0]
@@ -227,13 +227,11 @@ async def test_closing_stdin_by_modify_is_the_end_of_file(client: Client) -> Non
 
 
 async def test_a_console_has_its_size_from_the_start_and_follows_a_resize(client: Client) -> None:
-    script = "trap 'stty size' WINCH; stty size; read x; echo said $x; while :; do sleep 0.05; done"
+    script = "trap 'stty size' WINCH; stty size; echo ready; while :; do sleep 0.05; done"
     run = await client.run(sh(script), spec=CONSOLE)
-    await run.until_out(b"30 100\r\n")
+    await run.until_out(b"30 100\r\nready\r\n")
     await run.resize(columns=132, rows=43)
-    await run.stdin(b"hello\n")
     await run.until_out(b"43 132\r\n")
-    await run.until_out(b"said hello\r\n")
     await client.processes.ModifyProcess(
         service_pb.ModifyProcessRequest(
             name=run.output.process.name, console_size=pb.Console(columns=20, rows=10)
@@ -257,6 +255,13 @@ async def test_a_console_has_all_output_on_stdout_and_its_input_from_a_pipe(
     assert output.stdout.startswith(b"out\r\nerr\r\n/dev/pts/")
     assert (output.stderr, output.code) == (b"", 6)
     assert not any(eof.forced for eof in output.eofs.values())
+
+
+async def test_what_is_typed_at_a_console_reaches_the_process(client: Client) -> None:
+    run = await client.run(sh("read line; echo said $line"), spec=CONSOLE)
+    await run.stdin(b"hello\n")
+    output = await run.finish()
+    assert output.stdout == b"hello\r\nsaid hello\r\n"
 
 
 async def test_a_console_of_no_size_has_the_usual_one(client: Client) -> None:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from hcsd.v1 import (
     compute_system_service_pb2_grpc,
     error_pb2,
     event_service_pb2_grpc,
+    host_service_pb2,
     host_service_pb2_grpc,
-    process_pb2 as pb,
-    process_service_pb2 as service_pb,
     process_service_pb2_grpc,
+)
+from hcsd.v1 import (
+    process_pb2 as pb,
+)
+from hcsd.v1 import (
+    process_service_pb2 as service_pb,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+
     from google.protobuf.message import Message
 
     Event = service_pb.ReadOutputResponse | service_pb.RunProcessResponse
@@ -37,6 +45,7 @@ STDOUT = pb.OUTPUT_STREAM_STDOUT
 STDERR = pb.OUTPUT_STREAM_STDERR
 REQUEST_ID = "hcsd-request-id"
 
+Metadata = tuple[tuple[str, str], ...]
 D = TypeVar("D", bound="Message")
 
 
@@ -65,7 +74,7 @@ class Refusal:
         self.code = error.code()
         self.message = error.details() or ""
         self.trailers = dict(error.trailing_metadata() or ())
-        self._status = rpc_status.from_call(error)
+        self._status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it quacks
 
     def detail(self, kind: type[D]) -> D:
         """The one detail of that type."""
@@ -115,6 +124,15 @@ def refused(code: grpc.StatusCode, reason: str | None = None) -> Iterator[Refuse
     check_refusal(box.value)
     if reason is not None:
         assert box.value.reason == reason
+
+
+async def code_of(call: Awaitable[object]) -> grpc.StatusCode:
+    """OK, or what a call was refused with, whoever refused it."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
 
 
 def check_refusal(refusal: Refusal) -> None:
@@ -175,7 +193,7 @@ class Output:
         return "end" in self.kinds
 
     def take(self, event: Event) -> str:
-        kind = event.WhichOneof("event")
+        kind: str | None = event.WhichOneof("event")
         assert kind is not None
         assert not self.ended, f"{kind} after end"
         assert (kind == "started") is (not self.kinds), f"{kind} after {self.kinds}"
@@ -363,6 +381,9 @@ class Client:
             await run.send(first)
         return run
 
+    async def get_host(self) -> host_service_pb2.GetHostResponse:
+        return await self.hosts.GetHost(host_service_pb2.GetHostRequest())
+
     async def get(self, name: str) -> pb.Process:
         return (await self.processes.GetProcess(service_pb.GetProcessRequest(name=name))).process
 
@@ -418,6 +439,45 @@ class Client:
             service_pb.DeleteProcessRequest(name=name, force=force, allow_missing=allow_missing)
         )
 
+    def check(
+        self, service: str = "", metadata: Metadata = ()
+    ) -> Awaitable[health_pb2.HealthCheckResponse]:
+        """Ask for the health of a service once."""
+        check = self.channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+        return check(health_pb2.HealthCheckRequest(service=service), metadata=metadata)
+
+    def watch(
+        self, service: str = "", metadata: Metadata = ()
+    ) -> grpc.aio.UnaryStreamCall[Message, health_pb2.HealthCheckResponse]:
+        """Watch the health of a service."""
+        watch = self.channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+        return watch(health_pb2.HealthCheckRequest(service=service), metadata=metadata)
+
+    def reflect(
+        self, *requests: reflection_pb2.ServerReflectionRequest, metadata: Metadata = ()
+    ) -> grpc.aio.StreamStreamCall[Message, reflection_pb2.ServerReflectionResponse]:
+        """Ask by reflection."""
+        reflect = self.channel.stream_stream(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        return reflect(iter(requests), metadata=metadata)
+
+    def nonsense(self, metadata: Metadata = ()) -> Awaitable[bytes]:
+        """Call a method that there is not."""
+        return self.channel.unary_unary("/hcsd.v1.ProcessService/Nonsense", bytes, bytes)(
+            b"", metadata=metadata
+        )
+
     async def tidy(self) -> None:
         """End the calls and remove the processes that the test has left."""
         names = set(self.made)
@@ -444,3 +504,9 @@ def _with(argv: pb.Argv, spec: pb.ProcessSpec | None) -> pb.ProcessSpec:
         made.CopyFrom(spec)
     made.argv.CopyFrom(argv)
     return made
+
+
+def trailers(error: grpc.RpcError) -> dict[str, bytes]:
+    """The trailers that an error of a synchronous call came with, those of text encoded."""
+    pairs = cast("Sequence[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+    return {key: value.encode() if isinstance(value, str) else value for key, value in pairs}

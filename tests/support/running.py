@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import anyio
+import pytest
 
 from hcsd.hcs.process import Process, ProcessEnd
 from hcsd.hcs.system import ComputeSystem
@@ -155,8 +156,11 @@ async def running(
     try:
         yield it
     finally:
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(3, shield=True) as scope:  # also when the test was given up
             await it.stop()
+        if scope.cancelled_caught:
+            it.close()
+            pytest.fail(f"process {it.pid} could not be killed")
 
 
 async def run(system: ComputeSystem, parameters: Parameters, pipes: str = "oe") -> Result:

@@ -246,6 +246,21 @@ async def test_a_failure_to_start_is_told_by_the_iteration(
             await run.write_stdin(b"x")
 
 
+async def test_a_refusal_is_never_mistaken_for_a_fault_of_grpc(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    """The first write may meet the end of the call: 1 in 1,000 then reported INTERNAL for good."""
+
+    async def handle(requests: Requests, context: Context) -> None:
+        await refuse(context, grpc.StatusCode.NOT_FOUND, "no such program", "EXECUTABLE_NOT_FOUND")
+
+    daemon.drives(handle)
+    for _ in range(500):
+        async with client.run(["nosuch"]) as run:
+            with pytest.raises(ExecutableNotFoundError):
+                await anext(run)
+
+
 async def test_a_failed_step_is_an_event_and_the_run_goes_on(
     daemon: FakeDaemon, client: Client
 ) -> None:

@@ -1,7 +1,7 @@
 """Handles and operations of the embedded engine, without a C boundary."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
@@ -44,7 +44,12 @@ class Handles(RuleBasedStateMachine):
     @rule(handle=consumes(handles))
     def remove(self, handle: int) -> None:
         assert self.table.remove(handle) == self.open.pop(handle)
+        assert refused(self.table, handle)
         self.past.add(handle)
+
+    @rule()
+    def try_the_past(self) -> None:
+        assert all(refused(self.table, handle) for handle in self.past)
 
     @rule(handle=handles)
     def get(self, handle: int) -> None:
@@ -54,10 +59,10 @@ class Handles(RuleBasedStateMachine):
     def only_what_is_open_counts(self) -> None:
         assert len(self.table) == len(self.open)
         assert sorted(self.table.values()) == sorted(self.open.values())
-        assert all(refused(self.table, handle) for handle in self.past)
 
 
 TestHandles = Handles.TestCase
+TestHandles.settings = settings(max_examples=40)
 
 
 def test_a_handle_is_no_small_number_and_has_its_high_bit_set() -> None:

@@ -115,7 +115,8 @@ class Channel:
         try:
             yield
         except grpc.aio.AioRpcError as error:
-            raise self._error_of(error, connected=life is not None and life.connected) from error
+            connected = life is not None and life.connected
+            raise self.error_of(status_of(error), connected=connected) from error
         except grpc.aio.BaseError as error:  # misuse, or a fault of gRPC itself
             self.check_open(life or Life())
             status = status_pb2.Status(code=grpc.StatusCode.INTERNAL.value[0], message=str(error))
@@ -132,8 +133,13 @@ class Channel:
             await checkpoint_if_cancelled()
             raise
 
-    def _error_of(self, error: grpc.aio.AioRpcError, *, connected: bool) -> CallError:
-        status = status_of(error)
+    def error_of(self, status: status_pb2.Status, *, connected: bool) -> CallError:
+        """Return the error for how a call has ended.
+
+        Args:
+            status: What it ended with.
+            connected: Whether the daemon was there during the call.
+        """
         found = error_from_status(status)
         if type(found) is not UnavailableError or found.reason:
             return found

@@ -308,6 +308,13 @@ def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
     return status_pb2.Status(code=error.code().value[0], message=error.details() or "")
 
 
+async def status_of_call(call: grpc.aio.Call) -> status_pb2.Status:
+    """Return the status that a call ended with, for one that raised another."""
+    code, details = await call.code(), await call.details()
+    nothing = grpc.aio.Metadata()
+    return status_of(grpc.aio.AioRpcError(code, nothing, await call.trailing_metadata(), details))
+
+
 def _info(status: status_pb2.Status) -> error_details_pb2.ErrorInfo:
     """Return the daemon's `ErrorInfo`; an empty one if somebody else made the status."""
     info = error_details_pb2.ErrorInfo()

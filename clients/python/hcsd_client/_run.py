@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import grpc
@@ -18,21 +18,35 @@ from hcsd.v1.process_service_pb2 import (
     RunProcessResponse,
     StdinData,
 )
-from hcsd_client._errors import CallError, RunEndedError, error_from_status
+from hcsd_client._errors import (
+    CallError,
+    InternalError,
+    RunEndedError,
+    error_from_status,
+    status_of_call,
+)
 from hcsd_client._requests import make_signal
 from hcsd_client._stream import EventStream
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from typing import Self
+
+    from google.rpc import status_pb2
 
     from hcsd.v1.process_pb2 import ProcessSignal
     from hcsd.v1.process_service_pb2 import CreateProcessRequest
     from hcsd_client._channel import Channel
 
+Result = TypeVar("Result")
+
 STDIN_MESSAGE_BYTES = 64 * 1024  # as much as a pipe holds by default
 # A quarter of what the daemon takes ahead of the pipe (Limits.stdin_buffer_bytes): beyond that it
 # stops reading requests, and a signal would have to wait for the process to read its stdin.
 STDIN_WINDOW_BYTES = 4 * STDIN_MESSAGE_BYTES
+
+WRITE_FAILED = "Internal error from Core"  # what gRPC says of a call after a write that failed
+STATUS_TIMEOUT = 5.0  # the status is on its way already; so this is arbitrary
 
 
 class Run(EventStream[RunProcessResponse]):
@@ -62,6 +76,8 @@ class Run(EventStream[RunProcessResponse]):
         self._stdin_error: CallError | None = None
         self._over = False
         self._progress = anyio.Event()
+        self._status: status_pb2.Status | None = None
+        self._status_known = anyio.Event()
 
     async def __aenter__(self) -> Self:
         self._begin()
@@ -72,9 +88,14 @@ class Run(EventStream[RunProcessResponse]):
     async def __anext__(self) -> RunProcessResponse:
         try:
             event = await super().__anext__()
+        except InternalError as error:
+            self._end()
+            if error.message != WRITE_FAILED:
+                raise
+            await self._raise_status(error)
+            raise
         except BaseException:
-            self._over = True
-            self._wake_writer()
+            self._end()
             raise
         kind = event.WhichOneof("event")
         if kind == "stdin_accepted":
@@ -90,8 +111,7 @@ class Run(EventStream[RunProcessResponse]):
 
     async def aclose(self) -> None:
         """Leave the run; idempotent. The process goes on unless its ``orphan_policy`` says not."""
-        self._over = True
-        self._wake_writer()
+        self._end()
         await super().aclose()
 
     async def write_stdin(self, data: bytes | bytearray | memoryview) -> None:
@@ -145,6 +165,7 @@ class Run(EventStream[RunProcessResponse]):
 
     def _start(self) -> grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse]:
         self._writer = self._channel.processes.RunProcess(metadata=self._channel.metadata)
+        self._writer.add_done_callback(self._note_status)
         return self._writer
 
     async def _send(self, request: RunProcessRequest) -> None:
@@ -160,6 +181,28 @@ class Run(EventStream[RunProcessResponse]):
                     self._over = True
                     raise self._ended() from error
 
+    def _note_status(self, call: grpc.aio.Call) -> None:
+        """Keep what the call ended with, before gRPC replaces it.
+
+        A write that meets the end of the call makes gRPC report INTERNAL for it: for good if the
+        status was there before, else until it comes (grpcio 1.85, seen in 1 of 1,000 calls that
+        were refused at once). It calls this whenever a status is set.
+        """
+        status = _at_once(status_of_call(call))
+        if status.message != WRITE_FAILED:
+            self._status = status
+            self._status_known.set()
+
+    async def _raise_status(self, error: InternalError) -> None:
+        """Raise what the call has really ended with."""
+        with anyio.move_on_after(STATUS_TIMEOUT):
+            await self._status_known.wait()
+        if self._status is None:
+            return
+        if self._status.code == grpc.StatusCode.OK.value[0]:
+            raise StopAsyncIteration
+        raise self._channel.error_of(self._status, connected=self._life.connected) from error
+
     async def _wait_for_room(self, size: int) -> None:
         while True:
             self._check_running()
@@ -169,6 +212,10 @@ class Run(EventStream[RunProcessResponse]):
                 return
             self._progress = anyio.Event()
             await self._progress.wait()
+
+    def _end(self) -> None:
+        self._over = True
+        self._wake_writer()
 
     def _wake_writer(self) -> None:
         self._progress.set()
@@ -180,3 +227,14 @@ class Run(EventStream[RunProcessResponse]):
     @staticmethod
     def _ended() -> RunEndedError:
         return RunEndedError("the run has ended; iterating over it tells how")
+
+
+def _at_once(ready: Coroutine[object, None, Result]) -> Result:
+    """Return the result of what need not wait: gRPC gives a status it has only to who awaits it."""
+    try:
+        ready.send(None)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    ready.close()
+    raise RuntimeError("the call has no status yet")
