@@ -109,6 +109,7 @@ async def test_creators_that_leave_at_any_moment_leave_working_processes(client:
     async with anyio.create_task_group() as tasks:
         for name in names:
             tasks.start_soon(choose.choice([run, create]), name.rpartition("/")[2])
+    await client.settle()
     known = 0
     for name in names:
         code = await code_of(client.wait(name, service_pb.WAIT_FOR_OUTPUT_COMPLETE))

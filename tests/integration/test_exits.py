@@ -215,6 +215,7 @@ async def test_an_owner_that_leaves_before_the_answer_takes_its_process_too(clie
         for _ in range(number % 5):  # the more round trips, the farther the daemon has come
             await client.get_host()
         run.call.cancel()
+    await client.settle()
     started = 0
     for name in names:
         with anyio.fail_after(5):

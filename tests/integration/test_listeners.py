@@ -1,5 +1,6 @@
 """Where a daemon listens, who may come in, and with what it refuses to start."""
 
+import fcntl
 import logging
 import os
 import re
@@ -76,7 +77,7 @@ class Readable(Protocol):
 class RefusedHere(Protocol):
     """Runs `hcsd serve` in this process; returns what it says as it refuses."""
 
-    def __call__(self, *options: str) -> str: ...
+    def __call__(self, *options: str, **environment: str) -> str: ...
 
 
 @pytest.fixture
@@ -88,8 +89,9 @@ def refused_here() -> Iterator[RefusedHere]:
     handlers, level = root.handlers[:], root.level
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def run(*options: str) -> str:
-        result = CliRunner().invoke(app, options, env={"COLUMNS": "1000", "TERM": "dumb"})
+    def run(*options: str, **environment: str) -> str:
+        plain = {"COLUMNS": "1000", "TERM": "dumb"}
+        result = CliRunner().invoke(app, options, env=plain | environment)
         assert result.exit_code != 0
         assert result.exception is None or isinstance(result.exception, SystemExit)
         assert READY not in result.output
@@ -118,14 +120,15 @@ def test_directories_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_without_a_word_it_listens_at_the_default_socket(tmp_path: Path) -> None:
-    assert "another hcsd" in with_default_taken(tmp_path)
-
-
-def with_default_taken(runtime: Path) -> str:
-    """The default address is taken, so a daemon without options cannot start."""
-    with serving("--listen", f"unix://{runtime}/hcsd/hcsd.sock"):
-        return refuses_to_start(XDG_RUNTIME_DIR=str(runtime))
+def test_without_a_word_it_listens_at_the_default_socket(
+    tmp_path: Path, refused_here: RefusedHere
+) -> None:
+    directory = tmp_path / "hcsd"
+    directory.mkdir(mode=0o700)
+    with (directory / "hcsd.sock.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as the daemon that listens there would
+        said = refused_here(XDG_RUNTIME_DIR=str(tmp_path))
+    assert f"'{directory}/hcsd.sock': another hcsd is listening there" in said
 
 
 def test_a_second_daemon_on_one_socket_is_refused_and_the_first_goes_on(shared: Daemon) -> None:
@@ -136,9 +139,11 @@ def test_a_second_daemon_on_one_socket_is_refused_and_the_first_goes_on(shared: 
         host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
 
 
-def test_one_daemon_is_not_given_one_socket_twice(tmp_path: Path) -> None:
+def test_one_daemon_is_not_given_one_socket_twice(
+    tmp_path: Path, refused_here: RefusedHere
+) -> None:
     address = f"unix://{tmp_path}/twice.sock"
-    assert "twice.sock" in refuses_to_start("--listen", address, "--listen", address)
+    assert "twice.sock" in refused_here("--listen", address, "--listen", address)
 
 
 @pytest.mark.parametrize("bits", [0o750, 0o701, 0o777])
@@ -153,10 +158,12 @@ def test_a_directory_that_others_may_enter_is_refused(
     assert list(directory.iterdir()) == []
 
 
-def test_a_file_in_the_place_of_the_socket_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_socket_is_left_alone(
+    tmp_path: Path, refused_here: RefusedHere
+) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
-    said = refuses_to_start("--listen", f"unix://{path}")
+    said = refused_here("--listen", f"unix://{path}")
     assert "is no socket" in said
     assert path.read_text() == "data"
 
@@ -333,17 +340,21 @@ def test_loopback_has_many_names(tmp_path: Path) -> None:
                 )
 
 
-def test_a_port_that_is_taken_is_refused(tmp_path: Path, tcp_daemon: Daemon) -> None:
+def test_a_port_that_is_taken_is_refused(
+    tmp_path: Path, tcp_daemon: Daemon, refused_here: RefusedHere
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = f"127.0.0.1:{other.getsockname()[1]}"
         for address in (taken, tcp_daemon.addresses[1]):
-            said = refuses_to_start("--listen", address, "--token-file", f"{tmp_path}/token")
+            said = refused_here("--listen", address, "--token-file", f"{tmp_path}/token")
             assert address in said
 
 
-def test_what_was_claimed_first_is_given_back_if_a_later_listener_fails(tmp_path: Path) -> None:
+def test_what_was_claimed_first_is_given_back_if_a_later_listener_fails(
+    tmp_path: Path, refused_here: RefusedHere
+) -> None:
     path = tmp_path / "first.sock"
-    refuses_to_start("--listen", f"unix://{path}", "--listen", "0.0.0.0:1")
+    refused_here("--listen", f"unix://{path}", "--listen", "0.0.0.0:1")
     assert not path.exists()
 
 
@@ -379,8 +390,8 @@ def test_an_address_that_is_none_is_refused(
     assert address in said
 
 
-def test_a_bad_address_in_the_environment_is_refused_too() -> None:
-    assert "nonsense" in refuses_to_start(HCSD_LISTEN="nonsense")
+def test_a_bad_address_in_the_environment_is_refused_too(refused_here: RefusedHere) -> None:
+    assert "nonsense" in refused_here(HCSD_LISTEN="nonsense")
 
 
 @pytest.mark.parametrize(
@@ -408,10 +419,12 @@ def test_a_configuration_that_makes_no_sense_is_refused(
     assert expected in refused_here("--config", str(path))
 
 
-def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_configuration_that_is_not_there_is_refused(
+    tmp_path: Path, refused_here: RefusedHere
+) -> None:
     path = tmp_path / "absent.toml"
-    assert str(path) in refuses_to_start("--config", str(path))
-    assert str(path) in refuses_to_start(HCSD_CONFIG=str(path))
+    assert str(path) in refused_here("--config", str(path))
+    assert str(path) in refused_here(HCSD_CONFIG=str(path))
 
 
 def test_a_configuration_gives_defaults_that_the_command_line_beats(tmp_path: Path) -> None:
@@ -424,12 +437,13 @@ def test_a_configuration_gives_defaults_that_the_command_line_beats(tmp_path: Pa
     assert '"event": "stopping"' in daemon.log
 
 
-@pytest.mark.parametrize("written", ['["unix://{path}"]', '"unix://{path}"'], ids=["list", "text"])
-def test_a_configuration_says_where_to_listen(tmp_path: Path, written: str) -> None:
-    config, path = tmp_path / "config.toml", tmp_path / "from-config.sock"
-    config.write_text(f"listen = {written.replace('{path}', str(path))}\n")
-    with serving("--listen", f"unix://{path}"):
-        assert "from-config.sock" in refuses_to_start("--config", str(config))
+@pytest.mark.parametrize("written", ['["ADDRESS"]', '"ADDRESS"'], ids=["list", "text"])
+def test_a_configuration_says_where_to_listen(
+    tmp_path: Path, shared: Daemon, refused_here: RefusedHere, written: str
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f"listen = {written.replace('ADDRESS', shared.address)}\n")
+    assert str(shared.socket) in refused_here("--config", str(config))
 
 
 def test_the_request_id_is_there_for_who_is_not_let_in(tcp_daemon: Daemon) -> None:

@@ -478,6 +478,10 @@ class Client:
             b"", metadata=metadata
         )
 
+    async def settle(self) -> None:
+        """Wait until the daemon has started all that it was asked to start before."""
+        await self.wait((await self.create(pb.Argv(args=["true"]))).name)
+
     async def tidy(self) -> None:
         """End the calls and remove the processes that the test has left."""
         names = set(self.made)
