@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
-
-import anyio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +20,7 @@ class Latch(Generic[T]):
     __slots__ = ("_event", "_observers", "_value")
 
     def __init__(self) -> None:
-        self._event = anyio.Event()
+        self._event = asyncio.Event()
         self._value: T | None = None
         self._observers: dict[Callable[[T], None], None] = {}
 

@@ -127,7 +127,7 @@ async def test_a_drain_moves_a_pipe_to_its_ring_until_the_end(ends: Ends) -> Non
     assert await it.take() == b"one"
     os.write(writer, b"two")
     assert await it.take() == b"two"
-    assert it.drain.state is DrainState.READING
+    assert it.drain.state in {DrainState.READING, DrainState.HELD}
     os.close(writer)
     assert await it.take() is None
     assert (it.drain.state, it.drain.error, it.ends) == (DrainState.ENDED, None, 1)
