@@ -15,6 +15,7 @@ import grpc
 from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError
 from hcsd.hcs.schema import ConsoleSize, ProcessModifyRequest
 from hcsd.service.errors import InvalidRequestError, RequestError, Violation
+from hcsd.service.served import STDERR, STDOUT
 from hcsd.service.signals import LINUX_SIGNALS, Kill, resolve
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -31,7 +32,6 @@ STDIO_HANDLES: dict[int, StdioHandle] = {
     service_pb.STDIO_HANDLE_STDERR: "StdErr",
     service_pb.STDIO_HANDLE_ALL: "All",
 }
-CLOSES_STDIN = {"StdIn", "All"}
 
 
 class Control:
@@ -115,8 +115,7 @@ class Control:
                 await self._close_stdio(STDIO_HANDLES[handle])
         else:
             await self._engine("modify").modify(request.modification_json)
-            if _closed_handle(request.modification_json) in CLOSES_STDIN:
-                self._abandon_stdin()
+            self._close_our_end(_closed_handle(request.modification_json))
 
     async def resize(self, size: pb.Console) -> None:
         """Set the size of the console.
@@ -139,12 +138,16 @@ class Control:
             await self._process.stdin.close()
             return
         await self._engine("close stdio of").close_stdio(which)
-        if which in CLOSES_STDIN:
-            self._abandon_stdin()
+        self._close_our_end(which)
 
-    def _abandon_stdin(self) -> None:
-        if self._process.stdin is not None:
+    def _close_our_end(self, which: object) -> None:
+        """Close the daemon's end of what HCS has closed: neither closing alone is enough."""
+        if which in {"StdIn", "All"} and self._process.stdin is not None:
             self._process.stdin.abandon("it was closed")
+        if which in {"StdOut", "All"}:
+            self._process.close_output(STDOUT)
+        if which in {"StdErr", "All"}:
+            self._process.close_output(STDERR)
 
     def _engine(self, verb: str) -> Process:
         engine = self._process.engine

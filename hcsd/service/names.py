@@ -6,6 +6,8 @@ Ids of HCS may hold any character; outside ``[A-Za-z0-9._~@-]`` they are percent
 from __future__ import annotations
 
 import re
+import secrets
+import time
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -15,6 +17,15 @@ SYSTEM_NAME = re.compile(f"systems/({ID_CHARACTERS})")
 PROCESS_NAME = re.compile(f"systems/({ID_CHARACTERS})/processes/({PROCESS_ID.pattern})")
 
 ANY_SYSTEM = "-"
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID_LENGTH = 26  # characters of 5 bits for 48 bits of milliseconds and 80 of chance
+
+
+def new_ulid() -> str:
+    """Return a new ULID: an id that sorts by the time it was made. Source: github.com/ulid/spec."""
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return "".join(_CROCKFORD[value >> 5 * place & 31] for place in reversed(range(_ULID_LENGTH)))
 
 
 class ProcessKey(NamedTuple):

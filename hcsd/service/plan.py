@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hcsd.hcs.schema import ProcessParameters
 from hcsd.io import Overflow
 from hcsd.service.errors import InvalidRequestError, Violation
+from hcsd.service.names import new_ulid
 from hcsd.v1 import process_pb2 as pb
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def make_plan(
         )
     raw = request.WhichOneof("source") == "parameters_json"
     return Plan(
-        uid=str(uuid.uuid4()),
+        uid=new_ulid(),
         request_id=request.request_id,
         parameters=request.parameters_json if raw else parameters(spec, guest_os),
         spec=_shown(request.parameters_json) if raw else spec,

@@ -70,7 +70,7 @@ class ServedProcess:
         self.ended: Latch[ServedProcess] = Latch()
         self.deleted = False
         self._limits = limits
-        self._drains: list[Drain] = []
+        self._drains: dict[pb.OutputStream, Drain] = {}
         self._reason = pb.EXIT_REASON_UNSPECIFIED
         self._timer: asyncio.TimerHandle | None = None
         self._base = pb.Process(
@@ -103,13 +103,13 @@ class ServedProcess:
         self.stdin = Stdin(self.name, engine, WriteEnd(stdin) if stdin else None)
         for stream, handle in ((STDOUT, stdout), (STDERR, stderr)):
             if handle:
-                self._drains.append(Drain(handle, self.rings[stream], self._on_drained))
+                self._drains[stream] = Drain(handle, self.rings[stream], self._on_drained)
             else:
                 self.rings[stream].close()
         self._base.pid = engine.pid
         self._base.start_time.FromNanoseconds(time.time_ns())
         self.state = pb.PROCESS_STATE_RUNNING
-        for drain in list(self._drains):
+        for drain in list(self._drains.values()):
             drain.start()
         self._on_drained()
         engine.exited.observe(self._on_exit)
@@ -134,12 +134,17 @@ class ServedProcess:
             message.exit.CopyFrom(end)
         return message
 
+    def close_output(self, stream: pb.OutputStream) -> None:
+        """Read no more of a stream: who still writes to it finds the pipe broken; idempotent."""
+        if stream in self._drains:
+            self._drains[stream].finish(forced=True)
+
     def close(self) -> None:
         """Free the rings, the pipes and the handle; the process itself is left alone."""
         self.deleted = True
         if self._timer is not None:
             self._timer.cancel()
-        for drain in self._drains:
+        for drain in self._drains.values():
             drain.finish()
         for ring in self.rings.values():
             ring.close(forced=True)
@@ -167,7 +172,7 @@ class ServedProcess:
         self._settle()
 
     def _on_drained(self) -> None:
-        if all(drain.state is DrainState.ENDED for drain in self._drains):
+        if all(drain.state is DrainState.ENDED for drain in self._drains.values()):
             complete = not any(ring.forced for ring in self.rings.values())
             if self.output_complete.set(complete):
                 self._settle()
@@ -189,7 +194,7 @@ class ServedProcess:
         """Give up pipes that stay silent for too long after the exit; data re-arms the time."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        left = [drain for drain in self._drains if drain.state is not DrainState.ENDED]
+        left = [drain for drain in self._drains.values() if drain.state is not DrainState.ENDED]
         if any(drain.state is DrainState.PAUSED for drain in left):
             # Waiting for a slow reader is not silence. Look again when silence could be over.
             give_up_at = now + max(self.plan.drain_timeout, 1.0)

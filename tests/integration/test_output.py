@@ -427,3 +427,16 @@ async def test_a_reader_that_leaves_lets_the_next_one_go_on(client: Client) -> N
     missed = sum(to - begin for begin, to in second.gaps[STDOUT])
     assert got + missed + len(second.stdout) == 3_000_000
     assert second.code == 0
+
+
+async def test_who_writes_to_a_closed_stream_finds_the_pipe_broken(client: Client) -> None:
+    made = await client.create(pb.Argv(args=["yes"]))
+    await client.processes.ModifyProcess(
+        service_pb.ModifyProcessRequest(
+            name=made.name,
+            close_handles=service_pb.CloseHandles(handles=[service_pb.STDIO_HANDLE_STDOUT]),
+        )
+    )
+    process = await client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+    assert process.exit.signal_name == "PIPE"
+    assert not process.exit.output_complete
