@@ -162,6 +162,10 @@ class Control:
 
 
 def _closed_handle(modification: str) -> object:
-    """Return the handle that a document closes, which HCS has accepted and so is well formed."""
-    close = json.loads(modification).get("CloseHandle")
+    """Return the handle that a document closes, if it is for that.
+
+    HCS has accepted the document, so it is well formed.
+    """
+    members = json.loads(modification)
+    close = members.get("CloseHandle") if members.get("Operation") == "CloseHandle" else None
     return close.get("Handle") if isinstance(close, dict) else None

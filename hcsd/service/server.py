@@ -16,7 +16,7 @@ import contextlib
 import logging
 import signal
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.to_thread
@@ -183,28 +183,46 @@ class Daemon:
             self.stop()
 
 
+class _GenericHandlers:
+    """Takes handlers for a server as generated code gives them, but registers no single method.
+
+    For each call, grpc.aio (1.85) waits anew on every method that is registered: with ours, a tenth
+    of what a small call costs. Handlers serve the same methods without.
+
+    Source: `_server_main_loop` of grpcio's aio/server.pyx.pxi; measured.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Leave it at the generic handler, which was added before."""
+
+
 def _add_services(
     server: grpc.aio.Server, registry: Registry, status: health.aio.HealthServicer
 ) -> None:
+    # The cast: what the stubs ask of a server is to take handlers. Reflection asks what kind it is.
+    handlers = cast("grpc.aio.Server", _GenericHandlers(server))
     # Methods that are not served yet are those the stubs are made with; they are abstract to
     # the type checker only, and answer UNIMPLEMENTED.
     process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
         ProcessService(registry),  # type: ignore[abstract]
-        server,
+        handlers,
     )
     compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
         ComputeSystemService(registry),  # type: ignore[abstract]
-        server,
+        handlers,
     )
     event_service_pb2_grpc.add_EventServiceServicer_to_server(
         EventService(),  # type: ignore[abstract]
-        server,
+        handlers,
     )
     host_service_pb2_grpc.add_HostServiceServicer_to_server(
         HostService(registry),  # type: ignore[abstract]
-        server,
+        handlers,
     )
-    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    health_pb2_grpc.add_HealthServicer_to_server(status, handlers)
     reflection.enable_server_reflection(
         (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
