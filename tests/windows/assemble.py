@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,7 @@ NOT_COPIED = (
     "idlelib", "lib2to3", "tkinter", "turtledemo", "EXTERNALLY-MANAGED", "sitecustomize.py",
 )  # fmt: skip
 
+OBJDUMP = "x86_64-w64-mingw32-objdump"
 PACKAGES = {"wine64": "Wine", "gcc-mingw-w64-x86-64": "the compiler for Windows"}
 
 
@@ -139,6 +141,7 @@ def assemble(*, force: bool = False) -> bool:
         with step("Windows Python: standard library and python.exe"):
             copy_library()
             compile_launcher()
+            forward_stable_abi(Path(scratch))
         with step("wheels for Windows"):
             install_wheels(Path(scratch))
     with step("Wine prefix"):
@@ -228,6 +231,21 @@ def compile_launcher() -> None:
     """Build python.exe."""
     source, target = places.SOURCES / "python.c", places.PYTHON / "python.exe"
     run(places.COMPILER, "-O1", "-Wall", "-Wextra", "-Werror", "-municode", source, "-o", target)
+
+
+def forward_stable_abi(scratch: Path) -> None:
+    """Build python3.dll, which modules of the stable ABI ask for (psutil): it holds no code, each
+    of its names is forwarded to the DLL of the version."""
+    listed = subprocess.run(
+        [OBJDUMP, "-p", places.PYTHON / "python311.dll"], capture_output=True, text=True, check=True
+    )
+    _, _, exported = listed.stdout.partition("[Ordinal/Name Pointer] Table")
+    names = re.findall(r"^\s+\[ *\d+\].* (_?Py\w+)", exported, re.MULTILINE)
+    definition = scratch / "python3.def"
+    forwards = "".join(f"{name} = python311.{name}\n" for name in names)
+    definition.write_text(f"LIBRARY python3.dll\nEXPORTS\n{forwards}")
+    target = places.PYTHON / "python3.dll"
+    run(places.COMPILER, "-shared", "-nostdlib", "-Wl,-e,0", definition, "-o", target)
 
 
 def install_wheels(scratch: Path) -> None:
