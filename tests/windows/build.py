@@ -6,14 +6,13 @@ Two DLLs come of the same code: one that exports all that the header declares, a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+import tempfile
+from pathlib import Path
 
 from hcsd.abi.functions import FUNCTIONS
 from tests.windows import places
 from tests.windows.assemble import run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SOURCES = places.SOURCES / "double"
 EXPORTS = SOURCES / "computecore.def"
@@ -21,22 +20,29 @@ OLDEST = "Windows 10 1809"
 
 # Windows 10 2004 as the headers know it: pseudo consoles are declared.
 FLAGS = (
-    "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static-libgcc",
+    "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
     "-D_WIN32_WINNT=0x0A00", "-DNTDDI_VERSION=0x0A000008",
 )  # fmt: skip
 
 
 def build() -> tuple[Path, Path]:
     """Build both; returns the present one and the old one."""
-    sources = sorted(SOURCES.glob("*.c"))
     later = {row.name for row in FUNCTIONS if row.since != OLDEST and row.module == "computecore"}
     exports = EXPORTS.read_text().splitlines()
-    for target, names in (
-        (places.DOUBLE, exports),
-        (places.OLD_DOUBLE, [name for name in exports if name not in later]),
-    ):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        definition = target.with_suffix(".def")
-        definition.write_text("\n".join(names) + "\n")
-        run(places.COMPILER, *FLAGS, "-shared", *sources, definition, "-o", target)
+    places.OLD_DOUBLE.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=places.HOME) as scratch:
+        objects = []
+        for source in sorted(SOURCES.glob("*.c")):
+            objects.append(Path(scratch) / source.with_suffix(".o").name)
+            run(places.COMPILER, *FLAGS, "-c", source, "-o", objects[-1])
+        for target, names in (
+            (places.DOUBLE, exports),
+            (places.OLD_DOUBLE, [name for name in exports if name not in later]),
+        ):
+            definition = Path(scratch) / "computecore.def"
+            definition.write_text("\n".join(names) + "\n")
+            run(places.COMPILER, "-shared", "-static-libgcc", *objects, definition, "-o", target)
+    console = places.DOUBLE.with_name("console.exe")
+    run(places.COMPILER, *FLAGS, "-municode", SOURCES / "console" / "console.c", "-o", console)
+    shutil.copy(console, places.OLD_DOUBLE.parent)
     return places.DOUBLE, places.OLD_DOUBLE

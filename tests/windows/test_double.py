@@ -325,6 +325,22 @@ def test_a_console_has_the_size_it_was_given(native: Native, host: abi.HCS_SYSTE
     finish(native, process, created.stdio)
 
 
+def test_a_console_is_typed_into_and_resized(native: Native, host: abi.HCS_SYSTEM) -> None:
+    events = Events()
+    line = "import os; print(input('? '), os.get_terminal_size().columns)"
+    process, created = native.create(
+        host, parameters(python(line), "In Out", EmulateConsole=True), events
+    )
+    native.on_process(
+        "HcsModifyProcess", process,
+        '{"Operation": "ConsoleSize", "ConsoleSize": {"Height": 40, "Width": 120}}',
+    )  # fmt: skip
+    write(created.stdio[0], b"hello\r")
+    assert status_of(events.next())["ExitCode"] == 0
+    assert b"hello 120" in read_all(created.stdio[1])
+    finish(native, process, created.stdio)
+
+
 def test_a_console_without_input_ends_at_once(native: Native, host: abi.HCS_SYSTEM) -> None:
     events = Events()
     process, created = native.create(

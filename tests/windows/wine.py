@@ -7,9 +7,10 @@ What Wine 8 does, and what is done about it here:
 * A regular file as standard output ends Python at its start with WinError 6: always pipes.
 * A terminal as standard input may be put into raw mode: always the null device, or a pipe.
 * The first program in a prefix starts Wine's service processes. They inherit its pipes and linger
-  for 2 s after the last program, and so would whoever reads the pipe to its end. So a keeper, a
-  `cmd` that waits for input, is started first, waited for, and lives as long as the session; every
-  other start then takes 50 ms and its pipes close when it ends.
+  for 2 s after the last program, and so would whoever reads the pipe to its end. Likewise the first
+  program that has to do with a desktop (a console that somebody types into is enough) starts one.
+  So a keeper that needs both is started first, and lives as long as the session; every other start
+  then takes 50 ms, and its pipes close when it ends.
 * Under load about one start in 1,000 fails inside Wine (error 1359, STATUS_INTERNAL_ERROR): such a
   start is made again, and counted.
 
@@ -23,6 +24,8 @@ import fcntl
 import os
 import re
 import subprocess
+import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +36,15 @@ from tests.windows import places
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-READY = "ready"  # what the keeper says when it waits
+READY = "ready"
+KEEPER = f"""\
+import ctypes, sys
+ctypes.windll.user32.GetDesktopWindow()
+print({READY!r}, flush=True)
+sys.stdin.read()
+"""
 TRIES = 3
+GRACE = 5.0  # seconds for the output of a program that has ended; Wine itself lingers for 2
 # What a start that failed inside Wine leaves on stderr, and nothing else: ERROR_INTERNAL_ERROR or
 # the status that it is made from.
 FAILED_START = re.compile(rb"^wine: .*(?:\b1359\b|c00000e5)", re.IGNORECASE | re.MULTILINE)
@@ -103,7 +113,7 @@ class Wine:
 
     def _start_keeper(self) -> None:
         self._keeper = subprocess.Popen(
-            [self._loader, "cmd", "/c", f"set /p ended={READY}"],
+            [self._loader, self._python, "-I", "-c", KEEPER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -188,6 +198,7 @@ class Wine:
         check: bool = True,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        show: bool = False,
     ) -> Result:
         """Run a program to its end.
 
@@ -197,12 +208,13 @@ class Wine:
             check: Whether an exit code other than 0 is an error.
             environment: Members to add to, or override in, ours.
             directory: Where it runs.
+            show: Whether its output is passed on as it comes, too.
 
         Raises:
             WineError: It was killed, could not be started, or failed with `check`.
         """
         for _ in range(TRIES):
-            result = self._run_once(command, timeout, environment, directory)
+            result = self._run_once(command, timeout, environment, directory, show=show)
             if not (result.code and not result.stdout and FAILED_START.search(result.stderr)):
                 break
             self.failed_starts += 1
@@ -222,6 +234,7 @@ class Wine:
         check: bool = True,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        show: bool = False,
     ) -> Result:
         """Run the Windows Python to its end; otherwise as `run`."""
         return self.run(
@@ -230,6 +243,7 @@ class Wine:
             check=check,
             environment=environment,
             directory=directory,
+            show=show,
         )
 
     def _run_once(
@@ -238,28 +252,50 @@ class Wine:
         timeout: float,
         environment: Mapping[str, str] | None,
         directory: Path | None,
+        *,
+        show: bool,
     ) -> Result:
         started = time.monotonic()
-        with self.start(command, environment=environment, directory=directory) as process:
-            try:
-                stdout, stderr = process.communicate(timeout=timeout)
-            except subprocess.TimeoutExpired:
-                # Children that it left behind may hold its pipes: they end with the session, and
-                # what was written so far is all that is wanted.
-                process.kill()
-                written = _written(process)
-                raise WineError(
-                    f"{' '.join(command)} did not end within {timeout:g} s\n{written}"
-                ) from None
-        return Result(process.returncode, stdout, stderr, time.monotonic() - started)
+        process = self.start(command, environment=environment, directory=directory)
+        pipes = [_Pipe(process.stdout, show=show), _Pipe(process.stderr, show=show)]
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            written = b"".join(pipe.take() for pipe in pipes).decode("utf-8", "replace")
+            raise WineError(
+                f"{' '.join(command)} did not end within {timeout:g} s\n{written}"
+            ) from None
+        stdout, stderr = (pipe.take() for pipe in pipes)
+        return Result(code, stdout, stderr, time.monotonic() - started)
 
 
-def _written(process: subprocess.Popen[bytes]) -> str:
-    try:
-        stdout, stderr = process.communicate(timeout=5)
-    except subprocess.TimeoutExpired as error:
-        stdout, stderr = error.stdout or b"", error.stderr or b""
-    return (stdout + stderr).decode("utf-8", "replace")
+class _Pipe:
+    """Reads a pipe on a thread, until its end or until that is no longer worth waiting for.
+
+    A child that a program left behind may hold the pipe for as long as the session lasts.
+    """
+
+    def __init__(self, pipe: IO[bytes] | None, *, show: bool) -> None:
+        assert pipe is not None
+        self._pipe = pipe
+        self._show = show
+        self._pieces: list[bytes] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with self._pipe:
+            while piece := os.read(self._pipe.fileno(), 65536):
+                self._pieces.append(piece)
+                if self._show:
+                    os.write(sys.stdout.fileno(), piece.replace(b"\r\n", b"\n"))
+
+    def take(self) -> bytes:
+        """Return what was written, when its writer has ended."""
+        self._thread.join(GRACE)
+        return b"".join(self._pieces)
 
 
 def _environment(prefix: Path, server: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@
  *   system.c      compute systems and their exports
  *   process.c     processes and their exports
  *   spawn.c       pipes, environment, console and the start of a real process
+ *   console.c     what a pseudo console of Wine 8 lacks
  *   documents.c   the JSON documents of HCS: what is accepted, how answers are worded
  *   json.c        a strict JSON reader
  *   text.c        wide text that grows, and the strings that callers free
@@ -255,6 +256,12 @@ void stdio_close_untaken(Stdio *stdio);
 void stdio_close_service(Stdio *stdio);
 UINT64 live_pipes(void);
 UINT64 repeated_starts(void);
+
+/* ---- console.c ---- */
+
+bool console_handles(HPCON console, HANDLE *input, HANDLE *output); /* for a process to inherit */
+bool console_resize(HPCON console, COORD size);
+void console_close(HPCON console); /* does not wait for it */
 
 /* ---- documents.c ---- */
 

@@ -389,8 +389,8 @@ static void modify_process(void *argument, Answer *answer, Failure *failure)
     } else if (task->modify.resize) {
         if (!process->stdio.console)
             fail(failure, HR_INVALID_STATE, "the process has no console");
-        else
-            ResizePseudoConsole(process->stdio.console, task->modify.size);
+        else if (!console_resize(process->stdio.console, task->modify.size))
+            fail(failure, E_FAIL, "the console does not take the size");
     } else if (task->modify.close_stdin && process->stdio.service_stdin) {
         CloseHandle(process->stdio.service_stdin);
         process->stdio.service_stdin = NULL;

@@ -11,7 +11,7 @@
  * not asked for is the null device.
  *
  * With a console there is one pipe in and one out, and a pseudo console between them and the
- * process. A console without a stdin pipe ends at once, and the process with it: so does that of
+ * process, which inherits handles of the console. A console without a stdin pipe ends at once, and the process with it: so does that of
  * Windows.
  */
 #include "double.h"
@@ -100,12 +100,6 @@ void stdio_close_untaken(Stdio *stdio)
         close_handle(&stdio->ours[index]);
 }
 
-static void CALLBACK close_console(PTP_CALLBACK_INSTANCE instance, void *console)
-{
-    (void)instance;
-    ClosePseudoConsole(console);
-}
-
 void stdio_close_service(Stdio *stdio)
 {
     HPCON console;
@@ -118,9 +112,8 @@ void stdio_close_service(Stdio *stdio)
     stdio->console = NULL;
     unlock();
     close_handle(&input);
-    /* It may wait until its output has been read, which is not ours to wait for. */
-    if (console && !TrySubmitThreadpoolCallback(close_console, console, NULL))
-        abort();
+    if (console)
+        console_close(console);
 }
 
 /* ---- environment ---- */
@@ -199,29 +192,49 @@ static bool open_streams(Start *start, const Launch *launch, Stdio *stdio)
                                               &stdio->service_stdin, 0, FALSE, DUPLICATE_SAME_ACCESS);
 }
 
+/* Ends of the console for the process to inherit, in place of the pipes that the console has now. */
+static bool give_console(Start *start, const Launch *launch, Stdio *stdio)
+{
+    int index;
+
+    if (FAILED(CreatePseudoConsole(launch->size, start->theirs[0], start->theirs[1], 0, &stdio->console)))
+        return false;
+    start->info.StartupInfo.dwFlags = STARTF_USESTDHANDLES; /* none, and not ours */
+    if (!UpdateProcThreadAttribute(start->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, stdio->console,
+                                   sizeof(stdio->console), NULL, NULL))
+        return false;
+    for (index = 0; index < 3; index++)
+        close_handle(&start->theirs[index]);
+    if (!console_handles(stdio->console, &start->theirs[0], &start->theirs[1]))
+        return false;
+    start->info.StartupInfo.hStdInput = start->theirs[0];
+    start->info.StartupInfo.hStdOutput = start->info.StartupInfo.hStdError = start->theirs[1];
+    return true;
+}
+
 /* Say what the process is given beside its command line: streams, or a console. */
 static bool give_streams(Start *start, const Launch *launch, Stdio *stdio)
 {
     SIZE_T size = 0;
-    bool console = launch->console;
+    int count = launch->console ? 2 : 3;
 
     start->info.StartupInfo.cb = sizeof(start->info);
-    start->info.StartupInfo.dwFlags = STARTF_USESTDHANDLES; /* with none: those of the console */
-    if (console && FAILED(CreatePseudoConsole(launch->size, start->theirs[0], start->theirs[1], 0, &stdio->console)))
-        return false;
-    InitializeProcThreadAttributeList(NULL, 1, 0, &size);
+    InitializeProcThreadAttributeList(NULL, 2, 0, &size);
     start->info.lpAttributeList = allocate(size);
-    if (!InitializeProcThreadAttributeList(start->info.lpAttributeList, 1, 0, &size))
+    if (!InitializeProcThreadAttributeList(start->info.lpAttributeList, 2, 0, &size))
         return false;
-    if (console)
-        return UpdateProcThreadAttribute(start->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, stdio->console,
-                                         sizeof(stdio->console), NULL, NULL);
-    start->info.StartupInfo.hStdInput = start->theirs[0];
-    start->info.StartupInfo.hStdOutput = start->theirs[1];
-    start->info.StartupInfo.hStdError = start->theirs[2];
-    start->flags |= DETACHED_PROCESS; /* a console that nobody sees would cost a process more */
+    if (launch->console) {
+        if (!give_console(start, launch, stdio))
+            return false;
+    } else {
+        start->info.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+        start->info.StartupInfo.hStdInput = start->theirs[0];
+        start->info.StartupInfo.hStdOutput = start->theirs[1];
+        start->info.StartupInfo.hStdError = start->theirs[2];
+        start->flags |= DETACHED_PROCESS; /* a console that nobody sees would cost a process more */
+    }
     return UpdateProcThreadAttribute(start->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, start->theirs,
-                                     sizeof(start->theirs), NULL, NULL);
+                                     count * sizeof(HANDLE), NULL, NULL);
 }
 
 static bool create_process(Start *start, const Launch *launch)
@@ -230,7 +243,7 @@ static bool create_process(Start *start, const Launch *launch)
 
     start->flags |= CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     for (tries = 1;; tries++) {
-        if (CreateProcessW(launch->application, start->command, NULL, NULL, !launch->console, start->flags,
+        if (CreateProcessW(launch->application, start->command, NULL, NULL, TRUE, start->flags,
                            start->environment, launch->directory, &start->info.StartupInfo, &start->made))
             return true;
         if (GetLastError() != ERROR_INTERNAL_ERROR || tries == TRIES)
