@@ -13,16 +13,20 @@ import shutil
 import sys
 import time
 import xml.etree.ElementTree as ET
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.windows import places
 from tests.windows.assemble import AssembleError, assemble, install_hcsd, say, step
 from tests.windows.build import build
 from tests.windows.wine import Wine, WineError, windows_path
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SUITES = ("tests/abi", "tests/windows")
 TIMEOUT = 900.0
 REPORT = "report.xml"
+PROPERTY = "double: "  # how conftest.py marks what it reports
 
 
 def main() -> int:
@@ -38,7 +42,9 @@ def main() -> int:
             code = test(wine, sys.argv[1:] or list(SUITES), doubles)
             version = wine.python("-c", "import sys; print(sys.version)").text.strip()
             say(f"Python {version} on win32")
-            say(f"{wine.version}; starts that failed inside it and were repeated: {wine.failed_starts}")
+            say(
+                f"{wine.version}; starts that failed inside it and were repeated: {wine.failed_starts}"
+            )
     except (AssembleError, WineError) as error:
         sys.exit(f"windows: {error}")
     say(f"double: {windows_path(doubles[0])}, a stand-in for the service and not for Windows")
@@ -81,9 +87,12 @@ def report(path: Path) -> None:
     counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
     passed = counts["tests"] - counts["failures"] - counts["errors"] - counts["skipped"]
     say(f"tests: {passed} passed, " + ", ".join(f"{n} {counts[n]}" for n in list(counts)[1:]))
-    properties = [(p.get("name"), p.get("value")) for p in suite.iter("property")]
-    if properties:
-        say("at the end: " + ", ".join(f"{name} {value}" for name, value in properties))
+    found = [(p.get("name", ""), p.get("value")) for p in suite.iter("property")]
+    ours = [
+        f"{name[len(PROPERTY) :]} {value}" for name, value in found if name.startswith(PROPERTY)
+    ]
+    if ours:
+        say(f"in the double at the end: {', '.join(ours)}")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ else:
         yield native
         live = native.live()
         for name, count in live.items():
-            record_testsuite_property(f"live {name}", count)
-        record_testsuite_property("repeated starts", native.repeated_starts())
+            record_testsuite_property(f"double: live {name}", count)
+        record_testsuite_property("double: repeated starts", native.repeated_starts())
         assert not any(live.values()), live
 
     @pytest.fixture

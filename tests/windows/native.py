@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import queue
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi import types as abi
 from hcsd.abi.functions import FUNCTIONS
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 assert sys.platform == "win32"
+
+_overlapped = importlib.import_module("_overlapped")  # the part of asyncio in C; has no types
 
 COUNTED = ("operations", "systems", "processes", "strings")
 
@@ -31,6 +34,12 @@ class Outcome:
     document: str | None
     pid: int = 0
     stdio: tuple[int, int, int] = (0, 0, 0)
+
+
+class Export(Protocol):
+    """A bound export."""
+
+    def __call__(self, *arguments: object) -> object: ...
 
 
 class OperationFailedError(Exception):
@@ -55,7 +64,41 @@ class Events:
         self.callback = abi.HCS_EVENT_CALLBACK(receive)
 
     def next(self, timeout: float = 15.0) -> tuple[int, str | None]:
-        return self.received.get(timeout=timeout)
+        """Wait for the next one.
+
+        Raises:
+            TimeoutError: There is none.
+        """
+        try:
+            return self.received.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+
+
+def read_all(handle: int) -> bytes:
+    """Read an overlapped handle to its end."""
+    pieces = []
+    while True:
+        overlapped = _overlapped.Overlapped(0)
+        try:
+            overlapped.ReadFile(handle, 65536)
+            pieces.append(overlapped.getresult(True))
+        except BrokenPipeError:
+            return b"".join(pieces)
+
+
+def read_some(handle: int, size: int) -> bytes:
+    overlapped = _overlapped.Overlapped(0)
+    overlapped.ReadFile(handle, size)
+    data: bytes = overlapped.getresult(True)
+    return data
+
+
+def write(handle: int, data: bytes) -> None:
+    """Write to an overlapped handle."""
+    overlapped = _overlapped.Overlapped(0)
+    overlapped.WriteFile(handle, data)
+    assert overlapped.getresult(True) == len(data)
 
 
 class Native:
@@ -70,7 +113,7 @@ class Native:
         self.kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
         self.kernel32.CloseHandle.argtypes = [ctypes.c_void_p]
         self.missing: list[str] = []
-        self._functions: dict[str, Callable[..., int]] = {}
+        self._functions: dict[str, Export] = {}
         self._callbacks: list[object] = []  # a thunk must outlive its last call
         for row in FUNCTIONS:
             library = self.kernel32 if row.module == "kernel32" else self.library
@@ -82,9 +125,17 @@ class Native:
                 self._functions[row.name] = row.prototype(address)
 
     def call(self, name: str, *arguments: object) -> int:
-        """Call an export and return its plain result, an HRESULT unsigned."""
+        """Call an export that answers an HRESULT or nothing; returns the code, unsigned."""
         result = self._functions[name](*arguments)
-        return result & 0xFFFFFFFF if isinstance(result, int) else result
+        return result & 0xFFFFFFFF if isinstance(result, int) else 0
+
+    def create_operation(
+        self, callback: abi.HCS_OPERATION_COMPLETION, context: int | None = None
+    ) -> abi.HCS_OPERATION:
+        self._callbacks.append(callback)
+        operation = self._functions["HcsCreateOperation"](context, callback)
+        assert isinstance(operation, abi.HCS_OPERATION)
+        return operation
 
     def take(self, text: abi.PWSTR) -> str | None:
         """Copy a string that was given out, and free it."""
@@ -119,9 +170,14 @@ class Native:
 
     # Systems and processes
 
-    def open_host(self) -> abi.HCS_SYSTEM:
+    def open_system(self, system_id: str) -> tuple[int, abi.HCS_SYSTEM]:
         system = abi.HCS_SYSTEM()
-        result = self.call("HcsOpenComputeSystem", "host", abi.GENERIC_ALL, ctypes.byref(system))
+        access = abi.GENERIC_ALL
+        result = self.call("HcsOpenComputeSystem", system_id, access, ctypes.byref(system))
+        return result, system
+
+    def open_host(self) -> abi.HCS_SYSTEM:
+        result, system = self.open_system("host")
         assert result == 0, hex(result)
         return system
 
@@ -140,14 +196,11 @@ class Native:
         """
         completed: queue.SimpleQueue[int] = queue.SimpleQueue()
         callback = abi.HCS_OPERATION_COMPLETION(lambda op, _context: completed.put(op.value))
-        self._callbacks.append(callback)
-        operation = self._functions["HcsCreateOperation"](7, callback)
+        operation = self.create_operation(callback, 7)
         try:
             hresult = start(operation) & 0xFFFFFFFF
             if hresult:
-                raise OperationFailedError(
-                    hresult, self.fetch(operation).document, at_start=True
-                )
+                raise OperationFailedError(hresult, self.fetch(operation).document, at_start=True)
             try:
                 assert completed.get(timeout=timeout) == operation.value
             except queue.Empty:
@@ -172,6 +225,16 @@ class Native:
         stdio = [handle.value or 0 for handle in (info.StdInput, info.StdOutput, info.StdError)]
         return Outcome(hresult, self.take(document), info.ProcessId, (stdio[0], stdio[1], stdio[2]))
 
+    def start_process(
+        self,
+        system: abi.HCS_SYSTEM,
+        parameters: str,
+        operation: abi.HCS_OPERATION,
+        process: abi.HCS_PROCESS,
+    ) -> int:
+        out = ctypes.byref(process)
+        return self.call("HcsCreateProcess", system, parameters, operation, None, out)
+
     def create(
         self, system: abi.HCS_SYSTEM, parameters: str, events: Events | None = None
     ) -> tuple[abi.HCS_PROCESS, Outcome]:
@@ -179,9 +242,7 @@ class Native:
         process = abi.HCS_PROCESS()
 
         def start(operation: abi.HCS_OPERATION) -> int:
-            result = self.call(
-                "HcsCreateProcess", system, parameters, operation, None, ctypes.byref(process)
-            )
+            result = self.start_process(system, parameters, operation, process)
             if events is not None and process.value:
                 self.listen(process, events)
             return result
@@ -205,6 +266,16 @@ class Native:
             lambda operation: self.call(name, process, operation, *arguments),
             process_info=name == "HcsGetProcessInfo",
         )
+
+    def open_process(self, system: abi.HCS_SYSTEM, pid: int) -> tuple[int, abi.HCS_PROCESS]:
+        process = abi.HCS_PROCESS()
+        access = abi.GENERIC_ALL
+        return self.call("HcsOpenProcess", system, pid, access, ctypes.byref(process)), process
+
+    def service_properties(self) -> tuple[int, abi.PWSTR]:
+        text = abi.PWSTR()
+        query = '{"PropertyTypes": ["Basic"]}'
+        return self.call("HcsGetServiceProperties", query, ctypes.byref(text)), text
 
     def close_handle(self, handle: int) -> None:
         assert self.kernel32.CloseHandle(handle), ctypes.get_last_error()

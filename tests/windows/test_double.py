@@ -15,11 +15,16 @@ from hcsd.abi import types as abi
 from hcsd.abi.functions import FUNCTIONS
 from hcsd.abi.hresult import HR
 from tests.windows.conftest import OLD_DOUBLE
-from tests.windows.native import Events, Native, OperationFailedError
+from tests.windows.native import (
+    Events,
+    Native,
+    OperationFailedError,
+    read_all,
+    read_some,
+    write,
+)
 
 assert sys.platform == "win32"
-
-import _overlapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,25 +45,6 @@ def parameters(line: str, pipes: str = "", **members: object) -> str:
 def python(code: str) -> str:
     assert '"' not in code
     return f'"{sys.executable}" -I -c "{code}"'
-
-
-def read_all(handle: int) -> bytes:
-    """Read an overlapped handle to its end."""
-    pieces = []
-    while True:
-        overlapped = _overlapped.Overlapped(0)
-        try:
-            overlapped.ReadFile(handle, 65536)
-            pieces.append(overlapped.getresult(True))
-        except BrokenPipeError as error:
-            assert error.winerror == BROKEN_PIPE
-            return b"".join(pieces)
-
-
-def write(handle: int, data: bytes) -> None:
-    overlapped = _overlapped.Overlapped(0)
-    overlapped.WriteFile(handle, data)
-    assert overlapped.getresult(True) == len(data)
 
 
 def status_of(event: tuple[int, str | None]) -> dict[str, object]:
@@ -115,16 +101,14 @@ def test_an_exit_code_arrives_as_32_unsigned_bits(
     assert exit_code(native, host, python(ended)) == code
 
 
-def test_input_ends_only_when_both_copies_are_closed(
-    native: Native, host: abi.HCS_SYSTEM
-) -> None:
+def test_input_ends_only_when_both_copies_are_closed(native: Native, host: abi.HCS_SYSTEM) -> None:
     events = Events()
     echo = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()[::-1])"
     process, created = native.create(host, parameters(python(echo), "In Out"), events)
     write(created.stdio[0], b"drawer")
     native.close_handle(created.stdio[0])
     with pytest.raises(TimeoutError):
-        events_or_timeout(events)
+        events.next(timeout=0.5)
     native.on_process(
         "HcsModifyProcess", process,
         '{"Operation": "CloseHandle", "CloseHandle": {"Handle": "StdIn"}}',
@@ -132,15 +116,6 @@ def test_input_ends_only_when_both_copies_are_closed(
     assert read_all(created.stdio[1]) == b"reward"
     assert status_of(events.next())["ExitCode"] == 0
     finish(native, process, created.stdio[1:])
-
-
-def events_or_timeout(events: Events) -> None:
-    import queue
-
-    try:
-        events.next(timeout=0.5)
-    except queue.Empty:
-        raise TimeoutError from None
 
 
 def test_much_output_is_exact(native: Native, host: abi.HCS_SYSTEM) -> None:
@@ -157,7 +132,10 @@ def test_environment_is_added_and_the_directory_is_set(
 ) -> None:
     shown = "import os; print(os.environ['HCSD_A'], os.environ['PATH'] > '', os.getcwd(), end='')"
     document = parameters(
-        python(shown), "Out", Environment={"HCSD_A": "a=€"[:2] + "b"}, WorkingDirectory="C:\\windows"
+        python(shown),
+        "Out",
+        Environment={"HCSD_A": "a=€"[:2] + "b"},
+        WorkingDirectory="C:\\windows",
     )
     events = Events()
     process, created = native.create(host, document, events)
@@ -199,9 +177,7 @@ def test_a_process_may_handle_ctrl_c(native: Native, host: abi.HCS_SYSTEM) -> No
         "[time.sleep(0.05) for _ in range(400)]"
     )
     process, created = native.create(host, parameters(python(handles), "Out"), events)
-    overlapped = _overlapped.Overlapped(0)
-    overlapped.ReadFile(created.stdio[1], 5)
-    assert overlapped.getresult(True) == b"ready"
+    assert read_some(created.stdio[1], 5) == b"ready"
     native.on_process("HcsSignalProcess", process, '{"Signal": "CtrlC"}')
     assert status_of(events.next())["ExitCode"] == 42
     finish(native, process, created.stdio)
@@ -265,38 +241,29 @@ def test_a_create_that_fails_says_why(
     assert json.loads(failed.value.document or "null")["ErrorMessage"]
 
 
-def test_a_process_is_opened_by_its_pid_while_it_runs(
-    native: Native, host: abi.HCS_SYSTEM
-) -> None:
-    import ctypes
-
+def test_a_process_is_opened_by_its_pid_while_it_runs(native: Native, host: abi.HCS_SYSTEM) -> None:
     events = Events()
     process, created = native.create(host, parameters(SLEEPER), events)
-    opened = abi.HCS_PROCESS()
-    access = abi.GENERIC_ALL
-    found = native.call("HcsOpenProcess", host, created.pid, access, ctypes.byref(opened))
+    found, opened = native.open_process(host, created.pid)
     assert found == 0
     status = native.on_process("HcsGetProcessProperties", opened).document
     assert json.loads(status or "") == {"ProcessId": created.pid, "Exited": False}
     native.on_process("HcsTerminateProcess", opened)
     events.next()
     native.call("HcsCloseProcess", opened)
-    gone = native.call("HcsOpenProcess", host, created.pid, access, ctypes.byref(opened))
+    gone, _ = native.open_process(host, created.pid)
     assert gone == HR.ERROR_NOT_FOUND
     finish(native, process, created.stdio)
 
 
 def test_closed_foreign_and_cut_handles_are_errors(native: Native, host: abi.HCS_SYSTEM) -> None:
-    import ctypes
-
     system = native.open_host()
     native.call("HcsCloseComputeSystem", system)
     for wrong in (system, abi.HCS_SYSTEM((host.value or 0) & 0xFFFFFFFF), abi.HCS_SYSTEM(None)):
         with pytest.raises(OperationFailedError) as failed:
             native.create(wrong, parameters("cmd"))
         assert failed.value.hresult == HR.ERROR_INVALID_HANDLE
-    opened = abi.HCS_SYSTEM()
-    missing = native.call("HcsOpenComputeSystem", "nope", abi.GENERIC_ALL, ctypes.byref(opened))
+    missing, _ = native.open_system("nope")
     assert missing == HR.SYSTEM_NOT_FOUND
 
 
@@ -343,9 +310,7 @@ def test_a_console_is_typed_into_and_resized(native: Native, host: abi.HCS_SYSTE
 
 def test_a_console_without_input_ends_at_once(native: Native, host: abi.HCS_SYSTEM) -> None:
     events = Events()
-    process, created = native.create(
-        host, parameters("cmd /k", "Out", EmulateConsole=True), events
-    )
+    process, created = native.create(host, parameters("cmd /k", "Out", EmulateConsole=True), events)
     assert status_of(events.next())["ExitCode"] == CTRL_C_EXIT
     finish(native, process, created.stdio)
 
@@ -365,18 +330,10 @@ def test_a_start_fails_on_command(native: Native, host: abi.HCS_SYSTEM) -> None:
 def test_a_create_that_fails_spuriously_left_a_process(
     native: Native, host: abi.HCS_SYSTEM
 ) -> None:
-    import ctypes
-
     native.script({"Function": "HcsCreateProcess", "Complete": HR.E_INVALIDARG, "After": True})
     process = abi.HCS_PROCESS()
     with pytest.raises(OperationFailedError):
-        native.run(
-            lambda operation: native.call(
-                "HcsCreateProcess", host, parameters(SLEEPER, "Out"), operation, None,
-                ctypes.byref(process),
-            ),
-            process_info=True,
-        )  # fmt: skip
+        native.run(lambda op: native.start_process(host, parameters(SLEEPER, "Out"), op, process))
     info = native.on_process("HcsGetProcessInfo", process)
     assert info.pid
     assert info.stdio[1]
@@ -391,16 +348,9 @@ def test_an_operation_completes_before_the_call_returns(
     native.script({"Function": "HcsCreateProcess", "Inline": True})
     returned: list[str] = []
     callback = abi.HCS_OPERATION_COMPLETION(lambda *_: returned.append("callback"))
-    operation = abi.HCS_OPERATION(
-        native._functions["HcsCreateOperation"](None, callback).value  # type: ignore[attr-defined]
-    )
-    import ctypes
-
+    operation = native.create_operation(callback)
     process = abi.HCS_PROCESS()
-    native.call(
-        "HcsCreateProcess", host, parameters("cmd /c exit 0"), operation, None,
-        ctypes.byref(process),
-    )  # fmt: skip
+    native.start_process(host, parameters("cmd /c exit 0"), operation, process)
     returned.append("call")
     assert returned == ["callback", "call"]
     native.call("HcsCloseOperation", operation)
@@ -413,7 +363,7 @@ def test_an_operation_that_never_completes_is_let_go_by_a_reset(
     native.script({"Function": "HcsGetComputeSystemProperties", "Never": True})
     completed: list[int] = []
     callback = abi.HCS_OPERATION_COMPLETION(lambda *_: completed.append(1))
-    operation = native._functions["HcsCreateOperation"](None, callback)
+    operation = native.create_operation(callback)
     assert native.call("HcsGetComputeSystemProperties", host, operation, None) == 0
     waited = native.call("HcsWaitForOperationResult", operation, 300, None)
     assert (waited, completed) == (HR.OPERATION_TIMEOUT, [])
@@ -431,20 +381,20 @@ def test_an_exit_event_comes_twice_without_data_or_not_at_all(
         {"Function": "ProcessExited", "NoData": True},
         {"Function": "ProcessExited", "WaitFailed": True},
     )
+    told = []
     for expected in (2, 1, 1):
         events = Events()
         process, created = native.create(host, parameters("cmd /c exit 5"), events)
-        got = [events.next() for _ in range(expected)]
+        told.append([events.next() for _ in range(expected)])
         finish(native, process, created.stdio)
         assert events.received.empty()
-        if expected == 2:
-            assert got[0] == got[1]
-    assert json.loads(got[0][1] or "")["LastWaitResult"] < 0
+    (first, again), without, (failed,) = told
+    assert first == again
+    assert without == [(EXITED, None)]
+    assert "ExitCode" not in status_of(failed)
 
 
-def test_an_exit_comes_before_the_create_is_complete(
-    native: Native, host: abi.HCS_SYSTEM
-) -> None:
+def test_an_exit_comes_before_the_create_is_complete(native: Native, host: abi.HCS_SYSTEM) -> None:
     native.script({"Function": "HcsCreateProcess", "ExitFirst": True})
     events = Events()
     process, created = native.create(host, parameters("cmd /c exit 5", "Out"), events)
@@ -463,11 +413,8 @@ def test_a_disconnect_reaches_every_callback_and_kills_the_handles(native: Nativ
         native.on_process("HcsTerminateProcess", process)
     assert failed.value.hresult == HR.RPC_S_SERVER_UNAVAILABLE
     again = native.open_host()
-    import ctypes
-
-    opened = abi.HCS_PROCESS()
-    access = abi.GENERIC_ALL
-    assert native.call("HcsOpenProcess", again, created.pid, access, ctypes.byref(opened)) == 0
+    found, opened = native.open_process(again, created.pid)
+    assert found == 0
     native.listen(opened, ended := Events())
     native.on_process("HcsTerminateProcess", opened)
     ended.next()
@@ -490,11 +437,8 @@ def test_a_hundred_processes_at_once(native: Native, host: abi.HCS_SYSTEM) -> No
 
 
 def test_a_string_that_is_not_freed_is_counted(native: Native) -> None:
-    import ctypes
-
-    text = abi.PWSTR()
-    query = '{"PropertyTypes": ["Basic"]}'
-    assert native.call("HcsGetServiceProperties", query, ctypes.byref(text)) == 0
+    answered, text = native.service_properties()
+    assert answered == 0
     assert native.live()["strings"] == 1
     assert "SupportedSchemaVersions" in (native.take(text) or "")
     assert native.live()["strings"] == 0

@@ -28,13 +28,13 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from tests.windows import places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 READY = "ready"
 KEEPER = f"""\
@@ -213,13 +213,12 @@ class Wine:
         Raises:
             WineError: It was killed, could not be started, or failed with `check`.
         """
-        for _ in range(TRIES):
-            result = self._run_once(command, timeout, environment, directory, show=show)
+        result = self._run_once(command, timeout, environment, directory, show=show)
+        for _ in range(TRIES - 1):
             if not (result.code and not result.stdout and FAILED_START.search(result.stderr)):
                 break
             self.failed_starts += 1
-        else:
-            raise WineError(f"Wine could not start {command[0]} in {TRIES} tries: {result.stderr!r}")
+            result = self._run_once(command, timeout, environment, directory, show=show)
         if check and result.code:
             raise WineError(
                 f"{' '.join(command)} ended with {result.code}\n"
