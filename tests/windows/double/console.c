@@ -14,7 +14,8 @@ static void beside_us(WCHAR path[MAX_PATH], const WCHAR *name)
 {
     HMODULE module = NULL;
 
-    GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+    GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+                           GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
                        (const WCHAR *)(void *)beside_us, &module);
     GetModuleFileNameW(module, path, MAX_PATH);
     wcscpy(wcsrchr(path, L'\\') + 1, name);
@@ -33,10 +34,10 @@ static DWORD run_attached(HPCON console, const WCHAR *arguments)
     InitializeProcThreadAttributeList(NULL, 1, 0, &size);
     info.lpAttributeList = allocate(size);
     if (InitializeProcThreadAttributeList(info.lpAttributeList, 1, 0, &size) &&
-        UpdateProcThreadAttribute(info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, console, sizeof(console), NULL,
-                                  NULL) &&
-        CreateProcessW(program, command, NULL, NULL, FALSE, EXTENDED_STARTUPINFO_PRESENT, NULL, NULL, &info.StartupInfo,
-                       &made)) {
+        UpdateProcThreadAttribute(info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE,
+                                  console, sizeof(console), NULL, NULL) &&
+        CreateProcessW(program, command, NULL, NULL, FALSE, EXTENDED_STARTUPINFO_PRESENT, NULL,
+                       NULL, &info.StartupInfo, &made)) {
         WaitForSingleObject(made.hProcess, INFINITE);
         GetExitCodeProcess(made.hProcess, &code);
         CloseHandle(made.hThread);

@@ -66,16 +66,19 @@ static bool is_environment(const Json *value)
 
 static bool is_size_array(const Json *value)
 {
-    return value->kind == JSON_ARRAY && (value->count == 0 || value->count == 2) && all(value, is_uint16);
+    return value->kind == JSON_ARRAY && (value->count == 0 || value->count == 2) &&
+           all(value, is_uint16);
 }
 
 static bool is_stdio(const Json *value)
 {
-    return json_is(value, L"StdIn") || json_is(value, L"StdOut") || json_is(value, L"StdErr") || json_is(value, L"All");
+    return json_is(value, L"StdIn") || json_is(value, L"StdOut") || json_is(value, L"StdErr") ||
+           json_is(value, L"All");
 }
 
 /* By control event: CTRL_C_EVENT and so on. */
-static const WCHAR *const events[] = {L"CtrlC", L"CtrlBreak", L"CtrlClose", NULL, NULL, L"CtrlLogOff", L"CtrlShutdown"};
+static const WCHAR *const events[] = {L"CtrlC", L"CtrlBreak",  L"CtrlClose",   NULL,
+                                      NULL,     L"CtrlLogOff", L"CtrlShutdown"};
 
 static bool is_event(const Json *value)
 {
@@ -87,23 +90,39 @@ static bool is_event(const Json *value)
     return false;
 }
 
-static const Member process_parameters[] = {
-    {L"ApplicationName", is_string}, {L"CommandLine", is_string},       {L"CommandArgs", is_strings},
-    {L"User", is_string},            {L"WorkingDirectory", is_string},  {L"Environment", is_environment},
-    {L"RestrictedToken", is_bool},   {L"EmulateConsole", is_bool},      {L"CreateStdInPipe", is_bool},
-    {L"CreateStdOutPipe", is_bool},  {L"CreateStdErrPipe", is_bool},    {L"ConsoleSize", is_size_array},
-    {L"UseExistingLogin", is_bool},  {L"UseLegacyConsole", is_bool},    {NULL, NULL}};
-static const Member modify_request[] = {
-    {L"Operation", is_string}, {L"ConsoleSize", is_object}, {L"CloseHandle", is_object}, {NULL, NULL}};
+static const Member process_parameters[] = {{L"ApplicationName", is_string},
+                                            {L"CommandLine", is_string},
+                                            {L"CommandArgs", is_strings},
+                                            {L"User", is_string},
+                                            {L"WorkingDirectory", is_string},
+                                            {L"Environment", is_environment},
+                                            {L"RestrictedToken", is_bool},
+                                            {L"EmulateConsole", is_bool},
+                                            {L"CreateStdInPipe", is_bool},
+                                            {L"CreateStdOutPipe", is_bool},
+                                            {L"CreateStdErrPipe", is_bool},
+                                            {L"ConsoleSize", is_size_array},
+                                            {L"UseExistingLogin", is_bool},
+                                            {L"UseLegacyConsole", is_bool},
+                                            {NULL, NULL}};
+static const Member modify_request[] = {{L"Operation", is_string},
+                                        {L"ConsoleSize", is_object},
+                                        {L"CloseHandle", is_object},
+                                        {NULL, NULL}};
 static const Member console_size[] = {{L"Height", is_uint16}, {L"Width", is_uint16}, {NULL, NULL}};
 static const Member close_handle[] = {{L"Handle", is_stdio}, {NULL, NULL}};
 static const Member signal_options[] = {{L"Signal", is_event}, {NULL, NULL}};
-static const Member system_query[] = {
-    {L"Ids", is_strings}, {L"Names", is_strings}, {L"Types", is_strings}, {L"Owners", is_strings}, {NULL, NULL}};
-static const Member service_query[] = {{L"PropertyTypes", is_strings}, {L"PropertyQueries", is_object}, {NULL, NULL}};
+static const Member system_query[] = {{L"Ids", is_strings},
+                                      {L"Names", is_strings},
+                                      {L"Types", is_strings},
+                                      {L"Owners", is_strings},
+                                      {NULL, NULL}};
+static const Member service_query[] = {
+    {L"PropertyTypes", is_strings}, {L"PropertyQueries", is_object}, {NULL, NULL}};
 static const Member nothing[] = {{NULL, NULL}};
 
-static bool check_members(const Json *value, const char *what, const Member *members, Failure *failure)
+static bool check_members(const Json *value, const char *what, const Member *members,
+                          Failure *failure)
 {
     const Json *item;
 
@@ -119,7 +138,8 @@ static bool check_members(const Json *value, const char *what, const Member *mem
         if (!member->name)
             fail(failure, HR_INVALID_JSON, "%s has no member '%ls'", what, item->name);
         else if (!member->check(item))
-            fail(failure, HR_INVALID_JSON, "%s.%ls has a value of the wrong type or range", what, item->name);
+            fail(failure, HR_INVALID_JSON, "%s.%ls has a value of the wrong type or range", what,
+                 item->name);
         else
             continue;
         return false;
@@ -193,19 +213,24 @@ static COORD initial_size(const Json *size)
 
 static bool refuse_launch(const Json *parameters, Failure *failure)
 {
-    static const WCHAR *const unsupported[] = {L"RestrictedToken", L"UseExistingLogin", L"UseLegacyConsole"};
-    const Json *args = json_member(parameters, L"CommandArgs"), *size = json_member(parameters, L"ConsoleSize");
-    const Json *line = json_member(parameters, L"CommandLine"), *program = json_member(parameters, L"ApplicationName");
+    static const WCHAR *const unsupported[] = {L"RestrictedToken", L"UseExistingLogin",
+                                               L"UseLegacyConsole"};
+    const Json *args = json_member(parameters, L"CommandArgs"),
+               *size = json_member(parameters, L"ConsoleSize");
+    const Json *line = json_member(parameters, L"CommandLine"),
+               *program = json_member(parameters, L"ApplicationName");
     bool has_line = line && *line->string, has_args = args && args->first;
     size_t index;
 
     for (index = 0; index < ARRAYSIZE(unsupported); index++)
         if (json_true(json_member(parameters, unsupported[index])))
-            return fail(failure, HR_NOT_SUPPORTED, "the double cannot honour ProcessParameters.%ls", unsupported[index]);
+            return fail(failure, HR_NOT_SUPPORTED, "the double cannot honour ProcessParameters.%ls",
+                        unsupported[index]);
     if (size && size->first && !json_true(json_member(parameters, L"EmulateConsole")))
         return fail(failure, HR_INVALID_JSON, "ProcessParameters.ConsoleSize needs EmulateConsole");
     if (has_line && has_args)
-        return fail(failure, HR_INVALID_JSON, "ProcessParameters has both CommandLine and CommandArgs");
+        return fail(failure, HR_INVALID_JSON,
+                    "ProcessParameters has both CommandLine and CommandArgs");
     if (has_args)
         return fail(failure, HR_NOT_SUPPORTED, "ProcessParameters.CommandArgs is for Linux guests");
     if (!has_line && !(program && *program->string))
@@ -257,7 +282,8 @@ static bool parse_resize(const Json *size, Modify *modify, Failure *failure)
     height = json_member(size, L"Height");
     width = json_member(size, L"Width");
     if (!height || !width || !height->integer || !width->integer)
-        return !fail(failure, HR_INVALID_JSON, "ProcessModifyRequest.ConsoleSize needs a Height and a Width above 0");
+        return !fail(failure, HR_INVALID_JSON,
+                     "ProcessModifyRequest.ConsoleSize needs a Height and a Width above 0");
     modify->resize = true;
     modify->size.Y = (SHORT)height->integer;
     modify->size.X = (SHORT)width->integer;
@@ -288,7 +314,8 @@ bool parse_modify(const WCHAR *text, Modify *modify, Failure *failure)
     else if (json_is(operation, L"CloseHandle"))
         accepted = parse_close(json_member(value, L"CloseHandle"), modify, failure);
     else if (value)
-        fail(failure, HR_INVALID_JSON, "ProcessModifyRequest.Operation must be ConsoleSize or CloseHandle");
+        fail(failure, HR_INVALID_JSON,
+             "ProcessModifyRequest.Operation must be ConsoleSize or CloseHandle");
     json_free(value);
     return accepted;
 }
@@ -327,7 +354,8 @@ bool parse_service_query(const WCHAR *text, Failure *failure)
 
 void word_status(Text *text, const Process *process)
 {
-    text_add_format(text, "{\"ProcessId\":%lu,\"Exited\":%s", process->pid, process->state == EXITED ? "true" : "false");
+    text_add_format(text, "{\"ProcessId\":%lu,\"Exited\":%s", process->pid,
+                    process->state == EXITED ? "true" : "false");
     if (process->state == EXITED)
         text_add_format(text, ",\"ExitCode\":%lu,\"LastWaitResult\":0", process->exit_code);
     text_add(text, L"}");

@@ -79,14 +79,22 @@ UINT64 live_strings(void);
 
 /* ---- json.c ---- */
 
-typedef enum JsonKind { JSON_NULL, JSON_BOOL, JSON_INTEGER, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT } JsonKind;
+typedef enum JsonKind {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INTEGER,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+} JsonKind;
 
 typedef struct Json {
     JsonKind kind;
     WCHAR *name; /* of a member of an object */
     WCHAR *string;
     int64_t integer; /* also the value of a JSON_BOOL */
-    bool holds_nul; /* the string has a NUL in it, which ends it early */
+    bool holds_nul;  /* the string has a NUL in it, which ends it early */
     struct Json *first, *next;
     size_t count;
 } Json;
@@ -106,13 +114,19 @@ typedef struct Failure {
     WCHAR *message;
 } Failure;
 
-HRESULT fail(Failure *failure, HRESULT code, const char *format, ...) __attribute__((format(gnu_printf, 3, 4)));
+HRESULT fail(Failure *failure, HRESULT code, const char *format, ...)
+    __attribute__((format(gnu_printf, 3, 4)));
 void failure_clear(Failure *failure);
 WCHAR *result_error(const Failure *failure); /* the ResultError document, or NULL */
 
 /* ---- handles.c ---- */
 
-typedef enum HandleKind { OPERATION_HANDLE = 1, SYSTEM_HANDLE, PROCESS_HANDLE, HANDLE_KINDS } HandleKind;
+typedef enum HandleKind {
+    OPERATION_HANDLE = 1,
+    SYSTEM_HANDLE,
+    PROCESS_HANDLE,
+    HANDLE_KINDS
+} HandleKind;
 
 void *handle_add(HandleKind kind, void *object);
 void *handle_get(HandleKind kind, const void *handle); /* NULL: not open */
@@ -129,14 +143,16 @@ typedef struct Opened {
     HCS_EVENT_CALLBACK callback;
     void *context;
     int references; /* the handle itself, and each delivery under way */
-    int running; /* callbacks under way */
+    int running;    /* callbacks under way */
     bool closed;
     bool dead; /* the service went away: only closing it is possible */
 } Opened;
 
 Opened *opened_new(void *target, Opened **list); /* lock held */
-HRESULT opened_set_callback(Opened *opened, HCS_EVENT_OPTIONS options, const void *context, HCS_EVENT_CALLBACK callback);
-void opened_close(Opened *opened, Opened **list); /* lock held; drains, so it is given up meanwhile */
+HRESULT opened_set_callback(Opened *opened, HCS_EVENT_OPTIONS options, const void *context,
+                            HCS_EVENT_CALLBACK callback);
+/* Lock held; it is given up while callbacks under way are waited for. */
+void opened_close(Opened *opened, Opened **list);
 void deliver(Opened **list, HCS_EVENT_TYPE type, const WCHAR *data); /* lock not held */
 
 /* ---- systems and processes ---- */
@@ -144,19 +160,25 @@ void deliver(Opened **list, HCS_EVENT_TYPE type, const WCHAR *data); /* lock not
 typedef struct System System;
 typedef struct Process Process;
 
-typedef enum ProcessState { STARTING, RUNNING, EXITED, FAILED } ProcessState;
+typedef enum ProcessState {
+    STARTING,
+    RUNNING,
+    EXITED,
+    FAILED
+} ProcessState;
 
 /* What a ProcessParameters document asks for. */
 typedef struct Launch {
     WCHAR *application, *command, *directory, *user;
-    WCHAR *environment; /* members to add or override: NAME=VALUE, each NUL-terminated, then a NUL */
+    WCHAR
+        *environment; /* members to add or override: NAME=VALUE, each NUL-terminated, then a NUL */
     bool console, pipes[3];
     COORD size;
 } Launch;
 
 /* The service's side of a started process. NULL is none. */
 typedef struct Stdio {
-    HANDLE ours[3]; /* what the caller gets: once */
+    HANDLE ours[3];       /* what the caller gets: once */
     HANDLE service_stdin; /* our copy of it */
     HPCON console;
 } Stdio;
@@ -196,10 +218,12 @@ typedef struct Fault {
     int event_count; /* of ProcessExited: how often it is delivered */
     bool event_null, event_malformed, wait_failed;
     WCHAR *message;
+    unsigned epoch; /* of the script that it comes from: a reset begins the next */
 } Fault;
 
 Fault fault_take(const char *function);
 void fault_clear(Fault *fault);
+bool fault_holds(const Fault *fault); /* lock held; false: HcsdDoubleReset came since */
 bool fault_wait(DWORD milliseconds); /* false: HcsdDoubleReset ended it */
 
 /* ---- operation.c ---- */
@@ -240,12 +264,12 @@ void operations_disconnect(bool stuck_only);
 
 /* ---- process.c, system.c ---- */
 
-void process_retain(Process *process); /* lock held */
-void process_release(Process *process); /* lock held */
+void process_retain(Process *process);                                           /* lock held */
+void process_release(Process *process);                                          /* lock held */
 void process_take_stdio(Process *process, HCS_PROCESS_INFORMATION *information); /* lock held */
 void process_ended(Process *process); /* lock not held; gives up the reference of the watch */
 void disconnect(void); /* lock not held: the service goes away, and is back at once */
-Opened *system_opened(HCS_SYSTEM handle, Failure *failure); /* lock held */
+Opened *system_opened(HCS_SYSTEM handle, Failure *failure);   /* lock held */
 Opened *process_opened(HCS_PROCESS handle, Failure *failure); /* lock held */
 
 /* ---- spawn.c ---- */

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <wchar.h>
 
-static DWORD running_key = TLS_OUT_OF_INDEXES; /* of each thread: the handle whose callback it is in */
+static DWORD running_key =
+    TLS_OUT_OF_INDEXES; /* of each thread: the handle whose callback it is in */
 
 static void opened_release(Opened *opened)
 {
@@ -32,7 +33,8 @@ Opened *opened_new(void *target, Opened **list)
     return opened;
 }
 
-HRESULT opened_set_callback(Opened *opened, HCS_EVENT_OPTIONS options, const void *context, HCS_EVENT_CALLBACK callback)
+HRESULT opened_set_callback(Opened *opened, HCS_EVENT_OPTIONS options, const void *context,
+                            HCS_EVENT_CALLBACK callback)
 {
     if (options != HcsEventOptionNone)
         return HR_NOT_SUPPORTED;

@@ -57,9 +57,9 @@ static int64_t number(const Json *rule, const WCHAR *name, int64_t absent)
 static bool known(const WCHAR *name)
 {
     static const WCHAR *const names[] = {
-        L"Function", L"Skip",    L"Times",   L"Message", L"NoDocument", L"Start",     L"Complete", L"After",     L"Inline",
-        L"DelayMs",  L"BlockMs", L"Never",   L"Lost",    L"Disconnect", L"ExitFirst", L"Events",   L"NoData",    L"Malformed",
-        L"WaitFailed"};
+        L"Function",  L"Skip",   L"Times",   L"Message",   L"NoDocument", L"Start", L"Complete",
+        L"After",     L"Inline", L"DelayMs", L"BlockMs",   L"Never",      L"Lost",  L"Disconnect",
+        L"ExitFirst", L"Events", L"NoData",  L"Malformed", L"WaitFailed"};
     size_t index;
 
     for (index = 0; index < ARRAYSIZE(names); index++)
@@ -70,7 +70,8 @@ static bool known(const WCHAR *name)
 
 static Rule *read_rule(const Json *json)
 {
-    const Json *function = json_member(json, L"Function"), *message = json_member(json, L"Message"), *item;
+    const Json *function = json_member(json, L"Function"), *message = json_member(json, L"Message"),
+               *item;
     Rule *rule;
 
     if (!function || function->kind != JSON_STRING)
@@ -185,6 +186,7 @@ Fault fault_take(const char *function)
             rule->times--;
         fault = rule->fault;
         fault.message = copy_text(rule->fault.message);
+        fault.epoch = resets;
     }
     unlock();
     return fault;
@@ -194,6 +196,11 @@ void fault_clear(Fault *fault)
 {
     release(fault->message);
     memset(fault, 0, sizeof(*fault));
+}
+
+bool fault_holds(const Fault *fault)
+{
+    return fault->epoch == resets;
 }
 
 bool fault_wait(DWORD milliseconds)

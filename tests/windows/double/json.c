@@ -19,7 +19,8 @@ static bool read_value(Reader *reader, Json *value);
 
 static void skip_space(Reader *reader)
 {
-    while (*reader->at == L' ' || *reader->at == L'\t' || *reader->at == L'\r' || *reader->at == L'\n')
+    while (*reader->at == L' ' || *reader->at == L'\t' || *reader->at == L'\r' ||
+           *reader->at == L'\n')
         reader->at++;
 }
 
@@ -119,8 +120,11 @@ static bool read_number(Reader *reader, Json *value)
 
 static bool read_word(Reader *reader, Json *value)
 {
-    static const struct { const WCHAR *word; JsonKind kind; int64_t integer; } words[] = {
-        {L"true", JSON_BOOL, 1}, {L"false", JSON_BOOL, 0}, {L"null", JSON_NULL, 0}};
+    static const struct {
+        const WCHAR *word;
+        JsonKind kind;
+        int64_t integer;
+    } words[] = {{L"true", JSON_BOOL, 1}, {L"false", JSON_BOOL, 0}, {L"null", JSON_NULL, 0}};
     size_t index;
 
     for (index = 0; index < ARRAYSIZE(words); index++) {
@@ -152,8 +156,8 @@ static bool read_items(Reader *reader, Json *parent, WCHAR end)
             if (end == L'}') {
                 bool holds_nul = false;
 
-                if (!take(reader, L'"') || !(item->name = read_string(reader, &holds_nul)) || holds_nul ||
-                    !take(reader, L':'))
+                if (!take(reader, L'"') || !(item->name = read_string(reader, &holds_nul)) ||
+                    holds_nul || !take(reader, L':'))
                     return false;
             }
             if (!read_value(reader, item))

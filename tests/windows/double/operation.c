@@ -14,7 +14,11 @@
 
 #include <string.h>
 
-typedef enum State { IDLE, IN_FLIGHT, COMPLETE } State;
+typedef enum State {
+    IDLE,
+    IN_FLIGHT,
+    COMPLETE
+} State;
 
 typedef struct Operation {
     int references; /* the handle, and each job under way */
@@ -94,6 +98,24 @@ static void fail_on_command(Failure *failure, const Fault *fault, HRESULT code)
     failure->no_document = fault->no_document;
 }
 
+/* Whether an operation is never to complete; unless a reset has ended that already. */
+static bool sticks(Job *job, Answer *answer)
+{
+    Kickoff *kickoff = &job->kickoff;
+    bool stuck = false;
+
+    if (!kickoff->fault.never && !kickoff->fault.lost)
+        return false;
+    lock();
+    answer_clear(answer);
+    if (fault_holds(&kickoff->fault))
+        stuck = job->operation->stuck = true;
+    else
+        fail(&kickoff->failure, HR_SERVICE_DISCONNECT, "the service went away");
+    unlock();
+    return stuck;
+}
+
 static void CALLBACK run(PTP_CALLBACK_INSTANCE instance, void *argument)
 {
     Job *job = argument;
@@ -111,14 +133,8 @@ static void CALLBACK run(PTP_CALLBACK_INSTANCE instance, void *argument)
         fail_on_command(&kickoff->failure, fault, fault->complete);
     if (kickoff->discard)
         kickoff->discard(kickoff->argument);
-    if (fault->never || fault->lost) {
-        lock();
-        job->operation->stuck = true;
-        answer_clear(&answer);
-        unlock();
-    } else {
+    if (!sticks(job, &answer))
         complete(job->operation, job->use, &answer, &kickoff->failure);
-    }
     failure_clear(&kickoff->failure);
     fault_clear(&kickoff->fault);
     lock();
@@ -154,7 +170,9 @@ bool kickoff_begin(Kickoff *kickoff, HRESULT *result)
         disconnect();
     lock();
     operation = handle_get(OPERATION_HANDLE, kickoff->operation);
-    *result = !operation ? E_HANDLE : operation->state == IN_FLIGHT ? HR_OPERATION_ALREADY_STARTED : S_OK;
+    *result = !operation                      ? E_HANDLE
+              : operation->state == IN_FLIGHT ? HR_OPERATION_ALREADY_STARTED
+                                              : S_OK;
     if (*result == S_OK) {
         operation->state = IN_FLIGHT;
         operation->use++;
@@ -316,7 +334,8 @@ HRESULT WINAPI HcsSetOperationContext(HCS_OPERATION handle, const void *context)
     return operation ? S_OK : E_HANDLE;
 }
 
-HRESULT WINAPI HcsSetOperationCallback(HCS_OPERATION handle, const void *context, HCS_OPERATION_COMPLETION callback)
+HRESULT WINAPI HcsSetOperationCallback(HCS_OPERATION handle, const void *context,
+                                       HCS_OPERATION_COMPLETION callback)
 {
     Operation *operation;
     HRESULT result;
@@ -415,8 +434,8 @@ static bool landed(Operation *operation, DWORD timeout)
     return true;
 }
 
-static HRESULT fetch(HCS_OPERATION handle, DWORD timeout, bool wait, HCS_PROCESS_INFORMATION *information, bool informs,
-                     PWSTR *document)
+static HRESULT fetch(HCS_OPERATION handle, DWORD timeout, bool wait,
+                     HCS_PROCESS_INFORMATION *information, bool informs, PWSTR *document)
 {
     Operation *operation;
     HRESULT result;
@@ -432,7 +451,8 @@ static HRESULT fetch(HCS_OPERATION handle, DWORD timeout, bool wait, HCS_PROCESS
         return E_HANDLE;
     }
     operation->references++;
-    if (informs && operation->type != HcsOperationTypeCreateProcess && operation->type != HcsOperationTypeGetProcessInfo) {
+    if (informs && operation->type != HcsOperationTypeCreateProcess &&
+        operation->type != HcsOperationTypeGetProcessInfo) {
         result = E_INVALIDARG;
     } else if (wait && !landed(operation, timeout)) {
         result = HR_OPERATION_TIMEOUT;
@@ -455,7 +475,8 @@ HRESULT WINAPI HcsGetOperationResult(HCS_OPERATION operation, PWSTR *document)
     return fetch(operation, 0, false, NULL, false, document);
 }
 
-HRESULT WINAPI HcsGetOperationResultAndProcessInfo(HCS_OPERATION operation, HCS_PROCESS_INFORMATION *information,
+HRESULT WINAPI HcsGetOperationResultAndProcessInfo(HCS_OPERATION operation,
+                                                   HCS_PROCESS_INFORMATION *information,
                                                    PWSTR *document)
 {
     return fetch(operation, 0, false, information, true, document);
@@ -467,7 +488,8 @@ HRESULT WINAPI HcsWaitForOperationResult(HCS_OPERATION operation, DWORD timeout,
 }
 
 HRESULT WINAPI HcsWaitForOperationResultAndProcessInfo(HCS_OPERATION operation, DWORD timeout,
-                                                       HCS_PROCESS_INFORMATION *information, PWSTR *document)
+                                                       HCS_PROCESS_INFORMATION *information,
+                                                       PWSTR *document)
 {
     return fetch(operation, timeout, true, information, true, document);
 }

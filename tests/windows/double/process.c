@@ -133,11 +133,16 @@ static void create(void *argument, Answer *answer, Failure *failure)
     answer->process = process;
 }
 
-HRESULT WINAPI HcsCreateProcess(HCS_SYSTEM computeSystem, PCWSTR processParameters, HCS_OPERATION operation,
+HRESULT WINAPI HcsCreateProcess(HCS_SYSTEM computeSystem, PCWSTR processParameters,
+                                HCS_OPERATION operation,
                                 const SECURITY_DESCRIPTOR *securityDescriptor, HCS_PROCESS *process)
 {
-    Kickoff kickoff = {.function = "HcsCreateProcess", .operation = operation, .system = computeSystem,
-                       .type = HcsOperationTypeCreateProcess, .work = create, .discard = creation_free};
+    Kickoff kickoff = {.function = "HcsCreateProcess",
+                       .operation = operation,
+                       .system = computeSystem,
+                       .type = HcsOperationTypeCreateProcess,
+                       .work = create,
+                       .discard = creation_free};
     Creation *creation;
     HRESULT result;
     Opened *opened;
@@ -166,7 +171,8 @@ HRESULT WINAPI HcsCreateProcess(HCS_SYSTEM computeSystem, PCWSTR processParamete
 
 /* ---- handles ---- */
 
-HRESULT WINAPI HcsOpenProcess(HCS_SYSTEM computeSystem, DWORD processId, DWORD requestedAccess, HCS_PROCESS *process)
+HRESULT WINAPI HcsOpenProcess(HCS_SYSTEM computeSystem, DWORD processId, DWORD requestedAccess,
+                              HCS_PROCESS *process)
 {
     Fault fault = fault_take("HcsOpenProcess");
     Failure failure = {0};
@@ -222,8 +228,8 @@ void WINAPI HcsCloseProcess(HCS_PROCESS process)
     unlock();
 }
 
-HRESULT WINAPI HcsSetProcessCallback(HCS_PROCESS process, HCS_EVENT_OPTIONS callbackOptions, void *context,
-                                     HCS_EVENT_CALLBACK callback)
+HRESULT WINAPI HcsSetProcessCallback(HCS_PROCESS process, HCS_EVENT_OPTIONS callbackOptions,
+                                     void *context, HCS_EVENT_CALLBACK callback)
 {
     Fault fault = fault_take("HcsSetProcessCallback");
     Failure failure = {0};
@@ -235,7 +241,8 @@ HRESULT WINAPI HcsSetProcessCallback(HCS_PROCESS process, HCS_EVENT_OPTIONS call
         return result;
     lock();
     opened = process_opened(process, &failure);
-    result = opened ? opened_set_callback(opened, callbackOptions, context, callback) : failure.code;
+    result =
+        opened ? opened_set_callback(opened, callbackOptions, context, callback) : failure.code;
     unlock();
     failure_clear(&failure);
     return result;
@@ -244,7 +251,8 @@ HRESULT WINAPI HcsSetProcessCallback(HCS_PROCESS process, HCS_EVENT_OPTIONS call
 /* ---- operations on a process ---- */
 
 /* The kickoff that all of them share; `parse` may refuse the document. */
-static HRESULT start(Kickoff *kickoff, PCWSTR document, bool (*parse)(PCWSTR, Task *, Failure *), bool alive)
+static HRESULT start(Kickoff *kickoff, PCWSTR document, bool (*parse)(PCWSTR, Task *, Failure *),
+                     bool alive)
 {
     HRESULT result;
     Task *task;
@@ -304,8 +312,11 @@ static void terminate(void *argument, Answer *answer, Failure *failure)
 HRESULT WINAPI HcsTerminateProcess(HCS_PROCESS process, HCS_OPERATION operation, PCWSTR options)
 {
     /* It has no type of its own in the enum. */
-    Kickoff kickoff = {.function = "HcsTerminateProcess", .operation = operation, .process = process,
-                       .type = HcsOperationTypeSignalProcess, .work = terminate};
+    Kickoff kickoff = {.function = "HcsTerminateProcess",
+                       .operation = operation,
+                       .process = process,
+                       .type = HcsOperationTypeSignalProcess,
+                       .work = terminate};
 
     return start(&kickoff, options, no_options, true);
 }
@@ -326,8 +337,11 @@ static void signal_process(void *argument, Answer *answer, Failure *failure)
 
 HRESULT WINAPI HcsSignalProcess(HCS_PROCESS process, HCS_OPERATION operation, PCWSTR options)
 {
-    Kickoff kickoff = {.function = "HcsSignalProcess", .operation = operation, .process = process,
-                       .type = HcsOperationTypeSignalProcess, .work = signal_process};
+    Kickoff kickoff = {.function = "HcsSignalProcess",
+                       .operation = operation,
+                       .process = process,
+                       .type = HcsOperationTypeSignalProcess,
+                       .work = signal_process};
 
     return start(&kickoff, options, signal_options, true);
 }
@@ -351,8 +365,11 @@ static void get_info(void *argument, Answer *answer, Failure *failure)
 
 HRESULT WINAPI HcsGetProcessInfo(HCS_PROCESS process, HCS_OPERATION operation)
 {
-    Kickoff kickoff = {.function = "HcsGetProcessInfo", .operation = operation, .process = process,
-                       .type = HcsOperationTypeGetProcessInfo, .work = get_info};
+    Kickoff kickoff = {.function = "HcsGetProcessInfo",
+                       .operation = operation,
+                       .process = process,
+                       .type = HcsOperationTypeGetProcessInfo,
+                       .work = get_info};
 
     return start(&kickoff, NULL, no_query, false);
 }
@@ -369,10 +386,14 @@ static void get_status(void *argument, Answer *answer, Failure *failure)
     answer->document = text.units;
 }
 
-HRESULT WINAPI HcsGetProcessProperties(HCS_PROCESS process, HCS_OPERATION operation, PCWSTR propertyQuery)
+HRESULT WINAPI HcsGetProcessProperties(HCS_PROCESS process, HCS_OPERATION operation,
+                                       PCWSTR propertyQuery)
 {
-    Kickoff kickoff = {.function = "HcsGetProcessProperties", .operation = operation, .process = process,
-                       .type = HcsOperationTypeGetProcessProperties, .work = get_status};
+    Kickoff kickoff = {.function = "HcsGetProcessProperties",
+                       .operation = operation,
+                       .process = process,
+                       .type = HcsOperationTypeGetProcessProperties,
+                       .work = get_status};
 
     return start(&kickoff, propertyQuery, no_query, false);
 }
@@ -400,8 +421,11 @@ static void modify_process(void *argument, Answer *answer, Failure *failure)
 
 HRESULT WINAPI HcsModifyProcess(HCS_PROCESS process, HCS_OPERATION operation, PCWSTR settings)
 {
-    Kickoff kickoff = {.function = "HcsModifyProcess", .operation = operation, .process = process,
-                       .type = HcsOperationTypeModifyProcess, .work = modify_process};
+    Kickoff kickoff = {.function = "HcsModifyProcess",
+                       .operation = operation,
+                       .process = process,
+                       .type = HcsOperationTypeModifyProcess,
+                       .work = modify_process};
 
     return start(&kickoff, settings, modify_request, true);
 }
@@ -427,7 +451,8 @@ void process_ended(Process *process)
     if (*link)
         *link = process->next;
     if (fault.wait_failed)
-        text_add_format(&text, "{\"ProcessId\":%lu,\"Exited\":true,\"LastWaitResult\":%ld}", process->pid, (long)E_FAIL);
+        text_add_format(&text, "{\"ProcessId\":%lu,\"Exited\":true,\"LastWaitResult\":%ld}",
+                        process->pid, (long)E_FAIL);
     else if (fault.event_malformed)
         text_add(&text, L"{\"ProcessId\":");
     else

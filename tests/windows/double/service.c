@@ -40,7 +40,8 @@ HRESULT WINAPI HcsGetServiceProperties(PCWSTR propertyQuery, PWSTR *result)
         failure.message = copy_text(fault.message);
         failure.no_document = fault.no_document;
     } else if (parse_service_query(propertyQuery, &failure)) {
-        document = copy_text(L"{\"Properties\":[{\"SupportedSchemaVersions\":[{\"Major\":2,\"Minor\":1}]}]}");
+        document = copy_text(
+            L"{\"Properties\":[{\"SupportedSchemaVersions\":[{\"Major\":2,\"Minor\":1}]}]}");
     }
     code = failure.code;
     if (code)
@@ -55,30 +56,40 @@ HRESULT WINAPI HcsGetServiceProperties(PCWSTR propertyQuery, PWSTR *result)
 
 /* ---- not offered ---- */
 
-#define NOT_OFFERED(name, ...)                     \
-    HRESULT WINAPI name(__VA_ARGS__)               \
-    {                                              \
-        return HR_NOT_SUPPORTED;                   \
+#define NOT_OFFERED(name, ...)                                                                     \
+    HRESULT WINAPI name(__VA_ARGS__)                                                               \
+    {                                                                                              \
+        return HR_NOT_SUPPORTED;                                                                   \
     }
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-NOT_OFFERED(HcsEnumerateComputeSystemsInNamespace, PCWSTR idNamespace, PCWSTR query, HCS_OPERATION operation)
-NOT_OFFERED(HcsGetProcessorCompatibilityFromSavedState, PCWSTR RuntimeFileName, PCWSTR *ProcessorFeaturesString)
+NOT_OFFERED(HcsEnumerateComputeSystemsInNamespace, PCWSTR idNamespace, PCWSTR query,
+            HCS_OPERATION operation)
+NOT_OFFERED(HcsGetProcessorCompatibilityFromSavedState, PCWSTR RuntimeFileName,
+            PCWSTR *ProcessorFeaturesString)
 NOT_OFFERED(HcsCreateComputeSystem, PCWSTR id, PCWSTR configuration, HCS_OPERATION operation,
             const SECURITY_DESCRIPTOR *securityDescriptor, HCS_SYSTEM *computeSystem)
-NOT_OFFERED(HcsCreateComputeSystemInNamespace, PCWSTR idNamespace, PCWSTR id, PCWSTR configuration, HCS_OPERATION operation,
-            const HCS_CREATE_OPTIONS *options, HCS_SYSTEM *computeSystem)
-NOT_OFFERED(HcsOpenComputeSystemInNamespace, PCWSTR idNamespace, PCWSTR id, DWORD requestedAccess, HCS_SYSTEM *computeSystem)
-NOT_OFFERED(HcsStartComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
-NOT_OFFERED(HcsShutDownComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
-NOT_OFFERED(HcsTerminateComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
-NOT_OFFERED(HcsCrashComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
-NOT_OFFERED(HcsPauseComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
-NOT_OFFERED(HcsResumeComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
+NOT_OFFERED(HcsCreateComputeSystemInNamespace, PCWSTR idNamespace, PCWSTR id, PCWSTR configuration,
+            HCS_OPERATION operation, const HCS_CREATE_OPTIONS *options, HCS_SYSTEM *computeSystem)
+NOT_OFFERED(HcsOpenComputeSystemInNamespace, PCWSTR idNamespace, PCWSTR id, DWORD requestedAccess,
+            HCS_SYSTEM *computeSystem)
+NOT_OFFERED(HcsStartComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+            PCWSTR options)
+NOT_OFFERED(HcsShutDownComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+            PCWSTR options)
+NOT_OFFERED(HcsTerminateComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+            PCWSTR options)
+NOT_OFFERED(HcsCrashComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+            PCWSTR options)
+NOT_OFFERED(HcsPauseComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+            PCWSTR options)
+NOT_OFFERED(HcsResumeComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+            PCWSTR options)
 NOT_OFFERED(HcsSaveComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
-NOT_OFFERED(HcsModifyComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR configuration, HANDLE identity)
+NOT_OFFERED(HcsModifyComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+            PCWSTR configuration, HANDLE identity)
 NOT_OFFERED(HcsWaitForComputeSystemExit, HCS_SYSTEM computeSystem, DWORD timeoutMs, PWSTR *result)
 NOT_OFFERED(HcsWaitForProcessExit, HCS_PROCESS computeSystem, DWORD timeoutMs, PWSTR *result)
 NOT_OFFERED(HcsModifyServiceSettings, PCWSTR settings, PWSTR *result)

@@ -11,8 +11,8 @@
  * not asked for is the null device.
  *
  * With a console there is one pipe in and one out, and a pseudo console between them and the
- * process, which inherits handles of the console. A console without a stdin pipe ends at once, and the process with it: so does that of
- * Windows.
+ * process, which inherits handles of the console. A console without a stdin pipe ends at once, and
+ * the process with it: so does that of Windows.
  */
 #include "double.h"
 
@@ -71,7 +71,8 @@ static bool make_pipe(bool input, bool inherited, HANDLE *ours, HANDLE *theirs)
         *ours = NULL;
         return false;
     }
-    *theirs = CreateFileW(name, input ? GENERIC_READ : GENERIC_WRITE, 0, &attributes, OPEN_EXISTING, 0, NULL);
+    *theirs = CreateFileW(name, input ? GENERIC_READ : GENERIC_WRITE, 0, &attributes, OPEN_EXISTING,
+                          0, NULL);
     if (*theirs == INVALID_HANDLE_VALUE)
         *theirs = NULL;
     return *theirs != NULL;
@@ -81,8 +82,8 @@ static HANDLE open_null(void)
 {
     SECURITY_ATTRIBUTES attributes = {sizeof(attributes), NULL, TRUE};
 
-    return CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, &attributes, OPEN_EXISTING,
-                       0, NULL);
+    return CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE,
+                       &attributes, OPEN_EXISTING, 0, NULL);
 }
 
 static void close_handle(HANDLE *handle)
@@ -182,14 +183,17 @@ static bool open_streams(Start *start, const Launch *launch, Stdio *stdio)
     int index;
 
     for (index = 0; index < 3; index++) {
-        bool asked = launch->pipes[index] && !(launch->console && index == 2); /* output is merged */
+        bool asked =
+            launch->pipes[index] && !(launch->console && index == 2); /* output is merged */
 
-        if (asked ? !make_pipe(index == 0, !launch->console, &stdio->ours[index], &start->theirs[index])
+        if (asked ? !make_pipe(index == 0, !launch->console, &stdio->ours[index],
+                               &start->theirs[index])
                   : (start->theirs[index] = open_null()) == INVALID_HANDLE_VALUE)
             return false;
     }
-    return !stdio->ours[0] || DuplicateHandle(GetCurrentProcess(), stdio->ours[0], GetCurrentProcess(),
-                                              &stdio->service_stdin, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    return !stdio->ours[0] ||
+           DuplicateHandle(GetCurrentProcess(), stdio->ours[0], GetCurrentProcess(),
+                           &stdio->service_stdin, 0, FALSE, DUPLICATE_SAME_ACCESS);
 }
 
 /* Ends of the console for the process to inherit, in place of the pipes that the console has now. */
@@ -197,10 +201,12 @@ static bool give_console(Start *start, const Launch *launch, Stdio *stdio)
 {
     int index;
 
-    if (FAILED(CreatePseudoConsole(launch->size, start->theirs[0], start->theirs[1], 0, &stdio->console)))
+    if (FAILED(CreatePseudoConsole(launch->size, start->theirs[0], start->theirs[1], 0,
+                                   &stdio->console)))
         return false;
     start->info.StartupInfo.dwFlags = STARTF_USESTDHANDLES; /* none, and not ours */
-    if (!UpdateProcThreadAttribute(start->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, stdio->console,
+    if (!UpdateProcThreadAttribute(start->info.lpAttributeList, 0,
+                                   PROC_THREAD_ATTRIBUTE_PSEUDOCONSOLE, stdio->console,
                                    sizeof(stdio->console), NULL, NULL))
         return false;
     for (index = 0; index < 3; index++)
@@ -233,7 +239,8 @@ static bool give_streams(Start *start, const Launch *launch, Stdio *stdio)
         start->info.StartupInfo.hStdError = start->theirs[2];
         start->flags |= DETACHED_PROCESS; /* a console that nobody sees would cost a process more */
     }
-    return UpdateProcThreadAttribute(start->info.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, start->theirs,
+    return UpdateProcThreadAttribute(start->info.lpAttributeList, 0,
+                                     PROC_THREAD_ATTRIBUTE_HANDLE_LIST, start->theirs,
                                      count * sizeof(HANDLE), NULL, NULL);
 }
 
@@ -244,7 +251,8 @@ static bool create_process(Start *start, const Launch *launch)
     start->flags |= CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT;
     for (tries = 1;; tries++) {
         if (CreateProcessW(launch->application, start->command, NULL, NULL, TRUE, start->flags,
-                           start->environment, launch->directory, &start->info.StartupInfo, &start->made))
+                           start->environment, launch->directory, &start->info.StartupInfo,
+                           &start->made))
             return true;
         if (GetLastError() != ERROR_INTERNAL_ERROR || tries == TRIES)
             return false;
@@ -258,12 +266,13 @@ static HRESULT check_place(const Launch *launch, Failure *failure)
     DWORD size = ARRAYSIZE(account), attributes;
 
     if (launch->user && (!GetUserNameW(account, &size) || _wcsicmp(account, launch->user) != 0))
-        return fail(failure, HRESULT_FROM_WIN32(ERROR_LOGON_FAILURE), "user '%ls': unknown, or not ours", launch->user);
+        return fail(failure, HRESULT_FROM_WIN32(ERROR_LOGON_FAILURE),
+                    "user '%ls': unknown, or not ours", launch->user);
     if (launch->directory) {
         attributes = GetFileAttributesW(launch->directory);
         if (attributes == INVALID_FILE_ATTRIBUTES || !(attributes & FILE_ATTRIBUTE_DIRECTORY))
-            return fail(failure, HRESULT_FROM_WIN32(ERROR_DIRECTORY), "working directory '%ls' is no directory",
-                        launch->directory);
+            return fail(failure, HRESULT_FROM_WIN32(ERROR_DIRECTORY),
+                        "working directory '%ls' is no directory", launch->directory);
     }
     return S_OK;
 }
@@ -290,7 +299,8 @@ static void let_run(Process *process, Start *start, bool dies)
 
         limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
         process->system->job = CreateJobObjectW(NULL, NULL);
-        SetInformationJobObject(process->system->job, JobObjectExtendedLimitInformation, &limits, sizeof(limits));
+        SetInformationJobObject(process->system->job, JobObjectExtendedLimitInformation, &limits,
+                                sizeof(limits));
     }
     AssignProcessToJobObject(process->system->job, start->made.hProcess);
     process->process = start->made.hProcess;
@@ -299,7 +309,8 @@ static void let_run(Process *process, Start *start, bool dies)
     process->next = process->system->processes;
     process->system->processes = process;
     process_retain(process); /* the watch */
-    if (!RegisterWaitForSingleObject(&process->watch, process->process, on_exit, process, INFINITE, WT_EXECUTEONLYONCE))
+    if (!RegisterWaitForSingleObject(&process->watch, process->process, on_exit, process, INFINITE,
+                                     WT_EXECUTEONLYONCE))
         abort();
     unlock();
     if (dies)
@@ -311,18 +322,20 @@ static void let_run(Process *process, Start *start, bool dies)
 
 HRESULT spawn(Process *process, const Launch *launch, Failure *failure)
 {
-    Start start = {.command = copy_text(launch->command), .environment = merge_environment(launch->environment)};
+    Start start = {.command = copy_text(launch->command),
+                   .environment = merge_environment(launch->environment)};
     HRESULT result = check_place(launch, failure);
     int index;
 
     if (result == S_OK) {
         AcquireSRWLockExclusive(&spawn_lock); /* nobody else may inherit the ends of this process */
-        if (!open_streams(&start, launch, &process->stdio) || !give_streams(&start, launch, &process->stdio))
-            result = fail(failure, HRESULT_FROM_WIN32(ERROR_NO_SYSTEM_RESOURCES), "no pipe or console (error %lu)",
-                          GetLastError());
+        if (!open_streams(&start, launch, &process->stdio) ||
+            !give_streams(&start, launch, &process->stdio))
+            result = fail(failure, HRESULT_FROM_WIN32(ERROR_NO_SYSTEM_RESOURCES),
+                          "no pipe or console (error %lu)", GetLastError());
         else if (!create_process(&start, launch))
-            result = fail(failure, HRESULT_FROM_WIN32(GetLastError()), "executable of '%ls' (error %lu)", launch->command,
-                          GetLastError());
+            result = fail(failure, HRESULT_FROM_WIN32(GetLastError()),
+                          "executable of '%ls' (error %lu)", launch->command, GetLastError());
         for (index = 0; index < 3; index++)
             close_handle(&start.theirs[index]);
         ReleaseSRWLockExclusive(&spawn_lock);
@@ -357,8 +370,9 @@ HRESULT interrupt(Process *process, DWORD event)
     if (process->state != RUNNING)
         return HR_PROCESS_ALREADY_STOPPED;
     if (routine)
-        thread = CreateRemoteThread(process->process, NULL, 0, (LPTHREAD_START_ROUTINE)(void *)routine,
-                                    (void *)(uintptr_t)event, 0, NULL);
+        thread =
+            CreateRemoteThread(process->process, NULL, 0, (LPTHREAD_START_ROUTINE)(void *)routine,
+                               (void *)(uintptr_t)event, 0, NULL);
     if (!thread) {
         if (!TerminateProcess(process->process, CTRL_C_EXIT))
             return E_ACCESSDENIED;
@@ -367,7 +381,8 @@ HRESULT interrupt(Process *process, DWORD event)
     lock();
     process->interrupted = true;
     unlock();
-    if (WaitForSingleObject(thread, INTERRUPT_MS) == WAIT_OBJECT_0 && GetExitCodeThread(thread, &code) && code == 1) {
+    if (WaitForSingleObject(thread, INTERRUPT_MS) == WAIT_OBJECT_0 &&
+        GetExitCodeThread(thread, &code) && code == 1) {
         lock();
         process->interrupted = false;
         unlock();

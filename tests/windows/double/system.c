@@ -10,7 +10,8 @@
 #include <string.h>
 #include <wchar.h>
 
-static System host = {.id = L"host", .owner = L"hcsd", .runtime_id = L"6d1f0a52-52c1-4c7e-9d3e-0c2f3b7a9e11"};
+static System host = {
+    .id = L"host", .owner = L"hcsd", .runtime_id = L"6d1f0a52-52c1-4c7e-9d3e-0c2f3b7a9e11"};
 System *systems = &host;
 
 static System *system_by_id(const WCHAR *id)
@@ -96,8 +97,11 @@ static void enumerate(void *argument, Answer *answer, Failure *failure)
 
 HRESULT WINAPI HcsEnumerateComputeSystems(PCWSTR query, HCS_OPERATION operation)
 {
-    Kickoff kickoff = {.function = "HcsEnumerateComputeSystems", .operation = operation, .type = HcsOperationTypeEnumerate,
-                       .work = enumerate, .discard = free_query};
+    Kickoff kickoff = {.function = "HcsEnumerateComputeSystems",
+                       .operation = operation,
+                       .type = HcsOperationTypeEnumerate,
+                       .work = enumerate,
+                       .discard = free_query};
     HRESULT result;
 
     if (!kickoff_begin(&kickoff, &result))
@@ -154,10 +158,14 @@ static void get_properties(void *argument, Answer *answer, Failure *failure)
     answer->document = text.units;
 }
 
-HRESULT WINAPI HcsGetComputeSystemProperties(HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR propertyQuery)
+HRESULT WINAPI HcsGetComputeSystemProperties(HCS_SYSTEM computeSystem, HCS_OPERATION operation,
+                                             PCWSTR propertyQuery)
 {
-    Kickoff kickoff = {.function = "HcsGetComputeSystemProperties", .operation = operation, .system = computeSystem,
-                       .type = HcsOperationTypeGetProperties, .work = get_properties};
+    Kickoff kickoff = {.function = "HcsGetComputeSystemProperties",
+                       .operation = operation,
+                       .system = computeSystem,
+                       .type = HcsOperationTypeGetProperties,
+                       .work = get_properties};
     HRESULT result;
     Opened *opened;
 
@@ -171,7 +179,8 @@ HRESULT WINAPI HcsGetComputeSystemProperties(HCS_SYSTEM computeSystem, HCS_OPERA
     return kickoff_end(&kickoff);
 }
 
-HRESULT WINAPI HcsSetComputeSystemCallback(HCS_SYSTEM computeSystem, HCS_EVENT_OPTIONS callbackOptions, const void *context,
+HRESULT WINAPI HcsSetComputeSystemCallback(HCS_SYSTEM computeSystem,
+                                           HCS_EVENT_OPTIONS callbackOptions, const void *context,
                                            HCS_EVENT_CALLBACK callback)
 {
     Fault fault = fault_take("HcsSetComputeSystemCallback");
@@ -184,7 +193,8 @@ HRESULT WINAPI HcsSetComputeSystemCallback(HCS_SYSTEM computeSystem, HCS_EVENT_O
         return result;
     lock();
     opened = system_opened(computeSystem, &failure);
-    result = opened ? opened_set_callback(opened, callbackOptions, context, callback) : failure.code;
+    result =
+        opened ? opened_set_callback(opened, callbackOptions, context, callback) : failure.code;
     unlock();
     failure_clear(&failure);
     return result;

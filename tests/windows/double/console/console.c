@@ -14,12 +14,13 @@
 
 static DWORD give(const WCHAR *name, HANDLE receiver)
 {
-    HANDLE opened = CreateFileW(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
-                                0, NULL);
+    HANDLE opened = CreateFileW(name, GENERIC_READ | GENERIC_WRITE,
+                                FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
     HANDLE given = NULL;
 
     if (opened == INVALID_HANDLE_VALUE || !receiver ||
-        !DuplicateHandle(GetCurrentProcess(), opened, receiver, &given, 0, TRUE, DUPLICATE_SAME_ACCESS))
+        !DuplicateHandle(GetCurrentProcess(), opened, receiver, &given, 0, TRUE,
+                         DUPLICATE_SAME_ACCESS))
         return 0;
     return (ULONG_PTR)given < 0x10000 ? (DWORD)(ULONG_PTR)given : 0;
 }
@@ -35,8 +36,8 @@ static int give_both(DWORD pid)
 /* The buffer must hold the window at every moment, so it is made larger first, then exact. */
 static int resize(SHORT columns, SHORT rows)
 {
-    HANDLE output = CreateFileW(L"CONOUT$", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
-                                OPEN_EXISTING, 0, NULL);
+    HANDLE output = CreateFileW(L"CONOUT$", GENERIC_READ | GENERIC_WRITE,
+                                FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
     CONSOLE_SCREEN_BUFFER_INFO now;
     COORD size = {columns, rows}, large;
     SMALL_RECT window = {0, 0, columns - 1, rows - 1};
@@ -45,8 +46,8 @@ static int resize(SHORT columns, SHORT rows)
         return 0;
     large.X = now.dwSize.X > columns ? now.dwSize.X : columns;
     large.Y = now.dwSize.Y > rows ? now.dwSize.Y : rows;
-    return SetConsoleScreenBufferSize(output, large) && SetConsoleWindowInfo(output, TRUE, &window) &&
-           SetConsoleScreenBufferSize(output, size);
+    return SetConsoleScreenBufferSize(output, large) &&
+           SetConsoleWindowInfo(output, TRUE, &window) && SetConsoleScreenBufferSize(output, size);
 }
 
 int wmain(int argc, WCHAR **argv)
