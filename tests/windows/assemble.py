@@ -9,7 +9,7 @@ lines (`python.c`). Wheels for Windows of what hcsd needs come from PyPI, in the
 `.requirements.lock` and checked against its hashes.
 
 Nothing is done when the last result was made from the same inputs. A stamp, written last, says so;
-without it everything but the Wine prefix is made anew.
+without it everything is made anew.
 """
 
 from __future__ import annotations
