@@ -4,15 +4,16 @@ bin := .venv/bin
 
 # The daemon as mypy sees it on Windows: without what is for POSIX only. An ignore that is needed on
 # the other platform is not idle.
-on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignores hcsd clients/python
+on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignores hcsd clients/python \
+	tests/windows/native.py tests/windows/conftest.py tests/windows/test_double.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # a recipe uses all cores where it can, and its output stays in one piece under -j
 
-.PHONY: help setup run demo test test-all check fmt generate lock bench clean
+.PHONY: help setup run demo test test-all test-windows check fmt generate lock bench clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 
 setup: ## make .venv with everything needed; at once when nothing has changed
 	@.ci/setup
@@ -31,6 +32,9 @@ test-all: setup ## run the slow tests too, and measure coverage
 	@$(bin)/coverage run -m pytest -m ""
 	@$(bin)/coverage combine --quiet
 	@$(bin)/coverage report
+
+test-windows: setup ## run the Windows half under Wine, over a test double of computecore.dll
+	@$(bin)/python -m tests.windows
 
 check: setup ## check format, style, types, layers, generated files and spelling
 	$(bin)/ruff format --check
@@ -56,5 +60,5 @@ bench: setup ## measure against the budgets
 	@$(bin)/python -m tests.bench
 
 clean: ## remove what the other targets made, .venv too
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist
+	rm -rf .venv .venv-windows .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

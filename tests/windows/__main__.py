@@ -1,0 +1,99 @@
+"""Run the Windows half for real: a Windows Python under Wine, over a test double of the DLL.
+
+    python -m tests.windows [pytest options and paths]
+
+What is needed is assembled first, see `assemble.py`. The tests run from a copy, so that `hcsd` is
+the one installed from its wheel and not the sources beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+from tests.windows import places
+from tests.windows.assemble import AssembleError, assemble, install_hcsd, say, step
+from tests.windows.build import build
+from tests.windows.wine import Wine, WineError, windows_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUITES = ("tests/abi", "tests/windows")
+TIMEOUT = 900.0
+REPORT = "report.xml"
+PROPERTY = "double: "  # how conftest.py marks what it reports
+
+
+def main() -> int:
+    """Assemble, build, run, report; returns the exit code."""
+    started = time.monotonic()
+    try:
+        assemble()
+        with step("test double of computecore.dll built"):
+            doubles = build()
+        say(f"installed {install_hcsd()}")
+        stage()
+        with Wine() as wine:
+            code = test(wine, sys.argv[1:] or list(SUITES), doubles)
+            version = wine.python("-c", "import sys; print(sys.version)").text.strip()
+            say(f"Python {version} on win32")
+            say(
+                f"{wine.version}; starts that failed inside it and were repeated: {wine.failed_starts}"
+            )
+    except (AssembleError, WineError) as error:
+        sys.exit(f"windows: {error}")
+    say(f"double: {windows_path(doubles[0])}, a stand-in for the service and not for Windows")
+    report(places.STAGE / REPORT)
+    say(f"{'passed' if code == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s")
+    return code
+
+
+def stage() -> None:
+    """Copy the tests and their settings to where they run."""
+    shutil.rmtree(places.STAGE, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(places.ROOT / "tests", places.STAGE / "tests", ignore=ignored)
+    shutil.copy(places.ROOT / "pyproject.toml", places.STAGE)
+
+
+def test(wine: Wine, selected: list[str], doubles: tuple[Path, Path]) -> int:
+    """Run pytest in the Windows Python, and show what it says."""
+    command = ["-m", "pytest", "-p", "no:cacheprovider", f"--junit-xml={REPORT}", *selected]
+    environment = {
+        "HCSD_DOUBLE": windows_path(doubles[0]),
+        "HCSD_DOUBLE_OLD": windows_path(doubles[1]),
+        "COLUMNS": os.environ.get("COLUMNS", "100"),
+    }
+    return wine.python(
+        *command,
+        directory=places.STAGE,
+        environment=environment,
+        timeout=TIMEOUT,
+        check=False,
+        show=True,
+    ).code
+
+
+def report(path: Path) -> None:
+    """Say how many tests ran and what was still live in the double when they were over."""
+    if not path.is_file():
+        return
+    suite = ET.parse(path).getroot()[0]  # noqa: S314  (written by our own run)
+    counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+    passed = counts["tests"] - counts["failures"] - counts["errors"] - counts["skipped"]
+    say(f"tests: {passed} passed, " + ", ".join(f"{n} {counts[n]}" for n in list(counts)[1:]))
+    found = [(p.get("name", ""), p.get("value")) for p in suite.iter("property")]
+    ours = [
+        f"{name[len(PROPERTY) :]} {value}" for name, value in found if name.startswith(PROPERTY)
+    ]
+    if ours:
+        say(f"in the double at the end: {', '.join(ours)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

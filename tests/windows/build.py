@@ -1,0 +1,63 @@
+"""Build the test double of computecore.dll with mingw, against mingw's own header of it.
+
+Two DLLs come of the same code: one that exports all that the header declares, and one like Windows
+10 1809, which lacks what the table of functions says came later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from hcsd.abi.functions import FUNCTIONS
+from tests.windows import places
+from tests.windows.assemble import run
+
+SOURCES = places.SOURCES / "double"
+EXPORTS = SOURCES / "computecore.def"
+STAMP = places.DOUBLE.with_name("stamp")
+OLDEST = "Windows 10 1809"
+
+# Windows 10 2004 as the headers know it: pseudo consoles are declared.
+FLAGS = (
+    "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
+    "-D_WIN32_WINNT=0x0A00", "-DNTDDI_VERSION=0x0A000008",
+)  # fmt: skip
+
+
+def build() -> tuple[Path, Path]:
+    """Build both, unless they are there; returns the present one and the old one."""
+    inputs = fingerprint()
+    if STAMP.is_file() and STAMP.read_text() == inputs:
+        return places.DOUBLE, places.OLD_DOUBLE
+    STAMP.unlink(missing_ok=True)
+    later = {row.name for row in FUNCTIONS if row.since != OLDEST and row.module == "computecore"}
+    exports = EXPORTS.read_text().splitlines()
+    places.OLD_DOUBLE.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=places.HOME) as scratch:
+        objects = []
+        for source in sorted(SOURCES.glob("*.c")):
+            objects.append(Path(scratch) / source.with_suffix(".o").name)
+            run(places.COMPILER, *FLAGS, "-c", source, "-o", objects[-1])
+        for target, names in (
+            (places.DOUBLE, exports),
+            (places.OLD_DOUBLE, [name for name in exports if name not in later]),
+        ):
+            definition = Path(scratch) / "computecore.def"
+            definition.write_text("\n".join(names) + "\n")
+            run(places.COMPILER, "-shared", "-static-libgcc", *objects, definition, "-o", target)
+    console = places.DOUBLE.with_name("console.exe")
+    run(places.COMPILER, *FLAGS, "-municode", SOURCES / "console" / "console.c", "-o", console)
+    shutil.copy(console, places.OLD_DOUBLE.parent)
+    STAMP.write_text(inputs)
+    return places.DOUBLE, places.OLD_DOUBLE
+
+
+def fingerprint() -> str:
+    """Tell the inputs apart: the sources, how they are built, and what was not in 1809."""
+    digest = hashlib.sha256(repr(FUNCTIONS).encode())
+    for path in (Path(__file__), *sorted(SOURCES.rglob("*.*"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

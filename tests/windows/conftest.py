@@ -1,0 +1,42 @@
+"""Fixtures of the tests that run in the Windows Python. On another platform there are none."""
+
+import sys
+
+if sys.platform != "win32":
+    collect_ignore_glob = ["*"]
+else:
+    import os
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pytest
+
+    from hcsd.abi.types import HCS_SYSTEM
+    from tests.windows.native import Native
+
+    DOUBLE = Path(os.environ["HCSD_DOUBLE"])
+    OLD_DOUBLE = Path(os.environ["HCSD_DOUBLE_OLD"])
+
+    @pytest.fixture(scope="session")
+    def loaded(record_testsuite_property: Callable[[str, object], None]) -> Iterator[Native]:
+        """The double; what is still live when all is over is an error, and reported."""
+        native = Native(DOUBLE)
+        yield native
+        live = native.live()
+        for name, count in live.items():
+            record_testsuite_property(f"double: live {name}", count)
+        record_testsuite_property("double: repeated starts", native.repeated_starts())
+        assert not any(live.values()), live
+
+    @pytest.fixture
+    def native(loaded: Native) -> Iterator[Native]:
+        """The double without faults, in which nothing may be left when the test ends."""
+        yield loaded
+        loaded.reset()
+        assert not any(loaded.live().values()), loaded.live()
+
+    @pytest.fixture
+    def host(native: Native) -> Iterator[HCS_SYSTEM]:
+        system = native.open_host()
+        yield system
+        native.call("HcsCloseComputeSystem", system)

@@ -1,0 +1,307 @@
+/*
+ * A test double of computecore.dll: what its parts know of each other.
+ *
+ * It stands in for the Host Compute Service, not for Windows: compute systems are in memory, but
+ * processes, pipes, consoles and threads are real. Signatures come from mingw's <computecore.h>, so
+ * the compiler proves them.
+ *
+ *   handles.c     slots with generations: HCS_OPERATION, HCS_SYSTEM, HCS_PROCESS are such numbers
+ *   operation.c   the life of an operation, and the exports about operations
+ *   events.c      event callbacks of a handle: delivery, and the close that drains them
+ *   system.c      compute systems and their exports
+ *   process.c     processes and their exports
+ *   spawn.c       pipes, environment, console and the start of a real process
+ *   console.c     what a pseudo console of Wine 8 lacks
+ *   documents.c   the JSON documents of HCS: what is accepted, how answers are worded
+ *   json.c        a strict JSON reader
+ *   text.c        wide text that grows, and the strings that callers free
+ *   faults.c      faults on command
+ *   service.c     the service's own exports, and those that only answer "not supported"
+ *
+ * One lock guards all objects. It is never held while a callback runs, a process starts or somebody
+ * waits. Memory that runs out ends the process: this is a test.
+ */
+#ifndef DOUBLE_H
+#define DOUBLE_H
+
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#include <computecore.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Codes that mingw's headers lack. */
+#define DOUBLE_HR(code) ((HRESULT)(code))
+#define HR_INVALID_STATE DOUBLE_HR(0x80370105)
+#define HR_INVALID_JSON DOUBLE_HR(0x8037010D)
+#define HR_SYSTEM_NOT_FOUND DOUBLE_HR(0x8037010E)
+#define HR_OPERATION_NOT_STARTED DOUBLE_HR(0x80370115)
+#define HR_OPERATION_ALREADY_STARTED DOUBLE_HR(0x80370116)
+#define HR_OPERATION_PENDING DOUBLE_HR(0x80370117)
+#define HR_OPERATION_TIMEOUT DOUBLE_HR(0x80370118)
+#define HR_CALLBACK_ALREADY_SET DOUBLE_HR(0x80370119)
+#define HR_PROCESS_INFO_NOT_AVAILABLE DOUBLE_HR(0x8037011D)
+#define HR_SERVICE_DISCONNECT DOUBLE_HR(0x8037011E)
+#define HR_PROCESS_ALREADY_STOPPED DOUBLE_HR(0x8037011F)
+#define HR_NOT_SUPPORTED HRESULT_FROM_WIN32(ERROR_NOT_SUPPORTED)
+#define HR_NOT_FOUND HRESULT_FROM_WIN32(ERROR_NOT_FOUND)
+#define HR_SERVER_UNAVAILABLE HRESULT_FROM_WIN32(RPC_S_SERVER_UNAVAILABLE)
+
+#define CTRL_C_EXIT 0xC000013A /* STATUS_CONTROL_C_EXIT */
+
+/* ---- memory and the lock ---- */
+
+extern CRITICAL_SECTION double_lock;
+extern CONDITION_VARIABLE double_changed; /* something that somebody may wait for */
+void lock(void);
+void unlock(void);
+
+void *allocate(size_t size); /* zeroed; never NULL */
+void release(void *block);
+WCHAR *copy_text(const WCHAR *text); /* NULL stays NULL */
+
+/* ---- text.c ---- */
+
+typedef struct Text {
+    WCHAR *units; /* NUL-terminated; NULL while empty */
+    size_t length;
+    size_t room;
+} Text;
+
+void text_add(Text *text, const WCHAR *more);
+void text_add_format(Text *text, const char *format, ...) __attribute__((format(gnu_printf, 2, 3)));
+void text_add_json(Text *text, const WCHAR *value); /* as a JSON string, in quotes */
+
+/* A string that the caller frees with LocalFree; counted until it does. NULL gives NULL. */
+PWSTR give_text(const WCHAR *text);
+UINT64 live_strings(void);
+
+/* ---- json.c ---- */
+
+typedef enum JsonKind {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INTEGER,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+} JsonKind;
+
+typedef struct Json {
+    JsonKind kind;
+    WCHAR *name; /* of a member of an object */
+    WCHAR *string;
+    int64_t integer; /* also the value of a JSON_BOOL */
+    bool holds_nul;  /* the string has a NUL in it, which ends it early */
+    struct Json *first, *next;
+    size_t count;
+} Json;
+
+Json *json_read(const WCHAR *text); /* NULL: not a JSON document */
+void json_free(Json *value);
+const Json *json_member(const Json *object, const WCHAR *name); /* NULL: absent */
+bool json_is(const Json *value, const WCHAR *string);
+bool json_true(const Json *value); /* false if absent */
+
+/* ---- how things fail ---- */
+
+/* A code with its reason. Whoever makes one clears it with `failure_clear`. */
+typedef struct Failure {
+    HRESULT code; /* S_OK: none */
+    bool no_document;
+    WCHAR *message;
+} Failure;
+
+HRESULT fail(Failure *failure, HRESULT code, const char *format, ...)
+    __attribute__((format(gnu_printf, 3, 4)));
+void failure_clear(Failure *failure);
+WCHAR *result_error(const Failure *failure); /* the ResultError document, or NULL */
+
+/* ---- handles.c ---- */
+
+typedef enum HandleKind {
+    OPERATION_HANDLE = 1,
+    SYSTEM_HANDLE,
+    PROCESS_HANDLE,
+    HANDLE_KINDS
+} HandleKind;
+
+void *handle_add(HandleKind kind, void *object);
+void *handle_get(HandleKind kind, const void *handle); /* NULL: not open */
+void *handle_remove(HandleKind kind, const void *handle);
+UINT64 handle_count(HandleKind kind);
+void handle_each(HandleKind kind, void (*visit)(void *object, void *argument), void *argument);
+
+/* ---- events.c ---- */
+
+/* An open handle to a system or a process. */
+typedef struct Opened {
+    void *target;
+    struct Opened *next; /* of the handles to one target */
+    HCS_EVENT_CALLBACK callback;
+    void *context;
+    int references; /* the handle itself, and each delivery under way */
+    int running;    /* callbacks under way */
+    bool closed;
+    bool dead; /* the service went away: only closing it is possible */
+} Opened;
+
+Opened *opened_new(void *target, Opened **list); /* lock held */
+HRESULT opened_set_callback(Opened *opened, HCS_EVENT_OPTIONS options, const void *context,
+                            HCS_EVENT_CALLBACK callback);
+/* Lock held; it is given up while callbacks under way are waited for. */
+void opened_close(Opened *opened, Opened **list);
+void deliver(Opened **list, HCS_EVENT_TYPE type, const WCHAR *data); /* lock not held */
+
+/* ---- systems and processes ---- */
+
+typedef struct System System;
+typedef struct Process Process;
+
+typedef enum ProcessState {
+    STARTING,
+    RUNNING,
+    EXITED,
+    FAILED
+} ProcessState;
+
+/* What a ProcessParameters document asks for. */
+typedef struct Launch {
+    WCHAR *application, *command, *directory, *user;
+    WCHAR
+        *environment; /* members to add or override: NAME=VALUE, each NUL-terminated, then a NUL */
+    bool console, pipes[3];
+    COORD size;
+} Launch;
+
+/* The service's side of a started process. NULL is none. */
+typedef struct Stdio {
+    HANDLE ours[3];       /* what the caller gets: once */
+    HANDLE service_stdin; /* our copy of it */
+    HPCON console;
+} Stdio;
+
+struct Process {
+    System *system;
+    Process *next;
+    Opened *handles;
+    int references; /* handles, the operation that fetches it, the watch on its end */
+    ProcessState state;
+    DWORD pid, exit_code;
+    HANDLE process, watch;
+    Stdio stdio;
+    bool terminated, interrupted;
+    bool told; /* its end was delivered to whoever listens */
+};
+
+struct System {
+    System *next;
+    Opened *handles;
+    Process *processes;
+    const WCHAR *id, *owner, *runtime_id;
+    HANDLE job; /* ends its processes when the process that loaded us ends */
+};
+
+extern System *systems;
+
+/* ---- faults.c ---- */
+
+/* What a rule of the script does to one call, operation or event. */
+typedef struct Fault {
+    bool found;
+    HRESULT start, complete; /* S_OK: does not fail there */
+    bool inline_completion, never, lost, after, no_document, disconnect;
+    bool exit_first; /* of HcsCreateProcess: it completes after the process has ended */
+    DWORD delay_ms, block_ms;
+    int event_count; /* of ProcessExited: how often it is delivered */
+    bool event_null, event_malformed, wait_failed;
+    WCHAR *message;
+    unsigned epoch; /* of the script that it comes from: a reset begins the next */
+} Fault;
+
+Fault fault_take(const char *function);
+void fault_clear(Fault *fault);
+bool fault_holds(const Fault *fault); /* lock held; false: HcsdDoubleReset came since */
+bool fault_wait(DWORD milliseconds); /* false: HcsdDoubleReset ended it */
+
+/* ---- operation.c ---- */
+
+/* What the work of an operation answers; the operation takes both over. */
+typedef struct Answer {
+    WCHAR *document;
+    Process *process; /* to give process information of, with a reference */
+} Answer;
+
+/* On a thread of the pool, without the lock. A failure replaces the answer. */
+typedef void (*Work)(void *argument, Answer *answer, Failure *failure);
+
+/*
+ * One call that starts an operation:
+ *
+ *   kickoff_begin, the checks of the export, kickoff_end
+ *
+ * The checks leave their verdict in `failure` and what is to be done in `work`. `argument` belongs
+ * to the kickoff then, and `discard` frees it after the work, or instead of it.
+ */
+typedef struct Kickoff {
+    const char *function;
+    HCS_OPERATION operation;
+    HCS_OPERATION_TYPE type;
+    HCS_SYSTEM system;
+    HCS_PROCESS process;
+    Work work;
+    void *argument;
+    void (*discard)(void *argument);
+    Failure failure;
+    Fault fault;
+} Kickoff;
+
+bool kickoff_begin(Kickoff *kickoff, HRESULT *result); /* false: return that result */
+HRESULT kickoff_end(Kickoff *kickoff);
+void operations_disconnect(bool stuck_only);
+
+/* ---- process.c, system.c ---- */
+
+void process_retain(Process *process);                                           /* lock held */
+void process_release(Process *process);                                          /* lock held */
+void process_take_stdio(Process *process, HCS_PROCESS_INFORMATION *information); /* lock held */
+void process_ended(Process *process); /* lock not held; gives up the reference of the watch */
+void disconnect(void); /* lock not held: the service goes away, and is back at once */
+Opened *system_opened(HCS_SYSTEM handle, Failure *failure);   /* lock held */
+Opened *process_opened(HCS_PROCESS handle, Failure *failure); /* lock held */
+
+/* ---- spawn.c ---- */
+
+HRESULT spawn(Process *process, const Launch *launch, Failure *failure);
+HRESULT interrupt(Process *process, DWORD event);
+void stdio_close_untaken(Stdio *stdio);
+void stdio_close_service(Stdio *stdio);
+UINT64 live_pipes(void);
+UINT64 repeated_starts(void);
+
+/* ---- console.c ---- */
+
+bool console_handles(HPCON console, HANDLE *input, HANDLE *output); /* for a process to inherit */
+bool console_resize(HPCON console, COORD size);
+void console_close(HPCON console); /* does not wait for it */
+
+/* ---- documents.c ---- */
+
+bool parse_launch(const WCHAR *text, Launch *launch, Failure *failure);
+void launch_clear(Launch *launch);
+bool parse_nothing(const WCHAR *text, const char *what, Failure *failure);
+
+typedef struct Modify {
+    bool resize, close_stdin;
+    COORD size;
+} Modify;
+
+bool parse_modify(const WCHAR *text, Modify *modify, Failure *failure);
+bool parse_signal(const WCHAR *text, DWORD *event, Failure *failure); /* MAXDWORD: kill */
+Json *parse_system_query(const WCHAR *text, Failure *failure);
+bool parse_service_query(const WCHAR *text, Failure *failure);
+void word_status(Text *text, const Process *process);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * Faults on command. A script is a list of rules, in a document:
+ *
+ *   [{"Function": "HcsCreateProcess", "Complete": 2147942487, "Skip": 1, "Times": 2}]
+ *
+ *   Function   which calls it is for; "ProcessExited" is for events
+ *   Skip       how many of them pass before it applies (0)
+ *   Times      how often it applies then (1); 0 is always
+ *   Message    text of the ResultError document
+ *   NoDocument there is no such document
+ *
+ *   Start      the call fails with this HRESULT
+ *   Complete   the operation fails with it, and the work is not done
+ *   After      ... but the work is done before
+ *   Inline     the operation completes, with its callback, before the call returns
+ *   DelayMs    the operation takes this much longer
+ *   BlockMs    the call takes this much longer
+ *   Never      the operation never completes, and the work is not done
+ *   Lost       the operation never completes, although the work is done
+ *   Disconnect the service goes away as the call is made
+ *   ExitFirst  of HcsCreateProcess: it completes when the process has ended and its exit event is out
+ *
+ *   Events     of ProcessExited: how often the event is delivered (1)
+ *   NoData     ... without a document
+ *   Malformed  ... with half a document
+ *   WaitFailed ... saying that the service could not wait for the process
+ *
+ * Rules are asked in their order and the first that applies counts. The environment variable
+ * HCSD_DOUBLE_SCRIPT holds the rules to begin with. HcsdDoubleReset forgets all rules, ends what
+ * waits because of one, and completes what would never complete.
+ */
+#include "double.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+typedef struct Rule {
+    struct Rule *next;
+    WCHAR *function;
+    int64_t skip, times;
+    bool always;
+    Fault fault;
+} Rule;
+
+static Rule *rules;
+static bool begun; /* the environment has been looked at */
+static unsigned resets;
+
+static int64_t number(const Json *rule, const WCHAR *name, int64_t absent)
+{
+    const Json *value = json_member(rule, name);
+
+    return value && value->kind == JSON_INTEGER ? value->integer : absent;
+}
+
+static bool known(const WCHAR *name)
+{
+    static const WCHAR *const names[] = {
+        L"Function",  L"Skip",   L"Times",   L"Message",   L"NoDocument", L"Start", L"Complete",
+        L"After",     L"Inline", L"DelayMs", L"BlockMs",   L"Never",      L"Lost",  L"Disconnect",
+        L"ExitFirst", L"Events", L"NoData",  L"Malformed", L"WaitFailed"};
+    size_t index;
+
+    for (index = 0; index < ARRAYSIZE(names); index++)
+        if (wcscmp(names[index], name) == 0)
+            return true;
+    return false;
+}
+
+static Rule *read_rule(const Json *json)
+{
+    const Json *function = json_member(json, L"Function"), *message = json_member(json, L"Message"),
+               *item;
+    Rule *rule;
+
+    if (!function || function->kind != JSON_STRING)
+        return NULL;
+    for (item = json->first; item; item = item->next)
+        if (!known(item->name))
+            return NULL;
+    rule = allocate(sizeof(*rule));
+    rule->function = copy_text(function->string);
+    rule->skip = number(json, L"Skip", 0);
+    rule->times = number(json, L"Times", 1);
+    rule->always = rule->times == 0;
+    rule->fault = (Fault){
+        .found = true,
+        .start = (HRESULT)number(json, L"Start", S_OK),
+        .complete = (HRESULT)number(json, L"Complete", S_OK),
+        .after = json_true(json_member(json, L"After")),
+        .inline_completion = json_true(json_member(json, L"Inline")),
+        .never = json_true(json_member(json, L"Never")),
+        .lost = json_true(json_member(json, L"Lost")),
+        .no_document = json_true(json_member(json, L"NoDocument")),
+        .disconnect = json_true(json_member(json, L"Disconnect")),
+        .exit_first = json_true(json_member(json, L"ExitFirst")),
+        .delay_ms = (DWORD)number(json, L"DelayMs", 0),
+        .block_ms = (DWORD)number(json, L"BlockMs", 0),
+        .event_count = (int)number(json, L"Events", 1),
+        .event_null = json_true(json_member(json, L"NoData")),
+        .event_malformed = json_true(json_member(json, L"Malformed")),
+        .wait_failed = json_true(json_member(json, L"WaitFailed")),
+        .message = message && message->kind == JSON_STRING ? copy_text(message->string) : NULL,
+    };
+    return rule;
+}
+
+static void free_rules(Rule *rule)
+{
+    while (rule) {
+        Rule *next = rule->next;
+
+        release(rule->function);
+        release(rule->fault.message);
+        release(rule);
+        rule = next;
+    }
+}
+
+/* Append the rules of a document: all of them, or none. Lock held. */
+static HRESULT append(const WCHAR *text)
+{
+    Json *document = json_read(text);
+    Rule *first = NULL, **link = &first;
+    const Json *item;
+    HRESULT result = document && document->kind == JSON_ARRAY ? S_OK : HR_INVALID_JSON;
+
+    for (item = document ? document->first : NULL; item && result == S_OK; item = item->next) {
+        *link = read_rule(item);
+        if (*link)
+            link = &(*link)->next;
+        else
+            result = HR_INVALID_JSON;
+    }
+    json_free(document);
+    if (result == S_OK) {
+        for (link = &rules; *link; link = &(*link)->next)
+            ;
+        *link = first;
+    } else {
+        free_rules(first);
+    }
+    return result;
+}
+
+static void begin(void)
+{
+    DWORD size = GetEnvironmentVariableW(L"HCSD_DOUBLE_SCRIPT", NULL, 0);
+    WCHAR *text;
+
+    begun = true;
+    if (!size)
+        return;
+    text = allocate(size * sizeof(WCHAR));
+    if (GetEnvironmentVariableW(L"HCSD_DOUBLE_SCRIPT", text, size) && append(text) != S_OK)
+        abort(); /* a script that says nothing would prove nothing */
+    release(text);
+}
+
+static bool is_for(const Rule *rule, const char *function)
+{
+    size_t index;
+
+    for (index = 0; function[index] && rule->function[index] == (WCHAR)function[index]; index++)
+        ;
+    return !function[index] && !rule->function[index];
+}
+
+Fault fault_take(const char *function)
+{
+    Fault fault = {0};
+    Rule *rule;
+
+    lock();
+    if (!begun)
+        begin();
+    for (rule = rules; rule && !fault.found; rule = rule->next) {
+        if (!is_for(rule, function) || (!rule->always && rule->times == 0))
+            continue;
+        if (rule->skip > 0) {
+            rule->skip--;
+            continue;
+        }
+        if (!rule->always)
+            rule->times--;
+        fault = rule->fault;
+        fault.message = copy_text(rule->fault.message);
+        fault.epoch = resets;
+    }
+    unlock();
+    return fault;
+}
+
+void fault_clear(Fault *fault)
+{
+    release(fault->message);
+    memset(fault, 0, sizeof(*fault));
+}
+
+bool fault_holds(const Fault *fault)
+{
+    return fault->epoch == resets;
+}
+
+bool fault_wait(DWORD milliseconds)
+{
+    ULONGLONG until = GetTickCount64() + milliseconds, now;
+    unsigned before;
+    bool elapsed;
+
+    lock();
+    before = resets;
+    while ((now = GetTickCount64()) < until && resets == before)
+        SleepConditionVariableCS(&double_changed, &double_lock, (DWORD)(until - now));
+    elapsed = resets == before;
+    unlock();
+    return elapsed;
+}
+
+/* ---- exports of the double's own ---- */
+
+HRESULT WINAPI HcsdDoubleScript(PCWSTR json);
+void WINAPI HcsdDoubleReset(void);
+void WINAPI HcsdDoubleDisconnect(void);
+void WINAPI HcsdDoubleLive(UINT64 counts[4]);
+UINT64 WINAPI HcsdDoublePipes(void);
+UINT64 WINAPI HcsdDoubleRepeatedStarts(void);
+
+/* Add rules. */
+HRESULT WINAPI HcsdDoubleScript(PCWSTR json)
+{
+    HRESULT result;
+
+    lock();
+    if (!begun)
+        begin();
+    result = append(json);
+    unlock();
+    return result;
+}
+
+/* Forget all rules, and let go of what they hold. */
+void WINAPI HcsdDoubleReset(void)
+{
+    lock();
+    begun = true;
+    free_rules(rules);
+    rules = NULL;
+    resets++;
+    WakeAllConditionVariable(&double_changed);
+    unlock();
+    operations_disconnect(true);
+}
+
+/* The service goes away, and is back at once. */
+void WINAPI HcsdDoubleDisconnect(void)
+{
+    disconnect();
+}
+
+/* Count what the caller holds: operations, system handles, process handles, strings. */
+void WINAPI HcsdDoubleLive(UINT64 counts[4])
+{
+    counts[3] = live_strings();
+    lock();
+    counts[0] = handle_count(OPERATION_HANDLE);
+    counts[1] = handle_count(SYSTEM_HANDLE);
+    counts[2] = handle_count(PROCESS_HANDLE);
+    unlock();
+}
+
+/* Count the stdio pipes that are open at one end at least. */
+UINT64 WINAPI HcsdDoublePipes(void)
+{
+    return live_pipes();
+}
+
+/* Count the process starts that failed inside Wine and were made again. */
+UINT64 WINAPI HcsdDoubleRepeatedStarts(void)
+{
+    return repeated_starts();
+}
