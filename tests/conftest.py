@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Generator, Iterator
 
 import anyio
 import pytest
-from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from hcsd.hcs.callbacks import REGISTRY
@@ -101,6 +100,8 @@ def provider(engine: Engine, census: None) -> Iterator[CountingProvider]:
 @pytest.fixture
 def host(provider: CountingProvider) -> Iterator[Host]:
     """An engine over the provider, which may not block the event loop."""
+    from blockbuster import blockbuster_ctx  # noqa: PLC0415  (not installed under Wine)
+
     over = Host(provider)
     with blockbuster_ctx("hcsd"):
         yield over

@@ -4,11 +4,11 @@ An entry for computecore.dll on a Windows host, with a guest of its own, makes t
 there.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.library import Provider
 from tests.support.guest import Guest, PosixGuest
 
@@ -33,4 +33,10 @@ class Engine:
     system_id: str
 
 
-ENGINES = [Engine("embedded", EmbeddedProvider, PosixGuest(), "host")]
+def _open_embedded() -> CountingProvider:
+    from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415  (POSIX only)
+
+    return EmbeddedProvider()
+
+
+ENGINES = [Engine("embedded", _open_embedded, PosixGuest(), "host")] if os.name == "posix" else []
