@@ -158,7 +158,11 @@ async def test_what_forks_and_leaves_again_and_again_ends_with_its_system(
 ) -> None:
     provider = EmbeddedProvider()
     system = await Host(provider).open_system("host")
-    hop = "import os\nprint(flush=True)\nwhile True:\n  if os.fork(): os._exit(0)\n  os.setsid()"
+    # It ends by itself too, or a keeper that fails here would leave it to the machine for ever.
+    hop = (
+        "import os, time\nprint(flush=True)\nend = time.monotonic() + 20\n"
+        "while time.monotonic() < end:\n  if os.fork(): os._exit(0)\n  os.setsid()"
+    )
     it = await start(system, {"CommandArgs": [sys.executable, "-I", "-S", "-c", hop]}, "o")
     await it.stdout.line()
     await anyio.to_thread.run_sync(provider.close)

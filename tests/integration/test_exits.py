@@ -88,11 +88,11 @@ async def test_a_signal_reaches_a_handler(client: Client) -> None:
     run = await client.run(sh('trap "echo caught; exit 5" TERM; echo ready; sleep 1000 & wait'))
     await run.until_out(b"ready\n")
     await client.signal(run.output.process.name, pb.ProcessSignal(signal_name="TERM"))
-    await run.until_out(b"caught\n")
-    await run.until("exit")
-    assert run.output.code == 5
-    assert run.output.exit is not None
-    assert run.output.exit.reason == pb.EXIT_REASON_EXITED
+    output = await run.finish()
+    assert output.stdout == b"ready\ncaught\n"
+    assert output.code == 5
+    assert output.exit is not None
+    assert output.exit.reason == pb.EXIT_REASON_EXITED
 
 
 async def test_an_exited_process_takes_signals_and_kills_without_an_error(client: Client) -> None:
