@@ -13,14 +13,15 @@ def open_host() -> Host:
     Ownership: `Host.close` ends it, and with the embedded engine every process that it runs.
 
     Raises:
-        NotImplementedError: There is no engine for this platform yet.
+        NoComputeServiceError: This Windows has no Host Compute Service.
         MissingExportsError: The library lacks exports that hcsd cannot work without.
-        OSError: The engine's helper process cannot be started.
+        OSError: The embedded engine's helper process cannot be started.
     """
     if sys.platform == "win32":  # noqa: TID251  (this is where the platform is asked for)
-        msg = "the loader of computecore.dll is not part of this version"
-        raise NotImplementedError(msg)
-    else:  # noqa: RET506  (type checkers follow platforms by branches)
-        from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
+        from hcsd.hcs.loader import WindowsProvider  # noqa: PLC0415  (Windows only)
+
+        return Host(WindowsProvider())
+    else:  # noqa: RET505  (type checkers follow platforms by branches)
+        from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415  (POSIX only)
 
         return Host(EmbeddedProvider())

@@ -15,6 +15,9 @@ import enum
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from hcsd.abi.hresult import HR
+from hcsd.hcs.errors import ServiceDisconnectedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,6 +49,7 @@ class Lanes:
             if blocking
             else None
         )
+        self._closed = False
 
     async def call(
         self, lane: Lane, function: Callable[[], T], undo: Callable[[T], object] | None = None
@@ -59,9 +63,14 @@ class Lanes:
 
         Raises:
             asyncio.CancelledError: The caller was cancelled; the call has returned all the same.
+            ServiceDisconnectedError: The lanes are closed.
         """
         if self._executors is None:
             return function()
+        if self._closed:
+            raise ServiceDisconnectedError(
+                HR.SERVICE_DISCONNECT, "", subject="use an engine that was closed"
+            )
         future = asyncio.get_running_loop().run_in_executor(self._executors[lane], function)
         cancelled: asyncio.CancelledError | None = None
         while not future.done():
@@ -77,12 +86,13 @@ class Lanes:
 
     def post(self, lane: Lane, function: Callable[[], None]) -> None:
         """Make a call that nobody waits for, such as a close."""
-        if self._executors is None:
+        if self._executors is None or self._closed:
             function()
         else:
             self._executors[lane].submit(function)
 
     def close(self) -> None:
         """End the threads once their calls have returned."""
+        self._closed = True
         for executor in (self._executors or {}).values():
             executor.shutdown(wait=False)

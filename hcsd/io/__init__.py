@@ -4,10 +4,8 @@ Knows nothing of HCS. This is the one place in the package that asks for the pla
 """
 
 import sys
-from collections.abc import Callable
 
-from hcsd.io import pipes
-from hcsd.io.pipes import DrainState
+from hcsd.io.ends import DrainState
 from hcsd.io.ring import (
     Cursor,
     CursorClosedError,
@@ -20,25 +18,10 @@ from hcsd.io.ring import (
     RingFullError,
 )
 
-if sys.platform != "win32":  # noqa: TID251 - the package's one choice by platform
-    Drain = pipes.Drain
-    WriteEnd = pipes.WriteEnd
+if sys.platform == "win32":  # noqa: TID251  (the package's one choice by platform)
+    from hcsd.io.win32 import Drain, WriteEnd
 else:
-    # HCS pipes on Windows are overlapped handles, which a loop cannot watch like descriptors.
-    # Until there is an implementation the names exist and say so when they are used.
-
-    class Drain(pipes.Drain):
-        """The reader of a pipe; not available for Windows handles yet."""
-
-        def __init__(self, handle: int, ring: Ring, on_end: Callable[[], None]) -> None:
-            raise NotImplementedError("reading from a Windows pipe handle")
-
-    class WriteEnd(pipes.WriteEnd):
-        """The writing end of a pipe; not available for Windows handles yet."""
-
-        def __init__(self, handle: int) -> None:
-            raise NotImplementedError("writing to a Windows pipe handle")
-
+    from hcsd.io.posix import Drain, WriteEnd
 
 __all__ = [
     "Cursor",

@@ -8,8 +8,8 @@ import pytest
 from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.process import ProcessEnd
 from hcsd.hcs.system import ComputeSystem
-from tests.support.census import Census, children
-from tests.support.engines import CountingProvider
+from tests.support.census import Census, children, until
+from tests.support.engines import CountingProvider, Engine
 from tests.support.guest import Guest
 from tests.support.running import Running, run, running, start
 
@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 
 async def test_short_processes_one_after_another_leave_nothing_while_the_engine_runs(
-    system: ComputeSystem, provider: CountingProvider, guest: Guest
+    system: ComputeSystem, provider: CountingProvider, guest: Guest, engine: Engine
 ) -> None:
     registered = len(REGISTRY)
 
@@ -31,16 +31,18 @@ async def test_short_processes_one_after_another_leave_nothing_while_the_engine_
         for number in range(count):
             result = await run(system, guest.prints(str(number)))
             assert result == (0, str(number).encode(), b"")
+        # A handle is closed on a thread of its own kind where calls may block.
+        until(lambda: not provider.live()["processes"], "every process is closed")
         return Census.take(), len(REGISTRY), children(), provider.live()
 
     before = await batch(10)
-    assert await batch(300) == before
+    assert await batch(engine.many) == before
     assert before[1] == registered
-    assert before[3] == {"operations": 0, "systems": 1, "processes": 0, "strings": 0}
+    assert {name: count for name, count in before[3].items() if count} == {"systems": 1}
 
 
 async def test_many_processes_at_once_each_get_their_own_answer(
-    system: ComputeSystem, guest: Guest
+    system: ComputeSystem, guest: Guest, engine: Engine
 ) -> None:
     ends: dict[int, ProcessEnd] = {}
 
@@ -49,9 +51,9 @@ async def test_many_processes_at_once_each_get_their_own_answer(
             ends[number] = await it.end()
 
     async with anyio.create_task_group() as tasks:
-        for number in range(200):
+        for number in range(engine.many):
             tasks.start_soon(one, number)
-    assert ends == {number: ProcessEnd(number) for number in range(200)}
+    assert ends == {number: ProcessEnd(number) for number in range(engine.many)}
 
 
 async def test_threads_do_not_grow_with_living_processes(

@@ -1,16 +1,16 @@
 """The providers that the contract suite runs against.
 
-An entry for computecore.dll on a Windows host, with a guest of its own, makes the same tests run
-there.
+On POSIX that is the embedded one. In the Windows Python it is what stands behind computecore.dll, by
+way of the real loader: under Wine, the test double.
 """
 
-import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from hcsd.hcs.library import Provider
-from tests.support.guest import Guest, PosixGuest
+from tests.support.guest import Guest, PosixGuest, WindowsGuest
 
 
 class CountingProvider(Provider, Protocol):
@@ -25,18 +25,21 @@ class Engine:
 
     Attributes:
         open: Makes the provider; it has one running system, of the id in `system_id`.
+        many: How many short processes it runs in a few seconds.
     """
 
     name: str
     open: Callable[[], CountingProvider]
     guest: Guest
     system_id: str
+    many: int
 
 
-def _open_embedded() -> CountingProvider:
-    from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415  (POSIX only)
+if sys.platform == "win32":
+    from tests.windows.provider import DoubleProvider
 
-    return EmbeddedProvider()
+    ENGINES = [Engine("double", DoubleProvider, WindowsGuest(), "host", 50)]
+else:
+    from hcsd.embedded.provider import EmbeddedProvider
 
-
-ENGINES = [Engine("embedded", _open_embedded, PosixGuest(), "host")] if os.name == "posix" else []
+    ENGINES = [Engine("embedded", EmbeddedProvider, PosixGuest(), "host", 300)]

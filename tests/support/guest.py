@@ -5,7 +5,11 @@ trait of one kind of guest and say so by asking for that kind. Each method retur
 ProcessParameters document.
 """
 
+import os
+import re
 from typing import Protocol
+
+from hcsd.service.plan import quote_windows
 
 Parameters = dict[str, object]
 
@@ -41,6 +45,9 @@ class Guest(Protocol):
 
     def writes(self, count: int) -> Parameters:
         """Write so many zero bytes to stdout."""
+
+    def plain(self, shown: bytes) -> bytes:
+        """What a console showed, without what it says about itself."""
 
 
 class PosixGuest:
@@ -81,3 +88,47 @@ class PosixGuest:
 
     def writes(self, count: int) -> Parameters:
         return {"CommandArgs": ["head", "-c", str(count), "/dev/zero"]}
+
+    def plain(self, shown: bytes) -> bytes:
+        return shown
+
+
+class WindowsGuest:
+    """A guest with the program of tests/windows/guest.c, which is where HCSD_GUEST says."""
+
+    missing_program = "C:\\no-such-program.exe"
+    missing_directory = "C:\\no\\such\\directory"
+    directory = "C:\\windows"
+
+    def does(self, *words: str) -> Parameters:
+        return {"CommandLine": quote_windows([os.environ["HCSD_GUEST"], *words])}
+
+    def exits(self, code: int) -> Parameters:
+        return self.does("exit", str(code))
+
+    def prints(self, out: str = "", err: str = "") -> Parameters:
+        return self.does("print", out, err)
+
+    def sleeps(self) -> Parameters:
+        return self.does("sleep")
+
+    def says(self, text: str) -> Parameters:
+        return self.does("say", text)
+
+    def copies_stdin(self) -> Parameters:
+        return self.does("cat")
+
+    def prints_variable(self, name: str) -> Parameters:
+        return self.does("variable", name)
+
+    def prints_directory(self) -> Parameters:
+        return self.does("directory")
+
+    def prints_arguments(self, *arguments: str) -> Parameters:
+        return self.does("arguments", *arguments)
+
+    def writes(self, count: int) -> Parameters:
+        return self.does("zeros", str(count))
+
+    def plain(self, shown: bytes) -> bytes:
+        return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07", b"", shown)

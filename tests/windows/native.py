@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _winapi
 import ctypes
 import importlib
 import json
@@ -99,6 +100,18 @@ def write(handle: int, data: bytes) -> None:
     overlapped = _overlapped.Overlapped(0)
     overlapped.WriteFile(handle, data)
     assert overlapped.getresult(True) == len(data)
+
+
+def wait_for_end(pid: int, milliseconds: int = 15_000) -> None:
+    """Wait until a process of anyone has ended; at once if there is none."""
+    try:
+        process = _winapi.OpenProcess(_winapi.SYNCHRONIZE, False, pid)
+    except OSError:
+        return
+    try:
+        assert _winapi.WaitForSingleObject(process, milliseconds) == _winapi.WAIT_OBJECT_0
+    finally:
+        _winapi.CloseHandle(process)
 
 
 class Native:

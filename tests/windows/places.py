@@ -12,8 +12,10 @@ HOME = ROOT / ".venv-windows"
 PYTHON = HOME / "python"  # python.exe, python311.dll, the extension modules, Lib
 SITE_PACKAGES = PYTHON / "Lib" / "site-packages"
 PREFIX = HOME / "prefix"  # the drives and the registry of our Wine
+SYSTEM32 = PREFIX / "drive_c" / "windows" / "system32"
 DOUBLE = HOME / "double" / "computecore.dll"
 OLD_DOUBLE = HOME / "double" / "old" / "computecore.dll"  # as a build of 1809 would be
+GUEST = HOME / "double" / "guest.exe"  # what the contract tests start
 STAGE = HOME / "stage"  # a copy of the tests, away from the sources of what they test
 LOCK = HOME / "lock"  # held while somebody uses the prefix
 

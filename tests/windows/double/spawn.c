@@ -335,7 +335,9 @@ HRESULT spawn(Process *process, const Launch *launch, Failure *failure)
                           "no pipe or console (error %lu)", GetLastError());
         else if (!create_process(&start, launch))
             result = fail(failure, HRESULT_FROM_WIN32(GetLastError()),
-                          "executable of '%ls' (error %lu)", launch->command, GetLastError());
+                          "executable of '%ls' (error %lu)",
+                          launch->application ? launch->application : launch->command,
+                          GetLastError());
         for (index = 0; index < 3; index++)
             close_handle(&start.theirs[index]);
         ReleaseSRWLockExclusive(&spawn_lock);

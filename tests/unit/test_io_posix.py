@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from hcsd.io import Cursor, Drain, DrainState, Gap, Overflow, Ring, WriteEnd
-from hcsd.io.pipes import TURN_BYTES
+from hcsd.io.posix import TURN_BYTES
 
 tty = pytest.importorskip("tty", reason="descriptors that a loop can watch are POSIX")
 assert sys.platform != "win32"  # says the same to the type checker

@@ -3,29 +3,17 @@
 Everything is driven by the loop's readiness callbacks: an idle pipe costs one registration, no
 task and no thread, so their number does not grow with the number of processes.
 
-The one reader of a pipe is a `Drain`, which moves what it reads into a ring:
+A drain has one state more than `ends` tells of, and is registered with the loop in one of them:
 
     state    event                                next     reader registered
-    IDLE     start()                              READING  yes
+    READING                                                yes
     READING  small pieces in quick succession     HELD     no
     HELD     1 ms later                           READING  yes
-    READING  the ring has no room                 PAUSED   no
-    PAUSED   the ring calls on_room               READING  yes
-    READING  end of file, or an error             ENDED    no
-    any      finish()                             ENDED    no
 
 A held drain lets small writes gather in the pipe. Without it, a program that writes a page at a time
 wakes the loop with each, and on a busy machine is preempted by it: every page then becomes a message
 of its own, at ten times the cost (measured). The first small piece after a quiet moment is never held
 up, nor is the end of file behind it.
-
-A paused drain leaves the bytes in the pipe, and the process that writes them blocks: that is how a
-BLOCK ring holds its process back. ENDED is final: the descriptor is closed, then the ring, then
-`on_end` is called, once.
-
-A `WriteEnd` has one writer at a time. A write that meets a full pipe waits for the loop to say
-writable; whatever ends the wait (the reader, a cancellation, `close`), `written` stays exact,
-because it moves together with the system call and no await lies between.
 
 The loop watches by descriptor number, and a number is reused as soon as it is closed. So the
 callback is removed before the close, and the owner forgets the number first: a late use finds -1,
@@ -33,7 +21,6 @@ never somebody else's file.
 """
 
 import asyncio
-import enum
 import errno
 import os
 import stat
@@ -41,15 +28,13 @@ import warnings
 from collections.abc import Callable
 
 import anyio
-import anyio.lowlevel
 
+from hcsd.io.ends import PULL_BYTES, READ_BYTES, BaseDrain, BaseWriteEnd, DrainState
 from hcsd.io.ring import Ring
 
-READ_BYTES = 64 * 1024  # what a pipe holds by default
 TURN_BYTES = 2 * READ_BYTES  # per loop callback: 20 % faster than one read, no better with four
 SMALL_BYTES = READ_BYTES // 4  # a turn that brought less than this did not find the pipe filling up
 HOLD = 0.001  # seconds; what an epoll timeout can do at the least, and fills a pipe many times over
-PULL_BYTES = 1024 * 1024  # the most a pipe holds unless its owner is privileged
 
 
 class _Descriptor:
@@ -78,113 +63,38 @@ class _Descriptor:
             self.close()
 
 
-class DrainState(enum.Enum):
-    """Where a drain is; the transitions are in the module's description."""
-
-    IDLE = "idle"
-    READING = "reading"
-    HELD = "held"
-    PAUSED = "paused"
-    ENDED = "ended"
-
-
-class Drain:
-    """The one reader of a pipe, which appends to a ring until the pipe ends.
-
-    Args:
-        handle: the descriptor to read.
-        ring: takes the bytes. The drain sets its `on_room` and is the one that closes it.
-        on_end: called once when the drain has ended, also when `finish` ends it.
+class Drain(BaseDrain):
+    """Reads a descriptor into a ring; see `BaseDrain`.
 
     Raises:
         ValueError: the descriptor is not a pipe, a terminal or a socket; it stays the caller's.
-
-    Attributes:
-        error: why reading failed, if it did. The ring is then closed as forced, since the end of
-            the stream was not seen.
-        last_activity: the loop's time when data last came, or at `start`.
-
-    Ownership:
-        The descriptor is the drain's from construction, and is closed when the drain ends.
-    Thread:
-        The loop's.
     """
 
     def __init__(self, handle: int, ring: Ring, on_end: Callable[[], None]) -> None:
-        self.error: OSError | None = None
-        self.last_activity = 0.0
         self._descriptor = _Descriptor(handle)
-        self._ring = ring
-        self._on_end = on_end
-        self._state = DrainState.IDLE
-        self._loop: asyncio.AbstractEventLoop | None = None
+        super().__init__(ring, on_end)
         self._release: asyncio.TimerHandle | None = None  # set while HELD
         self._small_at = 0.0  # the loop's time when a turn last brought little
-        ring.on_room = self._resume
-
-    @property
-    def state(self) -> DrainState:
-        """Where the drain is."""
-        return self._state
-
-    def start(self) -> None:
-        """Begin to read, on the running loop.
-
-        Raises:
-            RuntimeError: the drain was started before, or finished.
-        """
-        if self._state is not DrainState.IDLE:
-            raise RuntimeError(f"cannot start a drain that is {self._state.value}")
-        self._loop = asyncio.get_running_loop()
-        self.last_activity = self._loop.time()
-        self._register(self._loop)
 
     def drain_available(self) -> None:
-        """Read at once what is in the pipe and fits the ring, and see its end if it is there.
-
-        For the moment before `finish`: what the process wrote before it ended is not cut, unless
-        a BLOCK ring has no room for it. At most `PULL_BYTES` are moved, so that a writer that
-        never stops cannot keep the loop.
-        """
+        """Move what is there."""
         if self._state in {DrainState.READING, DrainState.HELD, DrainState.PAUSED}:
             self._read(PULL_BYTES, until_empty=True)
 
-    def finish(self, *, forced: bool = True) -> None:
-        """Stop reading, close the descriptor and the ring; idempotent.
-
-        Args:
-            forced: the stream is cut, rather than known to be complete.
-        """
-        if self._state is DrainState.ENDED:
-            return
-        self._unregister()
-        self._state = DrainState.ENDED
-        self._descriptor.close()
-        self._ring.on_room = None
-        self._ring.close(forced=forced)
-        self._on_end()
-
-    def _register(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self._release = None
         loop.add_reader(self._descriptor.number, self._on_readable)
         self._state = DrainState.READING
 
-    def _unregister(self) -> None:
+    def _unwatch(self) -> None:
         if self._state is DrainState.READING and self._loop is not None:
             self._loop.remove_reader(self._descriptor.number)
         if self._release is not None:
             self._release.cancel()
             self._release = None
 
-    def _pause(self) -> None:
-        # Else it is paused, or a wake has finished it.
-        if self._state in {DrainState.READING, DrainState.HELD}:
-            self._unregister()
-            self._state = DrainState.PAUSED
-
-    def _resume(self) -> None:
-        if self._state is DrainState.PAUSED and self._loop is not None:
-            self._register(self._loop)
+    def _close(self) -> None:
+        self._descriptor.close()
 
     def _on_readable(self) -> None:
         # A turn moves no more than the room at its start: a cursor in step gets all of it even
@@ -200,9 +110,9 @@ class Drain:
         last, self._small_at = self._small_at, self.last_activity
         if self._loop is None or self.last_activity - last > HOLD:
             return
-        self._unregister()
+        self._unwatch()
         self._state = DrainState.HELD
-        self._release = self._loop.call_later(HOLD, self._register, self._loop)
+        self._release = self._loop.call_later(HOLD, self._watch, self._loop)
 
     def _read(self, budget: int, *, until_empty: bool) -> None:
         """Move up to `budget` bytes; a short read ends it too, unless `until_empty`."""
@@ -234,33 +144,19 @@ class Drain:
         if self._descriptor.terminal and error.errno == errno.EIO:
             self.finish(forced=False)  # how a terminal says that nobody has it open any more
             return
-        self.error = error
-        self.finish(forced=True)
+        super()._fail(error)
 
 
-class WriteEnd:
-    """The writing end of a pipe, for one writer at a time.
-
-    Args:
-        handle: the descriptor to write.
+class WriteEnd(BaseWriteEnd):
+    """Writes a descriptor; see `BaseWriteEnd`.
 
     Raises:
         ValueError: the descriptor is not a pipe, a terminal or a socket; it stays the caller's.
-
-    Attributes:
-        written: how many bytes the pipe has accepted so far. Exact at any time, also after a
-            write that was cancelled, closed or broken.
-
-    Ownership:
-        The descriptor is the object's from construction, until `close`.
-    Thread:
-        The loop's.
     """
 
     def __init__(self, handle: int) -> None:
-        self.written = 0
+        super().__init__()
         self._descriptor = _Descriptor(handle)
-        self._busy = False
         self._wait: asyncio.Future[None] | None = None
 
     @property
@@ -268,28 +164,8 @@ class WriteEnd:
         """Whether the end was closed by its owner."""
         return self._descriptor.number == -1
 
-    async def write(self, data: bytes) -> None:
-        """Write all of `data`, as fast as the other side reads it.
-
-        Raises:
-            anyio.BusyResourceError: another write is under way; nothing of this one was written.
-            anyio.ClosedResourceError: the end was closed, before the call or during it.
-            anyio.BrokenResourceError: nobody has the other side open any more.
-        """
-        if self._busy:
-            raise anyio.BusyResourceError("writing to")
-        self._busy = True
-        try:
-            await anyio.lowlevel.checkpoint()
-            await self._write(memoryview(data))
-        finally:
-            self._busy = False
-
     def close(self) -> None:
-        """Close the end, which is the end of file for the reader; idempotent.
-
-        A blocked writer gets `anyio.ClosedResourceError`.
-        """
+        """Close the descriptor, once nobody waits for it."""
         self._wake(self._wait)
         self._descriptor.close()
 

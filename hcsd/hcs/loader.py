@@ -1,0 +1,75 @@
+"""computecore.dll of Windows as a provider of the table.
+
+The library is taken from System32 and from nowhere else: the current directory and the PATH are
+where an attacker would put another one. Exports are resolved by name, since older builds lack some;
+what is missing is reported by `hcsd.hcs.library`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import TYPE_CHECKING
+
+from hcsd.abi.types import HANDLE
+from hcsd.errors import HcsdError
+
+assert sys.platform == "win32"  # noqa: S101, TID251  (the only platform that has the library)
+
+if TYPE_CHECKING:
+    from hcsd.abi.functions import Function
+
+LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x00000800
+
+COMPUTECORE = "computecore.dll"
+
+
+class NoComputeServiceError(HcsdError):
+    """This Windows has no Host Compute Service."""
+
+
+class WindowsProvider:
+    """The Host Compute Service of Windows.
+
+    Args:
+        library: Name of a library in System32, or the absolute path of another with the same
+            exports.
+
+    Raises:
+        NoComputeServiceError: It cannot be loaded.
+    """
+
+    name = "windows"
+    blocking = True
+    guest_os = "windows"
+
+    def __init__(self, library: str = COMPUTECORE) -> None:
+        try:
+            computecore = ctypes.WinDLL(library, winmode=LOAD_LIBRARY_SEARCH_SYSTEM32)
+        except OSError as error:
+            msg = (
+                f"{library} cannot be loaded: {error.strerror or error};"
+                " enable the Windows feature 'Containers' or 'Hyper-V'"
+            )
+            raise NoComputeServiceError(msg) from error
+        kernel32 = ctypes.WinDLL("kernel32.dll", winmode=LOAD_LIBRARY_SEARCH_SYSTEM32)
+        # Kept: unloading them would invalidate the addresses that were given out.
+        self._modules = {"computecore": computecore, "kernel32": kernel32}
+        self._close_handle = kernel32.CloseHandle
+        self._close_handle.argtypes = (HANDLE,)
+        self._close_handle.restype = ctypes.c_int32
+
+    def address(self, function: Function) -> int | None:
+        """Return the address of an export, or None if this build has none of that name."""
+        try:
+            export = getattr(self._modules[function.module], function.name)
+        except AttributeError:
+            return None
+        return ctypes.cast(export, ctypes.c_void_p).value
+
+    def close_handle(self, handle: int) -> None:
+        """Close a stdio handle that nobody will use."""
+        self._close_handle(handle)
+
+    def close(self) -> None:
+        """Keep the library loaded: a thread of HCS may still be on its way out of a callback."""

@@ -1,0 +1,332 @@
+"""Asynchronous ends of overlapped Windows pipes, on the completion port of the running asyncio loop.
+
+The loop is a Proactor loop, Python's default on Windows. An idle pipe costs one pending operation,
+no task and no thread. Every operation carries an OVERLAPPED, which lives with its buffer until the
+system has completed it, also when it was cancelled: the loop keeps both.
+
+    read    READING has one operation under way, every other state none
+    write   one operation under way at a time; a writer that goes away leaves it there
+
+What a read brings when the ring has lost its room meanwhile (a reader came back to an older offset)
+waits here, PAUSED, and goes first. Reads grow with what they find, from a page to 64 KiB, so that an
+idle pipe does not pin much memory.
+
+A cancelled write does not tell how much of it was read before. So none is ever cancelled: the bytes
+that the system has taken count as written, at most `WRITE_BYTES` of them ahead of the other side, and
+`close` leaves the handle open until they have arrived or the pipe is broken.
+
+A reading end is closed in the order cancel, wait, close: a handle that is closed under an operation
+may report an end of file that none was.
+
+End of file is ERROR_BROKEN_PIPE. A read that succeeds with no bytes is none by itself, because that is
+how the other side's empty write looks; the pipe is asked which of the two it was.
+
+Source: Win32's ReadFile and CancelIoEx; CPython's Modules/overlapped.c, whose `Overlapped` asyncio
+builds on.
+"""
+
+import _winapi
+import asyncio
+import contextlib
+import importlib
+import sys
+from asyncio import windows_utils
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, cast
+
+import anyio
+
+from hcsd.io.ends import PULL_BYTES, READ_BYTES, BaseDrain, BaseWriteEnd, DrainState
+from hcsd.io.ring import Ring
+
+assert sys.platform == "win32"  # noqa: S101, TID251  (says the same to the type checker)
+
+IDLE_BYTES = 4096
+WRITE_BYTES = 64 * 1024
+FILE_TYPE_PIPE = 3
+ERROR_BROKEN_PIPE = 109
+ERROR_PIPE_NOT_CONNECTED = 233
+ERROR_OPERATION_ABORTED = 995
+GONE = {ERROR_BROKEN_PIPE, ERROR_PIPE_NOT_CONNECTED}
+
+
+class _Overlapped(Protocol):
+    """An operation; `asyncio` has it from C, without types."""
+
+    error: int
+    pending: bool
+
+    def ReadFile(self, handle: int, size: int, /) -> None: ...  # noqa: N802
+    def WriteFile(self, handle: int, data: bytes, /) -> None: ...  # noqa: N802
+    def cancel(self) -> None: ...
+    def getresult(self, wait: bool, /) -> bytes | int: ...
+
+
+class _Proactor(Protocol):
+    """What is needed of the loop's; it has no types either."""
+
+    def _register_with_iocp(self, handle: windows_utils.PipeHandle) -> None: ...
+
+    def _register(
+        self,
+        overlapped: _Overlapped,
+        handle: windows_utils.PipeHandle,
+        finish: Callable[[object, object, object], None],
+    ) -> asyncio.Future[None]: ...
+
+
+class _ProactorLoop(Protocol):
+    _proactor: _Proactor
+
+
+_new_overlapped: Callable[[int], _Overlapped] = importlib.import_module("_overlapped").Overlapped
+
+
+class _Operation(NamedTuple):
+    """An operation that was begun, and the future that the loop sets when it has completed."""
+
+    overlapped: _Overlapped
+    completed: asyncio.Future[None]
+
+    def bytes_read(self, *, cancel: bool = False) -> bytes:
+        """Return what was read; with `cancel`, what was read up to now.
+
+        Raises:
+            OSError: the read failed.
+        """
+        if cancel:
+            self.overlapped.cancel()
+        try:
+            data = self.overlapped.getresult(cancel)
+        except OSError as error:
+            if cancel and error.winerror == ERROR_OPERATION_ABORTED:
+                return b""
+            raise
+        assert isinstance(data, bytes)  # noqa: S101  (as every read)
+        if not data and self.overlapped.error == ERROR_BROKEN_PIPE:
+            raise BrokenPipeError(0, "the pipe has ended", None, ERROR_BROKEN_PIPE)
+        return data
+
+
+class _Pipe:
+    """An owned overlapped handle.
+
+    Raises:
+        ValueError: the handle is not a pipe; it stays the caller's.
+    """
+
+    def __init__(self, handle: int) -> None:
+        if _winapi.GetFileType(handle) != FILE_TYPE_PIPE:
+            raise ValueError(f"handle {handle} is not a pipe")
+        self._handle = windows_utils.PipeHandle(handle)
+
+    def read(self, size: int) -> _Operation:
+        """Begin to read.
+
+        Raises:
+            OSError: it cannot; BrokenPipeError at the end of the pipe.
+        """
+        overlapped = _new_overlapped(0)
+        proactor = self._proactor()
+        overlapped.ReadFile(self._handle.fileno(), size)
+        return self._begun(proactor, overlapped)
+
+    def write(self, data: bytes) -> _Operation:
+        """Begin to write.
+
+        Raises:
+            OSError: it cannot, and took nothing.
+        """
+        overlapped = _new_overlapped(0)
+        proactor = self._proactor()
+        overlapped.WriteFile(self._handle.fileno(), data)
+        return self._begun(proactor, overlapped)
+
+    def available(self) -> int:
+        """Return how many bytes a read would find now.
+
+        Raises:
+            OSError: the pipe has ended.
+        """
+        available = _winapi.PeekNamedPipe(self._handle.fileno(), 0)[0]
+        assert isinstance(available, int)  # noqa: S101  (with data it would be bytes)
+        return available
+
+    def close(self) -> None:
+        self._handle.close()
+
+    def _proactor(self) -> _Proactor:
+        proactor = cast("_ProactorLoop", asyncio.get_running_loop())._proactor  # noqa: SLF001
+        proactor._register_with_iocp(self._handle)  # noqa: SLF001
+        return proactor
+
+    def _begun(self, proactor: _Proactor, overlapped: _Overlapped) -> _Operation:
+        completed = proactor._register(overlapped, self._handle, lambda *_: None)  # noqa: SLF001
+        return _Operation(overlapped, completed)
+
+
+class Drain(BaseDrain):
+    """Reads an overlapped handle into a ring; see `BaseDrain`.
+
+    Raises:
+        ValueError: the handle is not a pipe; it stays the caller's.
+    """
+
+    def __init__(self, handle: int, ring: Ring, on_end: Callable[[], None]) -> None:
+        self._pipe = _Pipe(handle)
+        super().__init__(ring, on_end)
+        self._operation: _Operation | None = None
+        self._size = IDLE_BYTES
+        self._unplaced = b""  # read, and waiting for room
+
+    def drain_available(self) -> None:
+        """Take what a read under way has found, and read on while there is something."""
+        if self._state not in {DrainState.READING, DrainState.PAUSED}:
+            return
+        end = self._ring.end_offset + PULL_BYTES
+        while self._place() and self._ring.end_offset < end:
+            operation, self._operation = self._operation, None
+            try:
+                if operation is None:
+                    size = min(self._pipe.available(), self._ring.room(), READ_BYTES)
+                    if not size:
+                        break
+                    operation = self._pipe.read(size)
+                self._take(operation.bytes_read(cancel=True))
+            except OSError as error:
+                self._end(error)
+        if self._state is DrainState.READING and self._operation is None:
+            self._read()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._state = DrainState.READING
+        self._read()
+
+    def _unwatch(self) -> None:
+        operation, self._operation = self._operation, None
+        if operation is not None:
+            with contextlib.suppress(OSError):  # nobody wants it any more
+                operation.bytes_read(cancel=True)
+
+    def _close(self) -> None:
+        self._pipe.close()
+
+    def _read(self) -> None:
+        """Place what was read, then ask for more."""
+        if not self._place():
+            return
+        try:
+            self._operation = self._pipe.read(min(self._size, self._ring.room()))
+        except OSError as error:
+            self._end(error)
+            return
+        self._operation.completed.add_done_callback(self._on_completed)
+
+    def _place(self) -> bool:
+        """Append what was read; returns whether there is room for more, else pauses."""
+        while self._state is not DrainState.ENDED:
+            room = self._ring.room()
+            if not room:
+                self._pause()
+                return False
+            if not self._unplaced:
+                return True
+            data, self._unplaced = self._unplaced[:room], self._unplaced[room:]
+            self._ring.append(data)  # which may finish the drain, by a wake
+        return False
+
+    def _on_completed(self, completed: asyncio.Future[None]) -> None:
+        operation = self._operation
+        if operation is None or operation.completed is not completed:
+            return  # it was taken already
+        self._operation = None
+        try:
+            self._take(operation.bytes_read())
+        except OSError as error:
+            self._end(error)
+            return
+        self._read()
+
+    def _take(self, data: bytes) -> None:
+        """Note what a read brought.
+
+        Raises:
+            OSError: nothing, because the pipe has ended.
+        """
+        if not data:
+            self._pipe.available()
+            return
+        self.last_activity = asyncio.get_running_loop().time()
+        self._size = min(2 * self._size, READ_BYTES) if len(data) >= self._size else IDLE_BYTES
+        self._unplaced += data
+
+    def _end(self, error: OSError) -> None:
+        if error.winerror in GONE:
+            self.finish(forced=False)
+        else:
+            self._fail(error)
+
+
+class WriteEnd(BaseWriteEnd):
+    """Writes an overlapped handle; see `BaseWriteEnd`.
+
+    Raises:
+        ValueError: the handle is not a pipe; it stays the caller's.
+    """
+
+    def __init__(self, handle: int) -> None:
+        super().__init__()
+        self._pipe = _Pipe(handle)
+        self._operation: _Operation | None = None
+        self._broken: OSError | None = None
+        self._closed = False
+        self._wait: asyncio.Future[None] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the end was closed by its owner."""
+        return self._closed
+
+    def close(self) -> None:
+        """Close the handle, or leave that to the operation under way."""
+        if self._closed:
+            return
+        self._closed = True
+        self._wake()
+        if self._operation is None:
+            self._pipe.close()
+
+    async def _write(self, rest: memoryview) -> None:
+        while True:
+            while self._operation is not None and not self._closed:
+                self._wait = asyncio.get_running_loop().create_future()
+                await self._wait
+            if self._closed:
+                raise anyio.ClosedResourceError
+            if self._broken is not None:
+                raise anyio.BrokenResourceError from self._broken
+            if not rest:
+                return
+            piece = bytes(rest[:WRITE_BYTES])
+            try:
+                self._operation = self._pipe.write(piece)
+            except OSError as error:
+                raise anyio.BrokenResourceError from error
+            self.written += len(piece)
+            rest = rest[len(piece) :]
+            self._operation.completed.add_done_callback(self._on_completed)
+
+    def _on_completed(self, _completed: asyncio.Future[None]) -> None:
+        operation, self._operation = self._operation, None
+        try:
+            if operation is not None:
+                operation.overlapped.getresult(False)
+        except OSError as error:
+            self._broken = error
+        if self._closed:
+            self._pipe.close()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._wait is not None and not self._wait.done():
+            self._wait.set_result(None)

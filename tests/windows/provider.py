@@ -1,0 +1,31 @@
+"""The double as a provider: loaded as the daemon loads the real library, and counted."""
+
+import sys
+from pathlib import Path
+
+from hcsd.hcs import loader
+from tests.windows import native
+
+assert sys.platform == "win32"
+
+
+class DoubleProvider(loader.WindowsProvider):
+    """What stands in System32, with the counts that only the double has.
+
+    Args:
+        script: Rules for its faults; see double/faults.c.
+    """
+
+    def __init__(self, *script: dict[str, object], library: str = loader.COMPUTECORE) -> None:
+        super().__init__(library)
+        self.native = native.Native(Path(library))
+        self.native.script(*script)
+
+    def live(self) -> dict[str, int]:
+        """Count what has been given out and not been given back."""
+        return self.native.live()
+
+    def close(self) -> None:
+        """Forget the faults, and complete what would never complete."""
+        self.native.reset()
+        super().close()
