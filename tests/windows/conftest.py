@@ -11,7 +11,6 @@ else:
 
     import pytest
 
-    from hcsd.abi.types import HCS_SYSTEM
     from tests.windows.native import Native
 
     DOUBLE = Path(os.environ["HCSD_DOUBLE"])
@@ -35,9 +34,3 @@ else:
         yield loaded
         loaded.reset()
         assert loaded.live() == before
-
-    @pytest.fixture
-    def host(native: Native) -> Iterator[HCS_SYSTEM]:
-        system = native.open_host()
-        yield system
-        native.call("HcsCloseComputeSystem", system)

@@ -27,13 +27,20 @@ from tests.windows.native import (
 assert sys.platform == "win32"
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 EXITED = abi.HCS_EVENT_TYPE.HcsEventProcessExited
 DISCONNECTED = abi.HCS_EVENT_TYPE.HcsEventServiceDisconnect
 BROKEN_PIPE = 109
 CTRL_C_EXIT = 0xC000013A
 SLEEPER = f'"{sys.executable}" -c "import time; time.sleep(60)"'
+
+
+@pytest.fixture
+def host(native: Native) -> Iterator[abi.HCS_SYSTEM]:
+    system = native.open_host()
+    yield system
+    native.call("HcsCloseComputeSystem", system)
 
 
 def parameters(line: str, pipes: str = "", **members: object) -> str:
