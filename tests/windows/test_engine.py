@@ -44,7 +44,7 @@ Rule = dict[str, object]
 
 
 @pytest.fixture
-def script(provider: DoubleProvider) -> Callable[..., None]:
+def script(provider: DoubleProvider) -> Callable[[Rule], None]:
     """Give the double rules for its faults."""
     return provider.native.script
 
@@ -136,7 +136,7 @@ async def exits(system: ComputeSystem, code: int = 7) -> ProcessEnd:
     ids=["at its start", "later", "without a document", "before the call returns"],
 )
 async def test_a_create_that_fails_is_an_error_and_leaves_nothing(
-    system: ComputeSystem, script: Callable[..., None], fault: Rule
+    system: ComputeSystem, script: Callable[[Rule], None], fault: Rule
 ) -> None:
     script({"Function": "HcsCreateProcess", **fault})
     with pytest.raises(HcsError) as caught:
@@ -151,7 +151,7 @@ async def test_a_create_that_fails_is_an_error_and_leaves_nothing(
     ids=["before the call returns", "late", "in a call that blocks", "after the exit"],
 )
 async def test_a_create_may_complete_at_any_time(
-    system: ComputeSystem, script: Callable[..., None], fault: Rule
+    system: ComputeSystem, script: Callable[[Rule], None], fault: Rule
 ) -> None:
     script({"Function": "HcsCreateProcess", **fault})
     assert await run(system, GUEST.prints("out", "err")) == (0, b"out", b"err")
@@ -173,17 +173,17 @@ async def test_a_create_that_never_completes_is_given_up_and_the_engine_goes_on(
 
 
 async def test_calls_that_are_stuck_leave_the_lane_of_kills_free(
-    system: ComputeSystem, script: Callable[..., None]
+    system: ComputeSystem, provider: DoubleProvider
 ) -> None:
     async with running(system, GUEST.sleeps()) as it, anyio.create_task_group() as tasks:
-        script({"Function": "HcsGetProcessProperties", "BlockMs": 3000, "Times": 0})
+        provider.native.script({"Function": "HcsGetProcessProperties", "BlockMs": 3000, "Times": 0})
         for _ in range(2 * Lane.QUERY.value[1]):
             tasks.start_soon(it.process.properties)
         await anyio.lowlevel.checkpoint()
         with anyio.fail_after(2.5):
             assert await it.process.terminate()
             await it.end()
-        script()
+        provider.native.reset()
         tasks.cancel_scope.cancel()
 
 
@@ -194,7 +194,7 @@ async def test_calls_that_are_stuck_leave_the_lane_of_kills_free(
     ids=["twice", "without data", "half a document", "that could not wait"],
 )  # fmt: skip
 async def test_an_exit_event_is_taken_once_and_for_what_it_says(
-    system: ComputeSystem, script: Callable[..., None], fault: Rule, known: bool
+    system: ComputeSystem, script: Callable[[Rule], None], fault: Rule, known: bool
 ) -> None:
     script({"Function": "ProcessExited", **fault})
     async with running(system, GUEST.copies_stdin(), "i") as it:
@@ -209,14 +209,15 @@ async def test_an_exit_event_is_taken_once_and_for_what_it_says(
 )
 @pytest.mark.parametrize("way", ["Start", "Complete"])
 async def test_any_other_call_may_fail_and_say_why(
-    system: ComputeSystem, script: Callable[..., None], function: str, way: str
+    system: ComputeSystem, script: Callable[[Rule], None], function: str, way: str
 ) -> None:
-    async def call(it: Running) -> object:
+    async def call(it: Running) -> None:
         if function == "HcsSignalProcess":
-            return await it.process.signal('{"Signal": "CtrlC"}')
-        if function == "HcsModifyProcess":
-            return await it.process.resize_console(1, 1)
-        return await it.process.properties()
+            await it.process.signal('{"Signal": "CtrlC"}')
+        elif function == "HcsModifyProcess":
+            await it.process.resize_console(1, 1)
+        else:
+            await it.process.properties()
 
     async with running(system, GUEST.sleeps()) as it:
         script({"Function": function, way: HR.E_ACCESSDENIED, "Message": "not today"})
