@@ -133,4 +133,6 @@ CLASSES: dict[int, type[HcsError]] = {
     HR.RPC_S_SERVER_UNAVAILABLE: ServiceDisconnectedError,
     HR.RPC_S_CALL_FAILED: ServiceDisconnectedError,
     HR.RPC_S_CALL_FAILED_DNE: ServiceDisconnectedError,
+    # A handle that outlived its service: none of ours is used after its close.
+    HR.RPC_X_SS_IN_NULL_CONTEXT: ServiceDisconnectedError,
 }

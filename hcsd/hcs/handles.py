@@ -48,6 +48,11 @@ class OwnedHandle(Generic[H]):
         """Whether close was called."""
         return self._closing
 
+    @property
+    def null(self) -> bool:
+        """Whether HCS gave none out, as it may for a create that fails later."""
+        return not self._raw
+
     @contextlib.contextmanager
     def use(self) -> Iterator[H]:
         """Lend the raw handle for the duration of a call or an operation.
@@ -76,7 +81,7 @@ class OwnedHandle(Generic[H]):
 
     def _close_now(self) -> None:
         raw, self._raw = self._raw, None
-        if raw:  # NULL where HCS gave none out, as it may for a create that fails later
+        if raw:
             self._closer(raw)
         if self.on_closed is not None:
             self.on_closed()

@@ -9,6 +9,7 @@ from hcsd.hcs.lanes import Lane, Lanes
 from hcsd.hcs.library import Library
 from hcsd.hcs.operation import Operations
 from hcsd.hcs.schema import parse_enumeration, parse_schema_versions
+from hcsd.hcs.supervisor import Supervisor
 from hcsd.hcs.system import ComputeSystem
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Host:
         self.library = Library(provider)
         self._lanes = Lanes(blocking=provider.blocking)
         self.operations = Operations(self.library, self._lanes)
+        # Calls may block because they go to a service in another process; so do events come.
+        self._supervisor = Supervisor(recheck=provider.blocking)
 
     @property
     def engine(self) -> str:
@@ -42,7 +45,16 @@ class Host:
 
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
-        return await ComputeSystem.open(self.operations, system_id)
+        system = await ComputeSystem.open(self.operations, system_id)
+        self._supervisor.add(system)
+        return system
+
+    async def supervise(self) -> None:
+        """Find processes again that a restart of the service lost, and exits that left no event.
+
+        Runs until cancelled; see `hcsd.hcs.supervisor`.
+        """
+        await self._supervisor.run()
 
     async def systems(self) -> list[SystemProperties]:
         """Return the basic properties of every compute system of the host.

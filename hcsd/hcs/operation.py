@@ -117,7 +117,7 @@ class Operations:
             OperationTimeoutError: No completion came in time; the effect may still happen.
             HcsError: It failed at the start or later.
         """
-        pending = self._pending(function, subject, process_info=False)
+        pending = _Pending(self.library, function, subject, None)
         return (await self._run(lane, pending, start, timeout)).document
 
     async def run_for_process_info(
@@ -127,18 +127,26 @@ class Operations:
         start: Callable[[HCS_OPERATION], object],
         *,
         subject: str,
+        timeout: float | None = None,
+        orphaned: Callable[[ProcessInfo], None] = lambda _info: None,
     ) -> ProcessInfo:
         """Run an operation that gives process information; otherwise as `run`.
 
+        Args:
+            lane: As in `run`, and so are `function`, `start` and `subject`.
+            function: See there.
+            start: See there.
+            subject: See there.
+            timeout: As in `run`; None for its default.
+            orphaned: Called with information that nobody waits for any more, when its handles
+                have been closed. Thread: the loop's, or hcs-callbacks once that has closed.
+
         Ownership: the handles in it are the caller's. If the caller is cancelled they are closed.
         """
-        pending = self._pending(function, subject, process_info=True)
-        fetched = await self._run(lane, pending, start, TIMEOUT)
+        pending = _Pending(self.library, function, subject, orphaned)
+        fetched = await self._run(lane, pending, start, TIMEOUT if timeout is None else timeout)
         assert fetched.info is not None  # noqa: S101  (asked for, and no error)
         return fetched.info
-
-    def _pending(self, function: str, subject: str, *, process_info: bool) -> _Pending:
-        return _Pending(self.library, function, subject, process_info=process_info)
 
     async def _run(
         self,
@@ -168,15 +176,19 @@ class Operations:
 class _Pending:
     """One operation from its creation to the hand-over of its result."""
 
-    __slots__ = ("_function", "_id", "_library", "_loop", "_process_info", "_subject", "future")
+    __slots__ = ("_function", "_id", "_library", "_loop", "_orphaned", "_subject", "future")
 
     def __init__(
-        self, library: Library, function: str, subject: str, *, process_info: bool
+        self,
+        library: Library,
+        function: str,
+        subject: str,
+        orphaned: Callable[[ProcessInfo], None] | None,
     ) -> None:
         self._library = library
         self._function = function
         self._subject = subject
-        self._process_info = process_info
+        self._orphaned = orphaned  # None: the operation gives no process information
         self._id = 0
         self._loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Fetched] = self._loop.create_future()
@@ -248,7 +260,7 @@ class _Pending:
 
     def _fetch(self, operation: HCS_OPERATION) -> Fetched:
         try:
-            if not self._process_info:
+            if self._orphaned is None:
                 return Fetched(self._library.HcsGetOperationResult(operation))
             raw, document = self._library.HcsGetOperationResultAndProcessInfo(operation)
             return Fetched(document, ProcessInfo.of(raw))
@@ -265,5 +277,6 @@ class _Pending:
             self.future.set_result(fetched)
 
     def _dispose(self, fetched: Fetched) -> None:
-        if fetched.info is not None:
+        if fetched.info is not None and self._orphaned is not None:
             fetched.info.close(self._library)
+            self._orphaned(fetched.info)

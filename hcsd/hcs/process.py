@@ -1,11 +1,26 @@
 """A process of a compute system.
 
-    create ─▶ RUNNING ──ProcessExited event, or the check after it was registered──▶ EXITED
-                 └────ServiceDisconnect, or an exit event that tells nothing──▶ EXITED (unknown)
+    RUNNING ──its exit is known──▶ EXITED
+     │   ▲
+     │   └─────the service is back, with the same process─────┐
+     └──ServiceDisconnect──▶ LOST ────────────────────────────┤
+                              ├──the service is back without it──▶ EXITED, code unknown
+                              └──the service stays away──▶ LOST for good, end unknown
 
-The exit is a latch: the first answer wins and stays. The event callback is registered as soon as
-the create has completed; a process that ended before that is found by asking for its properties
-once afterwards (`confirm`), so no exit is lost.
+The end is a latch: the first answer wins and stays. The event callback is registered as soon as
+the create has completed. An event may be lost all the same, so the properties of the process, which
+tell whether it has exited, are asked for
+
+    once when the callback has been registered     `confirm`: it may have exited before
+    when a call answers "stopped" or "not found"   an exit that HCS knows of and we do not
+    now and then                                   see `hcsd.hcs.supervisor`
+
+If the properties answer "stopped" or "not found" themselves, there is nobody left to ask: the event
+has `EXIT_EVENT_GRACE` to arrive, then the code is unknown.
+
+A disconnect makes all handles useless. They are dropped, and `find_again` looks for the process
+under its pid. Pids are reused: only one that the guest says was created when ours was is taken. If
+the guest cannot tell, the process stays lost, and is not killed by a pid that may be another's.
 
 Closing the object closes the handle and nothing else: it neither kills nor waits, and it never
 counts as an exit.
@@ -15,21 +30,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
+import functools
 import logging
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hcsd.abi.hresult import HR
-from hcsd.abi.types import GENERIC_ALL, HCS_EVENT_OPTIONS, HCS_EVENT_TYPE, HCS_PROCESS
+from hcsd.abi.types import GENERIC_ALL, HCS_EVENT_OPTIONS, HCS_EVENT_TYPE
 from hcsd.hcs.callbacks import EVENT_TRAMPOLINE, REGISTRY, Completion, Event
 from hcsd.hcs.errors import (
     AccessDeniedError,
     AlreadyStoppedError,
     DocumentError,
     ElementNotFoundError,
+    HandleClosedError,
     HcsError,
+    ServiceDisconnectedError,
+    SystemNotFoundError,
 )
-from hcsd.hcs.handles import OwnedHandle
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.schema import (
@@ -38,12 +58,24 @@ from hcsd.hcs.schema import (
     ProcessModifyRequest,
     ProcessStatus,
 )
+from hcsd.hcs.start import ProcessHandle, kill_orphan, start_process
 
 if TYPE_CHECKING:
-    from hcsd.abi.types import HCS_OPERATION
+    from collections.abc import Callable
+
     from hcsd.hcs.operation import ProcessInfo
-    from hcsd.hcs.schema import StdioHandle
+    from hcsd.hcs.schema import ProcessDetails, StdioHandle
     from hcsd.hcs.system import ComputeSystem
+
+# Seconds that an exit event has when HCS says that the process is gone, as in hcsshim.
+EXIT_EVENT_GRACE = 1.0
+# Seconds by which a guest's clock, and its granularity, may be off from ours (arbitrary). A pid
+# that is taken over is not expected to be so again within it.
+CLOCK_SLACK = 1.0
+
+T = TypeVar("T")
+
+GONE = (AlreadyStoppedError, ElementNotFoundError)
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +105,12 @@ class ProcessEnd:
         return cls(status.exit_code, status.signal)
 
 
-class ProcessHandle(OwnedHandle[HCS_PROCESS]):
-    """Owns an HCS_PROCESS."""
+class ProcessState(enum.Enum):
+    """See the module's head."""
+
+    RUNNING = enum.auto()
+    LOST = enum.auto()
+    EXITED = enum.auto()
 
 
 class Process:
@@ -83,8 +119,11 @@ class Process:
     Thread: the event loop's.
 
     Attributes:
+        system: Where it runs.
         pid: Pid in the guest.
         exited: Set once with how it ended.
+        generation: Which one of the system's connections its handle came by.
+        checked: When its properties were last asked for, by the loop's clock.
     """
 
     def __init__(
@@ -92,16 +131,25 @@ class Process:
         system: ComputeSystem,
         handle: ProcessHandle,
         pid: int,
+        created: tuple[float, float],
         info: ProcessInfo | None = None,
     ) -> None:
         self.system = system
         self.pid = pid
         self.exited: Latch[ProcessEnd] = Latch()
+        self.generation = system.generation
         self._operations = system.operations
         self._handle = handle
+        self._created = created  # POSIX times between which it was created
+        self._lost = False
+        self._closed = False
         self._loop = asyncio.get_running_loop()
+        self.checked = self._loop.time()
         self._info = info
+        self._grace: asyncio.TimerHandle | None = None
         self._subject = f"process {pid} of system '{system.id}'"
+        system.processes.add(self)
+        self.exited.observe(lambda _: system.processes.discard(self))
 
     @classmethod
     async def create(cls, system: ComputeSystem, parameters: str) -> Process:
@@ -117,30 +165,16 @@ class Process:
         Raises:
             HcsError: It did not start; nothing is left of it.
         """
-        operations, library = system.operations, system.operations.library
-        handle: ProcessHandle | None = None
-
-        def start(operation: HCS_OPERATION) -> None:
-            nonlocal handle
-            raw = library.HcsCreateProcess(system_raw, parameters, operation, None)
-            handle = ProcessHandle(raw, operations.close_process)
-
+        before = time.time()
+        handle, info = await start_process(system, parameters)
+        process = cls(system, handle, info.pid, (before, time.time()), info)
         try:
-            with system.handle.use() as system_raw:
-                info = await operations.run_for_process_info(
-                    Lane.CREATE,
-                    "HcsCreateProcess",
-                    start,
-                    subject=f"create process in system '{system.id}'",
-                )
+            await process._begin()
         except BaseException:
-            # The handle is given out before the create is complete: also a create that failed, or
-            # that nobody waits for any more, leaves one to close.
-            if handle is not None:
-                handle.close()
+            kill_orphan(system, info.pid)
+            process.close()
             raise
-        assert handle is not None  # noqa: S101  (the start has succeeded)
-        return await _registered(cls(system, handle, info.pid, info))
+        return process
 
     @classmethod
     async def open(cls, system: ComputeSystem, pid: int) -> Process:
@@ -151,38 +185,31 @@ class Process:
             HcsError: Anything else.
         """
         handle = await _open_handle(system, pid, Lane.CONTROL)
-        return await _registered(cls(system, handle, pid))
+        process = cls(system, handle, pid, (0.0, time.time()))
+        try:
+            await process._begin()
+        except BaseException:
+            process.close()
+            raise
+        return process
 
-    async def watch(self) -> None:
-        """Ask for exit events; an exit before this returns may have gone by unseen.
-
-        Raises:
-            HcsError: HCS refused it.
-        """
-        handler_id = REGISTRY.register(self._on_event)
-        self._handle.on_closed = lambda: REGISTRY.unregister(handler_id)
-        library = self._operations.library
-        with self._handle.use() as raw:
-            await self._operations.lanes.call(
-                Lane.CONTROL,
-                lambda: library.HcsSetProcessCallback(
-                    raw, HCS_EVENT_OPTIONS.HcsEventOptionNone, handler_id, EVENT_TRAMPOLINE
-                ),
-            )
+    @property
+    def state(self) -> ProcessState:
+        """What is known of it; a process that stays lost keeps that state when it is given up."""
+        if self._lost:
+            return ProcessState.LOST
+        return ProcessState.EXITED if self.exited.is_set else ProcessState.RUNNING
 
     async def confirm(self) -> bool:
-        """Look once whether the process exited before its events were asked for.
+        """Ask the properties of the process whether it has exited.
 
         Returns:
             Whether its exit is known now. A question that HCS cannot answer says nothing: the
             event remains the main source.
         """
-        if self.exited.is_set:
-            return True
-        with contextlib.suppress(HcsError, DocumentError):
-            status = ProcessStatus.parse(await self.properties())
-            if status.exited:
-                self.exited.set(ProcessEnd.of(status))
+        if not self.exited.is_set:
+            with contextlib.suppress(HcsError, HandleClosedError):
+                await self.properties()
         return self.exited.is_set
 
     def take_stdio(self) -> tuple[int, int, int]:
@@ -203,7 +230,7 @@ class Process:
             AlreadyStoppedError: The process has exited.
             HcsError: Anything else.
         """
-        await self._run(Lane.CONTROL, "signal", "HcsSignalProcess", options)
+        await self._change("signal", "HcsSignalProcess", options)
 
     async def modify(self, settings: str) -> None:
         """Change console size or close stdio handles, by a ProcessModifyRequest document.
@@ -211,7 +238,7 @@ class Process:
         Raises:
             HcsError: HCS refused it, or the process has exited.
         """
-        await self._run(Lane.CONTROL, "modify", "HcsModifyProcess", settings)
+        await self._change("modify", "HcsModifyProcess", settings)
 
     async def resize_console(self, height: int, width: int) -> None:
         """Set the size of the console, in character cells.
@@ -234,7 +261,7 @@ class Process:
         request = ProcessModifyRequest("CloseHandle", close_handle=CloseHandle(which))
         try:
             await self.modify(request.to_json())
-        except (AlreadyStoppedError, ElementNotFoundError):
+        except GONE:
             logger.debug("%s is gone; nothing to close", self._subject)
 
     async def properties(self, query: str | None = None) -> str | None:
@@ -243,7 +270,22 @@ class Process:
         Raises:
             HcsError: HCS could not tell.
         """
-        return await self._run(Lane.QUERY, "query", "HcsGetProcessProperties", query)
+        self.checked = self._loop.time()
+        generation, lost = self.generation, self._lost
+        try:
+            document = await self._run(Lane.QUERY, "query", "HcsGetProcessProperties", query)
+        except GONE as error:
+            self._await_event(error)
+            raise
+        except ServiceDisconnectedError:
+            if not lost:
+                self.system.lose(generation)
+            raise
+        with contextlib.suppress(DocumentError):
+            status = ProcessStatus.parse(document)
+            if status.exited:
+                self.exited.set(ProcessEnd.of(status))
+        return document
 
     async def terminate(self) -> bool:
         """Kill the process.
@@ -258,7 +300,9 @@ class Process:
         Raises:
             HcsError: It could not be killed.
         """
-        if self.exited.is_set:
+        if self._lost:
+            await self.system.reconnect([self])
+        if self.state is ProcessState.EXITED:
             return False
         try:
             await self._terminate_on_fresh_handles()
@@ -266,11 +310,66 @@ class Process:
             if error.hresult != HR.E_ACCESSDENIED or error.function.startswith("HcsOpen"):
                 raise  # opening was refused, or HCS itself: that says nothing about the process
             return True
-        except (AlreadyStoppedError, ElementNotFoundError):
-            if not await self.confirm():
-                raise  # "not found" may also mean that the system has gone
+        except (*GONE, SystemNotFoundError):
+            if not await self.confirm() and self._grace is None:
+                raise  # it is there, but cannot be opened by its pid
             return False
         return True
+
+    async def find_again(self, listed: ProcessDetails | None) -> None:
+        """Take the process up again after a disconnect. Its system is open again.
+
+        Args:
+            listed: What the system has under its pid now.
+
+        Raises:
+            ServiceDisconnectedError: There is a process, but it cannot be told whether it is ours.
+            HcsError: It cannot be opened; it stays lost.
+        """
+        earliest, latest = self._created
+        if not self._lost:
+            return  # somebody else was quicker
+        if listed is None:
+            self._end_lost("it ended while the Host Compute Service was away")
+        elif (
+            listed.created is None
+            or not earliest - CLOCK_SLACK <= listed.created <= latest + CLOCK_SLACK
+        ):
+            raise self._lost_error("HcsOpenProcess", "its pid may be another process's by now")
+        elif not self.exited.is_set:  # else it was given up; it can still be killed
+            await self._open_again()
+
+    async def _open_again(self) -> None:
+        generation = self.system.generation
+        try:
+            handle = await _open_handle(self.system, self.pid, Lane.CONTROL)
+        except GONE:
+            self._end_lost("it ended as the Host Compute Service came back")
+            return
+        try:
+            await self._watch(handle, generation)
+        except BaseException:
+            handle.close()
+            raise
+        if not self._lost or self._closed:  # somebody else was quicker
+            handle.close()
+            return
+        self._handle, self.generation, self._lost = handle, generation, False
+        await self.confirm()
+
+    def lose(self) -> None:
+        """Drop the handle: the service that gave it out went away. Called by the system."""
+        if not self._lost and not self.exited.is_set:
+            self._lost = True
+            self._handle.close()
+
+    def give_up(self) -> None:
+        """Wait no longer for a process that is lost: it may run, but nobody can tell."""
+        self.exited.set(ProcessEnd(None, 0, HR.SERVICE_DISCONNECT, "the service stayed away"))
+
+    def _end_lost(self, message: str) -> None:
+        self._lost = False
+        self.exited.set(ProcessEnd(None, 0, HR.SERVICE_DISCONNECT, message))
 
     async def _terminate_on_fresh_handles(self) -> None:
         operations = self._operations
@@ -292,6 +391,8 @@ class Process:
 
     async def _run(self, lane: Lane, verb: str, function: str, argument: str | None) -> str | None:
         """Run a function that takes the process, an operation and a document."""
+        if self._lost:
+            raise self._lost_error(function, "the service went away; it is being looked for")
         start = getattr(self._operations.library, function)
         with self._handle.use() as raw:
             return await self._operations.run(
@@ -301,15 +402,66 @@ class Process:
                 subject=f"{verb} {self._subject}",
             )
 
+    async def _change(self, verb: str, function: str, argument: str | None) -> None:
+        """Run such a function; when it meets nobody, find out what became of the process."""
+        try:
+            await self._run(Lane.CONTROL, verb, function, argument)
+        except (*GONE, ServiceDisconnectedError):
+            await self.confirm()
+            raise
+
+    async def _begin(self) -> None:
+        """Ask for the first events. A service that goes away just now loses it as any other.
+
+        Raises:
+            HcsError: HCS refused it.
+        """
+        try:
+            await self._watch(self._handle, self.generation)
+        except (ServiceDisconnectedError, HandleClosedError):
+            self.system.lose(self.generation)
+
+    async def _watch(self, handle: ProcessHandle, generation: int) -> None:
+        """Ask for the events of a handle; an exit before this returns may have gone by unseen.
+
+        Raises:
+            HcsError: HCS refused it, and not because the process has exited.
+        """
+        handler_id = REGISTRY.register(functools.partial(self._on_event, generation))
+        handle.on_closed = lambda: REGISTRY.unregister(handler_id)
+        library = self._operations.library
+        with handle.use() as raw, contextlib.suppress(*GONE):
+            await self._operations.lanes.call(
+                Lane.CONTROL,
+                lambda: library.HcsSetProcessCallback(
+                    raw, HCS_EVENT_OPTIONS.HcsEventOptionNone, handler_id, EVENT_TRAMPOLINE
+                ),
+            )
+
     def close(self) -> None:
         """Close the handle and stdio that nobody took; idempotent. The process lives on."""
+        self._closed = True
+        self.system.processes.discard(self)
+        if self._grace is not None:
+            self._grace.cancel()
         self._handle.close()
         info, self._info = self._info, None
         if info is not None:
             info.close(self._operations.library)
 
-    def _on_event(self, item: Event | Completion) -> None:
-        """Read an event and post how the process ended. Thread: hcs-callbacks."""
+    def _await_event(self, error: HcsError) -> None:
+        """Give the exit event of a process that is gone some time, then do without it."""
+        if self._grace is None and not self._closed:
+            end = ProcessEnd(None, 0, error.hresult, "it is gone, and left no exit code")
+            self._grace = self._loop.call_later(EXIT_EVENT_GRACE, self.exited.set, end)
+
+    def _lost_error(self, function: str, text: str) -> HcsError:
+        return ServiceDisconnectedError(
+            HR.SERVICE_DISCONNECT, function, subject=f"reach {self._subject}", text=text
+        )
+
+    def _on_event(self, generation: int, item: Event | Completion) -> None:
+        """Read an event of a handle and post what it says. Thread: hcs-callbacks."""
         if not isinstance(item, Event):
             return
         if item.type == HCS_EVENT_TYPE.HcsEventProcessExited:
@@ -317,21 +469,17 @@ class Process:
                 end = ProcessEnd.of(ProcessStatus.parse(item.data))
             except DocumentError as error:
                 end = ProcessEnd(None, 0, HR.E_UNEXPECTED, str(error))
+            self._post(self._on_exit, end)
         elif item.type == HCS_EVENT_TYPE.HcsEventServiceDisconnect:
-            end = ProcessEnd(None, 0, HR.SERVICE_DISCONNECT, "the Host Compute Service went away")
-        else:
-            return
+            self._post(self.system.lose, generation)
+
+    def _post(self, handler: Callable[[T], None], value: T) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed: the daemon is ending
-            self._loop.call_soon_threadsafe(self.exited.set, end)
+            self._loop.call_soon_threadsafe(handler, value)
 
-
-async def _registered(process: Process) -> Process:
-    try:
-        await process.watch()
-    except BaseException:
-        process.close()
-        raise
-    return process
+    def _on_exit(self, end: ProcessEnd) -> None:
+        self._lost = False
+        self.exited.set(end)
 
 
 async def _open_handle(system: ComputeSystem, pid: int, lane: Lane) -> ProcessHandle:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, dataclass, field, fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from hcsd.hcs.errors import DocumentError
@@ -140,6 +141,19 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessDetails:
+    """An entry of the process list of a system: any process in it, whoever started it.
+
+    Attributes:
+        process_id: Pid in the guest.
+        created: POSIX time in seconds by the clock of the guest; None if it does not say.
+    """
+
+    process_id: int
+    created: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorEvent:
     """One event of a ResultError document."""
 
@@ -212,6 +226,22 @@ def parse_properties(text: str | None) -> SystemProperties:
     return SystemProperties.of(_object(text, "Properties"))
 
 
+def parse_process_list(text: str | None) -> list[ProcessDetails]:
+    """Read the process list out of the Properties of a system that were asked for it.
+
+    Raises:
+        DocumentError: There is none, or one that is not an array of objects.
+    """
+    entries = _object(text, "Properties").get("ProcessList")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        msg = "Properties document has no ProcessList"
+        raise DocumentError(msg)
+    return [
+        ProcessDetails(_integer(entry, "ProcessId"), _timestamp(entry, "CreateTimestamp"))
+        for entry in entries
+    ]
+
+
 def parse_enumeration(text: str | None) -> list[SystemProperties]:
     """Read the result of an enumeration.
 
@@ -267,6 +297,15 @@ def _integer(members: Mapping[str, object], name: str) -> int:
 
 def _is_integer(value: object) -> TypeGuard[int]:
     return type(value) is int  # and not bool, which is one
+
+
+def _timestamp(members: Mapping[str, object], name: str) -> float | None:
+    """Read an RFC 3339 time; HCS gives it with a tenth of a microsecond."""
+    try:
+        time = datetime.fromisoformat(_string(members, name))
+    except ValueError:
+        return None
+    return time.timestamp() if time.tzinfo is not None else None
 
 
 def _string(members: Mapping[str, object], name: str) -> str:

@@ -30,6 +30,15 @@ async def test_a_control_event_is_the_signal_that_comes_closest(
         assert await it.end() == ProcessEnd(128 + number, signal=number)
 
 
+@pytest.mark.parametrize("name", ["CtrlC", "CtrlBreak", "CtrlClose", "CtrlLogOff", "CtrlShutdown"])
+async def test_a_control_event_by_its_name_ends_a_process_of_any_guest(
+    system: ComputeSystem, guest: Guest, name: str
+) -> None:
+    async with running(system, guest.sleeps()) as it:
+        await send(it, name)
+        assert (await it.end()).exit_code not in {None, 0}
+
+
 @pytest.mark.parametrize("number", [1, 2, 10, 15, 34, 64])
 async def test_a_signal_goes_by_its_number(
     system: ComputeSystem, posix: PosixGuest, number: int

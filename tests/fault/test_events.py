@@ -6,9 +6,14 @@ import pytest
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.hcs.callbacks import REGISTRY
-from hcsd.hcs.errors import AccessDeniedError, ElementNotFoundError, HcsError
+from hcsd.hcs.errors import (
+    AccessDeniedError,
+    AlreadyStoppedError,
+    ElementNotFoundError,
+    HcsError,
+)
 from hcsd.hcs.process import Process, ProcessEnd
-from tests.support.scripted import EXITED, ScriptedProvider
+from tests.support.scripted import EXITED, RUNNING, ScriptedProvider
 from tests.support.scripting import process_of, settled, system_of
 
 pytestmark = pytest.mark.anyio
@@ -107,16 +112,6 @@ async def test_the_first_end_stays(scripted: ScriptedProvider) -> None:
         assert await process.exited.wait() == ProcessEnd(5)
 
 
-async def test_a_disconnect_is_an_unknown_end(scripted: ScriptedProvider) -> None:
-    async with process_of(scripted) as process:
-        scripted.fire(DISCONNECT)
-        end = await process.exited.wait()
-        assert (end.exit_code, end.hresult) == (None, HR.SERVICE_DISCONNECT)
-        scripted.fire(EXIT, EXITED)
-        await settled()
-        assert process.exited.value == end
-
-
 @pytest.mark.parametrize("event", [0, 1, 0x0100_0000, 0x8000_0002, 0xC000_0001, 0xFFFF_FFFF])
 async def test_other_events_are_ignored(direct: ScriptedProvider, event: int) -> None:
     async with process_of(direct) as process:
@@ -207,15 +202,79 @@ async def test_a_terminate_of_what_is_gone_finds_out_how_it_ended(
     assert len(scripted.called("HcsOpenProcess")) == 1
 
 
-async def test_a_terminate_of_what_is_gone_without_a_trace_is_an_error(
+@pytest.mark.parametrize("code", [HR.PROCESS_ALREADY_STOPPED, HR.ERROR_NOT_FOUND])
+async def test_a_terminate_of_what_is_gone_without_a_trace_has_nothing_to_kill(
+    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr("hcsd.hcs.process.EXIT_EVENT_GRACE", 0.05)
+    scripted.script["HcsGetProcessProperties"] = lambda _: code
+    async with process_of(scripted) as process:
+        scripted.answers["HcsOpenProcess"] = code
+        assert not await process.terminate()
+        end = await process.exited.wait()
+        assert (end.exit_code, end.hresult) == (None, code)
+
+
+async def test_a_terminate_of_what_runs_and_cannot_be_opened_is_an_error(
     scripted: ScriptedProvider,
 ) -> None:
+    scripted.script["HcsGetProcessProperties"] = lambda op: op.complete(document=RUNNING)
     async with process_of(scripted) as process:
-        scripted.script["HcsGetProcessProperties"] = lambda _: HR.ERROR_NOT_FOUND
-        scripted.answers["HcsOpenProcess"] = HR.ERROR_NOT_FOUND
-        with pytest.raises(ElementNotFoundError):
-            await process.terminate()
+        for export in ("HcsOpenProcess", "HcsOpenComputeSystem"):
+            scripted.answers = {export: HR.ERROR_NOT_FOUND}
+            with pytest.raises(ElementNotFoundError):
+                await process.terminate()
         assert not process.exited.is_set
+
+
+@pytest.mark.parametrize("code", [HR.PROCESS_ALREADY_STOPPED, HR.ERROR_NOT_FOUND])
+@pytest.mark.parametrize("export", ["HcsSignalProcess", "HcsModifyProcess"])
+async def test_a_call_that_meets_nobody_finds_the_exit_that_left_no_event(
+    scripted: ScriptedProvider, export: str, code: int
+) -> None:
+    scripted.script["HcsGetProcessProperties"] = lambda op: op.complete(document=EXITED)
+    scripted.script[export] = lambda op: op.complete(code)
+    async with process_of(scripted) as process:
+        with pytest.raises((AlreadyStoppedError, ElementNotFoundError)):
+            await (process.signal(None) if "Signal" in export else process.modify("{}"))
+        assert process.exited.value == ProcessEnd(5)
+
+
+async def test_a_question_about_the_process_tells_its_exit(scripted: ScriptedProvider) -> None:
+    scripted.script["HcsGetProcessProperties"] = lambda op: op.complete(document=EXITED)
+    async with process_of(scripted) as process:
+        assert await process.properties() == EXITED
+        assert process.exited.value == ProcessEnd(5)
+
+
+async def test_an_exit_event_that_is_late_still_tells_the_code(scripted: ScriptedProvider) -> None:
+    scripted.script["HcsGetProcessProperties"] = lambda _: HR.PROCESS_ALREADY_STOPPED
+    async with process_of(scripted) as process:
+        assert not await process.confirm()
+        scripted.fire(EXIT, EXITED)
+        assert await process.exited.wait() == ProcessEnd(5)
+
+
+async def test_a_process_that_is_closed_meanwhile_gets_no_end(
+    direct: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hcsd.hcs.process.EXIT_EVENT_GRACE", 0.0)
+    direct.script["HcsGetProcessProperties"] = lambda _: HR.PROCESS_ALREADY_STOPPED
+    async with process_of(direct) as process:
+        assert not await process.confirm()
+        process.close()
+        await anyio.wait_all_tasks_blocked()
+        assert not process.exited.is_set
+
+
+async def test_an_exit_before_its_event_can_be_asked_for_is_no_failed_start(
+    scripted: ScriptedProvider,
+) -> None:
+    scripted.answers["HcsSetProcessCallback"] = HR.PROCESS_ALREADY_STOPPED
+    scripted.script["HcsGetProcessProperties"] = lambda op: op.complete(document=EXITED)
+    async with process_of(scripted) as process:
+        assert await process.confirm()
+        assert process.exited.value == ProcessEnd(5)
 
 
 async def test_closing_stdio_of_what_is_gone_is_no_error_and_other_failures_are(

@@ -290,26 +290,6 @@ async def test_an_operation_that_never_completes_is_given_up_in_time_and_cleared
         assert scripted.live()["operations"] == scripted.live()["strings"] == 0
 
 
-async def test_process_information_that_comes_too_late_is_closed(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pending: list[Operation] = []
-
-    def start(operation: Operation) -> int:
-        pending.append(operation)
-        return 0
-
-    scripted.script["HcsCreateProcess"] = start
-    monkeypatch.setattr("hcsd.hcs.operation.TIMEOUT", 0.05)
-    async with system_of(scripted) as system:
-        with pytest.raises(OperationTimeoutError):
-            await system.create_process("{}")
-        pending[0].complete(info=(7, *STDIO))
-        await settled()
-        assert scripted.live()["stdio"] == 0
-    assert len(scripted.called("HcsCloseProcess")) == 1
-
-
 async def test_a_second_callback_of_one_operation_is_counted_and_ignored(
     scripted: ScriptedProvider,
 ) -> None:
@@ -344,14 +324,6 @@ async def test_a_system_that_cannot_be_opened_leaves_nothing(scripted: ScriptedP
     with pytest.raises(SystemNotFoundError):
         await host.open_system("none")
     host.close()
-
-
-async def test_a_process_whose_events_cannot_be_had_is_closed(scripted: ScriptedProvider) -> None:
-    scripted.answers["HcsSetProcessCallback"] = HR.PROCESS_ALREADY_STOPPED
-    scripted.script["HcsCreateProcess"] = lambda op: op.complete(info=(7, *STDIO))
-    async with system_of(scripted) as system:
-        with pytest.raises(HcsError):
-            await system.create_process("{}")
 
 
 async def test_a_query_that_answers_nothing_is_no_crash(scripted: ScriptedProvider) -> None:

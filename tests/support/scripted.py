@@ -25,6 +25,7 @@ from hcsd.abi.hresult import HR, is_pending
 from hcsd.abi.types import (
     HCS_EVENT,
     HCS_EVENT_CALLBACK,
+    HCS_EVENT_TYPE,
     HCS_OPERATION,
     HCS_OPERATION_COMPLETION,
     HCS_PROCESS,
@@ -78,7 +79,8 @@ class Operation:
         return 0
 
     def call_back(self) -> None:
-        self.provider.threads.call(address_of(self.callback), self.handle, self.context)
+        if self.callback:  # without one, nobody wants to know
+            self.provider.threads.call(address_of(self.callback), self.handle, self.context)
 
     def completed_and_fetched(self) -> None:
         """Complete, and wait until the engine's own thread has fetched the result and closed it."""
@@ -124,6 +126,14 @@ class ScriptedProvider:
     Args:
         blocking: What it states of its calls.
         missing: Exports that it lacks.
+
+    Attributes:
+        script: How an export starts its operation.
+        answers: What an export fails with, without acting.
+        replaced: Exports that do something else.
+        calls: Export and thread of each call.
+        opened_pids: What processes were opened by.
+        events: Event callbacks that were registered.
     """
 
     name = "scripted"
@@ -133,12 +143,14 @@ class ScriptedProvider:
         self.blocking = blocking
         self.threads = ForeignThreads()
         self.script: dict[str, Script] = {}
-        self.answers: dict[str, int] = {}  # what an export fails with, without acting
+        self.answers: dict[str, int] = {}
         self.replaced: dict[str, Export] = {}
         self._holds: dict[str, Hold] = {}
         self.misuse: list[str] = []
-        self.calls: list[tuple[str, str]] = []  # export, thread
+        self.calls: list[tuple[str, str]] = []
         self.events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
+        self.opened_pids: list[int] = []
+        self._dead: set[int] = set()  # handles whose service went away
         self._operations: dict[int, Operation] = {}
         self._systems: set[int] = set()
         self._processes: set[int] = set()
@@ -171,12 +183,25 @@ class ScriptedProvider:
 
     def fire(self, event_type: int, data: str | None = None) -> None:
         """Deliver an event to the process whose callback was set last, on a foreign thread."""
-        callback, context = self.events[-1]
+        self._deliver(*self.events[-1], event_type, data)
+
+    def _deliver(
+        self, callback: HCS_EVENT_CALLBACK, context: int, event_type: int, data: str | None
+    ) -> None:
         text = None if data is None else ctypes.create_string_buffer(wide(data))
         event = HCS_EVENT()
         event.Type = event_type
         event.EventData = PCWSTR(None if text is None else ctypes.addressof(text))
         self.threads.call(address_of(callback), ctypes.addressof(event), context)
+
+    def disconnect(self) -> None:
+        """The service goes away, and is back at once: who has registered is told.
+
+        Nothing but closing is possible then with a handle that it had given out.
+        """
+        self._dead |= self._systems | self._processes
+        for callback, context in list(self.events):
+            self._deliver(callback, context, HCS_EVENT_TYPE.HcsEventServiceDisconnect, None)
 
     def hold(self, export: str, *, acted: bool) -> "Hold":
         """Hold the next call of an export, before it acts or when it has, but not returned."""
@@ -222,6 +247,11 @@ class ScriptedProvider:
 
     def _start(self, row: Function, *args: object) -> int:
         """Make a starting call by its script."""
+        for arg in args:
+            if isinstance(arg, (HCS_SYSTEM, HCS_PROCESS)):
+                assert arg.value in self._systems | self._processes
+                if arg.value in self._dead:
+                    return HR.RPC_S_SERVER_UNAVAILABLE
         handle = next(arg for arg in args if isinstance(arg, HCS_OPERATION))
         operation = self._operation(handle)
         operation.function = row.name
@@ -289,6 +319,8 @@ class ScriptedProvider:
         process: "Pointer",
     ) -> int:
         assert system.value in self._systems
+        if system.value in self._dead:
+            return HR.RPC_S_SERVER_UNAVAILABLE
         operation = self._operation(handle)
         operation.function = "HcsCreateProcess"
         hresult = self.script.get("HcsCreateProcess", created)(operation)
@@ -301,12 +333,16 @@ class ScriptedProvider:
     def HcsOpenProcess(
         self,
         system: HCS_SYSTEM,
-        _pid: int,
+        pid: int,
         _access: int,
         process: "Pointer",
-    ) -> None:
+    ) -> int:
         assert system.value in self._systems
+        if system.value in self._dead:
+            return HR.RPC_S_SERVER_UNAVAILABLE
+        self.opened_pids.append(pid)
         self._give_handle(process, self._processes)
+        return 0
 
     def HcsCloseProcess(self, process: HCS_PROCESS) -> None:
         self._forget(self._processes, process.value or 0, "process")

@@ -16,18 +16,27 @@ from tests.support.scripted import ScriptedProvider
 
 
 @asynccontextmanager
-async def system_of(provider: ScriptedProvider) -> AsyncIterator[ComputeSystem]:
-    """An open system, and at the end nothing that still goes on in the engine's threads."""
+async def host_of(provider: ScriptedProvider) -> AsyncIterator[Host]:
+    """An engine, and at the end nothing that still goes on in its threads."""
     host = Host(provider)
-    system = await host.open_system("scripted")
     try:
-        yield system
+        yield host
     finally:
-        system.close()
         for executor in (host._lanes._executors or {}).values():
             await anyio.to_thread.run_sync(executor.shutdown)
         await settled()
         host.close()
+
+
+@asynccontextmanager
+async def system_of(provider: ScriptedProvider) -> AsyncIterator[ComputeSystem]:
+    """An open system of such an engine."""
+    async with host_of(provider) as host:
+        system = await host.open_system("scripted")
+        try:
+            yield system
+        finally:
+            system.close()
 
 
 @asynccontextmanager
@@ -39,6 +48,21 @@ async def process_of(provider: ScriptedProvider) -> AsyncIterator[Process]:
             yield process
         finally:
             process.close()
+
+
+@asynccontextmanager
+async def supervised(provider: ScriptedProvider) -> AsyncIterator[Process]:
+    """A running process of an engine that looks after its processes."""
+    async with host_of(provider) as host, anyio.create_task_group() as tasks:
+        tasks.start_soon(host.supervise)
+        system = await host.open_system("scripted")
+        process = await system.create_process("{}")
+        try:
+            yield process
+        finally:
+            process.close()
+            system.close()
+            tasks.cancel_scope.cancel()
 
 
 def served() -> None:

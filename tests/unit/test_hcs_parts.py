@@ -13,7 +13,7 @@ from hcsd.hcs.callbacks import REGISTRY, Completion, Event
 from hcsd.hcs.errors import CLASSES, HandleClosedError, HcsError
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.library import error_for
-from hcsd.hcs.process import ProcessHandle
+from hcsd.hcs.start import ProcessHandle
 from tests.support.scripting import served
 
 
