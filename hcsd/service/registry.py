@@ -21,7 +21,13 @@ import anyio
 import grpc
 from google.rpc import error_details_pb2
 
-from hcsd.hcs.errors import AlreadyStoppedError, HandleClosedError, HcsError, SystemNotFoundError
+from hcsd.hcs.errors import (
+    AlreadyStoppedError,
+    HandleClosedError,
+    HcsError,
+    ServiceDisconnectedError,
+    SystemNotFoundError,
+)
 from hcsd.hcs.latch import Latch
 from hcsd.service.errors import (
     TEXT_BYTES,
@@ -211,13 +217,14 @@ class Registry:
         self.spawn(lambda: self.terminate(process, reason), f"kill {process.name}")
 
     async def terminate(self, process: ServedProcess, reason: pb.ExitReason) -> None:
-        """Kill a process; nothing happens if it has exited.
+        """Kill a process; nothing happens if it has exited. One that is lost is looked for first.
 
         Raises:
             HcsError: It cannot be killed.
         """
-        if process.running and process.engine is not None:
-            process.expect(reason)
+        if process.engine is not None:
+            if process.running:
+                process.expect(reason)
             await process.engine.terminate()
 
     def spawn(self, work: Callable[[], Awaitable[object]], name: str) -> Latch[Exception | str]:
@@ -261,31 +268,38 @@ class Registry:
     # --- systems ---
 
     async def system(self, system_id: str) -> OpenSystem:
-        """Return an open system, opening it at its first use.
+        """Return an open system, opening it at its first use, and again when HCS has lost it.
 
         Raises:
             RequestError: NOT_FOUND; there is no such system.
             HcsError: It cannot be opened.
         """
         opened = self._systems.get(system_id)
-        if opened is not None:
-            return opened
         try:
+            if opened is not None:
+                await opened.system.reopen()
+                return opened
             system = await self.host.open_system(system_id)
         except SystemNotFoundError as error:
+            if opened is not None:
+                self._forget_if_gone(opened, error)
             raise _system_not_found(error, system_id) from error
         try:
-            guest_os = (await system.properties()).runtime_os_type or "Windows"
+            guest_os = (await system.properties()).runtime_os_type
         except BaseException:
             system.close()
             raise
+        if guest_os not in {"Windows", "Linux"}:  # absent, or unknown to HCS itself
+            guest_os = self.host.guest_os.title()
         other = self._systems.setdefault(system_id, OpenSystem(system, guest_os))
         if other.system is not system:
             system.close()  # somebody else was opening it, too
         return other
 
     def _forget_if_gone(self, opened: OpenSystem, error: HcsError) -> None:
-        """Drop the handle of a system that has ended, so that a new one of its id can be opened."""
+        """Drop a handle that is of no more use, so that the id can be opened again."""
+        if isinstance(error, ServiceDisconnectedError):
+            opened.system.drop()
         gone = isinstance(error, (AlreadyStoppedError, SystemNotFoundError, HandleClosedError))
         if gone and self._systems.get(opened.system.id) is opened:
             del self._systems[opened.system.id]

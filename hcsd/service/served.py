@@ -1,7 +1,13 @@
 """A process as the daemon serves it: the engine's process, its rings, its stdin, its end.
 
     CREATING ──HCS started it──▶ RUNNING ──its exit is known──▶ EXITED
+        │                        │     ▲                          ▲
+        │        HCS goes away   ▼     │ it is back, and so is the process
+        │                         LOST ┴──it is back without it───┘
+        │                          └──it stays away──▶ LOST for good
         └──HCS refused──▶ (forgotten; the create tells why)
+
+The end of a process, for which its readers and waiters wait, is EXITED or LOST for good.
 
 Output has its own end, which neither waits for the exit nor is waited for:
 
@@ -22,13 +28,17 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from hcsd.abi.hresult import HR
 from hcsd.hcs.latch import Latch
+from hcsd.hcs.process import ProcessState
 from hcsd.io import Drain, DrainState, Ring, WriteEnd
 from hcsd.service.signals import signal_name
 from hcsd.service.stdin import Stdin
 from hcsd.v1 import process_pb2 as pb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hcsd.config import Limits
     from hcsd.hcs.process import Process, ProcessEnd
     from hcsd.service.names import ProcessKey
@@ -36,6 +46,12 @@ if TYPE_CHECKING:
 
 STDOUT = pb.OUTPUT_STREAM_STDOUT
 STDERR = pb.OUTPUT_STREAM_STDERR
+
+STATES: Mapping[ProcessState, pb.ProcessState] = {
+    ProcessState.RUNNING: pb.PROCESS_STATE_RUNNING,
+    ProcessState.LOST: pb.PROCESS_STATE_LOST,
+    ProcessState.EXITED: pb.PROCESS_STATE_EXITED,
+}
 
 
 class ServedProcess:
@@ -45,11 +61,10 @@ class ServedProcess:
         key: Its identity.
         number: Order of creation.
         plan: What was asked for.
-        state: ProcessState.
         rings: Output by stream.
         stdin: Its stdin, once it runs.
         engine: The engine's process, once it runs.
-        exited: Set with the exit record, the moment HCS says so.
+        exited: Set with the exit record at its end, the moment HCS says so.
         output_complete: Set when no more output can come.
         ended: Set when both are.
         deleted: Whether the daemon has forgotten it; whoever still reads or waits is told.
@@ -61,7 +76,6 @@ class ServedProcess:
         self.key = key
         self.number = number
         self.plan = plan
-        self.state = pb.PROCESS_STATE_CREATING
         self.rings = {stream: Ring(plan.ring_bytes, plan.overflow) for stream in (STDOUT, STDERR)}
         self.stdin: Stdin | None = None
         self.engine: Process | None = None
@@ -89,9 +103,14 @@ class ServedProcess:
         return self._base.name
 
     @property
+    def state(self) -> pb.ProcessState:
+        """Where it is in the table above."""
+        return STATES[self.engine.state] if self.engine else pb.PROCESS_STATE_CREATING
+
+    @property
     def running(self) -> bool:
-        """Whether it has started and not exited."""
-        return self.state == pb.PROCESS_STATE_RUNNING
+        """Whether it has started and not come to its end; also while it is lost and looked for."""
+        return self.engine is not None and not self.exited.is_set
 
     def run(self, engine: Process) -> None:
         """Take over a process that HCS has started.
@@ -108,7 +127,6 @@ class ServedProcess:
                 self.rings[stream].close()
         self._base.pid = engine.pid
         self._base.start_time.FromNanoseconds(time.time_ns())
-        self.state = pb.PROCESS_STATE_RUNNING
         for drain in list(self._drains.values()):
             drain.start()
         self._on_drained()
@@ -132,6 +150,9 @@ class ServedProcess:
         end = self.exited.value
         if end is not None:
             message.exit.CopyFrom(end)
+        elif message.state == pb.PROCESS_STATE_LOST:
+            message.exit.unknown.hresult = HR.SERVICE_DISCONNECT
+            message.exit.unknown.message = "the Host Compute Service went away"
         return message
 
     def close_output(self, stream: pb.OutputStream) -> None:
@@ -162,11 +183,9 @@ class ServedProcess:
         else:
             exit_.exit_code = end.exit_code
         exit_.exit_time.FromNanoseconds(time.time_ns())
-        natural = pb.EXIT_REASON_SIGNALED if end.signal else pb.EXIT_REASON_EXITED
-        exit_.reason = self._reason or natural
+        exit_.reason = self._reason or _natural_reason(end)
         exit_.output_complete = self.output_complete.value is True
-        self.state = pb.PROCESS_STATE_EXITED
-        if self.stdin is not None:
+        if self.stdin is not None and self.state == pb.PROCESS_STATE_EXITED:
             self.stdin.abandon("the process has exited")
         self.exited.set(exit_)
         self._settle()
@@ -208,6 +227,12 @@ class ServedProcess:
         for drain in left:
             drain.drain_available()
             drain.finish(forced=True)
+
+
+def _natural_reason(end: ProcessEnd) -> pb.ExitReason:
+    if end.exit_code is None:
+        return pb.EXIT_REASON_UNSPECIFIED
+    return pb.EXIT_REASON_SIGNALED if end.signal else pb.EXIT_REASON_EXITED
 
 
 def _describe(status: pb.StreamStatus, ring: Ring) -> None:

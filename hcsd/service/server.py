@@ -118,6 +118,7 @@ class Daemon:
             bound = [self._bind(listener, claims) for listener in self._listeners]
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._stop_on_signals, signals, name="signals")
+                tasks.start_soon(self._host.supervise, name="engine")
                 registry = Registry(self._host, self._limits, self._incarnation, tasks)
                 await self._serve(
                     registry,
