@@ -13,7 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hcsd.abi.types import GENERIC_ALL, HCS_SYSTEM
-from hcsd.hcs.errors import DocumentError, HandleClosedError, HcsError, SystemNotFoundError
+from hcsd.hcs.errors import (
+    DocumentError,
+    HandleClosedError,
+    HcsError,
+    InvalidDocumentError,
+    NotSupportedError,
+    SystemNotFoundError,
+)
 from hcsd.hcs.handles import OwnedHandle
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.library import error_for
@@ -25,6 +32,10 @@ if TYPE_CHECKING:
 
     from hcsd.hcs.operation import Operations
     from hcsd.hcs.schema import SystemProperties
+
+
+# How a system says that it cannot list its processes: not every kind of guest can.
+NO_LIST = (DocumentError, InvalidDocumentError, NotSupportedError)
 
 
 class SystemHandle(OwnedHandle[HCS_SYSTEM]):
@@ -139,8 +150,8 @@ class ComputeSystem:
                 await process.find_again(None)
             return
         try:
-            details = await self._process_list()
-        except DocumentError:  # not every kind of guest has a list: then no pid tells whose it is
+            details = await self.process_list()
+        except NO_LIST:  # then no pid tells whose it is
             details = [ProcessDetails(process.pid, None) for process in lost]
         listed = {entry.process_id: entry for entry in details}
         failure: HcsError | None = None
@@ -169,7 +180,13 @@ class ComputeSystem:
         """
         return parse_properties(await self._properties(None))
 
-    async def _process_list(self) -> list[ProcessDetails]:
+    async def process_list(self) -> list[ProcessDetails]:
+        """Return what runs in it, also what was not started through HCS.
+
+        Raises:
+            HcsError: HCS could not tell.
+            DocumentError: It answered without a list, as not every kind of guest has one.
+        """
         return parse_process_list(await self._properties('{"PropertyTypes":["ProcessList"]}'))
 
     async def _properties(self, query: str | None) -> str | None:

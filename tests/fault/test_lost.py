@@ -283,6 +283,18 @@ async def test_a_process_that_ends_as_it_is_found_has_ended(scripted: ScriptedPr
         assert process.state is ENDED
 
 
+@pytest.mark.parametrize("code", [HR.INVALID_JSON, HR.ERROR_INVALID_DATA, HR.ERROR_NOT_SUPPORTED])
+async def test_a_system_that_has_no_list_cannot_tell_whose_a_pid_is(
+    scripted: ScriptedProvider, code: int
+) -> None:
+    scripted.script["HcsGetComputeSystemProperties"] = lambda op: op.complete(code)
+    async with process_of(scripted) as process:
+        await lose(scripted, process)
+        with pytest.raises(ServiceDisconnectedError, match="may be another process's"):
+            await process.terminate()
+        assert process.state is LOST
+
+
 async def test_one_that_cannot_be_told_apart_does_not_keep_others_from_being_found(
     scripted: ScriptedProvider,
 ) -> None:
