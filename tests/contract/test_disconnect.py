@@ -5,30 +5,29 @@ from collections.abc import Awaitable, Callable
 import anyio.to_thread
 import pytest
 
-from hcsd.hcs.errors import ServiceDisconnectedError
-from hcsd.hcs.process import ProcessState
+from hcsd.hcs.host import Host
+from hcsd.hcs.process import ProcessEnd, ProcessState
 from hcsd.hcs.system import ComputeSystem
 from tests.support.engines import CountingProvider, Engine
 from tests.support.guest import Guest
-from tests.support.running import Running, run, running
+from tests.support.running import run, running
 from tests.support.scripting import settled
 
 pytestmark = pytest.mark.anyio
 
-Disconnect = Callable[[Running], Awaitable[None]]
+Disconnect = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture
 def disconnect(provider: CountingProvider, engine: Engine) -> Disconnect:
-    """Take the service away, and wait until a process has been told."""
+    """Take the service away, and wait until everybody has been told."""
     take_away: Callable[[], None] | None = getattr(provider, "disconnect", None)
     if take_away is None:
         pytest.skip(f"nothing can take the service of {engine.name} away")
 
-    async def disconnect(it: Running) -> None:
+    async def disconnect() -> None:
         await anyio.to_thread.run_sync(take_away)
         await settled()
-        assert it.process.state is ProcessState.LOST
 
     return disconnect
 
@@ -37,32 +36,53 @@ async def test_a_lost_process_runs_on_with_its_pipes_and_others_can_be_started(
     system: ComputeSystem, guest: Guest, disconnect: Disconnect
 ) -> None:
     async with running(system, guest.copies_stdin(), "io") as it:
-        await disconnect(it)
+        await disconnect()
+        assert it.process.state is ProcessState.LOST
         await it.write(b"alive\n")
         assert await it.stdout.line() == "alive"
         await system.reopen()
         assert (await run(system, guest.exits(3))).code == 3
-        again = await system.open_process(it.pid)
-        assert await again.terminate()
-        assert (await again.exited.wait()).exit_code is not None
-        again.close()
-        assert await it.stdout.rest() == b""
-        it.process.give_up()
+        assert it.process.state is ProcessState.LOST
 
 
-async def test_a_lost_process_that_lives_is_never_said_to_be_gone(
+async def test_a_kill_finds_a_lost_process(
     system: ComputeSystem, guest: Guest, disconnect: Disconnect
 ) -> None:
     async with running(system, guest.copies_stdin(), "io") as it:
-        await disconnect(it)
-        try:
-            assert await it.process.terminate()
-        except ServiceDisconnectedError:  # the guest does not tell whose the pid is
-            it.process.give_up()
-            assert it.process.state is ProcessState.LOST
-            again = await system.open_process(it.pid)
-            assert await again.terminate()
-            again.close()
-        else:
-            assert (await it.end()).exit_code is not None
+        await disconnect()
+        assert it.process.state is ProcessState.LOST
+        assert await it.process.terminate()
+        assert (await it.end()).exit_code is not None
         assert await it.stdout.rest() == b""
+
+
+async def test_a_lost_process_that_has_ended_is_not_mistaken_for_another(
+    system: ComputeSystem, guest: Guest, disconnect: Disconnect
+) -> None:
+    async with running(system, guest.copies_stdin(), "io") as it:
+        await disconnect()
+        assert it.process.state is ProcessState.LOST
+        it.close_own_stdin()
+        await system.reopen()
+        again = await system.open_process(it.pid)
+        assert await again.terminate()
+        await again.exited.wait()
+        again.close()
+        assert not await it.process.terminate()
+        assert (await it.end()).exit_code is None
+
+
+async def test_a_lost_process_is_found_again_with_its_exit(
+    host: Host, system: ComputeSystem, guest: Guest, disconnect: Disconnect
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(host.supervise)
+        async with running(system, guest.copies_stdin(), "io") as it:
+            await disconnect()
+            while it.process.state is not ProcessState.RUNNING or not it.process.generation:
+                await anyio.lowlevel.checkpoint()
+            await it.write(b"last words")
+            await it.close_stdin()
+            assert await it.stdout.rest() == b"last words"
+            assert await it.end() == ProcessEnd(0)
+        tasks.cancel_scope.cancel()

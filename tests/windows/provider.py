@@ -25,6 +25,10 @@ class DoubleProvider(loader.WindowsProvider):
         """Count what has been given out and not been given back."""
         return self.native.live()
 
+    def disconnect(self) -> None:
+        """Take the service away; it is back at once."""
+        self.native.disconnect()
+
     def close(self) -> None:
         """Forget the faults, and complete what would never complete."""
         self.native.reset()

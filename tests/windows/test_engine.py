@@ -145,6 +145,31 @@ async def test_a_create_that_fails_is_an_error_and_leaves_nothing(
     assert await exits(system) == ProcessEnd(7)
 
 
+async def test_a_process_whose_create_is_said_to_have_failed_is_taken_with_its_pipes(
+    system: ComputeSystem, script: Callable[[Rule], None]
+) -> None:
+    script({"Function": "HcsCreateProcess", "Complete": HR.E_INVALIDARG, "After": True})
+    async with running(system, GUEST.copies_stdin(), "io") as it:
+        await it.write(b"here\n")
+        assert await it.stdout.line() == "here"
+        await it.close_stdin()
+        assert await it.end() == ProcessEnd(0)
+
+
+async def test_such_a_process_is_killed_if_it_cannot_be_taken(
+    system: ComputeSystem, script: Callable[[Rule], None]
+) -> None:
+    before = await system.process_list()
+    script({"Function": "HcsCreateProcess", "Complete": HR.E_INVALIDARG, "After": True})
+    script({"Function": "HcsGetProcessInfo", "Complete": HR.PROCESS_INFO_NOT_AVAILABLE})
+    with pytest.raises(HcsError) as caught:
+        await start(system, GUEST.sleeps())
+    assert caught.value.hresult == HR.E_INVALIDARG
+    with anyio.fail_after(10):
+        while await system.process_list() != before:  # the kill is delivered; it takes its time
+            await anyio.lowlevel.checkpoint()
+
+
 @pytest.mark.parametrize(
     "fault",
     [{"Inline": True}, {"DelayMs": 300}, {"BlockMs": 300}, {"ExitFirst": True}],

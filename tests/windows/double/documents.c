@@ -340,6 +340,21 @@ Json *parse_system_query(const WCHAR *text, Failure *failure)
     return parse(text, "SystemQuery", system_query, failure);
 }
 
+bool parse_property_query(const WCHAR *text, bool *processes, Failure *failure)
+{
+    Json *value = parse(text, "System_PropertyQuery", service_query, failure);
+    const Json *types = json_member(value, L"PropertyTypes");
+    bool known = value != NULL;
+
+    *processes = types && types->count == 1 && json_is(types->first, L"ProcessList");
+    if (value && types && types->count && !*processes) {
+        fail(failure, HR_NOT_SUPPORTED, "the double has a ProcessList and no other property type");
+        known = false;
+    }
+    json_free(value);
+    return known;
+}
+
 bool parse_service_query(const WCHAR *text, Failure *failure)
 {
     Json *value = parse(text, "Service_PropertyQuery", service_query, failure);

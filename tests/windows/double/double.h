@@ -301,6 +301,7 @@ typedef struct Modify {
 bool parse_modify(const WCHAR *text, Modify *modify, Failure *failure);
 bool parse_signal(const WCHAR *text, DWORD *event, Failure *failure); /* MAXDWORD: kill */
 Json *parse_system_query(const WCHAR *text, Failure *failure);
+bool parse_property_query(const WCHAR *text, bool *processes, Failure *failure);
 bool parse_service_query(const WCHAR *text, Failure *failure);
 void word_status(Text *text, const Process *process);
 

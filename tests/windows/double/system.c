@@ -6,6 +6,7 @@
  */
 #include "double.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -42,7 +43,35 @@ static void add_string(Text *text, const char *name, const WCHAR *value)
     text_add_json(text, value);
 }
 
-static void word_properties(Text *text, const System *system)
+/* What runs in it, by pid and by when it was created. Lock held. */
+static void word_processes(Text *text, const System *system)
+{
+    const Process *process;
+    const char *separator = "";
+    FILETIME created, exited, kernel, user;
+    ULARGE_INTEGER ticks;
+    SYSTEMTIME time;
+    WCHAR when[32];
+
+    text_add(text, L",\"ProcessList\":[");
+    for (process = system->processes; process; process = process->next) {
+        if (process->state != RUNNING ||
+            !GetProcessTimes(process->process, &created, &exited, &kernel, &user) ||
+            !FileTimeToSystemTime(&created, &time))
+            continue;
+        ticks.LowPart = created.dwLowDateTime;
+        ticks.HighPart = created.dwHighDateTime;
+        _snwprintf(when, ARRAYSIZE(when), L"%04u-%02u-%02uT%02u:%02u:%02u.%07luZ", time.wYear,
+                   time.wMonth, time.wDay, time.wHour, time.wMinute, time.wSecond,
+                   (unsigned long)(ticks.QuadPart % 10000000));
+        text_add_format(text, "%s{\"ProcessId\":%lu,\"CreateTimestamp\":\"%ls\"}", separator,
+                        process->pid, when);
+        separator = ",";
+    }
+    text_add(text, L"]");
+}
+
+static void word_properties(Text *text, const System *system, bool processes)
 {
     text_add(text, L"{");
     add_string(text, "Id", system->id);
@@ -51,6 +80,8 @@ static void word_properties(Text *text, const System *system)
     add_string(text, "Owner", system->owner);
     add_string(text, "RuntimeId", system->runtime_id);
     add_string(text, "State", L"Running");
+    if (processes)
+        word_processes(text, system);
     text_add(text, L"}");
 }
 
@@ -88,7 +119,7 @@ static void enumerate(void *argument, Answer *answer, Failure *failure)
             continue;
         if (text.length > 1)
             text_add(&text, L",");
-        word_properties(&text, system);
+        word_properties(&text, system, false);
     }
     unlock();
     text_add(&text, L"]");
@@ -147,13 +178,19 @@ void WINAPI HcsCloseComputeSystem(HCS_SYSTEM computeSystem)
     unlock();
 }
 
+typedef struct Question {
+    const System *system;
+    bool processes;
+} Question;
+
 static void get_properties(void *argument, Answer *answer, Failure *failure)
 {
+    const Question *question = argument;
     Text text = {0};
 
     (void)failure;
     lock();
-    word_properties(&text, argument);
+    word_properties(&text, question->system, question->processes);
     unlock();
     answer->document = text.units;
 }
@@ -165,16 +202,19 @@ HRESULT WINAPI HcsGetComputeSystemProperties(HCS_SYSTEM computeSystem, HCS_OPERA
                        .operation = operation,
                        .system = computeSystem,
                        .type = HcsOperationTypeGetProperties,
-                       .work = get_properties};
+                       .work = get_properties,
+                       .discard = release};
     HRESULT result;
+    Question *question;
     Opened *opened;
 
     if (!kickoff_begin(&kickoff, &result))
         return result;
     lock();
     opened = system_opened(computeSystem, &kickoff.failure);
-    if (opened && parse_nothing(propertyQuery, "PropertyQuery", &kickoff.failure))
-        kickoff.argument = opened->target;
+    kickoff.argument = question = allocate(sizeof(*question));
+    if (opened && parse_property_query(propertyQuery, &question->processes, &kickoff.failure))
+        question->system = opened->target;
     unlock();
     return kickoff_end(&kickoff);
 }
