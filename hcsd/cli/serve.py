@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import enum
 import os
-import signal
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hcsd_client.address import default_address, parse_address
+
+if TYPE_CHECKING:
+    from hcsd.cli._stop import StopRequests
 
 CANNOT_START = 1
 
@@ -90,19 +92,22 @@ def serve(
     import anyio
 
     from hcsd import logs
+    from hcsd.cli._stop import StopRequests, stopping_on_signals
     from hcsd.config import default_token_file
     from hcsd.errors import HcsdError
     from hcsd_client import AddressError
 
     logs.configure(log_level.value, log_format.value)
+    stops = StopRequests()
     try:
-        anyio.run(_serve, listen or [], token_file or default_token_file())
+        with stopping_on_signals(stops):
+            anyio.run(_serve, listen or [], token_file or default_token_file(), stops)
     except (HcsdError, AddressError, OSError, NotImplementedError) as error:
         typer.echo(f"hcsd: cannot start: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None
 
 
-async def _serve(addresses: list[str], token_file: Path) -> None:
+async def _serve(addresses: list[str], token_file: Path, stops: StopRequests) -> None:
     from hcsd.config import Limits
     from hcsd.engine import open_host
     from hcsd.service.auth import load_token
@@ -124,9 +129,6 @@ async def _serve(addresses: list[str], token_file: Path) -> None:
         if needs_token:
             typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
 
-    try:
-        await Daemon(open_host(), listeners, token, Limits()).run(ready)
-    finally:
-        # All is over but the exit of the interpreter, which a signal must not turn into a failure.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+    daemon = Daemon(open_host(), listeners, token, Limits())
+    stops.hand_to(daemon.stop)
+    await daemon.run(ready)

@@ -7,14 +7,13 @@
 Each listener has a server of its own, so that who must authenticate follows from where a call came
 in and not from what it says about itself.
 
-A second stop signal shortens what is left of the grace to nothing.
+A second request to stop shortens what is left of the grace to nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import uuid
 from typing import TYPE_CHECKING, cast
 
@@ -42,7 +41,7 @@ from hcsd.v1 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from hcsd.config import Limits
     from hcsd.hcs.host import Host
@@ -93,7 +92,7 @@ class Daemon:
         self._stop.set()
 
     async def run(self, on_ready: Callable[[list[str]], None]) -> None:
-        """Serve until `stop` is called, or SIGINT or SIGTERM comes, then end all in order.
+        """Serve until `stop` is called, then end all in order.
 
         Args:
             on_ready: Called with the addresses once calls are answered.
@@ -101,23 +100,18 @@ class Daemon:
         Raises:
             ListenError: A listener cannot be used; nothing was served.
         """
-        # Received to the very end: an impatient signal must not cut the engine's off.
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            try:
-                await self._run(signals, on_ready)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    # In a thread: the engine may have to wait for what it ends.
-                    await anyio.to_thread.run_sync(self._host.close)
+        try:
+            await self._run(on_ready)
+        finally:
+            with anyio.CancelScope(shield=True):
+                # In a thread: the engine may have to wait for what it ends.
+                await anyio.to_thread.run_sync(self._host.close)
 
-    async def _run(
-        self, signals: AsyncIterator[signal.Signals], on_ready: Callable[[list[str]], None]
-    ) -> None:
+    async def _run(self, on_ready: Callable[[list[str]], None]) -> None:
         with contextlib.ExitStack() as claims:
             # What can go wrong at a start does so before there is a task group to wrap it.
             bound = [self._bind(listener, claims) for listener in self._listeners]
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._stop_on_signals, signals, name="signals")
                 tasks.start_soon(self._host.supervise, name="engine")
                 registry = Registry(self._host, self._limits, self._incarnation, tasks)
                 await self._serve(
@@ -166,22 +160,16 @@ class Daemon:
                     await server.stop(SERVER_GRACE)
 
     async def _end(self, registry: Registry) -> None:
-        """End the processes; a second signal does not wait for them."""
+        """End the processes; a second request to stop does not wait for them."""
         async with anyio.create_task_group() as tasks:
 
             async def hurry() -> None:
                 await self._hurry.wait()
                 tasks.cancel_scope.cancel()
 
-            tasks.start_soon(hurry, name="second signal")
+            tasks.start_soon(hurry, name="second request")
             await registry.close()
             tasks.cancel_scope.cancel()
-
-    async def _stop_on_signals(self, signals: AsyncIterator[signal.Signals]) -> None:
-        """Stop at each signal, until cancelled."""
-        async for number in signals:
-            logger.info("received %s", number.name)
-            self.stop()
 
 
 class _GenericHandlers:

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.conftest import assert_calm
 from tests.integration.wire import Client, code_of, connected, refused, sh
 from tests.support.census import MARK, ended_within, is_running, marked
-from tests.support.daemon import Daemon, serving
+from tests.support.daemon import HCSD, PATIENCE, Daemon, serving
 
 Code = grpc.StatusCode
 
@@ -148,9 +149,23 @@ async def test_signals_up_to_the_very_end_do_no_harm(own_daemon: Daemon) -> None
         await client.create(STUBBORN)
         own_daemon.signal(signal.SIGTERM)
         numbers = itertools.cycle([signal.SIGINT, signal.SIGTERM])
-        while not await anyio.to_thread.run_sync(ended_within, [own_daemon.pid], 0.005):
+        while not await anyio.to_thread.run_sync(ended_within, [own_daemon.pid], 0.0):
             own_daemon.signal(next(numbers))
         assert await wait_for_end(own_daemon) == 0
+
+
+def test_a_signal_during_the_start_ends_it_in_order(tmp_path: Path) -> None:
+    """The daemon is held where it reads its token, until after the signal."""
+    token = tmp_path / "token"
+    os.mkfifo(token, 0o600)
+    command = [*HCSD, "--listen", "127.0.0.1:0", "--token-file", str(token)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:
+        with token.open("w", encoding="ascii") as file:  # opens when the daemon does
+            starting.send_signal(signal.SIGTERM)
+            file.write("secret")
+        _, log = starting.communicate(timeout=PATIENCE)
+    assert starting.returncode == 0, log
+    assert "received SIGTERM" in log
 
 
 async def test_a_killed_daemon_takes_its_processes_with_it(mark: str, tmp_path: Path) -> None:
