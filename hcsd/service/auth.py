@@ -2,13 +2,12 @@
 
 A Unix socket is guarded by its directory (0700) and its mode (0600). TCP has no such guard, so a
 TCP listener admits only who presents the daemon's token: 256 random bits in a file that only its
-owner can read, made at the first start.
+owner can read (on Windows administrators, too), made at the first start.
 """
 
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,12 @@ import grpc
 
 from hcsd.errors import HcsdError
 from hcsd.service.errors import RequestError
-from hcsd.service.private import is_private
+from hcsd.service.private import (
+    NotPrivateError,
+    make_private_directory,
+    make_private_file,
+    read_private_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,34 +41,18 @@ def load_token(path: Path) -> str:
         TokenFileError: Others could read the file, it is empty, or it cannot be read or made.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.parent.exists():
+            make_private_directory(path.parent)
         if not path.exists():
-            _make(path)
-        with path.open(encoding="ascii") as file:
-            status = os.fstat(file.fileno())
-            token = file.read().strip()
-    except (OSError, UnicodeDecodeError) as error:
+            make_private_file(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
+        token = read_private_file(path).strip()
+    except (NotPrivateError, OSError, UnicodeDecodeError) as error:
         msg = f"cannot use token file '{path}': {error}"
         raise TokenFileError(msg) from error
-    if not is_private(status):
-        msg = f"token file '{path}' can be read by others; make it yours alone: chmod 600 '{path}'"
-        raise TokenFileError(msg)
     if not token:
         msg = f"token file '{path}' is empty; delete it, and the next start makes a new one"
         raise TokenFileError(msg)
     return token
-
-
-def _make(path: Path) -> None:
-    """Write a new token so that the file never exists without it, nor readable by others."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def check_token(token: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:

@@ -91,7 +91,9 @@ class TcpListener:
             self.host, self.port, type=socket.SOCK_STREAM
         )[0]
         with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Windows would share the port with whoever has it already.
+            option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+            probe.setsockopt(socket.SOL_SOCKET, option, 1)
             probe.bind(address)
 
     def _is_loopback(self) -> bool:
@@ -110,7 +112,10 @@ def unix_listener(path: Path) -> Listener:
         ListenError: The platform has none.
     """
     if sys.platform == "win32":  # noqa: TID251  (what a platform has)
-        msg = f"cannot listen at '{path}': gRPC has no Unix sockets on Windows"
+        msg = (
+            f"cannot listen at 'unix://{path.as_posix()}': gRPC has no Unix sockets on Windows."
+            " Listen at 127.0.0.1 and a port"
+        )
         raise ListenError(msg)
     else:  # noqa: RET506  (type checkers follow platforms by branches)
         from hcsd.service.unix_socket import UnixListener  # noqa: PLC0415

@@ -1,4 +1,8 @@
-"""Files and directories that nobody but the daemon's user may touch."""
+"""Files and directories that nobody but the daemon's user may touch.
+
+On POSIX by owner and mode; on Windows by access control lists, in which administrators have their
+place too (`hcsd.win32.security`).
+"""
 
 from __future__ import annotations
 
@@ -20,28 +24,82 @@ class NotPrivateError(HcsdError):
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory of mode 0700, or see that the one there is the user's alone.
+    """Make a directory that is the user's alone, or see that the one there is.
 
     Raises:
         NotPrivateError: It is not, and how to mend that.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        status = path.stat()
+        _make_directory(path)
+        others = _others(path)
     except OSError as error:
         msg = f"directory '{path}' cannot be used: {error.strerror}"
         raise NotPrivateError(msg) from error
-    if not is_private(status):
-        msg = f"others may enter directory '{path}'; make it yours alone (chmod 700 '{path}')"
+    if others:
+        msg = f"{others} may enter directory '{path}'; {_remedy(path)}"
         raise NotPrivateError(msg)
 
 
-def is_private(status: os.stat_result) -> bool:
-    """Whether only the user may touch a file or directory of this status.
+def make_private_file(path: Path, text: str) -> None:
+    """Write a file so that it never exists without its text, nor open to others.
 
-    Windows keeps this in access control lists, which a status does not show.
+    Raises:
+        OSError: It cannot be written.
     """
-    if sys.platform == "win32":  # noqa: TID251  (privacy is the platform's to define)
-        return False
-    else:  # noqa: RET505  (type checkers follow platforms by branches)
-        return status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & OTHERS
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = _make_file(draft)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_private_file(path: Path) -> str:
+    """Read a file that is the user's alone; what is checked is what is read.
+
+    Raises:
+        NotPrivateError: It is not, and how to mend that.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not ASCII.
+    """
+    with path.open(encoding="ascii") as file:
+        if others := _others(file.fileno()):
+            msg = f"{others} may read '{path}'; {_remedy(path)}"
+            raise NotPrivateError(msg)
+        return file.read()
+
+
+if sys.platform == "win32":  # noqa: TID251  (privacy is the platform's to define)
+    from hcsd.win32 import security
+
+    _make_directory = security.make_directory
+    _make_file = security.make_file
+
+    def _others(what: Path | int) -> str:
+        """Name who else may touch it; "" is nobody."""
+        sids = security.strangers(what)
+        return f"others ({', '.join(sids)})" if sids else ""
+
+    def _remedy(_path: Path) -> str:
+        """Return how to mend it: a new list would not keep out an owner."""
+        return "delete it, and the next start makes a new one"
+
+else:
+
+    def _make_directory(path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def _make_file(path: Path) -> int:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def _others(what: Path | int) -> str:
+        """Name who else may touch it; "" is nobody."""
+        status = os.stat(what)
+        private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & OTHERS
+        return "" if private else "others"
+
+    def _remedy(path: Path) -> str:
+        """Return how to mend it."""
+        return f"make it yours alone: chmod {'700' if path.is_dir() else '600'} '{path}'"
