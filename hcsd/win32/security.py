@@ -155,12 +155,7 @@ def strangers(what: Path | int) -> list[str]:
     Raises:
         OSError: It cannot be looked at.
     """
-    trusted = {user(), SYSTEM, ADMINISTRATORS}
-    descriptor = _read(what)
-    owner, _group, _sacl, dacl = struct.unpack_from("<4I", descriptor, 4)
-    found = [_sid(descriptor, owner)] if owner else []
-    found += _granted(descriptor, dacl) if dacl else [EVERYONE]  # without a list all may do all
-    return sorted(set(found) - trusted - OWNER)
+    return sorted(granted(_read(what)) - {user(), SYSTEM, ADMINISTRATORS} - OWNER)
 
 
 def user() -> str:
@@ -236,16 +231,23 @@ def _read_handle(handle: int) -> bytes:
     return buffer.raw
 
 
-def _granted(descriptor: bytes, dacl: int) -> list[str]:
-    """List who is granted anything; who is granted something in a way not known here is everyone."""
+def granted(descriptor: bytes) -> set[str]:
+    """Return who owns it or is granted anything, as SIDs.
+
+    Without a list all may do all, and what is granted in a way not known here counts as if to all.
+    """
+    owner, _group, _sacl, dacl = struct.unpack_from("<4I", descriptor, 4)
+    found = {_sid(descriptor, owner)} if owner else set()
+    if not dacl:
+        return found | {EVERYONE}
     (count,) = struct.unpack_from("<H", descriptor, dacl + 4)
-    offset, found = dacl + 8, []
+    offset = dacl + 8
     for _ in range(count):
         kind, _flags, size = struct.unpack_from("<BBH", descriptor, offset)
         if kind == ACCESS_ALLOWED:
-            found.append(_sid(descriptor, offset + 8))
+            found.add(_sid(descriptor, offset + 8))
         elif kind not in ACCESS_DENIED:
-            found.append(EVERYONE)
+            found.add(EVERYONE)
         offset += size
     return found
 
