@@ -54,7 +54,8 @@ generate: setup ## write hcsd/v1 from protos
 
 lock: setup ## write .requirements.lock from pyproject.toml (LOCK=--upgrade: newest versions)
 	@$(bin)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --group dev $(LOCK) -o .requirements.lock pyproject.toml
+		--custom-compile-command "make lock" --extra windows --group dev $(LOCK) \
+		-o .requirements.lock pyproject.toml
 
 bench: setup ## measure against the budgets
 	@$(bin)/python -m tests.bench

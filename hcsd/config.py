@@ -50,10 +50,18 @@ class Limits:
 
 def default_token_file() -> Path:
     """Return where the token of TCP listeners is kept if nobody says otherwise."""
+    return _state_folder() / "hcsd" / "token"
+
+
+def default_log_file() -> Path:
+    """Return where a service writes its log if nobody says otherwise."""
+    return _state_folder() / "hcsd" / "hcsd.log"
+
+
+def _state_folder() -> Path:
     if sys.platform == "win32":  # noqa: TID251  (where a service keeps its files)
-        folder = Path(os.environ["PROGRAMDATA"])
-    elif os.geteuid() == 0:
-        folder = Path("/var/lib")
+        return Path(os.environ["PROGRAMDATA"])
+    elif os.geteuid() == 0:  # noqa: RET505  (type checkers follow platforms by branches)
+        return Path("/var/lib")
     else:
-        folder = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    return folder / "hcsd" / "token"
+        return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()

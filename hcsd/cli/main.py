@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hcsd import __version__
-from hcsd.cli import host, logs, processes, run
+from hcsd.cli import host, logs, processes, run, service
 from hcsd.cli._options import AddressOption, Connection, TokenFileOption
 from hcsd.cli.serve import serve
 
@@ -41,6 +41,7 @@ app = typer.Typer(
 app.command("serve")(serve)
 for commands in (run.app, processes.app, logs.app, host.app):
     app.add_typer(commands)
+app.add_typer(service.app, name="service")
 
 
 def _print_version(wanted: bool) -> None:

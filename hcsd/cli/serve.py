@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import logging
 import os
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +15,13 @@ import typer
 from hcsd_client.address import default_address, parse_address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hcsd.cli._stop import StopRequests
 
 CANNOT_START = 1
+
+logger = logging.getLogger(__name__)
 
 
 class Level(enum.StrEnum):
@@ -43,7 +49,8 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"cannot read '{path}': {error}"
         raise typer.BadParameter(msg) from error
-    known = {str(param.name) for param in context.command.params} - {"config", "help"}
+    excepted = {"config", "help", "as_service"}
+    known = {str(param.name) for param in context.command.params} - excepted
     values = {key.replace("-", "_"): value for key, value in settings.items()}
     if unknown := sorted(values.keys() - known):
         msg = f"'{path}' sets {', '.join(unknown)}; known are {', '.join(sorted(known))}"
@@ -55,6 +62,7 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 def serve(
+    *,
     listen: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +70,7 @@ def serve(
             envvar="HCSD_LISTEN",
             help="Where to listen: unix:///path or host:port; may be given more than once."
             " A TCP address must be loopback, and its clients need the token."
-            " Default: a Unix socket that only you can reach.",
+            " Default: a Unix socket that only you can reach; on Windows 127.0.0.1:7443.",
         ),
     ] = None,
     token_file: Annotated[
@@ -74,6 +82,15 @@ def serve(
     ] = None,
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
     log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Write the log to this file instead of stderr; FILE.1 is the one before it.",
+        ),
+    ] = None,
+    as_service: Annotated[bool, typer.Option("--as-service", hidden=True)] = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -84,30 +101,58 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Run the daemon in the foreground, until SIGINT or SIGTERM.
+    """Run the daemon in the foreground, until SIGINT or SIGTERM (on Windows also Ctrl-Break).
 
     It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
     that user can.
     """
-    import anyio
-
     from hcsd import logs
     from hcsd.cli._stop import StopRequests, stopping_on_signals
     from hcsd.config import default_token_file
     from hcsd.errors import HcsdError
     from hcsd_client import AddressError
 
-    logs.configure(log_level.value, log_format.value)
+    expected = (HcsdError, AddressError, OSError, NotImplementedError)
     stops = StopRequests()
+    tokens = token_file or default_token_file()
     try:
-        with stopping_on_signals(stops):
-            anyio.run(_serve, listen or [], token_file or default_token_file(), stops)
-    except (HcsdError, AddressError, OSError, NotImplementedError) as error:
+        logs.configure(log_level.value, log_format.value, log_file)
+        if as_service:
+            _serve_as_service(listen or [], tokens, stops, expected)
+        else:
+            with stopping_on_signals(stops):
+                _run(listen or [], tokens, stops, lambda: None)
+    except expected as error:
         typer.echo(f"hcsd: cannot start: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None
 
 
-async def _serve(addresses: list[str], token_file: Path, stops: StopRequests) -> None:
+def _serve_as_service(
+    addresses: list[str],
+    token_file: Path,
+    stops: StopRequests,
+    expected: tuple[type[Exception], ...],
+) -> None:
+    """Run the daemon for the service manager of Windows, which has started this process."""
+    if sys.platform == "win32":  # noqa: TID251  (there is no such manager elsewhere)
+        from hcsd.win32.service import host
+
+        host(lambda ready: _run(addresses, token_file, stops, ready), stops.request, expected)
+    else:
+        raise NotImplementedError("only Windows has services of this kind")
+
+
+def _run(
+    addresses: list[str], token_file: Path, stops: StopRequests, on_ready: Callable[[], None]
+) -> None:
+    import anyio
+
+    anyio.run(_serve, addresses, token_file, stops, on_ready)
+
+
+async def _serve(
+    addresses: list[str], token_file: Path, stops: StopRequests, on_ready: Callable[[], None]
+) -> None:
     from hcsd.config import Limits
     from hcsd.engine import open_host
     from hcsd.service.auth import load_token
@@ -128,6 +173,8 @@ async def _serve(addresses: list[str], token_file: Path, stops: StopRequests) ->
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         if needs_token:
             typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
+        logger.info("ready at %s", ", ".join(bound))
+        on_ready()
 
     daemon = Daemon(open_host(), listeners, token, Limits())
     stops.hand_to(daemon.stop)

@@ -50,7 +50,7 @@ CARRIED = "deploy_libs/"
 SERIES = (3, 11)
 
 # Tests, and what the suite needs; the rest of the development tools have no business there.
-WANTED = ("hcsd", "pytest", "pytest-timeout", "hypothesis")
+WANTED = ("hcsd", "pywin32", "pytest", "pytest-timeout", "hypothesis")
 # What dependencies are chosen by, as Windows answers it.
 MARKERS = {
     "extra": "",
@@ -141,6 +141,7 @@ def assemble(*, force: bool = False) -> bool:
         with step("Windows Python: standard library and python.exe"):
             copy_library()
             compile_launcher()
+            compile_random()
             forward_stable_abi(Path(scratch))
         with step("wheels for Windows"):
             install_wheels(Path(scratch))
@@ -153,7 +154,7 @@ def assemble(*, force: bool = False) -> bool:
 def fingerprint() -> str:
     """Tell the inputs apart: what we say and what we take."""
     digest = hashlib.sha256()
-    for path in (Path(__file__), places.SOURCES / "python.c", REQUIREMENTS):
+    for path in (Path(__file__), *sorted(places.SOURCES.glob("*.c")), REQUIREMENTS):
         digest.update(path.read_bytes())
     digest.update(str(_posix_library()).encode())
     return digest.hexdigest()
@@ -231,6 +232,16 @@ def compile_launcher() -> None:
     """Build python.exe."""
     source, target = places.SOURCES / "python.c", places.PYTHON / "python.exe"
     run(places.COMPILER, "-O1", "-Wall", "-Wextra", "-Werror", "-municode", source, "-o", target)
+
+
+def compile_random() -> None:
+    """Build bcryptprimitives.dll, which Wine 8 lacks and modules in Rust ask for (pydantic)."""
+    source = places.SOURCES / "bcryptprimitives.c"
+    target = places.PYTHON / "bcryptprimitives.dll"
+    run(
+        places.COMPILER, "-O1", "-Wall", "-Wextra", "-Werror", "-shared", source, "-ladvapi32",
+        "-o", target,
+    )  # fmt: skip
 
 
 def forward_stable_abi(scratch: Path) -> None:
