@@ -23,14 +23,14 @@ def root() -> Iterator[None]:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_the_origin_of_an_error_shows_no_values(tmp_path: Path, log_format: logs.Format) -> None:
-    def fail(token: str) -> None:
-        raise ValueError(len(token))
+    def fail(text: str) -> None:
+        raise ValueError(len(text))
 
     path = tmp_path / "log"
     logs.configure("info", log_format, path)
-    token = "a-secret"
+    text = "a-secret"
     try:
-        fail(token)
+        fail(text)
     except ValueError:
         logging.getLogger("test").exception("failed")
     written = path.read_text()
