@@ -5,7 +5,8 @@ bin := .venv/bin
 # The daemon as mypy sees it on Windows: without what is for POSIX only. An ignore that is needed on
 # the other platform is not idle.
 on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignores hcsd clients/python \
-	tests/windows/native.py tests/windows/conftest.py tests/windows/test_double.py tests/windows/test_pipes.py tests/windows/provider.py tests/windows/test_engine.py
+	tests/windows/native.py tests/windows/conftest.py tests/windows/provider.py \
+	$(wildcard tests/windows/test_*.py)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # a recipe uses all cores where it can, and its output stays in one piece under -j

@@ -87,7 +87,8 @@ def install(
         if log_file is None:
             log_file = default_log_file()
             make_private_directory(log_file.parent)
-        arguments = ["serve", "--as-service", "--log-file", str(log_file)]
+        # Isolated: nothing of where it is started, or of a user, comes before what is installed.
+        arguments = ["-I", "-m", "hcsd", "serve", "--as-service", "--log-file", str(log_file)]
         if config is not None:
             arguments += ["--config", str(config)]
         scm.install(arguments, automatic=not manual)

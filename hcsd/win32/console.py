@@ -31,15 +31,13 @@ _kernel32.Sleep.argtypes = [ctypes.c_uint32]
 _kernel32.Sleep.restype = None
 
 
-@contextmanager
-def receive_events(request: Callable[[str], None]) -> Iterator[None]:
-    """Pass the events on while inside.
+def make_handler(request: Callable[[str], None]) -> Callable[[int], int]:
+    """Return a handler that passes the events on.
+
+    Ownership: it must be kept for as long as Windows may call it.
 
     Args:
         request: Called with a name for each, on a thread of the console; must not block or log.
-
-    Raises:
-        OSError: Windows refused the handler.
     """
 
     def receive(event: int) -> int:
@@ -51,7 +49,17 @@ def receive_events(request: Callable[[str], None]) -> Iterator[None]:
             _kernel32.Sleep(INFINITE)
         return False  # the next handler decides
 
-    handler = _Handler(receive)  # must live as long as Windows may call it
+    return _Handler(receive)
+
+
+@contextmanager
+def receive_events(request: Callable[[str], None]) -> Iterator[None]:
+    """Pass the events on while inside, as `make_handler` says.
+
+    Raises:
+        OSError: Windows refused the handler.
+    """
+    handler = make_handler(request)
     if not _kernel32.SetConsoleCtrlHandler(handler, True):
         raise ctypes.WinError(ctypes.get_last_error())
     try:

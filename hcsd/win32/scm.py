@@ -74,7 +74,7 @@ def install(arguments: Sequence[str], *, automatic: bool) -> None:
     """Install the service, to run as SYSTEM.
 
     Args:
-        arguments: The command line of hcsd.
+        arguments: Those of the interpreter; what they run must call `hcsd.win32.service.host`.
         automatic: Whether it starts with Windows.
 
     Raises:
@@ -82,7 +82,7 @@ def install(arguments: Sequence[str], *, automatic: bool) -> None:
     """
     # What venv puts before it starts a second process, which the manager would not know.
     interpreter: str = sys._base_executable  # type: ignore[attr-defined]  # noqa: SLF001
-    command = subprocess.list2cmdline([interpreter, "-I", "-m", "hcsd", *arguments])
+    command = subprocess.list2cmdline([interpreter, *arguments])
     start = win32service.SERVICE_AUTO_START if automatic else win32service.SERVICE_DEMAND_START
     with _manager(win32service.SC_MANAGER_CREATE_SERVICE, "install") as manager:
         service = win32service.CreateService(

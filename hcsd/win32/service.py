@@ -9,6 +9,7 @@ The main thread belongs to the manager, so there are no signals here; requests t
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,9 @@ def host(
                     win32ExitCode=winerror.ERROR_SERVICE_SPECIFIC_ERROR,
                     svcExitCode=FAILED,
                 )
+                # Back in its caller, "stopped in order" would be reported over it.
+                logging.shutdown()
+                os._exit(FAILED)
 
         def SvcStop(self) -> None:  # noqa: N802  (their name)
             self.ReportServiceStatus(win32service.SERVICE_STOP_PENDING, waitHint=STOP_HINT_MS)

@@ -104,6 +104,10 @@ def refused_here() -> Iterator[RefusedHere]:
         signal.signal(number, handler)
 
 
+def test_only_windows_can_start_it_as_a_service(refused_here: RefusedHere) -> None:
+    assert "only Windows has services of this kind" in refused_here("--as-service")
+
+
 # --- the socket ---
 
 
