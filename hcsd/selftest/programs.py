@@ -9,8 +9,6 @@ from typing import Protocol
 
 Parameters = dict[str, object]
 
-LINES = 20_000
-
 
 class Programs(Protocol):
     """Programs of a kind of guest."""
@@ -21,8 +19,8 @@ class Programs(Protocol):
     def greet(self) -> Parameters:
         """Print the line `hello` on stdout and on stderr."""
 
-    def count(self) -> Parameters:
-        """Print the numbers from 1 to `LINES`, one a line."""
+    def count(self, last: int) -> Parameters:
+        """Print the numbers from 1 to `last`, one a line."""
 
     def leave(self, code: int) -> Parameters:
         """End with an exit code."""
@@ -41,16 +39,16 @@ class WindowsPrograms:
     line_end = b"\r\n"
 
     def greet(self) -> Parameters:
-        return self._cmd("(echo hello)&(echo hello)>&2")
+        return self._cmd("echo hello&echo hello>&2")
 
-    def count(self) -> Parameters:
-        return self._cmd(f"for /l %i in (1,1,{LINES}) do @(echo %i)")
+    def count(self, last: int) -> Parameters:
+        return self._cmd(f"for /l %i in (1,1,{last}) do @echo %i")
 
     def leave(self, code: int) -> Parameters:
         return self._cmd(f"exit {code - (1 << 32) if code >= 1 << 31 else code}")
 
     def echo(self) -> Parameters:
-        return self._cmd("set /p line=&(echo !line!)")
+        return self._cmd("set /p line=&echo !line!")
 
     def signal(self) -> str | int:
         return "CtrlShutdown"
@@ -68,8 +66,8 @@ class PosixPrograms:
     def greet(self) -> Parameters:
         return self._sh("echo hello; echo hello >&2")
 
-    def count(self) -> Parameters:
-        return {"CommandArgs": ["seq", str(LINES)]}
+    def count(self, last: int) -> Parameters:
+        return {"CommandArgs": ["seq", str(last)]}
 
     def leave(self, code: int) -> Parameters:
         return self._sh(f"exit {code}")

@@ -19,6 +19,9 @@ assert sys.platform == "win32"  # noqa: S101, TID251  (there is no such manager 
 import winreg  # noqa: E402
 
 import pywintypes  # noqa: E402
+import win32api  # noqa: E402
+import win32con  # noqa: E402
+import win32event  # noqa: E402
 import win32service  # noqa: E402
 import winerror  # noqa: E402
 
@@ -32,6 +35,7 @@ DISPLAY_NAME = "hcsd: processes of the Host Compute Service"
 DESCRIPTION = "Gives programs of this host the processes of the Host Compute Service, over gRPC."
 KEY = rf"SYSTEM\CurrentControlSet\Services\{NAME}"
 DELETE = 0x0001_0000
+EXIT_MS = 10_000  # for the interpreter to end (arbitrary)
 LOOK_INTERVAL = 0.2  # seconds; the manager has no event for it that pywin32 could wait for
 
 STATES = {
@@ -129,15 +133,33 @@ def start() -> State:
 
 
 def stop() -> State:
-    """Stop the service and wait until it has.
+    """Stop the service and wait until it has, and until its process has ended.
+
+    The service says that it has stopped when only the exit of its process is left. Until that has
+    come, a service cannot be removed for good.
 
     Raises:
         ServiceError: It does not run, is not installed, or this user may not.
     """
     access = win32service.SERVICE_STOP | win32service.SERVICE_QUERY_STATUS
     with _service(access, "stop") as service:
+        process = _process(_state(service).pid)
         win32service.ControlService(service, win32service.SERVICE_CONTROL_STOP)
-        return _settled(service)
+        stopped = _settled(service)
+        if process is not None:
+            win32event.WaitForSingleObject(process, EXIT_MS)
+        return stopped
+
+
+def _process(pid: int) -> int | None:
+    """Open a process to wait for its end, if it is there and this user may.
+
+    Ownership: what is returned is pywin32's handle object, which closes itself.
+    """
+    try:
+        return win32api.OpenProcess(win32con.SYNCHRONIZE, False, pid)
+    except pywintypes.error:
+        return None
 
 
 def state() -> State:

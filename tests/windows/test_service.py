@@ -1,11 +1,10 @@
-"""The service, with the service manager of Wine.
-
-What the manager starts is the interpreter with `hcsd serve`. Where the daemon itself is not what is
-looked at, a few lines stand in for it, which end when they are asked to.
-"""
+"""The service, with the service manager of Wine."""
 
 import contextlib
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from hcsd.win32.scm import ServiceError
 
 pytestmark = pytest.mark.timeout(90)  # a start of Python under a loaded Wine takes seconds
 
+# In the place of the daemon, to see how it ends.
 STANDS_IN = """
 import asyncio, sys
 from hcsd.cli._stop import StopRequests
@@ -51,6 +51,10 @@ def no_service() -> Iterator[None]:
 
 def hcsd_service(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
+
+
+def configure(path: Path, **settings: str) -> None:
+    path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
 
 
 @pytest.mark.usefixtures("no_service")
@@ -95,14 +99,41 @@ def test_a_service_runs_from_when_it_is_ready_until_it_is_stopped(tmp_path: Path
 
 
 @pytest.mark.usefixtures("no_service")
+def test_the_service_is_the_daemon(tmp_path: Path) -> None:
+    token, config, log = (tmp_path / name for name in ("token", "config.toml", "log"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    configure(config, listen=address, token_file=str(token))
+    options = ("--config", str(config), "--log-file", str(log))
+    assert hcsd_service("install", *options).exit_code == 0
+    started = hcsd_service("start")
+    assert started.exit_code == 0, started.stderr + log.read_text()
+    assert security.strangers(token) == []
+    client = [sys.executable, "-m", "hcsd", "--address", address, "--token-file", str(token)]
+    done = subprocess.run(
+        [*client, "run", "--", "cmd", "/c", "echo hello& exit 7"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (b"hello\r\n", b"", 7)
+    stopped = hcsd_service("stop")
+    assert (stopped.exit_code, stopped.stdout) == (0, "stopped (code 0)\n")
+    said = log.read_text()
+    assert f"ready at {address}" in said
+    assert "received a stop of the service manager" in said
+
+
+@pytest.mark.usefixtures("no_service")
 def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
     """Its token is in a file that others can read, as the configuration says."""
     log, token, config = (tmp_path / name for name in ("log", "token", "config.toml"))
     token.write_text("secret-secret")
-    settings = {"listen": "127.0.0.1:0", "token_file": str(token)}
-    config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
+    configure(config, listen="127.0.0.1:0", token_file=str(token))
     options = ("--config", str(config), "--log-file", str(log))
-    assert hcsd_service("install", *options).exit_code == 0
+    installed = hcsd_service("install", *options)
+    assert installed.exit_code == 0, installed.stderr
     started = hcsd_service("start")
     assert started.exit_code == 1
     assert "did not start (code 1); see its log" in started.stderr
