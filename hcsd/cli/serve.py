@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import logging
 import os
 import sys
 import tomllib
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from hcsd.cli._stop import StopRequests
 
 CANNOT_START = 1
-
-logger = logging.getLogger(__name__)
 
 
 class Level(enum.StrEnum):
@@ -121,7 +118,7 @@ def serve(
             _serve_as_service(listen or [], tokens, stops, expected)
         else:
             with stopping_on_signals(stops):
-                _run(listen or [], tokens, stops, lambda: None)
+                _run(listen or [], tokens, stops, lambda _bound: None)
     except expected as error:
         typer.echo(f"hcsd: cannot start: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None
@@ -143,7 +140,10 @@ def _serve_as_service(
 
 
 def _run(
-    addresses: list[str], token_file: Path, stops: StopRequests, on_ready: Callable[[], None]
+    addresses: list[str],
+    token_file: Path,
+    stops: StopRequests,
+    on_ready: Callable[[list[str]], None],
 ) -> None:
     import anyio
 
@@ -151,7 +151,10 @@ def _run(
 
 
 async def _serve(
-    addresses: list[str], token_file: Path, stops: StopRequests, on_ready: Callable[[], None]
+    addresses: list[str],
+    token_file: Path,
+    stops: StopRequests,
+    on_ready: Callable[[list[str]], None],
 ) -> None:
     from hcsd.config import Limits
     from hcsd.engine import open_host
@@ -173,8 +176,7 @@ async def _serve(
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         if needs_token:
             typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
-        logger.info("ready at %s", ", ".join(bound))
-        on_ready()
+        on_ready(bound)
 
     daemon = Daemon(open_host(), listeners, token, Limits())
     stops.hand_to(daemon.stop)

@@ -43,15 +43,15 @@ class NotStartedByManagerError(HcsdError):
 
 
 def host(
-    run: Callable[[Callable[[], None]], None],
+    run: Callable[[Callable[[list[str]], None]], None],
     request_stop: Callable[[str], None],
     expected: tuple[type[Exception], ...],
 ) -> None:
     """Run as the service, until it has stopped. Thread: the main thread's.
 
     Args:
-        run: Runs the daemon to its end; called on another thread, with what it calls once it is
-            ready. What it raises goes into the log and the event log.
+        run: Runs the daemon to its end; called on another thread, with what it calls with its
+            addresses once it is ready. What it raises goes into the log and the event log.
         request_stop: Asks the daemon to stop, with the reason.
         expected: What `run` raises with a text that tells all; the rest is logged with its origin.
 
@@ -65,7 +65,7 @@ def host(
         def SvcRun(self) -> None:  # noqa: N802  (their name)
             self.ReportServiceStatus(win32service.SERVICE_START_PENDING, waitHint=START_HINT_MS)
             try:
-                run(lambda: self.ReportServiceStatus(win32service.SERVICE_RUNNING))
+                run(self._be_ready)
             except Exception as error:
                 origin = None if isinstance(error, expected) else error
                 logger.critical("cannot go on: %s", error, exc_info=origin)
@@ -78,6 +78,10 @@ def host(
                 # Back in its caller, "stopped in order" would be reported over it.
                 logging.shutdown()
                 os._exit(FAILED)
+
+        def _be_ready(self, addresses: list[str]) -> None:
+            logger.info("ready at %s", ", ".join(addresses))
+            self.ReportServiceStatus(win32service.SERVICE_RUNNING)
 
         def SvcStop(self) -> None:  # noqa: N802  (their name)
             self.ReportServiceStatus(win32service.SERVICE_STOP_PENDING, waitHint=STOP_HINT_MS)

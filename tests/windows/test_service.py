@@ -28,7 +28,7 @@ stops = StopRequests()
 async def serve(ready):
     stopped = asyncio.Event()
     stops.hand_to(stopped.set)
-    ready()
+    ready([])
     await stopped.wait()
 
 def run(ready):
