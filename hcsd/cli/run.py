@@ -138,7 +138,7 @@ def run(
         # Imported here, so that help does not load gRPC.
         from hcsd.cli._session import Session
 
-        run = client.run(spec, parent=parent, process_id=name, labels=labels)
+        run = client.run_process(spec, parent=parent, process_id=name, labels=labels)
         return await Session(client, run, forward_stdin=stdin).execute()
 
     execute(connection, work, failure_code=RUN_FAILED)

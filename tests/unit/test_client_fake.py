@@ -229,5 +229,5 @@ async def test_what_is_not_scripted_is_unimplemented(daemon: FakeDaemon) -> None
         with pytest.raises(UnimplementedError):
             await client.get_process(NAME)
         with pytest.raises(UnimplementedError):
-            async with client.run(["x"]) as run:
+            async with client.run_process(["x"]) as run:
                 await anext(run)

@@ -23,6 +23,8 @@ from hcsd.v1.process_service_pb2 import (
     GetProcessRequest,
     ListProcessesRequest,
     ReadOutputRequest,
+    RunAttach,
+    RunProcessRequest,
     SignalProcessRequest,
     SignalProcessResponse,
     TerminateProcessRequest,
@@ -58,7 +60,7 @@ class Client:
     """A connection to one daemon.
 
         async with Client() as client:
-            async with client.run(["sh", "-c", "echo hello"]) as run:
+            async with client.run_process(["sh", "-c", "echo hello"]) as run:
                 async for event in run:
                     print(event)
 
@@ -363,7 +365,7 @@ class Client:
         )
         return Output(self._channel, request)
 
-    def run(
+    def run_process(
         self,
         command: ProcessSpec | Sequence[str] | str | None = None,
         *,
@@ -387,7 +389,37 @@ class Client:
             labels=labels,
             request_id=request_id,
         )
-        return Run(self._channel, request)
+        return Run(self._channel, RunProcessRequest(create=request))
+
+    def attach_process(
+        self,
+        name: str,
+        *,
+        cursors: Iterable[OutputCursor] = (),
+        gap_policy: GapPolicy = GAP_POLICY_REPORT,
+        max_chunk_bytes: int = 0,
+        take_over: bool = False,
+    ) -> Run:
+        """Connect with a process that is there already, as its creator is; see `Run`.
+
+        Args:
+            name: The process.
+            cursors: Where to start, once per stream; others are left out. Default: both streams
+                from offset 0.
+            gap_policy: What to do about bytes that are gone.
+            max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
+            take_over: Whether the first write to stdin takes the place of its present writer.
+
+        Errors are those of `read_output`.
+        """
+        request = RunAttach(
+            name=name,
+            cursors=cursors,
+            gap_policy=gap_policy,
+            max_chunk_bytes=max_chunk_bytes,
+            take_over=take_over,
+        )
+        return Run(self._channel, RunProcessRequest(attach=request))
 
     async def list_systems(self, *, page_size: int = 0) -> AsyncIterator[ComputeSystem]:
         """Iterate over the compute systems of the host, in the order of their ids.
