@@ -52,10 +52,14 @@ async def write_input(
     process = registry.get(request.name)
     stdin = stdin_of(process)
     with stdin.writer() as writer:
-        await writer.write(request.offset, request.data)
+        written = await writer.write(request.offset, request.data)
         if request.close_stdin:
             await _close(registry, process, writer)
-    return service_pb.WriteInputResponse(committed_offset=stdin.committed, closed=stdin.closed)
+    return service_pb.WriteInputResponse(
+        committed_offset=stdin.committed,
+        closed=stdin.closed,
+        skipped_bytes=len(request.data) - written,
+    )
 
 
 async def stream_input(

@@ -4,6 +4,9 @@
                  │             │               │         │ raises anything
                  └─────────────┴───────────────┴─────────┴─▶ one status, by `errors.to_status`
 
+A call is admitted with the token, where one is needed, and if it does not name another incarnation of
+the daemon in its metadata: names of processes may be used again by the next one.
+
 Every answer carries a request id in its trailers. When the daemon stops, the RPCs under way are
 cancelled from here and end with UNAVAILABLE; a cancellation that comes from the client is not
 answered, since nobody listens.
@@ -22,13 +25,20 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from hcsd.service.auth import check_token
-from hcsd.service.errors import InvalidRequestError, RequestError, StoppingError, to_status
+from hcsd.service.errors import (
+    InvalidRequestError,
+    RequestError,
+    RestartedError,
+    StoppingError,
+    to_status,
+)
 from hcsd.service.validate import check
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     Handler = grpc.RpcMethodHandler[Message, Message]
+    Metadata = Iterable[tuple[str, str | bytes]]
     Context = grpc.aio.ServicerContext[Message, Message]
 
     class Method(Protocol):
@@ -38,6 +48,7 @@ if TYPE_CHECKING:
             """Serve one call."""
 
 
+INCARNATION = "hcsd-incarnation"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 REQUEST_ID = "hcsd-request-id"
 
@@ -88,6 +99,7 @@ class Calls:
     """
 
     def __init__(self, incarnation: str) -> None:
+        self.incarnation = incarnation
         self.stopping = False
         self._calls: set[Call] = set()
         self._numbers = itertools.count(1)
@@ -133,11 +145,10 @@ class Interceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Return the handler of a call, wrapped; None lets gRPC answer an unknown method."""
-        if self._token is not None:
-            try:
-                check_token(self._token, handler_call_details.invocation_metadata or ())
-            except Exception as error:  # to_status tells them apart
-                return self._refusal(error)
+        try:
+            self._check_metadata(handler_call_details.invocation_metadata or ())
+        except RequestError as error:
+            return self._refusal(error)
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
         if wrapped is None:
@@ -146,6 +157,18 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 return None
             wrapped = self._wrapped[method] = self._wrap(handler)
         return wrapped
+
+    def _check_metadata(self, metadata: Metadata) -> None:
+        """Admit who has the token, and who does not mean an earlier run of the daemon.
+
+        Raises:
+            RequestError: Whom else it is.
+        """
+        if self._token is not None:
+            check_token(self._token, metadata)
+        meant = next((value for key, value in metadata if key == INCARNATION), None)
+        if meant is not None and meant != self._calls.incarnation:
+            raise RestartedError(self._calls.incarnation)
 
     def _wrap(self, handler: Handler) -> Handler:
         """Wrap the one method that a handler has; the attribute it stands in tells its kind."""

@@ -201,11 +201,12 @@ class Stdin:
 
     async def _write(self, writer: Writer, offset: int, data: bytes) -> int:
         async with self._turn:
+            before = self.committed
             try:
                 await self._write_rest(offset, data)
             finally:
                 writer.committed = self.committed
-        return self.committed
+        return writer.committed - before
 
     async def _write_rest(self, offset: int, data: bytes) -> None:
         if offset + len(data) <= self.committed:
@@ -255,7 +256,7 @@ class Writer:
         """Write data that starts at `offset`; waits for a predecessor, and while the pipe is full.
 
         Returns:
-            The committed offset.
+            How many bytes were written; the others of `data` were skipped.
 
         Raises:
             StdinError: STDIN_OFFSET or STDIN_CLOSED.

@@ -35,6 +35,10 @@ class ProcessServiceStub:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     def __init__(self, channel):
@@ -125,6 +129,10 @@ class ProcessServiceServicer:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     def CreateProcess(self, request, context):
@@ -398,6 +406,10 @@ class ProcessService:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     @staticmethod

@@ -36,6 +36,10 @@ class ProcessServiceStub:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     @_typing.overload
@@ -178,6 +182,10 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -316,6 +324,10 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     @_abc_1.abstractmethod

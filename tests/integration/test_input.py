@@ -21,6 +21,7 @@ KIB = 1024
 MIB = 1024 * KIB
 PIPE_BYTES = 64 * KIB
 HUGE = 2**64 - 1
+INCARNATION = "hcsd-incarnation"
 NOBODY = f"{HOST}/processes/nobody"
 PIPE = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
 CAT = pb.Argv(args=["cat"])
@@ -111,6 +112,29 @@ async def test_a_write_that_is_repeated_changes_nothing(client: Client) -> None:
     assert (await client.read(name)).stdout == b"012345"
     # Nor does it after the end of the process.
     assert await write(client, name, 0, b"012") == (6, True)
+
+
+async def test_a_write_tells_how_much_of_it_was_there_already(client: Client) -> None:
+    name = (await client.create(CAT, spec=PIPE)).name
+    for offset, data, skipped in ((0, b"0123", 0), (2, b"2345", 2), (1, b"1234", 4), (6, b"", 0)):
+        request = service_pb.WriteInputRequest(name=name, offset=offset, data=data)
+        assert (await client.processes.WriteInput(request)).skipped_bytes == skipped
+
+
+async def test_a_call_for_another_run_of_the_daemon_is_refused(client: Client) -> None:
+    made = await client.create(CAT, spec=PIPE)
+    name, right = made.name, ((INCARNATION, made.incarnation),)
+    request = service_pb.WriteInputRequest(name=name, data=b"x")
+    assert (await client.processes.WriteInput(request, metadata=right)).committed_offset == 1
+    wrong = ((INCARNATION, "4d9c3f86-0b53-4e71-8f2f-1e3c8f5e7a11"),)
+    request = service_pb.WriteInputRequest(name=name, offset=1, data=b"x")
+    with refused(Code.FAILED_PRECONDITION, "DAEMON_RESTARTED") as refusal:
+        await client.processes.WriteInput(request, metadata=wrong)
+    assert refusal.value.info.metadata["incarnation"] == made.incarnation
+    read = service_pb.ReadOutputRequest(name=name)
+    with refused(Code.FAILED_PRECONDITION, "DAEMON_RESTARTED"):
+        await client.processes.ReadOutput(read, metadata=wrong).read()
+    assert (await client.get(name)).stdin.end_offset == 1
 
 
 @pytest.mark.parametrize("offset", [5, 1000, HUGE])
