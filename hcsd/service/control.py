@@ -21,8 +21,6 @@ from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from hcsd.hcs.process import Process
     from hcsd.hcs.schema import StdioHandle
     from hcsd.service.registry import Registry
@@ -84,7 +82,12 @@ class Control:
         Raises:
             HcsError: HCS could not kill it.
         """
-        await self._complete(lambda: self._terminate(grace), "terminate")
+        done = self._registry.spawn(
+            lambda: self._terminate(grace), f"terminate {self._process.name}"
+        )
+        result = await done.wait()
+        if isinstance(result, Exception):
+            raise result
 
     async def _terminate(self, grace: float) -> None:
         process = self._process
@@ -130,24 +133,9 @@ class Control:
         )
         await self._engine("resize").modify(request.to_json())
 
-    async def close_stdin(self) -> None:
-        """Let the process read end-of-file; what was begun completes, whoever waits for it.
-
-        Raises:
-            HcsError: HCS could not close its handle.
-        """
-        if self._process.stdin is not None:
-            await self._complete(self._process.stdin.close, "close stdin of")
-
-    async def _complete(self, work: Callable[[], Awaitable[None]], verb: str) -> None:
-        """Do what must be done to its end even if the caller is gone."""
-        result = await self._registry.spawn(work, f"{verb} {self._process.name}").wait()
-        if isinstance(result, Exception):
-            raise result
-
     async def _close_stdio(self, which: StdioHandle) -> None:
-        if which == "StdIn":
-            await self.close_stdin()
+        if which == "StdIn" and self._process.stdin is not None:
+            await self._process.stdin.close()
             return
         await self._engine("close stdio of").close_stdio(which)
         self._close_our_end(which)

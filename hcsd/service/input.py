@@ -10,8 +10,6 @@ its first `stdin` or `close_stdin` until its requests have ended and the buffer 
 they wait. RunProcess goes on: it reports the failure and drops the rest of its stdin, since what
 follows a lost byte is of no use to the process.
 
-Closing is a task of the daemon: once asked for it completes, even if the RPC is gone.
-
 The pump of a RunProcess, which starts with the first item:
 
     IDLE ──put()──▶ PUMPING ──finish(), and the buffer is empty──▶ OVER
@@ -25,7 +23,6 @@ import collections
 import enum
 from typing import TYPE_CHECKING
 
-from hcsd.service.control import Control
 from hcsd.service.errors import InvalidRequestError, Violation
 from hcsd.service.stdin import Stdin, StdinClosedError, Writer
 from hcsd.service.validate import check
@@ -49,12 +46,11 @@ async def write_input(
         RequestError: There is no such process, or its stdin refuses the write.
         HcsError: HCS could not close its end.
     """
-    process = registry.get(request.name)
-    stdin = stdin_of(process)
+    stdin = stdin_of(registry.get(request.name))
     with stdin.writer() as writer:
         written = await writer.write(request.offset, request.data)
         if request.close_stdin:
-            await _close(registry, process, writer)
+            await _close(stdin, writer)
     return service_pb.WriteInputResponse(
         committed_offset=stdin.committed,
         closed=stdin.closed,
@@ -75,8 +71,7 @@ async def stream_input(
     first = await anext(requests, service_pb.StreamInputRequest())
     if _checked(first) != "start":
         raise InvalidRequestError([Violation("request", "required", "must begin with 'start'")])
-    process, offset = registry.get(first.start.name), first.start.offset
-    stdin = stdin_of(process)
+    stdin, offset = stdin_of(registry.get(first.start.name)), first.start.offset
     with stdin.writer(take_over=first.start.take_over) as writer:
         await writer.write(offset, b"")
         async for request in requests:
@@ -86,7 +81,7 @@ async def stream_input(
                     [Violation("start", "enum.not_in", "is for the first request only")]
                 )
             if kind == "close":
-                await _close(registry, process, writer)
+                await _close(stdin, writer)
                 break
             await writer.write(offset, request.data)
             offset += len(request.data)
@@ -108,16 +103,15 @@ def stdin_of(process: ServedProcess) -> Stdin:
     return process.stdin
 
 
-async def _close(registry: Registry, process: ServedProcess, writer: Writer) -> None:
+async def _close(stdin: Stdin, writer: Writer) -> None:
     """Close stdin after all that was written to it.
 
     Raises:
-        StdinError: The writer has lost its place.
         HcsError: HCS could not close its end.
     """
     await writer.write(0, b"")  # whose place was taken may still be writing
     writer.let_go()
-    await Control(registry, process).close_stdin()
+    await stdin.close()
 
 
 def _checked(request: service_pb.StreamInputRequest) -> str | None:
@@ -140,8 +134,8 @@ class StdinBuffer:
     """The stdin of a RunProcess call, between its requests and the pipe.
 
     Args:
-        registry: Knows the capacity, and where closing goes on if the call is gone.
         process: Whose stdin.
+        capacity: Bytes to hold before `put` waits.
         take_over: Whether to take the place of the present writer.
         post: Is told what the stdin has taken.
         fail: Is told what it has not taken and why, at most once.
@@ -150,16 +144,16 @@ class StdinBuffer:
 
     def __init__(
         self,
-        registry: Registry,
         process: ServedProcess,
+        capacity: int,
         *,
         take_over: bool,
         post: Callable[[service_pb.RunProcessResponse], None],
         fail: Callable[[str, Exception], None],
         tasks: TaskGroup,
     ) -> None:
-        self._registry = registry
         self._process = process
+        self._capacity = capacity
         self._take_over = take_over
         self._post = post
         self._fail = fail
@@ -175,6 +169,7 @@ class StdinBuffer:
         """Add a `stdin` or `close_stdin`; waits while the buffer is full."""
         if self._state is PumpState.IDLE:
             self._state = PumpState.PUMPING
+            self._kind = _kind(request)
             self._tasks.start_soon(self._pump, name=f"stdin of {self._process.name}")
         while self._state is PumpState.PUMPING and self._size >= self._capacity:
             self._room.clear()
@@ -184,10 +179,6 @@ class StdinBuffer:
     def finish(self) -> None:
         """Let the writer go once all is written."""
         self._add(None)
-
-    @property
-    def _capacity(self) -> int:
-        return self._registry.limits.stdin_buffer_bytes
 
     def _add(self, item: service_pb.RunProcessRequest | None) -> None:
         if self._state is PumpState.PUMPING:
@@ -203,7 +194,7 @@ class StdinBuffer:
         self._size -= _size(item)
         self._room.set()
         if item is not None:
-            self._kind = item.WhichOneof("request") or self._kind
+            self._kind = _kind(item)
         return item
 
     async def _pump(self) -> None:
@@ -223,23 +214,26 @@ class StdinBuffer:
             with stdin.writer(take_over=self._take_over) as writer:
                 while (request := await self._take()) is not None:
                     waiting = False
-                    await self._apply(request, writer)
-                    self._post_progress(stdin)
+                    await self._apply(request, stdin, writer)
                     waiting = True
         except StdinClosedError:
             if not waiting:
                 raise
             await self._write(stdin)  # nothing has failed yet: what comes next will
 
-    def _post_progress(self, stdin: Stdin) -> None:
+    async def _apply(
+        self, request: service_pb.RunProcessRequest, stdin: Stdin, writer: Writer
+    ) -> None:
+        if request.HasField("close_stdin"):
+            await _close(stdin, writer)
+        else:
+            await writer.write(request.stdin.offset, request.stdin.data)
         accepted = service_pb.StdinAccepted(committed_offset=stdin.committed, closed=stdin.closed)
         self._post(service_pb.RunProcessResponse(stdin_accepted=accepted))
 
-    async def _apply(self, request: service_pb.RunProcessRequest, writer: Writer) -> None:
-        if request.HasField("close_stdin"):
-            await _close(self._registry, self._process, writer)
-        else:
-            await writer.write(request.stdin.offset, request.stdin.data)
+
+def _kind(item: service_pb.RunProcessRequest) -> str:
+    return "close_stdin" if item.HasField("close_stdin") else "stdin"
 
 
 def _size(item: service_pb.RunProcessRequest | None) -> int:

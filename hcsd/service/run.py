@@ -96,8 +96,8 @@ async def _drive(
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         stdin = StdinBuffer(
-            registry,
             process,
+            registry.limits.stdin_buffer_bytes,
             take_over=take_over,
             post=feed.post,
             fail=lambda kind, error: feed.post(_op_error(kind, error)),

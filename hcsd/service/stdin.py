@@ -139,7 +139,9 @@ class Stdin:
             raise self._loss(writer)
 
     async def close(self) -> None:
-        """Let the process see end-of-file; idempotent. Once begun it must not be cancelled.
+        """Let the process see end-of-file; idempotent.
+
+        A cancellation calls nothing back: HCS was told by then, since no native call is abandoned.
 
         Raises:
             HcsError: HCS could not close its copy; ours is closed all the same.

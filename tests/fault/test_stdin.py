@@ -185,3 +185,21 @@ async def test_a_write_to_nobody_closes_stdin(piped: Piped) -> None:
     with pytest.raises(StdinClosedError, match="closed it"), piped.stdin.writer() as writer:
         await writer.write(0, b"x")
     assert piped.stdin.closed
+
+
+async def test_closing_completes_though_who_asked_for_it_is_gone(
+    blocking: ScriptedProvider,
+) -> None:
+    """Else ours would be closed and the copy of HCS not: the process would wait for its end."""
+    async with process_of(blocking) as process:
+        piped = Piped(process, blocking)
+        hold = blocking.hold("HcsModifyProcess", acted=False)
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(piped.stdin.close)
+            await hold.entered()
+            callers.cancel_scope.cancel()
+            hold.release()
+        assert piped.stdin.closed
+        assert piped.is_at_end()
+        assert len(blocking.called("HcsModifyProcess")) == 1
+        piped.close_reader()

@@ -351,6 +351,7 @@ async def test_there_is_one_writer_at_a_time(client: Client) -> None:
     await run.send(service_pb.RunProcessRequest(close_stdin=service_pb.CloseStdin()))
     await run.until("op_error")
     assert "STDIN_BUSY" in str(run.output.op_errors[0].status)
+    assert run.output.op_errors[0].operation == service_pb.RUN_OPERATION_CLOSE_STDIN
     await stream.data(b"first")
     assert await stream.response() == (5, False)
     assert await write(client, name, 5, b", second", close=True) == (13, True)
