@@ -23,10 +23,12 @@ from hcsd_client import (
     OutputEvictedError,
     RemoteProcess,
     Retry,
+    Run,
     StdinBusyError,
     StdinClosedError,
     StdinTakenOverError,
     UnavailableError,
+    error_from_status,
 )
 from tests.support.daemon import Daemon, serving
 from tests.support.proxy import Proxy, proxying
@@ -283,6 +285,36 @@ async def test_a_writer_whose_place_was_used_in_between_is_told(direct: Client) 
         await process.stdin.write(b"!")  # it knows again where stdin is
         await process.stdin.close()
         assert await process.stdout.read() == b"01234567!"
+
+
+async def test_an_attached_run_takes_stdin_over_and_goes_on_behind_it(direct: Client) -> None:
+    spec = pb.ProcessSpec(argv=pb.Argv(args=CAT), stdin_mode=pb.STDIN_MODE_PIPE)
+    errors: list[type[Exception]] = []
+    got = b""
+    name = ""
+
+    async def follow(run: Run, ready: anyio.Event) -> None:
+        nonlocal got, name
+        async for event in run:
+            if event.HasField("started"):
+                name = event.started.process.name
+            elif event.HasField("chunk") and run is first:
+                got += event.chunk.data
+                ready.set()
+            elif event.HasField("op_error"):
+                errors.append(type(error_from_status(event.op_error.status)))
+
+    async with direct.run_process(spec) as first, anyio.create_task_group() as tasks:
+        ready = anyio.Event()
+        tasks.start_soon(follow, first, ready)
+        await first.write_stdin(b"one ")
+        await ready.wait()
+        second = direct.attach_process(name, take_over=True)
+        async with second, anyio.create_task_group() as others:
+            others.start_soon(follow, second, ready)
+            await second.write_stdin(b"two")
+            await second.close_stdin()
+    assert (got, errors) == (b"one two", [StdinTakenOverError])
 
 
 # --- connections that break ---

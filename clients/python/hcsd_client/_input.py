@@ -1,14 +1,18 @@
 """The stdin of a process, as writes that survive lost connections.
 
-    KNOWN ──write() goes out──▶ ON ITS WAY ──answer──▶ KNOWN
-                                  │  ▲ └──daemon is out of reach: wait, repeat the same write
-                                  │  └────────┘
-                                  └──cancelled, or another error──▶ UNKNOWN
-    UNKNOWN ──write() asks for the committed offset──▶ KNOWN
+    state       event                                next
+    KNOWN       write() or close()                   ON ITS WAY
+    ON ITS WAY  the answer                           KNOWN
+    ON ITS WAY  the daemon is out of reach           ON ITS WAY: after a while, the same write again
+    ON ITS WAY  cancelled, or any other error        UNKNOWN
+    UNKNOWN     the next write(), which asks first   KNOWN
 
 What is known is `offset`, how many bytes the pipe has taken. A repeated write starts at the same offset, and
 the daemon skips what it has taken already. A write whose call was lost may still be under way at the
 daemon, which then says that stdin is busy: that is a reason to wait, as being out of reach is.
+
+Bytes that the daemon skips of a write that was not repeated were taken for those of another client, and that
+is an error. Of a repeated write it cannot be told whose they were: clients that share a stdin must agree.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from hcsd_client._calls import Calls
     from hcsd_client._retry import Retry
 
-WRITE_BYTES = 1024 * 1024  # of one call: what a daemon takes at once at the least (4 MiB) is more
+WRITE_BYTES = 1024 * 1024  # of one call; a daemon takes up to 4 MiB at once
 
 
 class RemoteInput:
@@ -56,7 +60,8 @@ class RemoteInput:
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`, as fast as the process reads it.
 
-        Returns when the pipe has taken it. After a cancellation `committed` tells how much it took.
+        Returns when the pipe has taken it. After a cancellation, or an error, `committed` tells how much
+        it took.
         """
         view = memoryview(data).cast("B")
         async with self._writing:

@@ -1,9 +1,10 @@
 """One output stream of a process, as bytes that survive lost connections.
 
-    IDLE ──receive()──▶ READING ──its end──▶ ENDED
-      ▲                    │ └──any other error──▶ IDLE, and the error is raised
-      ├──daemon is out of reach; wait───┘
-      └──cancelled, or aclose()
+    state    event                                   next
+    IDLE     receive()                               READING
+    READING  the daemon is out of reach              IDLE, and after a while READING again
+    READING  cancelled, aclose(), any other error    IDLE
+    READING  the end of the stream                   ENDED
 
 READING is a ReadOutput call that was asked for what follows `offset`. The offset moves with the bytes that
 are handed out, and only then, so whatever ends the call, the next one goes on at the right byte.

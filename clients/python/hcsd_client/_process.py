@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import anyio
 import grpc
 
-from hcsd.v1.process_pb2 import OUTPUT_STREAM_STDERR, OUTPUT_STREAM_STDOUT, Process, ProcessExit
+from hcsd.v1.process_pb2 import (
+    OUTPUT_STREAM_STDERR,
+    OUTPUT_STREAM_STDOUT,
+    PROCESS_STATE_EXITED,
+    Process,
+    ProcessExit,
+)
 from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_PROCESS
 from hcsd_client._errors import StdinClosedError, error_of
 from hcsd_client._input import RemoteInput
@@ -114,17 +120,22 @@ class RemoteProcess:
     async def wait(self, timeout: float | None = None) -> ProcessExit:
         """Wait for the exit, which waits for no output, and return how the process ended.
 
+        Of a process that HCS has lost the outcome is `unknown`, until it is found again.
+
         Args:
             timeout: Seconds to wait at the most. Default: without limit.
 
         Raises:
             TimeoutError: The time is up; the process goes on.
         """
-        if self._exit is None:
-            with anyio.fail_after(timeout):
-                answer = await self._repeat(lambda: self._calls.wait_process(self.name))
-            self._exit = self._checked(answer.process).exit
-        return self._exit
+        if self._exit is not None:
+            return self._exit
+        with anyio.fail_after(timeout):
+            answer = await self._repeat(lambda: self._calls.wait_process(self.name))
+        process = self._checked(answer.process)
+        if process.state == PROCESS_STATE_EXITED:  # not LOST, which may be found again
+            self._exit = process.exit
+        return process.exit
 
     async def signal(self, signal: str | int | ProcessSignal) -> SignalDelivery:
         """Send a signal; that the process has exited is no error, but in the answer.
