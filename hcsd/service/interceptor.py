@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import inspect
 import itertools
+import logging
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 import grpc
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
             """Serve one call."""
 
 
+GRPC_LOGGER = "grpc._cython.cygrpc"
 INCARNATION = "hcsd-incarnation"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 REQUEST_ID = "hcsd-request-id"
@@ -126,6 +128,15 @@ class Calls:
                 call.task.cancel()
 
 
+def hide_departures(record: logging.LogRecord) -> bool:
+    """Keep a record of gRPC's, unless it is of an answer that met the end of its client.
+
+    gRPC logs that as an error with a traceback, if the client has left so lately that it is not known yet.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "ExecuteBatchError"
+
+
 class Interceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of one listener.
 
@@ -137,6 +148,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def __init__(self, calls: Calls, token: str | None) -> None:
         self._calls = calls
         self._token = token
+        logging.getLogger(GRPC_LOGGER).addFilter(hide_departures)  # once, however often it is added
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(  # type: ignore[override]  # any call, so any pair of types

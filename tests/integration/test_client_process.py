@@ -30,6 +30,7 @@ from hcsd_client import (
     UnavailableError,
     error_from_status,
 )
+from tests.support.census import state_of
 from tests.support.daemon import Daemon, serving
 from tests.support.proxy import Proxy, proxying
 
@@ -79,6 +80,13 @@ async def direct(daemon: Daemon) -> AsyncIterator[Client]:
 async def until_committed(process: RemoteProcess, offset: int) -> None:
     while (await process.get()).stdin.end_offset < offset:
         pass
+
+
+async def go_on(process: RemoteProcess) -> None:
+    """Send CONT to what stops itself, when it has."""
+    while state_of(process.pid) != "T":
+        await process.get()
+    await process.signal("CONT")
 
 
 async def is_running(client: Client, name: str) -> bool:
@@ -252,7 +260,7 @@ async def test_a_write_that_is_cancelled_is_counted_exactly(direct: Client) -> N
         assert process.stdin.offset is None
         committed = await process.stdin.committed()
         assert committed == PIPE_BYTES
-        await process.signal("CONT")
+        await go_on(process)
         await process.stdin.write(data[committed:])
         await process.stdin.close()
         assert await process.stdout.read() == data
@@ -269,7 +277,7 @@ async def test_a_write_that_cannot_be_says_why(direct: Client) -> None:
             await until_committed(process, PIPE_BYTES)
             with pytest.raises(StdinBusyError):
                 await (await direct.open(process.name)).stdin.write(b"x")
-            await process.signal("CONT")
+            await go_on(process)
         await process.stdin.close()
         with pytest.raises(StdinClosedError):
             await process.stdin.write(b"x")

@@ -12,6 +12,7 @@ import pytest
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import HOST, STDOUT, Client, Refusal, Run, code_of, refused, sh
+from tests.support.census import state_of
 
 Code = grpc.StatusCode
 Request = service_pb.StreamInputRequest
@@ -28,7 +29,6 @@ CAT = pb.Argv(args=["cat"])
 FOREVER = pb.Argv(args=["sleep", "1000"])
 # Reads nothing until it is sent CONT.
 CAT_LATER = sh("kill -STOP $$; exec cat")
-CONTINUE = pb.ProcessSignal(signal_name="CONT")
 
 
 class Stream:
@@ -77,6 +77,14 @@ async def until_committed(client: Client, name: str, offset: int) -> None:
     """Wait until the pipe has taken so much; each look is a round trip, so others get their turn."""
     while (await client.get(name)).stdin.end_offset < offset:
         pass
+
+
+async def go_on(client: Client, name: str) -> None:
+    """Send CONT to what stops itself, when it has."""
+    pid = (await client.get(name)).pid
+    while state_of(pid) != "T":
+        await client.get(name)
+    await client.signal(name, pb.ProcessSignal(signal_name="CONT"))
 
 
 async def until_writers(client: Client, name: str, count: int) -> None:
@@ -181,7 +189,7 @@ async def test_a_deadline_leaves_committed_what_the_pipe_has_taken(client: Clien
     assert await code_of(call) is Code.DEADLINE_EXCEEDED
     await until_writers(client, name, 0)
     assert (await client.get(name)).stdin.end_offset == PIPE_BYTES
-    await client.signal(name, CONTINUE)
+    await go_on(client, name)
     assert await write(client, name, 0, data, close=True) == (len(data), True)
     assert (await client.read(name)).stdout == data
 
@@ -375,7 +383,7 @@ async def test_who_is_taken_over_in_a_blocked_write_knows_what_was_accepted(
     with refused(Code.ABORTED, "STDIN_TAKEN_OVER") as refusal:
         await new.call
     assert committed_offset(refusal.value) == PIPE_BYTES
-    await client.signal(name, CONTINUE)
+    await go_on(client, name)
     await last.data(third)
     await last.close()
     assert await last.response() == (4 * PIPE_BYTES, True)
@@ -417,9 +425,10 @@ async def test_a_run_leaves_the_place_when_its_requests_end(client: Client) -> N
     await run.done()
     await run.until("started")
     name = run.output.process.name
+    await until_committed(client, name, PIPE_BYTES)
     with refused(Code.FAILED_PRECONDITION, "STDIN_BUSY"):  # some of it is still to be written
         await write(client, name, 0)
-    await client.signal(name, CONTINUE)
+    await go_on(client, name)
     await until_writers(client, name, 0)
     assert await write(client, name, 2 * PIPE_BYTES, close=True) == (2 * PIPE_BYTES, True)
     assert (await run.finish()).stdout == bytes(2 * PIPE_BYTES)
@@ -461,7 +470,7 @@ async def test_closing_does_not_wait_for_who_does_not_read(client: Client) -> No
     await stream.close()
     assert await stream.response() == (PIPE_BYTES, True)
     assert (await client.get(name)).stdin.closed
-    await client.signal(name, CONTINUE)
+    await go_on(client, name)
     assert (await client.read(name)).stdout == bytes(PIPE_BYTES)
 
 
