@@ -11,9 +11,9 @@ import pytest
 from tests.support.daemon import Daemon
 
 README = Path(__file__).parents[2] / "README.md"
-EXAMPLES = re.findall(
-    r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Others show the raw stubs, against Windows.
+EXAMPLES = [text for text in BLOCK.findall(README.read_text("utf-8")) if "hcsd_client" in text]
 PRINTED = [
     "b'hello'\nexit code 7\nEXECUTABLE_NOT_FOUND 0x80070002\n",
     "b'hello\\n'\n",
