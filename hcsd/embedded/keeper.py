@@ -11,7 +11,11 @@ them, and reports their ends. Four promises rest on it being a process of its ow
 * No process is forked from, and no child is reaped by, the threaded gRPC process. Starting a
   process never holds the daemon's interpreter lock.
 * A signal cannot hit a reused pid: only the keeper reaps, and it signals only what it has not
-  reaped yet.
+  reaped yet. What others reap, it kills through a pidfd that was checked after it was opened.
+
+A process with all that descends from it is a tree. A descendant belongs to the tree by its parents;
+if those are gone, by its session, which only a member can have made; and if it has left that as
+well, by the mark that it has inherited in its environment.
 
 Messages are frames: a 4-byte length, then JSON; descriptors travel with the length. The engine
 sends `spawn` and `signal` requests, each answered once, in order; `exit` messages come between.
@@ -36,13 +40,23 @@ import socket
 import subprocess  # starting processes is its work
 import sys
 import termios
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 PR_SET_CHILD_SUBREAPER = 36
 ON_LINUX = sys.platform == "linux"  # noqa: TID251  (the kernel offers more there)
 HEADER = 4
 MAX_FDS = 3
 
+MARK = "HCS_PROCESS_MARK"  # a variable of every process, with a value that no other process has
+BATCH = 100  # of descriptors at a time
+PATIENCE = 2.0  # seconds for a killed tree to die; what the kernel holds takes longer
+
 Message = dict[str, object]
+Identity = tuple[int, int]  # a pid and when its process started, in clock ticks
 
 
 def send_frame(sock: socket.socket, message: Message, fds: list[int]) -> None:
@@ -89,22 +103,46 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
-def descendants(root: int) -> list[int]:
-    """Return the pids of every living descendant of a process (Linux)."""
+class Entry(NamedTuple):
+    """What the kernel tells of a living process.
+
+    Attributes:
+        parent: Pid of its parent.
+        session: Its session.
+        started: When it started, in clock ticks.
+    """
+
+    parent: int
+    session: int
+    started: int
+
+
+def look_at(pid: int) -> Entry | None:
+    """Look at a process; None if there is none, or a zombie (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    if fields[0] == b"Z":
+        return None
+    return Entry(int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def living() -> dict[int, Entry]:
+    """Look at every process (Linux)."""
+    seen = {int(name): look_at(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    return {pid: entry for pid, entry in seen.items() if entry is not None}
+
+
+def descendants(roots: Iterable[int], processes: Mapping[int, Entry]) -> list[int]:
+    """Return the pids of all that descends from some processes."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                stat = file.read()
-        except OSError:
-            continue  # it ended between the listing and the look
-        state, parent = stat[stat.rindex(b")") + 2 :].split(maxsplit=2)[:2]
-        if state != b"Z":
-            children.setdefault(int(parent), []).append(int(name))
+    for pid, entry in processes.items():
+        children.setdefault(entry.parent, []).append(pid)
     found: list[int] = []
-    todo = [root]
+    todo = list(roots)
     while todo:
         todo = [child for parent in todo for child in children.get(parent, [])]
         found += todo
@@ -136,6 +174,8 @@ class Keeper:
         self._sock = sock
         self._out = bytearray()
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._marks: dict[int, object] = {}  # of the children
+        self._count = 0
 
     def run(self) -> None:
         """Serve requests until the engine is gone, then end every descendant."""
@@ -183,6 +223,8 @@ class Keeper:
         given = iter(fds)
         stdio = [next(given) if asked else subprocess.DEVNULL for asked in _flags(request["stdio"])]
         account = _account(str(request["user"]))
+        self._count += 1
+        mark = f"{os.getpid()}.{self._count}"
         if account.uid is not None:
             for fd in fds:
                 # So that the program may open its stdio again, as /dev/stdout. Not every system
@@ -196,7 +238,7 @@ class Keeper:
                 stdout=stdio[1],
                 stderr=stdio[2],
                 cwd=str(directory) or None,
-                env={**os.environ, **account.environment, **environment},
+                env={**os.environ, **account.environment, **environment, MARK: mark},
                 start_new_session=True,
                 user=account.uid,
                 group=account.gid,
@@ -210,18 +252,22 @@ class Keeper:
             raise StartError(where, error.errno or errno.EINVAL) from None
         except (ValueError, subprocess.SubprocessError):
             raise StartError("executable", errno.EINVAL) from None
-        self._children[child.pid] = child
-        return {"pid": child.pid}
+        self._children[child.pid], self._marks[child.pid] = child, mark
+        return {"pid": child.pid, "mark": mark}
 
     def _signal(self, request: Message) -> Message:
-        pid, number = request["pid"], request["number"]
+        pid, number = request["pid"], request.get("number")
         assert isinstance(pid, int)  # noqa: S101
-        assert isinstance(number, int)  # noqa: S101
+        if "tree" in request:
+            mark = request["tree"]
+            code = kill_tree(pid if self._marks.get(pid) == mark else 0, str(mark))
+            return {"error": code, "what": "process"} if code else {}
         if pid not in self._children:
             return {"error": errno.ESRCH, "what": "process"}
+        assert isinstance(number, int)  # noqa: S101
         try:
             # Not reaped yet, so neither the pid nor the group of that number can be another's.
-            (os.killpg if request["group"] else os.kill)(pid, number)
+            (os.killpg if request.get("group") else os.kill)(pid, number)
         except OSError as error:
             return {"error": error.errno or errno.EPERM, "what": "process"}
         return {}
@@ -237,6 +283,7 @@ class Keeper:
                 return True
             child = self._children.pop(pid, None)
             if child is not None:
+                del self._marks[pid]
                 child.returncode = os.waitstatus_to_exitcode(status)
                 self._send({"exit": pid, "status": child.returncode})
             options = os.WNOHANG
@@ -263,7 +310,7 @@ class Keeper:
         """
         me = os.getpid()
         while True:
-            left = descendants(me) if ON_LINUX else list(self._children)
+            left = descendants([me], living()) if ON_LINUX else list(self._children)
             refused = [pid for pid in left if not _kill(pid)]
             alive = self._reap(os.WNOHANG if refused else 0)
             self._flush()
@@ -280,6 +327,86 @@ def _kill(pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def kill_tree(root: int, mark: str) -> int:
+    """Kill a process with all that descends from it; return when nothing of it is left (Linux).
+
+    Args:
+        root: Pid of a child, or 0 if it has ended and been reaped.
+        mark: Its mark.
+
+    What a dying process starts is found by looking again, until there is nothing new.
+
+    Returns:
+        0, or the errno if something of it may not be killed, or starts others faster than they can
+        be.
+    """
+    deadline = time.monotonic() + PATIENCE
+    sessions: set[int] = set()
+    seen: set[Identity] = set()  # also what is refused, or does not die in time
+    refused = 0
+    while found := _members(root, mark, sessions) - seen:
+        if time.monotonic() > deadline:
+            return errno.ETIMEDOUT
+        seen |= found
+        batch = list(found)
+        for begin in range(0, len(batch), BATCH):
+            refused = _kill_all(batch[begin : begin + BATCH], deadline) or refused
+    return refused
+
+
+def _members(root: int, mark: str, sessions: set[int]) -> set[Identity]:
+    """Find what belongs to a tree now; adds its sessions to those that are known."""
+    processes = living()
+    roots = [
+        pid
+        for pid in descendants([os.getpid()], processes)
+        if pid == root or processes[pid].session in sessions or _is_marked(pid, mark)
+    ]
+    members = {*roots, *descendants(roots, processes)}
+    sessions |= {processes[pid].session for pid in members}
+    return {(pid, processes[pid].started) for pid in members}
+
+
+def _is_marked(pid: int, mark: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return f"{MARK}={mark}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False  # it has ended, or belongs to somebody else
+
+
+def _kill_all(members: list[Identity], deadline: float) -> int:
+    """Kill processes and wait until they are dead; return the errno if one may not be killed."""
+    poll = select.poll()
+    dying: set[int] = set()
+    opened: list[int] = []
+    refused = 0
+    try:
+        for pid, started in members:
+            try:
+                descriptor = os.pidfd_open(pid)
+                opened.append(descriptor)
+                now = look_at(pid)
+                if now is None or now.started != started:
+                    continue  # it has ended; the pid may be another's by now
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            except PermissionError as error:
+                refused = error.errno or errno.EPERM
+            else:
+                poll.register(descriptor, select.POLLIN)
+                dying.add(descriptor)
+        while dying and (left := deadline - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left * 1000):
+                poll.unregister(descriptor)
+                dying.remove(descriptor)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return refused
 
 
 class _Account:

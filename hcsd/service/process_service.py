@@ -91,11 +91,10 @@ class ProcessService(ProcessServiceServicer):
     async def TerminateProcess(
         self, request: service_pb.TerminateProcessRequest, context: Context
     ) -> service_pb.TerminateProcessResponse:
-        if request.scope == service_pb.TERMINATE_SCOPE_TREE:
-            raise NotImplementedError
         process = self._registry.get(request.name)
         grace = request.grace_period.ToNanoseconds() / 1e9
-        await Control(self._registry, process).terminate(grace)
+        tree = request.scope == service_pb.TERMINATE_SCOPE_TREE
+        await Control(self._registry, process).terminate(grace, tree=tree)
         return service_pb.TerminateProcessResponse(process=process.message())
 
     async def ModifyProcess(

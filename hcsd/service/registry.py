@@ -213,11 +213,22 @@ class Registry:
         process.exited.observe(lambda _: timer.cancel())
 
     def kill(self, process: ServedProcess, reason: pb.ExitReason) -> None:
-        """Kill a process in the background; what goes wrong is logged."""
-        self.spawn(lambda: self.terminate(process, reason), f"kill {process.name}")
+        """Kill a process in the background, with all that descends from it if that can be done.
 
-    async def terminate(self, process: ServedProcess, reason: pb.ExitReason) -> None:
+        What goes wrong is logged.
+        """
+        tree = self.host.kills_trees
+        self.spawn(lambda: self.terminate(process, reason, tree=tree), f"kill {process.name}")
+
+    async def terminate(
+        self, process: ServedProcess, reason: pb.ExitReason, *, tree: bool = False
+    ) -> None:
         """Kill a process; nothing happens if it has exited. One that is lost is looked for first.
+
+        Args:
+            process: Which one.
+            reason: What is told of its exit.
+            tree: Kill all that descends from it, too, also if it has exited itself.
 
         Raises:
             HcsError: It cannot be killed.
@@ -225,7 +236,7 @@ class Registry:
         if process.engine is not None:
             if process.running:
                 process.expect(reason)
-            await process.engine.terminate()
+            await process.engine.terminate(tree=tree)
 
     def spawn(self, work: Callable[[], Awaitable[object]], name: str) -> Latch[Exception | str]:
         """Run work that must finish even if the RPC that asked for it ends.
