@@ -21,7 +21,8 @@ Messages are frames: a 4-byte length, then JSON; descriptors travel with the len
 sends `spawn` and `signal` requests, each answered once, in order; `exit` messages come between.
 The keeper never blocks on sending, so that both sides cannot wait for each other.
 
-Run as ``python -I -S keeper.py FD``; imports the standard library only.
+Run as ``python -I -S keeper.py FD LIMIT``; imports the standard library only. LIMIT is how many
+descriptors its processes may have unless they ask for more: the daemon itself may have more.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import fcntl
 import json
 import os
 import pwd
+import resource
 import select
 import signal
 import socket
@@ -462,7 +464,9 @@ def _normal_signals() -> None:
 
 
 def main() -> None:
-    """Take the socket whose number is the argument, and keep a system."""
+    """Take the socket and the limit that the arguments tell, and keep a system."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), hard))
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)
     _normal_signals()
