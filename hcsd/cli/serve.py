@@ -7,13 +7,18 @@ import os
 import signal
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hcsd.cli._options import seconds_of
 from hcsd_client.address import default_address, parse_address
 
+if TYPE_CHECKING:
+    from hcsd.config import Limits
+
 CANNOT_START = 1
+MAX_SECONDS = 365 * 24 * 3600.0  # what timers can do anywhere
 
 
 class Level(enum.StrEnum):
@@ -52,7 +57,14 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+def _positive_time(text: str) -> str:
+    if not 0 < seconds_of(text) <= MAX_SECONDS:
+        raise typer.BadParameter(f"'{text}' is not more than nothing and at most a year")
+    return text
+
+
 def serve(
+    *,
     listen: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,6 +80,41 @@ def serve(
         typer.Option(
             envvar="HCSD_TOKEN_FILE",
             help="Token that TCP clients must present; made at the first start.",
+        ),
+    ] = None,
+    exited_retention: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long the daemon remembers a process that has exited, with its output,"
+            " as in 90s or 15m.",
+        ),
+    ] = "15m",
+    max_exited: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many such processes it remembers; the oldest go first, but not those that"
+            " somebody reads.",
+        ),
+    ] = 4096,
+    stall_timeout: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long a reader that takes nothing may hold up a process.",
+        ),
+    ] = "60s",
+    ring_memory: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="MIB",
+            help="Memory for the output that is kept, of all processes together, in MiB. A process"
+            " whose output may not fit is not started. Default: half of what the machine has.",
         ),
     ] = None,
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
@@ -90,20 +137,25 @@ def serve(
     import anyio
 
     from hcsd import logs
-    from hcsd.config import default_token_file
+    from hcsd.config import MIB, Limits, default_ring_memory, default_token_file
     from hcsd.errors import HcsdError
     from hcsd_client import AddressError
 
     logs.configure(log_level.value, log_format.value)
+    limits = Limits(
+        exited_retention=seconds_of(exited_retention),
+        max_exited=max_exited,
+        stall_timeout=seconds_of(stall_timeout),
+        ring_memory_bytes=ring_memory * MIB if ring_memory else default_ring_memory(),
+    )
     try:
-        anyio.run(_serve, listen or [], token_file or default_token_file())
+        anyio.run(_serve, listen or [], token_file or default_token_file(), limits)
     except (HcsdError, AddressError, OSError, NotImplementedError) as error:
         typer.echo(f"hcsd: cannot start: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None
 
 
-async def _serve(addresses: list[str], token_file: Path) -> None:
-    from hcsd.config import Limits
+async def _serve(addresses: list[str], token_file: Path, limits: Limits) -> None:
     from hcsd.engine import open_host
     from hcsd.service.auth import load_token
     from hcsd.service.listeners import TcpListener, unix_listener
@@ -125,7 +177,7 @@ async def _serve(addresses: list[str], token_file: Path) -> None:
             typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
 
     try:
-        await Daemon(open_host(), listeners, token, Limits()).run(ready)
+        await Daemon(open_host(), listeners, token, limits).run(ready)
     finally:
         # All is over but the exit of the interpreter, which a signal must not turn into a failure.
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -111,6 +111,7 @@ class Ring:
             raise ValueError(f"a ring needs a capacity of at least 1 byte, not {capacity}")
         self.on_room = on_room
         self._capacity = capacity
+        self._enough_room = max(1, capacity // 4)  # to wake a writer for
         self._overflow = overflow
         self._blocks = overflow is Overflow.BLOCK
         self._chunks = ChunkStore()
@@ -250,7 +251,7 @@ class Ring:
         room = self.room()
         if not room:
             self._full = True
-        elif self._full and room >= self._capacity // 4:
+        elif self._full and room >= self._enough_room:
             self._full = False
             if self.on_room is not None:
                 self.on_room()
@@ -290,6 +291,13 @@ class Cursor:
     def at_end(self) -> bool:
         """Whether the stream has ended and the cursor has come to its end."""
         return self._ring._closed and self._offset == self._ring._chunks.end
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether the writer of a BLOCK ring waits, and would even if there were no other cursor."""
+        ring = self._ring
+        waits = ring._full and not ring._closed
+        return waits and ring._capacity - self.lag < ring._enough_room
 
     def take(self, max_bytes: int) -> bytes | Gap | None:
         """Return what comes next and move past it.

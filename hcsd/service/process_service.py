@@ -138,20 +138,20 @@ class ProcessService(ProcessServiceServicer):
         self._registry.delete(process)
         return service_pb.DeleteProcessResponse()
 
-    async def ReadOutput(
+    async def ReadOutput(  # type: ignore[override]  # a coroutine that writes is legal, too
         self, request: service_pb.ReadOutputRequest, context: Context
-    ) -> AsyncIterator[service_pb.ReadOutputResponse]:
+    ) -> None:
         feed = OutputFeed(
             self._registry.get(request.name),
             service_pb.ReadOutputResponse,
+            self._registry.stalls,
             cursors=request.cursors,
             follow=request.follow,
             gap_policy=request.gap_policy,
             max_chunk_bytes=request.max_chunk_bytes or self._registry.limits.default_chunk_bytes,
         )
         try:
-            async for event in feed.events():
-                yield event
+            await feed.pump(context.write)
         finally:
             feed.close()
 
