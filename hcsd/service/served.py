@@ -79,7 +79,7 @@ class ServedProcess:
         self.key = key
         self.number = number
         self.plan = plan
-        self.rings = {stream: Ring(plan.ring_bytes, plan.overflow) for stream in (STDOUT, STDERR)}
+        self.rings = {stream: _ring(plan) for stream in (STDOUT, STDERR)}
         self.stdin: Stdin | None = None
         self.engine: Process | None = None
         self.exited: Latch[pb.ProcessExit] = Latch()
@@ -264,6 +264,11 @@ def _natural_reason(end: ProcessEnd) -> pb.ExitReason:
     if end.exit_code is None:
         return pb.EXIT_REASON_UNSPECIFIED
     return pb.EXIT_REASON_SIGNALED if end.signal else pb.EXIT_REASON_EXITED
+
+
+def _ring(plan: Plan) -> Ring:
+    """Make a ring; half of one that blocks is for what is on its way to a reader, see `io.ring`."""
+    return Ring(plan.ring_bytes, plan.overflow, kept_behind=plan.ring_bytes // 2)
 
 
 def _describe(status: pb.StreamStatus, ring: Ring) -> None:
