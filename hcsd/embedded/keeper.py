@@ -46,7 +46,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container
 
 PR_SET_CHILD_SUBREAPER = 36
 ON_LINUX = sys.platform == "linux"  # noqa: TID251  (the kernel offers more there)
@@ -105,46 +105,22 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
-class Entry(NamedTuple):
-    """What the kernel tells of a living process.
-
-    Attributes:
-        parent: Pid of its parent.
-        session: Its session.
-        started: When it started, in clock ticks.
-    """
-
-    parent: int
-    session: int
-    started: int
-
-
-def look_at(pid: int) -> Entry | None:
-    """Look at a process; None if there is none, or a zombie (Linux)."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
-    except OSError:
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    if fields[0] == b"Z":
-        return None
-    return Entry(int(fields[1]), int(fields[3]), int(fields[19]))
-
-
-def living() -> dict[int, Entry]:
-    """Look at every process (Linux)."""
-    seen = {int(name): look_at(int(name)) for name in os.listdir("/proc") if name.isdigit()}
-    return {pid: entry for pid, entry in seen.items() if entry is not None}
-
-
-def descendants(roots: Iterable[int], processes: Mapping[int, Entry]) -> list[int]:
-    """Return the pids of all that descends from some processes."""
+def descendants(root: int) -> list[int]:
+    """Return the pids of every living descendant of a process (Linux)."""
     children: dict[int, list[int]] = {}
-    for pid, entry in processes.items():
-        children.setdefault(entry.parent, []).append(pid)
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                stat = file.read()
+        except OSError:
+            continue  # it ended between the listing and the look
+        state, parent = stat[stat.rindex(b")") + 2 :].split(maxsplit=2)[:2]
+        if state != b"Z":
+            children.setdefault(int(parent), []).append(int(name))
     found: list[int] = []
-    todo = list(roots)
+    todo = [root]
     while todo:
         todo = [child for parent in todo for child in children.get(parent, [])]
         found += todo
@@ -262,7 +238,8 @@ class Keeper:
         assert isinstance(pid, int)  # noqa: S101
         if "tree" in request:
             mark = request["tree"]
-            code = kill_tree(pid if self._marks.get(pid) == mark else 0, str(mark))
+            root = pid if self._marks.get(pid) == mark else 0
+            code = Tree(root, str(mark), self._children).kill()
             return {"error": code, "what": "process"} if code else {}
         if pid not in self._children:
             return {"error": errno.ESRCH, "what": "process"}
@@ -312,7 +289,7 @@ class Keeper:
         """
         me = os.getpid()
         while True:
-            left = descendants([me], living()) if ON_LINUX else list(self._children)
+            left = descendants(me) if ON_LINUX else list(self._children)
             refused = [pid for pid in left if not _kill(pid)]
             alive = self._reap(os.WNOHANG if refused else 0)
             self._flush()
@@ -331,52 +308,106 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def kill_tree(root: int, mark: str) -> int:
-    """Kill a process with all that descends from it; return when nothing of it is left (Linux).
+class Entry(NamedTuple):
+    """What the kernel tells of a living process.
+
+    Attributes:
+        parent: Pid of its parent.
+        session: Its session.
+        started: When it started, in clock ticks.
+    """
+
+    parent: int
+    session: int
+    started: int
+
+
+def look_at(pid: int) -> Entry | None:
+    """Look at a process; None if there is none, or a zombie (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    if fields[0] == b"Z":
+        return None
+    return Entry(int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of all children of a process, dead ones included (Linux)."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it has ended
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+class Tree:
+    """A process and all that descends from it (Linux).
 
     Args:
-        root: Pid of a child, or 0 if it has ended and been reaped.
+        root: Its pid if it is a child that has not been reaped, else 0.
         mark: Its mark.
-
-    What a dying process starts is found by looking again, until there is nothing new.
-
-    Returns:
-        0, or the errno if something of it may not be killed, or starts others faster than they can
-        be.
+        others: All other processes that were started here, and so are no part of it.
     """
-    deadline = time.monotonic() + PATIENCE
-    sessions: set[int] = set()
-    seen: set[Identity] = set()  # also what is refused, or does not die in time
-    refused = 0
-    while found := _members(root, mark, sessions) - seen:
-        if time.monotonic() > deadline:
-            return errno.ETIMEDOUT
-        seen |= found
-        batch = list(found)
-        for begin in range(0, len(batch), BATCH):
-            refused = _kill_all(batch[begin : begin + BATCH], deadline) or refused
-    return refused
 
+    def __init__(self, root: int, mark: str, others: Container[int]) -> None:
+        self._root = root
+        self._mark = f"{MARK}={mark}".encode()
+        self._others = others
+        self._sessions: set[int] = set()
 
-def _members(root: int, mark: str, sessions: set[int]) -> set[Identity]:
-    """Find what belongs to a tree now; adds its sessions to those that are known."""
-    processes = living()
-    roots = [
-        pid
-        for pid in descendants([os.getpid()], processes)
-        if pid == root or processes[pid].session in sessions or _is_marked(pid, mark)
-    ]
-    members = {*roots, *descendants(roots, processes)}
-    sessions |= {processes[pid].session for pid in members}
-    return {(pid, processes[pid].started) for pid in members}
+    def kill(self) -> int:
+        """Kill all of it, and return when nothing is left.
 
+        What a dying process starts is found by looking again, until there is nothing new.
 
-def _is_marked(pid: int, mark: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return f"{MARK}={mark}".encode() in file.read().split(b"\0")
-    except OSError:
-        return False  # it has ended, or belongs to somebody else
+        Returns:
+            0, or the errno if something may not be killed, or starts others faster than they can
+            be.
+        """
+        deadline = time.monotonic() + PATIENCE
+        seen: set[Identity] = set()  # also what is refused, or does not die in time
+        refused = 0
+        while found := self._members() - seen:
+            if time.monotonic() > deadline:
+                return errno.ETIMEDOUT
+            seen |= found
+            batch = list(found)
+            for begin in range(0, len(batch), BATCH):
+                refused = _kill_all(batch[begin : begin + BATCH], deadline) or refused
+        return refused
+
+    def _members(self) -> set[Identity]:
+        """Find what belongs to it now. Whoever has lost its parents is a child of the keeper."""
+        me = os.getpid()
+        found: set[Identity] = set()
+        ours = [pid for pid in children_of(me) if pid == self._root or pid not in self._others]
+        todo = [(pid, me) for pid in ours]
+        while todo:
+            pid, parent = todo.pop()
+            entry = look_at(pid)
+            if entry is None or entry.parent != parent:
+                continue  # it has ended; the pid may be another's by now
+            if parent != me or self._is_root(pid, entry):
+                found.add((pid, entry.started))
+                self._sessions.add(entry.session)
+                todo += [(child, pid) for child in children_of(pid)]
+        return found
+
+    def _is_root(self, pid: int, entry: Entry) -> bool:
+        """Tell whether a child of the keeper, of which nothing else is known, belongs to the tree."""
+        return pid == self._root or entry.session in self._sessions or self._is_marked(pid)
+
+    def _is_marked(self, pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                return self._mark in file.read().split(b"\0")
+        except OSError:
+            return False  # it has ended, or belongs to somebody else
 
 
 def _kill_all(members: list[Identity], deadline: float) -> int:

@@ -13,6 +13,7 @@ Thread: the event loop's. No locks: what must be atomic has no await in it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 from typing import TYPE_CHECKING, NamedTuple
@@ -336,14 +337,17 @@ class Registry:
         """Kill every process that the daemon started, wait for their ends, free everything."""
         self._stopping = True
         running = [process for process in self if process.running]
-        for process in running:
-            self.kill(process, pb.EXIT_REASON_DAEMON_SHUTDOWN)
+        for process in running:  # what descends from them ends with the engine
+            self.spawn(
+                functools.partial(self.terminate, process, pb.EXIT_REASON_DAEMON_SHUTDOWN),
+                f"kill {process.name}",
+            )
         with anyio.move_on_after(self.limits.shutdown_grace) as scope:
             for process in running:
                 await process.exited.wait()
         if scope.cancelled_caught:
             left = [process.name for process in running if process.running]
-            logger.warning("processes did not end in time: %s", ", ".join(left))
+            logger.warning("%d processes did not end in time: %s", len(left), ", ".join(left[:10]))
         for process in self:
             self.delete(process)
         for opened in self._systems.values():
