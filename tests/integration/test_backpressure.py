@@ -13,7 +13,18 @@ from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.conftest import assert_calm
 from tests.integration.test_output import BLOCK, DROP, PIPE, kept, random_file
-from tests.integration.wire import STDERR, STDOUT, Client, Feed, Output, at, connected, refused, sh
+from tests.integration.wire import (
+    STDERR,
+    STDOUT,
+    Client,
+    Feed,
+    Output,
+    at,
+    connected,
+    refused,
+    sh,
+    tail,
+)
 from tests.support.daemon import Daemon, serving
 
 Code = grpc.StatusCode
@@ -132,6 +143,20 @@ async def test_the_only_reader_that_stalls_comes_back_and_has_lost_nothing(
     output = await take(resumed, digest)
     assert digest.hexdigest() == expected
     assert output.code == 0
+
+
+async def test_a_reader_that_stalls_and_leaves_is_forgotten(
+    client: Client, impatient: Daemon
+) -> None:
+    made = await client.create(pb.Argv(args=["yes"]), spec=kept(MIB, BLOCK))
+    for _ in range(2):
+        async with stalled(impatient, made.name):
+            with anyio.fail_after(10):
+                while (await client.get(made.name)).stdout.readers:
+                    pass
+    reader = client.follow(made.name, tail(STDOUT, 1000))
+    await reader.until("chunk")
+    assert (await client.get(made.name)).stdout.readers == 1
 
 
 async def test_a_run_that_stalls_ends_like_any_reader(
