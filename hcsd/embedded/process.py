@@ -143,6 +143,7 @@ class Process:
     """One process.
 
     Attributes:
+        mark: What its descendants inherit, once it was started.
         handles: Every open handle to it; events go to each.
         stdio: Its pipe ends, once it was started.
     """
@@ -151,6 +152,7 @@ class Process:
         self.system = system
         self.state = State.STARTING
         self.pid = 0
+        self.mark = ""
         self.exit_code: int | None = 0
         self.signal = 0
         self.stdio: Stdio | None = None

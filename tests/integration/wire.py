@@ -431,8 +431,15 @@ class Client:
         request = service_pb.SignalProcessRequest(name=name, signal=signal)
         return await self.processes.SignalProcess(request)
 
-    async def terminate(self, name: str, grace: float = 0.0) -> pb.Process:
-        request = service_pb.TerminateProcessRequest(name=name, grace_period=seconds(grace))
+    async def terminate(
+        self,
+        name: str,
+        grace: float = 0.0,
+        scope: service_pb.TerminateScope = service_pb.TERMINATE_SCOPE_UNSPECIFIED,
+    ) -> pb.Process:
+        request = service_pb.TerminateProcessRequest(
+            name=name, grace_period=seconds(grace), scope=scope
+        )
         return (await self.processes.TerminateProcess(request)).process
 
     async def delete(self, name: str, *, force: bool = False, allow_missing: bool = False) -> None:
