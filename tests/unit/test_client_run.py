@@ -23,6 +23,7 @@ from hcsd_client import (
 )
 from hcsd_client._run import STDIN_MESSAGE_BYTES, STDIN_WINDOW_BYTES
 from tests.unit.test_client_fake import (
+    NAME,
     Context,
     FakeDaemon,
     Requests,
@@ -156,6 +157,48 @@ async def test_stdin_waits_for_the_process_and_a_signal_does_not(
         assert received <= STDIN_WINDOW_BYTES
         await run.signal("TERM")
     assert received == total
+
+
+async def test_a_writer_that_attaches_follows_what_was_written_before(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    received: list[service_pb.RunProcessRequest] = []
+
+    async def handle(requests: Requests, context: Context) -> Events:
+        received.append(await anext(requests))
+        started = run_events()[0]
+        started.started.process.stdin.end_offset = 5
+        yield started
+        received.append(await anext(requests))
+        yield accepted(7)  # somebody else was faster
+        received.append(await anext(requests))
+        yield accepted(9)
+
+    daemon.runs(handle)
+    async with client.attach(NAME, take_over=True) as run, anyio.create_task_group() as tasks:
+
+        async def write() -> None:
+            await run.claim_stdin()
+            await taken_over.wait()
+            await run.write_stdin(b"ab")
+            await run.flush_stdin()
+            flushed.set()
+
+        taken_over, flushed = anyio.Event(), anyio.Event()
+        tasks.start_soon(write)
+        async for event in run:
+            assert not flushed.is_set()
+            if event.HasField("stdin_accepted"):
+                taken_over.set()
+                if event.stdin_accepted.committed_offset == 9:
+                    break
+        await flushed.wait()
+    attach = service_pb.RunAttach(name=NAME, gap_policy=pb.GAP_POLICY_REPORT, take_over=True)
+    assert received == [
+        service_pb.RunProcessRequest(attach=attach),
+        service_pb.RunProcessRequest(stdin=service_pb.StdinData(offset=5)),
+        service_pb.RunProcessRequest(stdin=service_pb.StdinData(offset=7, data=b"ab")),
+    ]
 
 
 async def test_a_writer_learns_that_the_process_closed_its_stdin(

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from google.rpc import status_pb2
 
     from hcsd.v1.process_pb2 import ProcessSignal
-    from hcsd.v1.process_service_pb2 import CreateProcessRequest
     from hcsd_client._channel import Channel
 
 Result = TypeVar("Result")
@@ -50,12 +49,12 @@ STATUS_TIMEOUT = 5.0  # the status is on its way already; so this is arbitrary
 
 
 class Run(EventStream[RunProcessResponse]):
-    """A process that runs in connection with its caller, as `Client.run` returns it.
+    """A process that runs in connection with its caller: `Client.run` and `Client.attach` return it.
 
-    Enter it to start the process, and iterate over it for what happens, as `RunProcessResponse`s:
-    ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``, ``stdin_accepted`` and
-    ``op_error``, and ``end`` last. A failure to start is raised by the iteration. The other methods
-    may be called at any time in between, from any task.
+    Enter it to start the process or to attach, and iterate over it for what happens, as
+    `RunProcessResponse`s: ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``,
+    ``stdin_accepted`` and ``op_error``, and ``end`` last. A failure to start is raised by the
+    iteration. The other methods may be called at any time in between, from any task.
 
     Whoever writes to stdin must iterate in another task at the same time: progress is reported
     among the events, as with any process that both reads and writes. What is written is not
@@ -65,14 +64,15 @@ class Run(EventStream[RunProcessResponse]):
     ``orphan_policy`` says otherwise.
     """
 
-    def __init__(self, channel: Channel, create: CreateProcessRequest) -> None:
+    def __init__(self, channel: Channel, first: RunProcessRequest) -> None:
         super().__init__(channel)
-        self._create = create
+        self._first = first
         self._writer: grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse] | None = None
         self._sending = anyio.Lock()  # gRPC takes one message at a time
         self._writing = anyio.Lock()  # keeps the data of one write_stdin together
         self._sent = 0
         self._accepted = 0
+        self._offset_known = first.HasField("create")  # else `started` tells it
         self._stdin_error: CallError | None = None
         self._over = False
         self._progress = anyio.Event()
@@ -82,7 +82,7 @@ class Run(EventStream[RunProcessResponse]):
     async def __aenter__(self) -> Self:
         self._begin()
         with suppress(RunEndedError):  # refused already: the iteration raises why
-            await self._send(RunProcessRequest(create=self._create))
+            await self._send(self._first)
         return self
 
     async def __anext__(self) -> RunProcessResponse:
@@ -99,8 +99,10 @@ class Run(EventStream[RunProcessResponse]):
             raise
         kind = event.WhichOneof("event")
         if kind == "stdin_accepted":
-            self._accepted = event.stdin_accepted.committed_offset
-            self._wake_writer()
+            self._note_accepted(event.stdin_accepted.committed_offset)
+        elif kind == "started" and not self._offset_known:
+            self._offset_known = True
+            self._note_accepted(event.started.process.stdin.end_offset)
         elif kind == "op_error" and event.op_error.operation in {
             RUN_OPERATION_STDIN,
             RUN_OPERATION_CLOSE_STDIN,
@@ -117,7 +119,8 @@ class Run(EventStream[RunProcessResponse]):
     async def write_stdin(self, data: bytes | bytearray | memoryview) -> None:
         """Write to stdin, as fast as the process reads it.
 
-        Returns when all of `data` is on its way, with at most 256 KiB of it not yet in the pipe.
+        Returns when all of `data` is on its way, with at most 256 KiB of it not yet in the pipe; see
+        `flush_stdin`. In a run that attaches it follows what others have written before.
 
         Raises:
             CallError: An earlier write failed: `StdinClosedError` if the process has closed its
@@ -132,6 +135,28 @@ class Run(EventStream[RunProcessResponse]):
                 stdin = StdinData(offset=self._sent, data=part)
                 self._sent += len(part)
                 await self._send(RunProcessRequest(stdin=stdin))
+
+    async def flush_stdin(self) -> None:
+        """Wait until the pipe has taken everything written so far.
+
+        Raises:
+            CallError: A write failed, as in `write_stdin`.
+            RunEndedError: The run has ended.
+        """
+        async with self._writing:
+            await self._wait_for_room(STDIN_WINDOW_BYTES)
+
+    async def claim_stdin(self) -> None:
+        """Become the writer of stdin, as the first write does, without writing.
+
+        A refusal is an ``op_error`` among the events, and raised by the next write.
+
+        Raises:
+            RunEndedError: The run has ended.
+        """
+        async with self._writing:
+            await self._wait_for_room(0)
+            await self._send(RunProcessRequest(stdin=StdinData(offset=self._sent)))
 
     async def close_stdin(self) -> None:
         """Let the process read end-of-file after everything written so far.
@@ -208,10 +233,15 @@ class Run(EventStream[RunProcessResponse]):
             self._check_running()
             if self._stdin_error is not None:
                 raise self._stdin_error
-            if self._sent + size - self._accepted <= STDIN_WINDOW_BYTES:
+            if self._offset_known and self._sent + size - self._accepted <= STDIN_WINDOW_BYTES:
                 return
             self._progress = anyio.Event()
             await self._progress.wait()
+
+    def _note_accepted(self, committed: int) -> None:
+        self._accepted = committed
+        self._sent = max(self._sent, committed)  # what another writer has written counts, too
+        self._wake_writer()
 
     def _end(self) -> None:
         self._over = True
