@@ -1,4 +1,4 @@
-"""`hcsd run`: runs a process."""
+"""`hcsd run` and `hcsd attach`: a process, with this command in its place."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import typer
 from typer.core import TyperCommand
 
 from hcsd.cli._execute import execute
-from hcsd.cli._names import system_of
+from hcsd.cli._keys import DETACH_KEYS, parse_keys
+from hcsd.cli._names import process_of, system_of
 from hcsd.cli._options import (
     AddressOption,
+    NameArgument,
     SystemOption,
     TokenFileOption,
     check_pairs,
@@ -21,14 +23,17 @@ from hcsd.cli._options import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hcsd.v1.process_pb2 import ProcessSpec
-    from hcsd_client import Client
+    from hcsd.cli._session import Session
+    from hcsd.cli._terminal import Terminal
+    from hcsd.v1.process_pb2 import Process, ProcessSpec
+    from hcsd_client import Client, Run
 
 RUN_FAILED = 125
 
 EPILOG = """\b
 Exit code:
   0-255  that of the process; 128+n if signal n ended it, which stderr names
+  0      detached by the detach keys; the process goes on
   125    hcsd itself failed: no daemon, a request that is not valid
   126    the program cannot be executed
   127    there is no such program
@@ -39,8 +44,24 @@ Exit code:
 Examples:
   hcsd run -- sh -c 'echo out; echo err >&2; exit 7'
   hcsd run -i -- sort < names.txt
+  hcsd run -it -- bash
   hcsd run --env LANG=C --workdir /tmp ls -l
   hcsd run -d --name build-1 -- make all
+"""
+
+ATTACH_EPILOG = """\b
+Exit code:
+  0-255  that of the process, as with 'hcsd run'
+  0      detached by the detach keys; the process goes on
+  125    hcsd itself failed: no daemon, no such process, stdin is somebody else's
+  130    left by Ctrl-C, at a console from outside; the process goes on
+  141    nobody reads this command's output any more; the process goes on
+
+\b
+Examples:
+  hcsd run -dt --name shell -- bash; hcsd attach shell
+  hcsd attach --detach-keys ctrl-a,d shell
+  hcsd attach --no-stdin build-1
 """
 
 
@@ -62,11 +83,36 @@ class RunCommand(TyperCommand):
 
 
 def _check(options: Mapping[str, object]) -> None:
-    if options["stdin"] and options["detach"]:
-        raise typer.BadParameter("-i passes stdin on, and -d leaves nobody to do so")
+    if options.get("tty") and not options["detach"]:
+        _terminal(passes_keys=bool(options["stdin"]), why="-t")
+
+
+def _terminal(*, passes_keys: bool, why: str) -> Terminal:
+    """Return the terminal that a console is to have: who types at it, else who reads it.
+
+    Raises:
+        typer.BadParameter: There is none.
+    """
+    from hcsd.cli._streams import STDIN, STDOUT
+    from hcsd.cli._terminal import NoTerminalError, Terminal
+
+    try:
+        return Terminal(STDIN if passes_keys else STDOUT, raw=passes_keys)
+    except NoTerminalError as error:
+        raise typer.BadParameter(f"{why} needs a terminal: {error}") from None
 
 
 app = typer.Typer()
+
+DetachKeysOption = Annotated[
+    str,
+    typer.Option(
+        "--detach-keys",
+        metavar="KEYS",
+        envvar="HCSD_DETACH_KEYS",
+        help="Keys that leave a console while the process goes on, such as ctrl-a,d; '' for none.",
+    ),
+]
 
 
 @app.command(
@@ -82,11 +128,24 @@ def run(
     ],
     *,
     stdin: Annotated[
-        bool, typer.Option("--stdin", "-i", help="Pass this command's stdin to the process.")
+        bool,
+        typer.Option(
+            "--stdin",
+            "-i",
+            help="Pass this command's stdin to the process; with -d, leave its stdin open for "
+            "'hcsd attach'.",
+        ),
+    ] = False,
+    tty: Annotated[
+        bool,
+        typer.Option(
+            "--tty", "-t", help="Give it a console, as large as this terminal and of its kind."
+        ),
     ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Only start it, and print its name.")
     ] = False,
+    detach_keys: DetachKeysOption = DETACH_KEYS,
     name: Annotated[
         str, typer.Option("--name", metavar="ID", help="Id of the process. Default: a new one.")
     ] = "",
@@ -126,22 +185,93 @@ def run(
     Each stream goes to this command's own, as it is written and byte for byte. Stdin is not touched
     unless -i says so. Ctrl-C goes to the process; a second one leaves it running and ends this
     command.
+
+    With -it the process has this terminal, as if it were run here: shells, editors and pagers work,
+    Ctrl-C goes to the program in the foreground. Ctrl-P Ctrl-Q detaches: the process goes on, and
+    waits when nobody has read the last megabyte it wrote; 'hcsd attach' returns to it. The terminal
+    is put back in any case.
     """
     connection = connection_of(context, address, token_file)
     parent = system_of(system)
+    keys = parse_keys(detach_keys)
 
     async def work(client: Client) -> int:
-        spec = _spec(command, env or [], workdir, user, stdin=stdin)
+        spec = _spec(command, env or [], workdir, user, stdin=stdin, tty=tty)
         labels = dict(_pairs(label or []))
         if detach:
             return await _start(client, spec, parent, name, labels)
-        # Imported here, so that help does not load gRPC.
-        from hcsd.cli._session import Session
-
         run = client.run(spec, parent=parent, process_id=name, labels=labels)
-        return await Session(client, run, forward_stdin=stdin).execute()
+        if tty:
+            return await _at_console(
+                client, run, keys if stdin else None, owned=True, why="-t"
+            ).execute()
+        return await _at_pipes(client, run, forward_stdin=stdin, owned=True).execute()
 
     execute(connection, work, failure_code=RUN_FAILED)
+
+
+@app.command("attach", cls=RunCommand, epilog=ATTACH_EPILOG)
+def attach(
+    context: typer.Context,
+    name: NameArgument,
+    *,
+    no_stdin: Annotated[
+        bool, typer.Option("--no-stdin", help="Pass nothing on that is typed or piped in.")
+    ] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Take the place of who writes to its stdin now."),
+    ] = False,
+    detach_keys: DetachKeysOption = DETACH_KEYS,
+    system: SystemOption = None,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Return to a process that is running, or see how it ended.
+
+    One with a console gets this terminal, as with 'hcsd run -it', and draws its screen anew. What
+    it wrote before is not shown again, since that was made for another screen: see 'hcsd logs'.
+
+    Without a console everything that is kept of its output comes first, so that nothing is missed.
+    Stdin is passed on, its end included, and so are Ctrl-C and TERM; a second Ctrl-C leaves.
+    """
+    keys = parse_keys(detach_keys)
+
+    async def work(client: Client) -> int:
+        process = await client.get_process(process_of(name, system))
+        run = client.attach(process.name, take_over=take_over)
+        return await _session(client, run, process, None if no_stdin else keys).execute()
+
+    execute(connection_of(context, address, token_file), work, failure_code=RUN_FAILED)
+
+
+def _session(client: Client, run: Run, process: Process, keys: bytes | None) -> Session:
+    """Return what connects us with a process that runs; without `keys`, with its output alone."""
+    import os
+
+    from hcsd.cli._streams import STDOUT
+
+    if process.spec.HasField("console") and (keys is not None or os.isatty(STDOUT)):
+        why = f"'{process.name}' has a console, which (without --no-stdin)"
+        return _at_console(client, run, keys, owned=False, why=why)
+    forward = keys is not None and not process.stdin.closed
+    return _at_pipes(client, run, forward_stdin=forward, owned=False)
+
+
+def _at_console(client: Client, run: Run, keys: bytes | None, *, owned: bool, why: str) -> Session:
+    # Imported here, as below, so that help does not load gRPC.
+    from hcsd.cli._console import ConsoleSession
+    from hcsd.cli._keys import DetachKeys
+
+    terminal = _terminal(passes_keys=keys is not None, why=why)
+    detach_keys = None if keys is None else DetachKeys(keys)
+    return ConsoleSession(client, run, terminal, detach_keys, owned=owned)
+
+
+def _at_pipes(client: Client, run: Run, *, forward_stdin: bool, owned: bool) -> Session:
+    from hcsd.cli._session import Session
+
+    return Session(client, run, forward_stdin=forward_stdin, owned=owned)
 
 
 async def _start(
@@ -160,17 +290,37 @@ async def _start(
 
 
 def _spec(
-    command: list[str], env: list[str], workdir: str, user: str, *, stdin: bool
+    command: list[str], env: list[str], workdir: str, user: str, *, stdin: bool, tty: bool
 ) -> ProcessSpec:
     from hcsd.v1 import process_pb2 as pb
 
-    return pb.ProcessSpec(
+    spec = pb.ProcessSpec(
         argv=pb.Argv(args=command),
-        env=[pb.EnvironmentVariable(name=key, value=value) for key, value in _pairs(env)],
         working_directory=workdir,
         user=user,
         stdin_mode=pb.STDIN_MODE_PIPE if stdin else pb.STDIN_MODE_CLOSED,
     )
+    variables = _pairs(env)
+    if tty:
+        variables = _make_console(spec) + variables
+    spec.env.extend(pb.EnvironmentVariable(name=key, value=value) for key, value in variables)
+    return spec
+
+
+def _make_console(spec: ProcessSpec) -> list[tuple[str, str]]:
+    """Give a process a console like this terminal, and return the variables it needs for that."""
+    import os
+
+    from hcsd.cli._streams import STDIN, STDOUT
+    from hcsd.cli._terminal import Size, Terminal
+
+    sizes = [Terminal(fd, raw=False).size for fd in (STDIN, STDOUT) if os.isatty(fd)]
+    size = next(filter(None, sizes), Size())
+    spec.console.columns, spec.console.rows = size.columns, size.rows
+    # What outlives a shell in the background has lost its terminal. Nobody waits for it.
+    spec.drain_timeout.FromMilliseconds(100)
+    kind = os.environ.get("TERM")
+    return [("TERM", kind)] if kind else []
 
 
 def _pairs(values: list[str]) -> list[tuple[str, str]]:
