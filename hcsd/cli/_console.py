@@ -94,7 +94,7 @@ class ConsoleSession(Session):
                 await self._return_screen()
 
     async def _on_started(self, process: pb.Process) -> None:
-        if process.state == pb.PROCESS_STATE_EXITED:
+        if process.state == pb.PROCESS_STATE_EXITED and not self._owned:
             name = short_name(process.name)
             say(f"'{name}' has ended already; see what it wrote with 'hcsd logs {name}'")
         elif self._keys is not None:

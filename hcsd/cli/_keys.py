@@ -17,6 +17,12 @@ def parse_keys(text: str) -> bytes:
     return b"".join(_parse_key(key, text) for key in text.split(",")) if text else b""
 
 
+def check_keys(text: str) -> str:
+    """Refuse what `parse_keys` cannot read."""
+    parse_keys(text)
+    return text
+
+
 def _parse_key(key: str, text: str) -> bytes:
     name = key.strip().lower().removeprefix("ctrl-")
     if len(name) == 1 and name != key.strip().lower() and name in _CONTROL:
@@ -36,11 +42,14 @@ class DetachKeys:
     follows.
 
     Args:
-        sequence: What to find; nothing is never found.
+        keys: What to find, as people write it; nothing is never found.
+
+    Raises:
+        typer.BadParameter: They are no keys.
     """
 
-    def __init__(self, sequence: bytes) -> None:
-        self._sequence = sequence
+    def __init__(self, keys: str) -> None:
+        self._sequence = parse_keys(keys)
         self._held = b""
 
     @property

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+NAMES = ("stdin", "stdout", "stderr")
+
+
 class NoTerminalError(Exception):
-    """What was asked for needs a terminal."""
+    """What was asked for needs a terminal; the text is for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,25 @@ class Terminal:
 
     def __init__(self, descriptor: int, *, raw: bool) -> None:
         if not os.isatty(descriptor):
-            name = ("stdin", "stdout", "stderr")[descriptor]
-            raise NoTerminalError(f"{name} is not a terminal")
+            raise NoTerminalError(f"{NAMES[descriptor]} is not a terminal")
         if raw and not CAN_BE_RAW:
             raise NoTerminalError("keys cannot be passed on from a console of Windows yet")
         self._descriptor = descriptor
+
+    @classmethod
+    def ours(cls, *, types: bool) -> Terminal:
+        """Return the terminal of the person: where they type if they do, else where they read.
+
+        Raises:
+            NoTerminalError: There is none.
+        """
+        return cls(0 if types else 1, raw=types)
+
+    @staticmethod
+    def size_of_ours() -> Size:
+        """Return the size of the terminal that our standard streams are at, if one is."""
+        sizes = (Terminal(fd, raw=False).size for fd in range(len(NAMES)) if os.isatty(fd))
+        return next(filter(None, sizes), Size())
 
     @property
     def size(self) -> Size:

@@ -1,32 +1,30 @@
-"""`hcsd run` and `hcsd attach`: a process, with this command in its place."""
+"""`hcsd run`: runs a process."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand
 
 from hcsd.cli._execute import execute
-from hcsd.cli._keys import DETACH_KEYS, parse_keys
-from hcsd.cli._names import process_of, system_of
+from hcsd.cli._keys import DETACH_KEYS, DetachKeys
+from hcsd.cli._names import system_of
 from hcsd.cli._options import (
     AddressOption,
-    NameArgument,
+    DetachKeysOption,
     SystemOption,
     TokenFileOption,
     check_pairs,
     connection_of,
     expand_variables,
 )
+from hcsd.cli._terminal import NoTerminalError, Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hcsd.cli._session import Session
-    from hcsd.cli._terminal import Terminal
-    from hcsd.v1.process_pb2 import Process, ProcessSpec
-    from hcsd_client import Client, Run
+    from hcsd.v1.process_pb2 import ProcessSpec
+    from hcsd_client import Client
 
 RUN_FAILED = 125
 
@@ -49,30 +47,14 @@ Examples:
   hcsd run -d --name build-1 -- make all
 """
 
-ATTACH_EPILOG = """\b
-Exit code:
-  0-255  that of the process, as with 'hcsd run'
-  0      detached by the detach keys; the process goes on
-  125    hcsd itself failed: no daemon, no such process, stdin is somebody else's
-  130    left by Ctrl-C, at a console from outside; the process goes on
-  141    nobody reads this command's output any more; the process goes on
 
-\b
-Examples:
-  hcsd run -dt --name shell -- bash; hcsd attach shell
-  hcsd attach --detach-keys ctrl-a,d shell
-  hcsd attach --no-stdin build-1
-"""
-
-
-class RunCommand(TyperCommand):
+class SessionCommand(TyperCommand):
     """A command whose exit codes below 125 belong to the process, wrong options included."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Read the command line."""
         try:
             rest = super().parse_args(ctx, args)
-            _check(ctx.params)
         except typer.Exit:  # --help
             raise
         except Exception as error:
@@ -82,42 +64,12 @@ class RunCommand(TyperCommand):
         return rest
 
 
-def _check(options: Mapping[str, object]) -> None:
-    if options.get("tty") and not options["detach"]:
-        _terminal(passes_keys=bool(options["stdin"]), why="-t")
-
-
-def _terminal(*, passes_keys: bool, why: str) -> Terminal:
-    """Return the terminal that a console is to have: who types at it, else who reads it.
-
-    Raises:
-        typer.BadParameter: There is none.
-    """
-    from hcsd.cli._streams import STDIN, STDOUT
-    from hcsd.cli._terminal import NoTerminalError, Terminal
-
-    try:
-        return Terminal(STDIN if passes_keys else STDOUT, raw=passes_keys)
-    except NoTerminalError as error:
-        raise typer.BadParameter(f"{why} needs a terminal: {error}") from None
-
-
 app = typer.Typer()
-
-DetachKeysOption = Annotated[
-    str,
-    typer.Option(
-        "--detach-keys",
-        metavar="KEYS",
-        envvar="HCSD_DETACH_KEYS",
-        help="Keys that leave a console while the process goes on, such as ctrl-a,d; '' for none.",
-    ),
-]
 
 
 @app.command(
     "run",
-    cls=RunCommand,
+    cls=SessionCommand,
     epilog=EPILOG,
     context_settings={"allow_interspersed_args": False},
 )
@@ -193,85 +145,31 @@ def run(
     """
     connection = connection_of(context, address, token_file)
     parent = system_of(system)
-    keys = parse_keys(detach_keys)
 
     async def work(client: Client) -> int:
+        terminal = _terminal(types=stdin) if tty and not detach else None
         spec = _spec(command, env or [], workdir, user, stdin=stdin, tty=tty)
         labels = dict(_pairs(label or []))
         if detach:
             return await _start(client, spec, parent, name, labels)
+        # Imported here, so that help does not load gRPC.
+        from hcsd.cli._console import ConsoleSession
+        from hcsd.cli._session import Session
+
         run = client.run(spec, parent=parent, process_id=name, labels=labels)
-        if tty:
-            return await _at_console(
-                client, run, keys if stdin else None, owned=True, why="-t"
-            ).execute()
-        return await _at_pipes(client, run, forward_stdin=stdin, owned=True).execute()
+        if terminal is None:
+            return await Session(client, run, forward_stdin=stdin, owned=True).execute()
+        keys = DetachKeys(detach_keys) if stdin else None
+        return await ConsoleSession(client, run, terminal, keys, owned=True).execute()
 
     execute(connection, work, failure_code=RUN_FAILED)
 
 
-@app.command("attach", cls=RunCommand, epilog=ATTACH_EPILOG)
-def attach(
-    context: typer.Context,
-    name: NameArgument,
-    *,
-    no_stdin: Annotated[
-        bool, typer.Option("--no-stdin", help="Pass nothing on that is typed or piped in.")
-    ] = False,
-    take_over: Annotated[
-        bool,
-        typer.Option("--take-over", help="Take the place of who writes to its stdin now."),
-    ] = False,
-    detach_keys: DetachKeysOption = DETACH_KEYS,
-    system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
-    """Return to a process that is running, or see how it ended.
-
-    One with a console gets this terminal, as with 'hcsd run -it', and draws its screen anew. What
-    it wrote before is not shown again, since that was made for another screen: see 'hcsd logs'.
-
-    Without a console everything that is kept of its output comes first, so that nothing is missed.
-    Stdin is passed on, its end included, and so are Ctrl-C and TERM; a second Ctrl-C leaves.
-    """
-    keys = parse_keys(detach_keys)
-
-    async def work(client: Client) -> int:
-        process = await client.get_process(process_of(name, system))
-        run = client.attach(process.name, take_over=take_over)
-        return await _session(client, run, process, None if no_stdin else keys).execute()
-
-    execute(connection_of(context, address, token_file), work, failure_code=RUN_FAILED)
-
-
-def _session(client: Client, run: Run, process: Process, keys: bytes | None) -> Session:
-    """Return what connects us with a process that runs; without `keys`, with its output alone."""
-    import os
-
-    from hcsd.cli._streams import STDOUT
-
-    if process.spec.HasField("console") and (keys is not None or os.isatty(STDOUT)):
-        why = f"'{process.name}' has a console, which (without --no-stdin)"
-        return _at_console(client, run, keys, owned=False, why=why)
-    forward = keys is not None and not process.stdin.closed
-    return _at_pipes(client, run, forward_stdin=forward, owned=False)
-
-
-def _at_console(client: Client, run: Run, keys: bytes | None, *, owned: bool, why: str) -> Session:
-    # Imported here, as below, so that help does not load gRPC.
-    from hcsd.cli._console import ConsoleSession
-    from hcsd.cli._keys import DetachKeys
-
-    terminal = _terminal(passes_keys=keys is not None, why=why)
-    detach_keys = None if keys is None else DetachKeys(keys)
-    return ConsoleSession(client, run, terminal, detach_keys, owned=owned)
-
-
-def _at_pipes(client: Client, run: Run, *, forward_stdin: bool, owned: bool) -> Session:
-    from hcsd.cli._session import Session
-
-    return Session(client, run, forward_stdin=forward_stdin, owned=owned)
+def _terminal(*, types: bool) -> Terminal:
+    try:
+        return Terminal.ours(types=types)
+    except NoTerminalError as error:
+        raise NoTerminalError(f"-t needs a terminal: {error}") from None
 
 
 async def _start(
@@ -309,13 +207,7 @@ def _spec(
 
 def _make_console(spec: ProcessSpec) -> list[tuple[str, str]]:
     """Give a process a console like this terminal, and return the variables it needs for that."""
-    import os
-
-    from hcsd.cli._streams import STDIN, STDOUT
-    from hcsd.cli._terminal import Size, Terminal
-
-    sizes = [Terminal(fd, raw=False).size for fd in (STDIN, STDOUT) if os.isatty(fd)]
-    size = next(filter(None, sizes), Size())
+    size = Terminal.size_of_ours()
     spec.console.columns, spec.console.rows = size.columns, size.rows
     # What outlives a shell in the background has lost its terminal. Nobody waits for it.
     spec.drain_timeout.FromMilliseconds(100)
