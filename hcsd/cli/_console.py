@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hcsd_client import Client, Run
 
 KEY_TIMEOUT = 1.0  # seconds until the beginning of the detach keys counts as typed; arbitrary
+NEVER = 2**64  # no stream comes to this offset
 LAST_WORDS_TIMEOUT = 1.0  # seconds for what is still to be passed on at the end; arbitrary
 
 
@@ -72,6 +73,7 @@ class ConsoleSession(Session):
         self._screen = ExitStack()  # not empty while the screen is the process's
         self._caught_up = owned
         self._shown_from = 0  # offset in stdout; what comes before was written before we came
+        self._holds_screen = False
         self._left = False
         self._settle_signals()
 
@@ -97,7 +99,10 @@ class ConsoleSession(Session):
         if process.state == pb.PROCESS_STATE_EXITED and not self._owned:
             name = short_name(process.name)
             say(f"'{name}' has ended already; see what it wrote with 'hcsd logs {name}'")
-        elif self._keys is not None:
+            self._shown_from = NEVER
+            return
+        if self._keys is not None:
+            self._holds_screen = True
             self._take_screen()
             self._tasks.start_soon(self._pass_keys, self._keys)
         if self._owned:
@@ -172,6 +177,8 @@ class ConsoleSession(Session):
         self._leave(0)
 
     def _on_failed(self, error: CallError) -> None:
+        if error.reason == "PROCESS_NOT_RUNNING":  # a new size came too late
+            return
         super()._on_failed(error)
         if isinstance(error, (StdinBusyError, StdinTakenOverError)):
             self._leave(_errors.RUN_FAILED)
@@ -195,7 +202,7 @@ class ConsoleSession(Session):
         _terminal.stop()
 
     def _on_continue(self, _number: signal.Signals) -> None:
-        if self._name:
+        if self._holds_screen:
             self._tasks.start_soon(self._continue)
 
     async def _continue(self) -> None:

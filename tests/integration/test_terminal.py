@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import HOST, Client, connected, sh
+from tests.support.census import ended
 from tests.support.daemon import Daemon
 from tests.support.person import Person, at_terminal
 
@@ -126,25 +128,34 @@ async def test_a_console_to_look_at_has_the_size_too_and_the_terminal_stays_as_i
     assert code == 130
 
 
+JOB = r"""
+import os, signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"back\n"))
+os.write(1, b"begun\n")
+while True:
+    signal.pause()
+"""
+
+
 @needs_bash
-async def test_a_shell_controls_its_jobs(place: Place) -> None:
+async def test_a_shell_controls_its_jobs(place: Place, tmp_path: Path) -> None:
     """Ctrl-C ends and Ctrl-Z stops what is in the foreground; the shell is not touched."""
+    job = tmp_path / "job.py"
+    job.write_text(JOB)
     bash = ("bash", "--norc", "--noprofile")
     with place.run(*bash, options=("-it", "-e", "PS1=> ", "-e", "HISTFILE=")) as person:
         await person.expect(b"> $")
-        person.type(b"sh -c 'echo be''gun; exec sleep 1000'\r")
+        person.type(f"{sys.executable} -IS {job}\r".encode())
         await person.expect(b"begun\r\n")
-        person.type(b"\x03")
-        await person.expect(rb"\^C")
-        person.type(b"echo code=$?\r")
-        await person.expect(b"code=130\r\n")
-        person.type(b"sh -c 'echo once''more; exec sleep 1000'\r")
-        await person.expect(b"oncemore\r\n")
         person.type(b"\x1a")
         await person.expect(b"Stopped")
         person.type(b"fg\r")
-        await person.expect(b"exec sleep 1000.*\r\n")
+        await person.expect(b"back\r\n")
         person.type(b"\x03")
+        await person.expect(b"> $")
+        person.type(b"echo code=$?\r")
+        await person.expect(b"code=130\r\n")
         person.type(b"exit 7\r")
         code, seen = await person.leave()
     assert code == 7
@@ -161,13 +172,12 @@ async def test_what_outlives_the_shell_holds_nobody_up(place: Place) -> None:
 
 
 async def test_a_console_hangs_up_when_its_process_ends(place: Place) -> None:
-    """Who stays behind in the foreground gets SIGHUP, as when a terminal is closed."""
-    script = (
-        "sh -c 'trap \"exit 0\" HUP; echo $$ ready; while :; do sleep 1000 & wait; done' & wait"
-    )
-    with place.sh(f"set -m; {script}") as person:
-        await person.expect(b"ready")
+    """What the shell leaves behind in the foreground is ended, as when a terminal is closed."""
+    script = "set -m; sh -c 'echo pid=$$; exec sleep 1000'; exit"
+    with place.sh(script) as person:
+        found = await person.expect(rb"pid=(\d+)\r\n")
         await place.client.terminate(place.full_name)
+        await ended(int(found[1]))
         code, _ = await person.leave()
     assert code == 137
 
