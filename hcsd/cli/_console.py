@@ -41,6 +41,8 @@ from hcsd_client import CallError, RunEndedError, StdinBusyError, StdinTakenOver
 if TYPE_CHECKING:
     import signal
 
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
     from hcsd.cli._keys import DetachKeys
     from hcsd.cli._terminal import Terminal
     from hcsd.v1 import process_service_pb2 as service_pb
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 KEY_TIMEOUT = 1.0  # seconds until the beginning of the detach keys counts as typed; arbitrary
 NEVER = 2**64  # no stream comes to this offset
+PENDING_READS = 1024  # of the terminal, which gives up to 4 KiB at once; beyond that, a paste waits
 LAST_WORDS_TIMEOUT = 1.0  # seconds for what is still to be passed on at the end; arbitrary
 
 
@@ -155,26 +158,44 @@ class ConsoleSession(Session):
             await self._run.resize(self._size.columns, self._size.rows)
 
     async def _pass_keys(self, keys: DetachKeys) -> None:
+        """Pass on what is typed until the keys to detach come.
+
+        Another task writes it, so that they are found even if the process or the daemon hangs.
+        """
         stdin = Stdin(STDIN)
-        with suppress(CallError, RunEndedError):  # what failed is among the events
-            await self._run.claim_stdin()
+        typed, pending = anyio.create_memory_object_stream[bytes](PENDING_READS)
+        all_written = anyio.Event()
+        self._tasks.start_soon(self._write_keys, pending, all_written)
         found = False
-        while not found:
-            typed = b""
-            with anyio.move_on_after(KEY_TIMEOUT if keys.holding else None) as waiting:
-                typed = await stdin.read()
-            if waiting.cancelled_caught:
-                passed = keys.release()
-            elif typed:
-                passed, found = keys.feed(typed)
-            else:
-                self._leave(_errors.HUNG_UP)
-                return
-            with suppress(CallError, RunEndedError):
-                await self._run.write_stdin(passed)
-        with anyio.move_on_after(LAST_WORDS_TIMEOUT), suppress(CallError, RunEndedError):
-            await self._run.flush_stdin()
+        with typed:
+            while not found:
+                data = b""
+                with anyio.move_on_after(KEY_TIMEOUT if keys.holding else None) as waiting:
+                    data = await stdin.read()
+                if waiting.cancelled_caught:
+                    passed = keys.release()
+                elif data:
+                    passed, found = keys.feed(data)
+                else:
+                    self._leave(_errors.HUNG_UP)
+                    return
+                await typed.send(passed)
+        with anyio.move_on_after(LAST_WORDS_TIMEOUT):
+            await all_written.wait()
         self._leave(0)
+
+    async def _write_keys(
+        self, typed: MemoryObjectReceiveStream[bytes], all_written: anyio.Event
+    ) -> None:
+        with typed:
+            with suppress(CallError, RunEndedError):  # what failed is among the events
+                await self._run.claim_stdin()
+                async for keys in typed:
+                    await self._run.write_stdin(keys)
+                await self._run.flush_stdin()
+            async for _ in typed:  # nobody takes it any more
+                pass
+        all_written.set()
 
     def _on_failed(self, error: CallError) -> None:
         if error.reason == "PROCESS_NOT_RUNNING":  # a new size came too late

@@ -75,7 +75,7 @@ def attach(
         from hcsd.cli._streams import STDOUT
 
         process = await client.get_process(process_of(name, system))
-        run = client.attach(process.name, take_over=take_over)
+        run = client.attach_process(process.name, take_over=take_over)
         types = not no_stdin
         if process.spec.HasField("console") and (types or os.isatty(STDOUT)):
             keys = DetachKeys(detach_keys) if types else None

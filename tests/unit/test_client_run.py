@@ -159,45 +159,39 @@ async def test_stdin_waits_for_the_process_and_a_signal_does_not(
     assert received == total
 
 
-async def test_a_writer_that_attaches_follows_what_was_written_before(
+async def test_who_attaches_may_claim_stdin_and_wait_until_it_is_taken(
     daemon: FakeDaemon, client: Client
 ) -> None:
-    received: list[service_pb.RunProcessRequest] = []
+    sent: list[service_pb.RunProcessRequest] = []
+    written = anyio.Event()
 
     async def handle(requests: Requests, context: Context) -> Events:
-        received.append(await anext(requests))
-        started = run_events()[0]
-        started.started.process.stdin.end_offset = 5
-        yield started
-        received.append(await anext(requests))
-        yield accepted(7)  # somebody else was faster
-        received.append(await anext(requests))
-        yield accepted(9)
+        sent.append(await anext(requests))
+        yield run_events()[0]
+        sent.append(await anext(requests))
+        yield accepted(1000)
+        sent.append(await anext(requests))
+        await written.wait()
+        yield accepted(1003)
+        await anext(requests, None)
 
     daemon.runs(handle)
-    async with client.attach(NAME, take_over=True) as run, anyio.create_task_group() as tasks:
-
-        async def write() -> None:
-            await run.claim_stdin()
-            await taken_over.wait()
-            await run.write_stdin(b"ab")
+    run = client.attach_process(NAME, take_over=True)
+    async with run, anyio.create_task_group() as tasks:
+        tasks.start_soon(drain, run)
+        await run.claim_stdin()
+        await run.write_stdin(b"one")
+        with anyio.move_on_after(0.01) as early:
             await run.flush_stdin()
-            flushed.set()
-
-        taken_over, flushed = anyio.Event(), anyio.Event()
-        tasks.start_soon(write)
-        async for event in run:
-            assert not flushed.is_set()
-            if event.HasField("stdin_accepted"):
-                taken_over.set()
-                if event.stdin_accepted.committed_offset == 9:
-                    break
-        await flushed.wait()
+        assert early.cancelled_caught
+        written.set()
+        await run.flush_stdin()
+        tasks.cancel_scope.cancel()
     attach = service_pb.RunAttach(name=NAME, gap_policy=pb.GAP_POLICY_REPORT, take_over=True)
-    assert received == [
+    assert sent == [
         service_pb.RunProcessRequest(attach=attach),
-        service_pb.RunProcessRequest(stdin=service_pb.StdinData(offset=5)),
-        service_pb.RunProcessRequest(stdin=service_pb.StdinData(offset=7, data=b"ab")),
+        service_pb.RunProcessRequest(stdin=service_pb.StdinData()),
+        service_pb.RunProcessRequest(stdin=service_pb.StdinData(offset=1000, data=b"one")),
     ]
 
 

@@ -391,7 +391,7 @@ class Client:
         )
         return Run(self._channel, RunProcessRequest(create=request))
 
-    def attach(
+    def attach_process(
         self,
         name: str,
         *,
