@@ -137,7 +137,7 @@ class Session:
         if isinstance(error, StdinClosedError):  # that is how a process says it has enough
             return
         _errors.say_error(error)
-        if isinstance(error, StdinBusyError):
+        if isinstance(error, StdinBusyError) and not self._owned:
             say("take its place with --take-over, or do without with --no-stdin")
 
     async def _pass_stdin(self) -> None:
