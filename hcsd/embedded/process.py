@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FIRST_FREE_FD = 3
 CODE_OF_SIGNAL = 128
+IUTF8 = 0x4000  # Linux and macOS: the erase character takes back a whole character, not a byte
 
 
 class State(enum.Enum):
@@ -85,6 +86,9 @@ class Stdio:
         """A console merges all output into stdout; a stderr pipe is not made, as in HCS."""
         master, slave = os.openpty()
         self.console, self.child = _safe(master), [slave, slave, slave]
+        mode = termios.tcgetattr(slave)
+        mode[0] |= IUTF8
+        termios.tcsetattr(slave, termios.TCSANOW, mode)
         self.resize(*size)
         for index, asked in enumerate((launch.stdin, launch.stdout)):
             if asked:

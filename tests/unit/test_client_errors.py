@@ -53,6 +53,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
     "delete_process": lambda client: client.delete_process(NAME),
     "read_output": lambda client: first(client.read_output(NAME)),
     "run": lambda client: first_of_run(client.run(["x"])),
+    "attach_process": lambda client: first_of_run(client.attach_process(NAME)),
     "list_systems": lambda client: first(client.list_systems()),
     "get_system": lambda client: client.get_system("systems/host"),
     "get_host": lambda client: client.get_host(),

@@ -23,6 +23,8 @@ from hcsd.v1.process_service_pb2 import (
     GetProcessRequest,
     ListProcessesRequest,
     ReadOutputRequest,
+    RunAttach,
+    RunProcessRequest,
     SignalProcessRequest,
     SignalProcessResponse,
     TerminateProcessRequest,
@@ -387,7 +389,37 @@ class Client:
             labels=labels,
             request_id=request_id,
         )
-        return Run(self._channel, request)
+        return Run(self._channel, RunProcessRequest(create=request))
+
+    def attach_process(
+        self,
+        name: str,
+        *,
+        cursors: Iterable[OutputCursor] = (),
+        gap_policy: GapPolicy = GAP_POLICY_REPORT,
+        max_chunk_bytes: int = 0,
+        take_over: bool = False,
+    ) -> Run:
+        """Connect with a process that was started before; see `Run`.
+
+        Arguments and errors are those of `read_output`.
+
+        Args:
+            name: The process.
+            cursors: Streams to read, and from where. Default: both from their start.
+            gap_policy: `GAP_POLICY_FAIL` to fail where bytes are gone, instead of a ``gap``.
+            max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
+            take_over: Take the place of who writes to stdin now. Default: a write is an ``op_error``
+                then, `StdinBusyError`.
+        """
+        attach = RunAttach(
+            name=name,
+            cursors=cursors,
+            gap_policy=gap_policy,
+            max_chunk_bytes=max_chunk_bytes,
+            take_over=take_over,
+        )
+        return Run(self._channel, RunProcessRequest(attach=attach))
 
     async def list_systems(self, *, page_size: int = 0) -> AsyncIterator[ComputeSystem]:
         """Iterate over the compute systems of the host, in the order of their ids.

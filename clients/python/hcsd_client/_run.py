@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from google.rpc import status_pb2
 
     from hcsd.v1.process_pb2 import ProcessSignal
-    from hcsd.v1.process_service_pb2 import CreateProcessRequest
     from hcsd_client._channel import Channel
 
 Result = TypeVar("Result")
@@ -50,29 +49,33 @@ STATUS_TIMEOUT = 5.0  # the status is on its way already; so this is arbitrary
 
 
 class Run(EventStream[RunProcessResponse]):
-    """A process that runs in connection with its caller, as `Client.run` returns it.
+    """One RunProcess call, as `Client.run` and `Client.attach_process` return it.
 
-    Enter it to start the process, and iterate over it for what happens, as `RunProcessResponse`s:
-    ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``, ``stdin_accepted`` and
+    Enter it to start the process or attach to it, and iterate over it for what happens, as
+    `RunProcessResponse`s: ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``, ``stdin_accepted`` and
     ``op_error``, and ``end`` last. A failure to start is raised by the iteration. The other methods
     may be called at any time in between, from any task.
 
     Whoever writes to stdin must iterate in another task at the same time: progress is reported
     among the events, as with any process that both reads and writes. What is written is not
-    end-of-file until `close_stdin`.
+    end-of-file until `close_stdin`. Of a process that others may have written to before, the first
+    write asks for the offset that stdin has reached, and takes over from its writer if
+    `attach_process` was told so.
 
     A cancellation inside any method ends the call, which detaches: the process goes on unless its
     ``orphan_policy`` says otherwise.
     """
 
-    def __init__(self, channel: Channel, create: CreateProcessRequest) -> None:
+    def __init__(self, channel: Channel, first: RunProcessRequest) -> None:
         super().__init__(channel)
-        self._create = create
+        self._first = first
         self._writer: grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse] | None = None
         self._sending = anyio.Lock()  # gRPC takes one message at a time
         self._writing = anyio.Lock()  # keeps the data of one write_stdin together
-        self._sent = 0
-        self._accepted = 0
+        # None until known. A process without a request id is new, so nobody has written to it.
+        is_new = first.HasField("create") and not first.create.request_id
+        self._sent: int | None = 0 if is_new else None
+        self._accepted: int | None = self._sent
         self._stdin_error: CallError | None = None
         self._over = False
         self._progress = anyio.Event()
@@ -82,7 +85,7 @@ class Run(EventStream[RunProcessResponse]):
     async def __aenter__(self) -> Self:
         self._begin()
         with suppress(RunEndedError):  # refused already: the iteration raises why
-            await self._send(RunProcessRequest(create=self._create))
+            await self._send(self._first)
         return self
 
     async def __anext__(self) -> RunProcessResponse:
@@ -126,12 +129,34 @@ class Run(EventStream[RunProcessResponse]):
         """
         view = memoryview(data).cast("B")
         async with self._writing:
+            if self._sent is None:
+                self._sent = await self._ask_offset()
             for start in range(0, len(view), STDIN_MESSAGE_BYTES):
                 part = bytes(view[start : start + STDIN_MESSAGE_BYTES])
-                await self._wait_for_room(len(part))
+                await self._wait_until_accepted(self._sent + len(part) - STDIN_WINDOW_BYTES)
                 stdin = StdinData(offset=self._sent, data=part)
                 self._sent += len(part)
                 await self._send(RunProcessRequest(stdin=stdin))
+
+    async def claim_stdin(self) -> None:
+        """Become the writer of stdin without writing, as the first write does.
+
+        Raises:
+            CallError: As `write_stdin`.
+            RunEndedError: The run has ended.
+        """
+        async with self._writing:
+            self._sent = await self._ask_offset()
+
+    async def flush_stdin(self) -> None:
+        """Wait until the pipe has taken everything written so far.
+
+        Raises:
+            CallError: As `write_stdin`.
+            RunEndedError: The run has ended.
+        """
+        async with self._writing:
+            await self._wait_until_accepted(self._sent or 0)
 
     async def close_stdin(self) -> None:
         """Let the process read end-of-file after everything written so far.
@@ -203,13 +228,19 @@ class Run(EventStream[RunProcessResponse]):
             raise StopAsyncIteration
         raise self._channel.error_of(self._status, connected=self._life.connected) from error
 
-    async def _wait_for_room(self, size: int) -> None:
+    async def _ask_offset(self) -> int:
+        """Become the writer by a write of nothing, which is answered with the offset."""
+        await self._send(RunProcessRequest(stdin=StdinData()))
+        return await self._wait_until_accepted(0)
+
+    async def _wait_until_accepted(self, offset: int) -> int:
+        """Return what the pipe has taken, once that is known and so much."""
         while True:
             self._check_running()
             if self._stdin_error is not None:
                 raise self._stdin_error
-            if self._sent + size - self._accepted <= STDIN_WINDOW_BYTES:
-                return
+            if self._accepted is not None and self._accepted >= offset:
+                return self._accepted
             self._progress = anyio.Event()
             await self._progress.wait()
 
