@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 KIB = 1024
 MIB = 1024 * KIB
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def default_ring_memory() -> int:
+    """Return half of the memory that there is, or that the control group of the daemon may use."""
+    memory = psutil.virtual_memory().total
+    with suppress(OSError, ValueError):  # no such group, or "max"
+        memory = min(memory, int(CGROUP_LIMIT.read_text(encoding="ascii")))
+    return memory // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,8 @@ class Limits:
         stdin_buffer_bytes: Stdin that RunProcess takes ahead of the pipe, so that a signal behind
             it still gets through.
         max_message_bytes: Largest request; gRPC's own default.
+        ring_memory_bytes: What the output rings of all processes may come to hold together.
+        stall_timeout: How long a reader may stand while a process waits for it.
         drain_timeout: Wait without data for pipes that outlive a process.
         max_drain_time: The same with data, in all (arbitrary).
         exited_retention: How long an exited process is kept.
@@ -39,6 +53,8 @@ class Limits:
     max_ring_bytes: int = 64 * MIB
     stdin_buffer_bytes: int = MIB
     max_message_bytes: int = 4 * MIB
+    ring_memory_bytes: int = field(default_factory=default_ring_memory)
+    stall_timeout: float = 60.0
     drain_timeout: float = 5.0
     max_drain_time: float = 60.0
     exited_retention: float = 900.0

@@ -8,7 +8,7 @@ from hcsd.hcs.host import Host
 
 
 def open_host() -> Host:
-    """Open the engine of this platform.
+    """Open the engine of this platform, for a daemon.
 
     Ownership: `Host.close` ends it, and with the embedded engine every process that it runs.
 
@@ -22,6 +22,8 @@ def open_host() -> Host:
 
         return Host(WindowsProvider())
     else:  # noqa: RET505  (type checkers follow platforms by branches)
-        from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415  (POSIX only)
+        from hcsd.embedded.descriptors import allow_many  # noqa: PLC0415  (POSIX only)
+        from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
 
+        allow_many()
         return Host(EmbeddedProvider())

@@ -21,13 +21,15 @@ def execute(
 ) -> NoReturn:
     """Run `work` with an open client and exit with its exit code.
 
-    An error of the client is told on stderr and exits with `failure_code`, or with the process's
-    share of it where that is what failed.
+    An error of the client, or a terminal that is missing, is told on stderr and exits with
+    `failure_code`, or with the process's share of it where that is what failed.
     """
     # Imported here, so that help does not load gRPC.
     import anyio
 
     from hcsd.cli import _errors
+    from hcsd.cli._terminal import NoTerminalError
+    from hcsd.cli._text import say
     from hcsd_client import Client, HcsdClientError
 
     async def main() -> int:
@@ -38,6 +40,9 @@ def execute(
         code = anyio.run(main)
     except HcsdClientError as error:
         _errors.say_error(error)
+        code = failure_code
+    except NoTerminalError as error:
+        say(str(error))
         code = failure_code
     except BrokenPipeError:
         _errors.discard_output()

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from hcsd.cli._keys import check_keys
+
 
 class OutputFormat(enum.StrEnum):
     """How results are printed."""
@@ -47,6 +49,16 @@ NameArgument = Annotated[
 ]
 NamesArgument = Annotated[
     list[str], typer.Argument(metavar="NAME", help="Processes, by their ids or full names.")
+]
+DetachKeysOption = Annotated[
+    str,
+    typer.Option(
+        "--detach-keys",
+        metavar="KEYS",
+        envvar="HCSD_DETACH_KEYS",
+        callback=check_keys,
+        help="Keys that leave a console while the process goes on, as in ctrl-a,d; '' for none.",
+    ),
 ]
 
 

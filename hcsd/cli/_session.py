@@ -1,17 +1,18 @@
-"""`hcsd run`: this command in the place of the process, for as long as it runs.
+"""`hcsd run` and `hcsd attach`: this command in the place of a process, for as long as it runs.
 
 Four tasks share one RunProcess call:
 
     events   the process's output to our stdout and stderr, its end to our exit code
-    stdin    what we read to the process, with -i only
+    stdin    what we read to the process
     signals  Ctrl-C and TERM to the process; a second Ctrl-C leaves it
-    sink     if our own output cannot be written any more, the process is terminated
+    sink     if our own output cannot be written any more, a process of ours is terminated
 
 The first that decides the exit code ends the others.
 """
 
 from __future__ import annotations
 
+import errno
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ from hcsd_client import (
     CallError,
     HcsdClientError,
     RunEndedError,
+    StdinBusyError,
     StdinClosedError,
     UnavailableError,
     error_from_status,
@@ -39,8 +41,7 @@ from hcsd_client import (
 
 if TYPE_CHECKING:
     import asyncio
-
-    from anyio.abc import TaskGroup
+    from collections.abc import Callable
 
     from hcsd_client import Client, Run
 
@@ -51,29 +52,38 @@ SIGNALS = {
 
 
 class Session:
-    """One run in the foreground.
+    """One run in the foreground; made on the running loop.
 
     Args:
         client: Open client.
         run: The run; `execute` enters it.
         forward_stdin: Whether our stdin is the process's.
+        owned: Whether the run started the process, which then ends when nobody reads what it
+            writes.
     """
 
-    def __init__(self, client: Client, run: Run, *, forward_stdin: bool) -> None:
+    def __init__(self, client: Client, run: Run, *, forward_stdin: bool, owned: bool) -> None:
         self._client = client
         self._run = run
         self._forward_stdin = forward_stdin
+        self._owned = owned
         self._name = ""
         self._exit: pb.ProcessExit | None = None
         self._code = _errors.RUN_FAILED
         self._sink = Sink()
+        self._tasks = anyio.create_task_group()
+        self._interrupted = False
+        self._actions: dict[signal.Signals, Callable[[signal.Signals], None]] = {
+            signal.SIGINT: self._interrupt,
+            signal.SIGTERM: self._pass_signal,
+        }
 
     async def execute(self) -> int:
         """Run to the end and return the exit code."""
-        with receive_signals(*SIGNALS) as received:
-            async with self._run, anyio.create_task_group() as tasks:
-                tasks.start_soon(self._pass_signals, received, tasks)
-                tasks.start_soon(self._watch_sink, tasks)
+        with receive_signals(*self._actions) as received:
+            async with self._run, self._tasks as tasks:
+                tasks.start_soon(self._take_signals, received)
+                tasks.start_soon(self._watch_sink)
                 if self._forward_stdin:
                     tasks.start_soon(self._pass_stdin)
                 await self._pass_events()
@@ -99,7 +109,7 @@ class Session:
         """Say why the call has failed and return the exit code."""
         _errors.say_error(failure)
         if not self._name:
-            return _errors.start_exit_code(failure)
+            return _errors.start_exit_code(failure) if self._owned else _errors.RUN_FAILED
         if not isinstance(failure, UnavailableError):
             self._say_left()
         return _errors.RUN_FAILED
@@ -108,64 +118,80 @@ class Session:
         kind = event.WhichOneof("event")
         if kind == "started":
             self._name = event.started.process.name
+            await self._on_started(event.started.process)
         elif kind == "exit":
             self._exit = event.exit
         elif kind == "op_error":
-            self._report(event.op_error)
+            self._on_failed(error_from_status(event.op_error.status))
         else:
-            await show(event, self._sink)
+            await self._show(event)
 
-    def _report(self, failed: service_pb.OpError) -> None:
-        error = error_from_status(failed.status)
-        if not isinstance(error, StdinClosedError):  # that is how a process says it has enough
-            _errors.say_error(error)
+    async def _on_started(self, process: pb.Process) -> None:
+        """Begin what can begin only now."""
+
+    async def _show(self, event: service_pb.RunProcessResponse) -> None:
+        await show(event, self._sink)
+
+    def _on_failed(self, error: CallError) -> None:
+        """Say what could not be passed on."""
+        if isinstance(error, StdinClosedError):  # that is how a process says it has enough
+            return
+        _errors.say_error(error)
+        if isinstance(error, StdinBusyError) and not self._owned:
+            say("take its place with --take-over, or do without with --no-stdin")
 
     async def _pass_stdin(self) -> None:
+        stdin = Stdin(STDIN)
         with suppress(RunEndedError, CallError):  # what failed is among the events
             try:
-                async for data in Stdin(STDIN).chunks():
+                while data := await stdin.read():
                     await self._run.write_stdin(data)
             except OSError as error:
                 say(f"cannot read stdin: {error.strerror}")
             await self._run.close_stdin()
 
-    async def _pass_signals(
-        self, received: asyncio.Queue[signal.Signals], tasks: TaskGroup
-    ) -> None:
-        interrupted = False
+    async def _take_signals(self, received: asyncio.Queue[signal.Signals]) -> None:
         while True:
             number = await received.get()
-            if interrupted and number is signal.SIGINT:
-                self._leave(tasks, number)
-            else:
-                # By a task of its own: a daemon that hangs must not keep us from the next signal.
-                tasks.start_soon(self._pass_signal, number, tasks)
-            interrupted |= number is signal.SIGINT
+            self._actions[number](number)
 
-    async def _pass_signal(self, number: signal.Signals, tasks: TaskGroup) -> None:
+    def _interrupt(self, number: signal.Signals) -> None:
+        """Pass the first Ctrl-C on and leave by the second."""
+        if self._interrupted:
+            self._leave(128 + number)
+        else:
+            self._interrupted = True
+            self._pass_signal(number)
+
+    def _pass_signal(self, number: signal.Signals) -> None:
+        # By a task of its own: a daemon that hangs must not keep us from the next signal.
+        self._tasks.start_soon(self._send_signal, number)
+
+    async def _send_signal(self, number: signal.Signals) -> None:
         try:
             await self._run.signal(SIGNALS[number])
         except RunEndedError:  # only our own output is left to be written
-            self._leave(tasks, number)
+            self._leave(128 + number)
 
-    def _leave(self, tasks: TaskGroup, number: signal.Signals) -> None:
+    def _leave(self, code: int) -> None:
         """End without the process."""
         if self._name:
             self._say_left()
         else:
             say("gave up before the daemon said that the process has started")
-        self._code = 128 + number
-        tasks.cancel_scope.cancel()
+        self._code = code
+        self._tasks.cancel_scope.cancel()
 
     def _say_left(self) -> None:
         if self._exit is None:
             name = short_name(self._name)
             say("detached; the process goes on")
-            say(f"see its output with 'hcsd logs -f {name}', end it with 'hcsd kill {name}'")
+            say(f"return to it with 'hcsd attach {name}', end it with 'hcsd kill {name}'")
 
-    async def _watch_sink(self, tasks: TaskGroup) -> None:
+    async def _watch_sink(self) -> None:
         failure = await self._sink.failed()
-        if self._exit is None:
+        gone = failure.error.errno == errno.EIO  # the terminal, not who reads a pipe
+        if self._owned and self._exit is None and not gone:
             with suppress(HcsdClientError):
                 # So that descendants, too, learn that nobody reads what they write.
                 handles = [service_pb.STDIO_HANDLE_STDOUT, service_pb.STDIO_HANDLE_STDERR]
@@ -173,4 +199,4 @@ class Session:
             with suppress(HcsdClientError):
                 await self._client.terminate_process(self._name)
         self._code = sink_exit_code(failure, other=_errors.RUN_FAILED)
-        tasks.cancel_scope.cancel()
+        self._tasks.cancel_scope.cancel()

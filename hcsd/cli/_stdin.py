@@ -1,8 +1,8 @@
 """Our own standard input as chunks of bytes, whatever it is.
 
-A loop cannot watch regular files, nor on Windows anything at all, so a thread reads. It reads only
-what was asked for plus one chunk, and is a daemon: one that waits for a terminal must not keep the
-command from ending.
+A loop cannot watch regular files, nor on Windows anything at all, so a thread reads. It reads no
+more than one chunk ahead, and is a daemon: one that waits for a terminal must not keep the command
+from ending.
 """
 
 from __future__ import annotations
@@ -12,18 +12,14 @@ import errno
 import os
 import select
 import threading
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 CHUNK_BYTES = 64 * 1024
-READ_AHEAD = 2  # one chunk on its way while the next is read
+READ_AHEAD = 1  # chunk, while the one before is on its way
 _ENDS = {errno.EBADF, errno.EIO}  # closed by who started us; the terminal is gone
 
 
 class Stdin:
-    """Reads a descriptor to its end.
+    """Reads a descriptor to its end; made on the running loop.
 
     Args:
         descriptor: What to read; it stays the caller's.
@@ -32,31 +28,23 @@ class Stdin:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._wanted = threading.Semaphore(READ_AHEAD)
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+        threading.Thread(target=self._work, name="stdin", daemon=True).start()
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """Iterate over what comes, until the end of the file.
+    async def read(self) -> bytes:
+        """Return what comes next; b"" at the end of the file. A cancellation loses nothing.
 
         Raises:
             OSError: It cannot be read.
         """
-        loop = asyncio.get_running_loop()
-        arrived: asyncio.Queue[bytes | OSError] = asyncio.Queue()
-        thread = threading.Thread(
-            target=self._work, args=(loop, arrived), name="stdin", daemon=True
-        )
-        thread.start()
-        while True:
-            item = await arrived.get()
-            if isinstance(item, OSError):
-                raise item
-            if not item:
-                return
-            yield item
-            self._wanted.release()
+        item = await self._arrived.get()
+        if isinstance(item, OSError):
+            raise item
+        self._wanted.release()
+        return item
 
-    def _work(
-        self, loop: asyncio.AbstractEventLoop, arrived: asyncio.Queue[bytes | OSError]
-    ) -> None:
+    def _work(self) -> None:
         """Read and hand over; on the reader's thread."""
         item: bytes | OSError = b"-"
         while item and not isinstance(item, OSError):
@@ -66,7 +54,7 @@ class Stdin:
             except OSError as error:
                 item = error
             try:
-                loop.call_soon_threadsafe(arrived.put_nowait, item)
+                self._loop.call_soon_threadsafe(self._arrived.put_nowait, item)
             except RuntimeError:  # the loop is closed: nobody waits for this any more
                 return
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hcsd import __version__
-from hcsd.cli import host, logs, processes, run, service
+from hcsd.cli import attach, host, logs, processes, run, service
 from hcsd.cli._options import AddressOption, Connection, TokenFileOption
 from hcsd.cli.serve import serve
 
@@ -25,6 +25,7 @@ EPILOG = """\b
 Examples:
   hcsd serve
   hcsd run -- sh -c 'echo hello; exit 7'
+  hcsd run -it -- bash
   hcsd ps --all
 
 'hcsd COMMAND --help' tells about a command.
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serve)
-for commands in (run.app, processes.app, logs.app, host.app):
+for commands in (run.app, attach.app, processes.app, logs.app, host.app):
     app.add_typer(commands)
 app.add_typer(service.app, name="service")
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand
 
 from hcsd.cli._execute import execute
+from hcsd.cli._keys import DETACH_KEYS, DetachKeys
 from hcsd.cli._names import system_of
 from hcsd.cli._options import (
     AddressOption,
+    DetachKeysOption,
     SystemOption,
     TokenFileOption,
     check_pairs,
     connection_of,
     expand_variables,
 )
+from hcsd.cli._terminal import NoTerminalError, Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hcsd.v1.process_pb2 import ProcessSpec
     from hcsd_client import Client
 
@@ -29,6 +31,7 @@ RUN_FAILED = 125
 EPILOG = """\b
 Exit code:
   0-255  that of the process; 128+n if signal n ended it, which stderr names
+  0      detached by the detach keys; the process goes on
   125    hcsd itself failed: no daemon, a request that is not valid
   126    the program cannot be executed
   127    there is no such program
@@ -39,19 +42,19 @@ Exit code:
 Examples:
   hcsd run -- sh -c 'echo out; echo err >&2; exit 7'
   hcsd run -i -- sort < names.txt
+  hcsd run -it -- bash
   hcsd run --env LANG=C --workdir /tmp ls -l
   hcsd run -d --name build-1 -- make all
 """
 
 
-class RunCommand(TyperCommand):
+class SessionCommand(TyperCommand):
     """A command whose exit codes below 125 belong to the process, wrong options included."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Read the command line."""
         try:
             rest = super().parse_args(ctx, args)
-            _check(ctx.params)
         except typer.Exit:  # --help
             raise
         except Exception as error:
@@ -61,17 +64,12 @@ class RunCommand(TyperCommand):
         return rest
 
 
-def _check(options: Mapping[str, object]) -> None:
-    if options["stdin"] and options["detach"]:
-        raise typer.BadParameter("-i passes stdin on, and -d leaves nobody to do so")
-
-
 app = typer.Typer()
 
 
 @app.command(
     "run",
-    cls=RunCommand,
+    cls=SessionCommand,
     epilog=EPILOG,
     context_settings={"allow_interspersed_args": False},
 )
@@ -82,11 +80,24 @@ def run(
     ],
     *,
     stdin: Annotated[
-        bool, typer.Option("--stdin", "-i", help="Pass this command's stdin to the process.")
+        bool,
+        typer.Option(
+            "--stdin",
+            "-i",
+            help="Pass this command's stdin to the process; with -d, leave its stdin open for "
+            "'hcsd attach'.",
+        ),
+    ] = False,
+    tty: Annotated[
+        bool,
+        typer.Option(
+            "--tty", "-t", help="Give it a console, as large as this terminal and of its kind."
+        ),
     ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Only start it, and print its name.")
     ] = False,
+    detach_keys: DetachKeysOption = DETACH_KEYS,
     name: Annotated[
         str, typer.Option("--name", metavar="ID", help="Id of the process. Default: a new one.")
     ] = "",
@@ -126,22 +137,39 @@ def run(
     Each stream goes to this command's own, as it is written and byte for byte. Stdin is not touched
     unless -i says so. Ctrl-C goes to the process; a second one leaves it running and ends this
     command.
+
+    With -it the process has this terminal, as if it were run here: shells, editors and pagers work,
+    Ctrl-C goes to the program in the foreground. Ctrl-P Ctrl-Q detaches: the process goes on, and
+    waits when nobody has read the last megabyte it wrote; 'hcsd attach' returns to it. The terminal
+    is put back in any case.
     """
     connection = connection_of(context, address, token_file)
     parent = system_of(system)
 
     async def work(client: Client) -> int:
-        spec = _spec(command, env or [], workdir, user, stdin=stdin)
+        terminal = _terminal(types=stdin) if tty and not detach else None
+        spec = _spec(command, env or [], workdir, user, stdin=stdin, tty=tty)
         labels = dict(_pairs(label or []))
         if detach:
             return await _start(client, spec, parent, name, labels)
         # Imported here, so that help does not load gRPC.
+        from hcsd.cli._console import ConsoleSession
         from hcsd.cli._session import Session
 
         run = client.run_process(spec, parent=parent, process_id=name, labels=labels)
-        return await Session(client, run, forward_stdin=stdin).execute()
+        if terminal is None:
+            return await Session(client, run, forward_stdin=stdin, owned=True).execute()
+        keys = DetachKeys(detach_keys) if stdin else None
+        return await ConsoleSession(client, run, terminal, keys, owned=True).execute()
 
     execute(connection, work, failure_code=RUN_FAILED)
+
+
+def _terminal(*, types: bool) -> Terminal:
+    try:
+        return Terminal.ours(types=types)
+    except NoTerminalError as error:
+        raise NoTerminalError(f"-t needs a terminal: {error}") from None
 
 
 async def _start(
@@ -160,17 +188,31 @@ async def _start(
 
 
 def _spec(
-    command: list[str], env: list[str], workdir: str, user: str, *, stdin: bool
+    command: list[str], env: list[str], workdir: str, user: str, *, stdin: bool, tty: bool
 ) -> ProcessSpec:
     from hcsd.v1 import process_pb2 as pb
 
-    return pb.ProcessSpec(
+    spec = pb.ProcessSpec(
         argv=pb.Argv(args=command),
-        env=[pb.EnvironmentVariable(name=key, value=value) for key, value in _pairs(env)],
         working_directory=workdir,
         user=user,
         stdin_mode=pb.STDIN_MODE_PIPE if stdin else pb.STDIN_MODE_CLOSED,
     )
+    variables = _pairs(env)
+    if tty:
+        variables = _make_console(spec) + variables
+    spec.env.extend(pb.EnvironmentVariable(name=key, value=value) for key, value in variables)
+    return spec
+
+
+def _make_console(spec: ProcessSpec) -> list[tuple[str, str]]:
+    """Give a process a console like this terminal, and return the variables it needs for that."""
+    size = Terminal.size_of_ours()
+    spec.console.columns, spec.console.rows = size.columns, size.rows
+    # What outlives a shell in the background has lost its terminal. Nobody waits for it.
+    spec.drain_timeout.FromMilliseconds(100)
+    kind = os.environ.get("TERM")
+    return [("TERM", kind)] if kind else []
 
 
 def _pairs(values: list[str]) -> list[tuple[str, str]]:

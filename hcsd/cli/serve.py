@@ -7,18 +7,21 @@ import os
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from hcsd.cli._options import seconds_of
 from hcsd_client.address import default_address, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hcsd.cli._stop import StopRequests
+    from hcsd.config import Limits
 
 CANNOT_START = 1
+MAX_SECONDS = 365 * 24 * 3600.0  # what timers can do anywhere
 
 
 class Level(enum.StrEnum):
@@ -58,6 +61,12 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+def _positive_time(text: str) -> str:
+    if not 0 < seconds_of(text) <= MAX_SECONDS:
+        raise typer.BadParameter(f"'{text}' is not more than nothing and at most a year")
+    return text
+
+
 def serve(
     *,
     listen: Annotated[
@@ -75,6 +84,41 @@ def serve(
         typer.Option(
             envvar="HCSD_TOKEN_FILE",
             help="Token that TCP clients must present; made at the first start.",
+        ),
+    ] = None,
+    exited_retention: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long the daemon remembers a process that has exited, with its output,"
+            " as in 90s or 15m.",
+        ),
+    ] = "15m",
+    max_exited: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many such processes it remembers; the oldest go first, but not those that"
+            " somebody reads.",
+        ),
+    ] = 4096,
+    stall_timeout: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long a reader that takes nothing may hold up a process.",
+        ),
+    ] = "60s",
+    ring_memory: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="MIB",
+            help="Memory for the output that is kept, of all processes together, in MiB. A process"
+            " whose output may not fit is not started. Default: half of what the machine has.",
         ),
     ] = None,
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
@@ -105,64 +149,75 @@ def serve(
     """
     from hcsd import logs
     from hcsd.cli._stop import StopRequests, stopping_on_signals
-    from hcsd.config import default_token_file
+    from hcsd.config import MIB, Limits, default_ring_memory, default_token_file
     from hcsd.errors import HcsdError
     from hcsd_client import AddressError
 
     expected = (HcsdError, AddressError, OSError, NotImplementedError)
     stops = StopRequests()
-    tokens = token_file or default_token_file()
+    settings = Settings(
+        listen or [],
+        token_file or default_token_file(),
+        Limits(
+            exited_retention=seconds_of(exited_retention),
+            max_exited=max_exited,
+            stall_timeout=seconds_of(stall_timeout),
+            ring_memory_bytes=ring_memory * MIB if ring_memory else default_ring_memory(),
+        ),
+    )
     try:
         logs.configure(log_level.value, log_format.value, log_file)
         if as_service:
-            _serve_as_service(listen or [], tokens, stops, expected)
+            _serve_as_service(settings, stops, expected)
         else:
             with stopping_on_signals(stops):
-                _run(listen or [], tokens, stops, lambda _bound: None)
+                _run(settings, stops, lambda _bound: None)
     except expected as error:
         typer.echo(f"hcsd: cannot start: {error}", err=True)
         raise typer.Exit(CANNOT_START) from None
 
 
+class Settings(NamedTuple):
+    """What the daemon is started with.
+
+    Attributes:
+        addresses: Where to listen; empty for the default.
+        token_file: Where the token of TCP clients is.
+        limits: Limits in force.
+    """
+
+    addresses: list[str]
+    token_file: Path
+    limits: Limits
+
+
 def _serve_as_service(
-    addresses: list[str],
-    token_file: Path,
-    stops: StopRequests,
-    expected: tuple[type[Exception], ...],
+    settings: Settings, stops: StopRequests, expected: tuple[type[Exception], ...]
 ) -> None:
     """Run the daemon for the service manager of Windows, which has started this process."""
     if sys.platform == "win32":  # noqa: TID251  (there is no such manager elsewhere)
         from hcsd.win32.service import host
 
-        host(lambda ready: _run(addresses, token_file, stops, ready), stops.request, expected)
+        host(lambda ready: _run(settings, stops, ready), stops.request, expected)
     else:
         raise NotImplementedError("only Windows has services of this kind")
 
 
-def _run(
-    addresses: list[str],
-    token_file: Path,
-    stops: StopRequests,
-    on_ready: Callable[[list[str]], None],
-) -> None:
+def _run(settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]) -> None:
     import anyio
 
-    anyio.run(_serve, addresses, token_file, stops, on_ready)
+    anyio.run(_serve, settings, stops, on_ready)
 
 
 async def _serve(
-    addresses: list[str],
-    token_file: Path,
-    stops: StopRequests,
-    on_ready: Callable[[list[str]], None],
+    settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]
 ) -> None:
-    from hcsd.config import Limits
     from hcsd.engine import open_host
     from hcsd.service.auth import load_token
     from hcsd.service.listeners import TcpListener, unix_listener
     from hcsd.service.server import Daemon
 
-    parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
+    parsed = [parse_address(text) for text in settings.addresses] or [default_address(os.environ)]
     listeners = [
         unix_listener(Path(address.path))
         if address.is_unix
@@ -170,14 +225,14 @@ async def _serve(
         for address in parsed
     ]
     needs_token = any(listener.needs_token for listener in listeners)
-    token = load_token(token_file) if needs_token else None
+    token = load_token(settings.token_file) if needs_token else None
 
     def ready(bound: list[str]) -> None:
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         if needs_token:
-            typer.echo(f"hcsd: TCP clients need --token-file {token_file}", err=True)
+            typer.echo(f"hcsd: TCP clients need --token-file {settings.token_file}", err=True)
         on_ready(bound)
 
-    daemon = Daemon(open_host(), listeners, token, Limits())
+    daemon = Daemon(open_host(), listeners, token, settings.limits)
     stops.hand_to(daemon.stop)
     await daemon.run(ready)

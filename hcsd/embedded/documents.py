@@ -102,6 +102,8 @@ SIGNAL_OPTIONS: dict[str, Check] = {
         else type(value) is int and 0 <= value <= MAX_SIGNAL
     )
 }
+# HCS reserves the options of HcsTerminateProcess; what is here only this engine knows.
+TERMINATE_OPTIONS: dict[str, Check] = {"Tree": _is_bool}
 SYSTEM_QUERY: dict[str, Check] = {
     "Ids": _is_strings,
     "Names": _is_strings,
@@ -266,6 +268,18 @@ def parse_signal_options(text: str | None) -> tuple[int, bool]:
     if isinstance(signal, str):
         return CONTROL_EVENTS[signal], True
     return (signal if isinstance(signal, int) and signal else 9), False
+
+
+def parse_terminate_options(text: str | None) -> bool:
+    """Read what `HcsTerminateProcess` takes.
+
+    Returns:
+        Whether all that descends from the process is to be killed with it.
+
+    Raises:
+        Fault: The document is malformed.
+    """
+    return parse(text, "TerminateOptions", TERMINATE_OPTIONS).get("Tree") is True
 
 
 def process_status(pid: int, *, exited: bool, exit_code: int | None = 0, signal: int = 0) -> str:

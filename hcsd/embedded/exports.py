@@ -296,9 +296,8 @@ class ProcessExports(Exports):
         self, process: HCS_PROCESS, operation: HCS_OPERATION, options: PCWSTR
     ) -> None:
         def check() -> Work:
-            parse(options.text, "TerminateOptions", {})
             target = self._target(process)
-            return target.system.terminate(target)
+            return target.system.terminate(target, options.text)
 
         self.kick_off("HcsTerminateProcess", operation, check)
 

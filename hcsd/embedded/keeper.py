@@ -11,13 +11,18 @@ them, and reports their ends. Four promises rest on it being a process of its ow
 * No process is forked from, and no child is reaped by, the threaded gRPC process. Starting a
   process never holds the daemon's interpreter lock.
 * A signal cannot hit a reused pid: only the keeper reaps, and it signals only what it has not
-  reaped yet.
+  reaped yet. What others reap, it kills through a pidfd that was checked after it was opened.
+
+A process with all that descends from it is a tree. A descendant belongs to the tree by its parents;
+if those are gone, by its session, which only a member can have made; and if it has left that as
+well, by the mark that it has inherited in its environment.
 
 Messages are frames: a 4-byte length, then JSON; descriptors travel with the length. The engine
 sends `spawn` and `signal` requests, each answered once, in order; `exit` messages come between.
 The keeper never blocks on sending, so that both sides cannot wait for each other.
 
-Run as ``python -I -S keeper.py FD``; imports the standard library only.
+Run as ``python -I -S keeper.py FD LIMIT``; imports the standard library only. LIMIT is how many
+descriptors its processes may have unless they ask for more: the daemon itself may have more.
 """
 
 from __future__ import annotations
@@ -30,19 +35,30 @@ import fcntl
 import json
 import os
 import pwd
+import resource
 import select
 import signal
 import socket
 import subprocess  # starting processes is its work
 import sys
 import termios
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 PR_SET_CHILD_SUBREAPER = 36
 ON_LINUX = sys.platform == "linux"  # noqa: TID251  (the kernel offers more there)
 HEADER = 4
 MAX_FDS = 3
 
+MARK = "HCS_PROCESS_MARK"  # a variable of every process, with a value that no other process has
+BATCH = 100  # of descriptors at a time
+PATIENCE = 2.0  # seconds for a killed tree to die; what the kernel holds takes longer
+
 Message = dict[str, object]
+Identity = tuple[int, int]  # a pid and when its process started, in clock ticks
 
 
 def send_frame(sock: socket.socket, message: Message, fds: list[int]) -> None:
@@ -136,6 +152,8 @@ class Keeper:
         self._sock = sock
         self._out = bytearray()
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._marks: dict[int, object] = {}  # of the children
+        self._count = 0
 
     def run(self) -> None:
         """Serve requests until the engine is gone, then end every descendant."""
@@ -183,6 +201,8 @@ class Keeper:
         given = iter(fds)
         stdio = [next(given) if asked else subprocess.DEVNULL for asked in _flags(request["stdio"])]
         account = _account(str(request["user"]))
+        self._count += 1
+        mark = f"{os.getpid()}.{self._count}"
         if account.uid is not None:
             for fd in fds:
                 # So that the program may open its stdio again, as /dev/stdout. Not every system
@@ -196,7 +216,7 @@ class Keeper:
                 stdout=stdio[1],
                 stderr=stdio[2],
                 cwd=str(directory) or None,
-                env={**os.environ, **account.environment, **environment},
+                env={**os.environ, **account.environment, **environment, MARK: mark},
                 start_new_session=True,
                 user=account.uid,
                 group=account.gid,
@@ -210,18 +230,23 @@ class Keeper:
             raise StartError(where, error.errno or errno.EINVAL) from None
         except (ValueError, subprocess.SubprocessError):
             raise StartError("executable", errno.EINVAL) from None
-        self._children[child.pid] = child
-        return {"pid": child.pid}
+        self._children[child.pid], self._marks[child.pid] = child, mark
+        return {"pid": child.pid, "mark": mark}
 
     def _signal(self, request: Message) -> Message:
-        pid, number = request["pid"], request["number"]
+        pid, number = request["pid"], request.get("number")
         assert isinstance(pid, int)  # noqa: S101
-        assert isinstance(number, int)  # noqa: S101
+        if "tree" in request:
+            mark = request["tree"]
+            root = pid if self._marks.get(pid) == mark else 0
+            code = Tree(root, str(mark), self._children).kill()
+            return {"error": code, "what": "process"} if code else {}
         if pid not in self._children:
             return {"error": errno.ESRCH, "what": "process"}
+        assert isinstance(number, int)  # noqa: S101
         try:
             # Not reaped yet, so neither the pid nor the group of that number can be another's.
-            (os.killpg if request["group"] else os.kill)(pid, number)
+            (os.killpg if request.get("group") else os.kill)(pid, number)
         except OSError as error:
             return {"error": error.errno or errno.EPERM, "what": "process"}
         return {}
@@ -237,6 +262,7 @@ class Keeper:
                 return True
             child = self._children.pop(pid, None)
             if child is not None:
+                del self._marks[pid]
                 child.returncode = os.waitstatus_to_exitcode(status)
                 self._send({"exit": pid, "status": child.returncode})
             options = os.WNOHANG
@@ -280,6 +306,140 @@ def _kill(pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+class Entry(NamedTuple):
+    """What the kernel tells of a living process.
+
+    Attributes:
+        parent: Pid of its parent.
+        session: Its session.
+        started: When it started, in clock ticks.
+    """
+
+    parent: int
+    session: int
+    started: int
+
+
+def look_at(pid: int) -> Entry | None:
+    """Look at a process; None if there is none, or a zombie (Linux)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    if fields[0] == b"Z":
+        return None
+    return Entry(int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of all children of a process, dead ones included (Linux)."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it has ended
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+class Tree:
+    """A process and all that descends from it (Linux).
+
+    Args:
+        root: Its pid if it is a child that has not been reaped, else 0.
+        mark: Its mark.
+        others: All other processes that were started here, and so are no part of it.
+    """
+
+    def __init__(self, root: int, mark: str, others: Container[int]) -> None:
+        self._root = root
+        self._mark = f"{MARK}={mark}".encode()
+        self._others = others
+        self._sessions: set[int] = set()
+
+    def kill(self) -> int:
+        """Kill all of it, and return when nothing is left.
+
+        What a dying process starts is found by looking again, until there is nothing new.
+
+        Returns:
+            0, or the errno if something may not be killed, or starts others faster than they can
+            be.
+        """
+        deadline = time.monotonic() + PATIENCE
+        seen: set[Identity] = set()  # also what is refused, or does not die in time
+        refused = 0
+        while found := self._members() - seen:
+            if time.monotonic() > deadline:
+                return errno.ETIMEDOUT
+            seen |= found
+            batch = list(found)
+            for begin in range(0, len(batch), BATCH):
+                refused = _kill_all(batch[begin : begin + BATCH], deadline) or refused
+        return refused
+
+    def _members(self) -> set[Identity]:
+        """Find what belongs to it now. Whoever has lost its parents is a child of the keeper."""
+        me = os.getpid()
+        found: set[Identity] = set()
+        ours = [pid for pid in children_of(me) if pid == self._root or pid not in self._others]
+        todo = [(pid, me) for pid in ours]
+        while todo:
+            pid, parent = todo.pop()
+            entry = look_at(pid)
+            if entry is None or entry.parent != parent:
+                continue  # it has ended; the pid may be another's by now
+            if parent != me or self._is_root(pid, entry):
+                found.add((pid, entry.started))
+                self._sessions.add(entry.session)
+                todo += [(child, pid) for child in children_of(pid)]
+        return found
+
+    def _is_root(self, pid: int, entry: Entry) -> bool:
+        """Tell whether a child of the keeper, of which nothing else is known, belongs to the tree."""
+        return pid == self._root or entry.session in self._sessions or self._is_marked(pid)
+
+    def _is_marked(self, pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                return self._mark in file.read().split(b"\0")
+        except OSError:
+            return False  # it has ended, or belongs to somebody else
+
+
+def _kill_all(members: list[Identity], deadline: float) -> int:
+    """Kill processes and wait until they are dead; return the errno if one may not be killed."""
+    poll = select.poll()
+    dying: set[int] = set()
+    opened: list[int] = []
+    refused = 0
+    try:
+        for pid, started in members:
+            try:
+                descriptor = os.pidfd_open(pid)
+                opened.append(descriptor)
+                now = look_at(pid)
+                if now is None or now.started != started:
+                    continue  # it has ended; the pid may be another's by now
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+            except PermissionError as error:
+                refused = error.errno or errno.EPERM
+            else:
+                poll.register(descriptor, select.POLLIN)
+                dying.add(descriptor)
+        while dying and (left := deadline - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left * 1000):
+                poll.unregister(descriptor)
+                dying.remove(descriptor)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return refused
 
 
 class _Account:
@@ -335,7 +495,9 @@ def _normal_signals() -> None:
 
 
 def main() -> None:
-    """Take the socket whose number is the argument, and keep a system."""
+    """Take the socket and the limit that the arguments tell, and keep a system."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), hard))
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)
     _normal_signals()

@@ -19,6 +19,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hcsd.embedded import keeper
+from hcsd.embedded.descriptors import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,10 @@ class Link:
         self._up = True
         with theirs:
             self._keeper = subprocess.Popen(  # noqa: S603  (our own program)
-                [sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__, str(theirs.fileno())],
+                [
+                    *(sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__),
+                    *(str(theirs.fileno()), str(FEW)),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd="/",

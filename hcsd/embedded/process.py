@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FIRST_FREE_FD = 3
 CODE_OF_SIGNAL = 128
+IUTF8 = 0x4000  # Linux and macOS: the erase character takes back a whole character, not a byte
 
 
 class State(enum.Enum):
@@ -85,6 +86,9 @@ class Stdio:
         """A console merges all output into stdout; a stderr pipe is not made, as in HCS."""
         master, slave = os.openpty()
         self.console, self.child = _safe(master), [slave, slave, slave]
+        mode = termios.tcgetattr(slave)
+        mode[0] |= IUTF8
+        termios.tcsetattr(slave, termios.TCSANOW, mode)
         self.resize(*size)
         for index, asked in enumerate((launch.stdin, launch.stdout)):
             if asked:
@@ -143,6 +147,7 @@ class Process:
     """One process.
 
     Attributes:
+        mark: What its descendants inherit, once it was started.
         handles: Every open handle to it; events go to each.
         stdio: Its pipe ends, once it was started.
     """
@@ -151,6 +156,7 @@ class Process:
         self.system = system
         self.state = State.STARTING
         self.pid = 0
+        self.mark = ""
         self.exit_code: int | None = 0
         self.signal = 0
         self.stdio: Stdio | None = None

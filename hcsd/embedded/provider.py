@@ -19,6 +19,7 @@ from hcsd.embedded.exports import (
     SystemExports,
 )
 from hcsd.embedded.faults import Fault
+from hcsd.embedded.keeper import ON_LINUX
 from hcsd.embedded.memory import Memory
 from hcsd.embedded.system import System
 from hcsd.embedded.worker import Worker
@@ -54,6 +55,7 @@ class EmbeddedProvider:
     name = "embedded"
     blocking = False
     guest_os = "linux"
+    kills_trees = ON_LINUX
 
     def __init__(self) -> None:
         self._closed = False

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
+from hcsd.embedded import keeper
 from hcsd.embedded.documents import (
     CloseStdio,
     Resize,
     parse_modify_request,
     parse_process_parameters,
     parse_signal_options,
+    parse_terminate_options,
 )
 from hcsd.embedded.faults import Fault
 from hcsd.embedded.link import Link
@@ -141,12 +143,20 @@ class System:
         """Check SignalProcessOptions; the work sends the signal."""
         number, group = parse_signal_options(options)
         _require_alive(process)
-        return lambda done: self._send(process, number, done, group=group)
+        return lambda done: self._send(process, {"number": number, "group": group}, done)
 
-    def terminate(self, process: Process) -> Work:
-        """The work kills the process."""
-        _require_alive(process)
-        return lambda done: self._send(process, signal.SIGKILL, done, group=False)
+    def terminate(self, process: Process, options: str | None) -> Work:
+        """Check TerminateOptions; the work kills the process.
+
+        With its tree, also what it has left behind if it has exited.
+        """
+        tree = parse_terminate_options(options)
+        if tree and not keeper.ON_LINUX:
+            raise Fault(HR.ERROR_NOT_SUPPORTED, "this host does not tell what descends from what")
+        if not (tree and process.exited):
+            _require_alive(process)
+        message: Message = {"tree": process.mark} if tree else {"number": int(signal.SIGKILL)}
+        return lambda done: self._send(process, message, done)
 
     def modify(self, process: Process, settings: str | None) -> Work:
         """Check a ProcessModifyRequest; the work carries it out."""
@@ -196,10 +206,11 @@ class System:
             return
         with self._lock:
             process.pid, process.stdio, process.state = pid, stdio, State.RUNNING
+            process.mark = str(answer["mark"])
             self._processes[pid] = process
         done(process_info=process.info())
 
-    def _send(self, process: Process, number: int, done: Done, *, group: bool) -> None:
+    def _send(self, process: Process, message: Message, done: Done) -> None:
         def answered(answer: Message) -> None:
             code = answer.get("error")
             if code is None:
@@ -212,8 +223,7 @@ class System:
             else:
                 done(Fault(HR.E_FAIL, _errno_text(code)))
 
-        message: Message = {"pid": process.pid, "number": int(number), "group": group}
-        self._link.request(message, [], answered)
+        self._link.request({"pid": process.pid, **message}, [], answered)
 
     def _modify(self, process: Process, request: Resize | CloseStdio, done: Done) -> None:
         _require_alive(process)

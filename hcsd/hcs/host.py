@@ -43,6 +43,11 @@ class Host:
         """Operating system of the guests as far as the provider decides it."""
         return self.library.provider.guest_os
 
+    @property
+    def kills_trees(self) -> bool:
+        """Whether a process can be killed together with all that descends from it."""
+        return self.library.provider.kills_trees
+
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
         system = await ComputeSystem.open(self.operations, system_id)

@@ -42,6 +42,10 @@ class Provider(Protocol):
     def guest_os(self) -> str:
         """Operating system of its guests as far as it decides it: ``windows`` or ``linux``."""
 
+    @property
+    def kills_trees(self) -> bool:
+        """Whether HcsTerminateProcess takes `TerminateOptions`, for which HCS has no schema."""
+
     def address(self, function: Function) -> int | None:
         """Return the address of an export, or None if this build has none of that name."""
 

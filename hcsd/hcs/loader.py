@@ -42,6 +42,7 @@ class WindowsProvider:
     name = "windows"
     blocking = True
     guest_os = "windows"
+    kills_trees = False
 
     def __init__(self, library: str = COMPUTECORE) -> None:
         try:

@@ -57,6 +57,7 @@ from hcsd.hcs.schema import (
     ConsoleSize,
     ProcessModifyRequest,
     ProcessStatus,
+    TerminateOptions,
 )
 from hcsd.hcs.start import ProcessHandle, kill_orphan, start_process
 
@@ -287,25 +288,36 @@ class Process:
                 self.exited.set(ProcessEnd.of(status))
         return document
 
-    async def terminate(self) -> bool:
+    async def terminate(self, *, tree: bool = False) -> bool:
         """Kill the process.
 
         The kill travels on its own system and process handle and on its own lane, because HCS
         serialises signals per handle: one that is stuck must not hold it up.
 
+        Args:
+            tree: With all that descends from it, also with what it has left behind if it has
+                exited; for a provider that `kills_trees`.
+
         Returns:
-            Whether there was something to kill; False if it had exited already. HCS answers a
+            Whether it was there to be killed; False if it had exited already. HCS answers a
             second kill of a dying process with "access denied", which counts as delivered.
 
         Raises:
             HcsError: It could not be killed.
         """
+        options = TerminateOptions(tree=True).to_json() if tree else None
+        killed = await self._terminate(options)
+        if tree and not killed:  # it cannot be opened any more, so there is only this handle
+            await self._run(Lane.KILL, "terminate", "HcsTerminateProcess", options)
+        return killed
+
+    async def _terminate(self, options: str | None) -> bool:
         if self._lost:
             await self.system.reconnect([self])
         if self.state is ProcessState.EXITED:
             return False
         try:
-            await self._terminate_on_fresh_handles()
+            await self._terminate_on_fresh_handles(options)
         except AccessDeniedError as error:
             if error.hresult != HR.E_ACCESSDENIED or error.function.startswith("HcsOpen"):
                 raise  # opening was refused, or HCS itself: that says nothing about the process
@@ -371,7 +383,7 @@ class Process:
         self._lost = False
         self.exited.set(ProcessEnd(None, 0, HR.SERVICE_DISCONNECT, message))
 
-    async def _terminate_on_fresh_handles(self) -> None:
+    async def _terminate_on_fresh_handles(self, options: str | None) -> None:
         operations = self._operations
         system = await type(self.system).open(operations, self.system.id, Lane.KILL)
         try:
@@ -381,7 +393,7 @@ class Process:
                     await operations.run(
                         Lane.KILL,
                         "HcsTerminateProcess",
-                        lambda op: operations.library.HcsTerminateProcess(raw, op, None),
+                        lambda op: operations.library.HcsTerminateProcess(raw, op, options),
                         subject=f"terminate {self._subject}",
                     )
             finally:

@@ -99,6 +99,13 @@ class SignalProcessOptions(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class TerminateOptions(Document):
+    """What `HcsTerminateProcess` takes of a provider that `kills_trees`; HCS has no schema for it."""
+
+    tree: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessStatus:
     """State of a process as HCS reports it.
 

@@ -10,8 +10,11 @@ Which side gives way is the creator's choice:
 - DROP_OLDEST: `append` takes everything. A cursor left behind the start gets one `Gap` and
   goes on from the start.
 - BLOCK: `append` takes `room()` bytes, so the slowest cursor is at most one capacity behind and
-  loses nothing. Without a cursor nothing is evicted, like in a plain pipe; bytes that a former
-  cursor took stay as well, because its reader may come back for what was lost on the way.
+  loses nothing. Without a cursor nothing is evicted, like in a plain pipe.
+
+What a cursor took may be lost on the way to its reader, who then comes back for it. So bytes that a
+former cursor took stay in a BLOCK ring, and `kept_behind` bytes of the capacity are for what lies
+behind the slowest cursor; it is then so much less behind.
 
 The stream: OPEN, then CLOSED by the first `close`, which says whether the end was forced. Closing
 keeps what is retained; `clear` frees it in either state.
@@ -102,15 +105,28 @@ class Ring:
         capacity: how many bytes are retained, at least 1.
         overflow: what gives way when the ring is full.
         on_room: called when a full BLOCK ring has room again; may be set later.
+        kept_behind: how many bytes stay behind the slowest cursor of a BLOCK ring, from 0 to half
+            the capacity.
     """
 
     def __init__(
-        self, capacity: int, overflow: Overflow, on_room: Callable[[], None] | None = None
+        self,
+        capacity: int,
+        overflow: Overflow,
+        on_room: Callable[[], None] | None = None,
+        *,
+        kept_behind: int = 0,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"a ring needs a capacity of at least 1 byte, not {capacity}")
+        if not 0 <= kept_behind <= capacity // 2:
+            raise ValueError(
+                f"a ring of {capacity} bytes cannot keep {kept_behind} behind a cursor"
+            )
         self.on_room = on_room
         self._capacity = capacity
+        self._kept_behind = kept_behind
+        self._enough_room = max(1, capacity // 4)  # to wake a writer for
         self._overflow = overflow
         self._blocks = overflow is Overflow.BLOCK
         self._chunks = ChunkStore()
@@ -168,9 +184,7 @@ class Ring:
             return 0
         if not self._blocks:
             return self._capacity
-        start = self._chunks.start
-        slowest = max(start, min(self._positions.values(), default=start))
-        return self._capacity - (self._chunks.end - slowest)
+        return self._room_before(min(self._positions.values(), default=0))
 
     def append(self, data: bytes) -> None:
         """Add `data` to the end of the stream and wake the cursors that wait for it.
@@ -239,6 +253,11 @@ class Ring:
         self._note_room()
         return cursor
 
+    def _room_before(self, slowest: int) -> int:
+        """Return how many bytes there is room for if the slowest cursor stands at that offset."""
+        keep_from = max(self._chunks.start, slowest - self._kept_behind)
+        return self._capacity - (self._chunks.end - keep_from)
+
     def _evict(self, offset: int) -> None:
         self._dropped_bytes += max(0, offset - max(self._furthest, self._chunks.start))
         self._chunks.drop_before(offset)
@@ -250,7 +269,7 @@ class Ring:
         room = self.room()
         if not room:
             self._full = True
-        elif self._full and room >= self._capacity // 4:
+        elif self._full and room >= self._enough_room:
             self._full = False
             if self.on_room is not None:
                 self.on_room()
@@ -290,6 +309,13 @@ class Cursor:
     def at_end(self) -> bool:
         """Whether the stream has ended and the cursor has come to its end."""
         return self._ring._closed and self._offset == self._ring._chunks.end
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether the writer of a BLOCK ring waits, and would even if there were no other cursor."""
+        ring = self._ring
+        waits = ring._full and not ring._closed
+        return waits and ring._room_before(self._offset) < ring._enough_room
 
     def take(self, max_bytes: int) -> bytes | Gap | None:
         """Return what comes next and move past it.

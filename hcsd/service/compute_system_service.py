@@ -39,7 +39,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
     ) -> service_pb.GetComputeSystemResponse:
         opened = await self._registry.system(parse_system(request.name))
         return service_pb.GetComputeSystemResponse(
-            system=to_message(await opened.system.properties())
+            system=self._message(await opened.system.properties())
         )
 
     async def ListComputeSystems(
@@ -54,8 +54,13 @@ class ComputeSystemService(ComputeSystemServiceServicer):
             self._registry.limits.max_page_size,
         )
         return service_pb.ListComputeSystemsResponse(
-            systems=[to_message(system) for _, system in found], next_page_token=token
+            systems=[self._message(system) for _, system in found], next_page_token=token
         )
+
+    def _message(self, properties: SystemProperties) -> pb.ComputeSystem:
+        message = to_message(properties)
+        message.capabilities.tree_terminate = self._registry.host.kills_trees
+        return message
 
 
 def to_message(properties: SystemProperties) -> pb.ComputeSystem:

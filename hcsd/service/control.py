@@ -6,13 +6,14 @@ a signal or a kill; it is one for everything else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
 import anyio
 import grpc
 
-from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError
+from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
 from hcsd.hcs.schema import ConsoleSize, ProcessModifyRequest
 from hcsd.service.errors import InvalidRequestError, RequestError, Violation
 from hcsd.service.served import STDERR, STDOUT
@@ -32,6 +33,18 @@ STDIO_HANDLES: dict[int, StdioHandle] = {
     service_pb.STDIO_HANDLE_STDERR: "StdErr",
     service_pb.STDIO_HANDLE_ALL: "All",
 }
+
+
+class TreeNotSupportedError(RequestError):
+    """The engine does not know what descends from a process."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "TREE_NOT_SUPPORTED",
+            "this engine cannot kill a process together with its descendants, for HCS does not tell"
+            " them: terminate each process, or the compute system",
+        )
 
 
 class Control:
@@ -74,30 +87,38 @@ class Control:
             return pb.SIGNAL_DELIVERY_DELIVERED
         return pb.SIGNAL_DELIVERY_PENDING
 
-    async def terminate(self, grace: float) -> None:
+    async def terminate(self, grace: float, *, tree: bool = False) -> None:
         """Kill the process, after TERM and a time of grace if one is given; waits for its exit.
 
         A caller that goes away calls nothing back: the kill comes all the same.
 
+        Args:
+            grace: Seconds.
+            tree: Kill all that descends from it, too, whether or not it follows TERM, which it gets
+                alone.
+
         Raises:
+            RequestError: UNIMPLEMENTED; this engine cannot kill trees.
             HcsError: HCS could not kill it.
         """
+        if tree and not self._registry.host.kills_trees:
+            raise TreeNotSupportedError
         done = self._registry.spawn(
-            lambda: self._terminate(grace), f"terminate {self._process.name}"
+            lambda: self._terminate(grace, tree=tree), f"terminate {self._process.name}"
         )
         result = await done.wait()
         if isinstance(result, Exception):
             raise result
 
-    async def _terminate(self, grace: float) -> None:
+    async def _terminate(self, grace: float, *, tree: bool) -> None:
         process = self._process
         if grace > 0 and process.running:
-            number = LINUX_SIGNALS["TERM"]
             process.expect(pb.EXIT_REASON_TERMINATED)
-            await self.signal(pb.ProcessSignal(signal_number=number))
-            with anyio.move_on_after(grace):
-                await process.exited.wait()
-        await self._registry.terminate(process, pb.EXIT_REASON_TERMINATED)
+            with contextlib.suppress(HcsError):  # without a signal there is nothing to wait for
+                await self.signal(pb.ProcessSignal(signal_number=LINUX_SIGNALS["TERM"]))
+                with anyio.move_on_after(grace):
+                    await process.exited.wait()
+        await self._registry.terminate(process, pb.EXIT_REASON_TERMINATED, tree=tree)
         await process.exited.wait()
 
     async def modify(self, request: service_pb.ModifyProcessRequest) -> None:

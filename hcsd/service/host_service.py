@@ -55,11 +55,13 @@ def _limits(limits: Limits) -> service_pb.Limits:
         max_ring_bytes=limits.max_ring_bytes,
         stdin_buffer_bytes=limits.stdin_buffer_bytes,
         max_message_bytes=limits.max_message_bytes,
+        stall_timeout=_duration(limits.stall_timeout),
         default_drain_timeout=_duration(limits.drain_timeout),
         max_drain_time=_duration(limits.max_drain_time),
         exited_process_retention=_duration(limits.exited_retention),
         max_exited_processes=limits.max_exited,
         max_page_size=limits.max_page_size,
+        ring_memory_bytes=limits.ring_memory_bytes,
     )
 
 

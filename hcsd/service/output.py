@@ -8,14 +8,19 @@ each stream in turn, and waits when there is nothing:
 `eof` comes once per stream, after its last chunk; `exit` once, as soon as it is known and so perhaps
 before trailing chunks; `end` always and last. Without `follow` the feed ends after what is buffered.
 
-The feed holds no data of its own: what it has yielded has left it, and what it has not is in the
+The feed holds no data of its own: what it has written has left it, and what it has not is in the
 ring. A slow client holds up its own feed and, in a ring that blocks, the process; no other reader.
+
+A reader that holds a process up for too long (see `stalls`) gives up its cursors at once. Its call
+ends with the write that it is in: gRPC takes no status before that, and the client gets the reason
+behind all that was on its way to it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
@@ -27,10 +32,11 @@ from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
     from hcsd.io import Cursor
     from hcsd.service.served import ServedProcess
+    from hcsd.service.stalls import StallWatch
 
 MAX_OFFSET = 2**64 - 1
 
@@ -43,6 +49,7 @@ class OutputFeed(Generic[E]):
     Args:
         process: Whose output.
         make: Makes an empty event.
+        stalls: Watches its writes.
         cursors: Where to start, once per stream; empty for both streams from offset 0.
         follow: Go on until the process has exited and its output is complete.
         gap_policy: What to do about bytes that are gone.
@@ -56,6 +63,7 @@ class OutputFeed(Generic[E]):
         self,
         process: ServedProcess,
         make: Callable[[], E],
+        stalls: StallWatch,
         *,
         cursors: Sequence[pb.OutputCursor],
         follow: bool,
@@ -64,6 +72,8 @@ class OutputFeed(Generic[E]):
     ) -> None:
         self._process = process
         self._make = make
+        self._stalls = stalls
+        self._stalled: RequestError | None = None
         self._follow = follow
         self._fail_on_gap = gap_policy == pb.GAP_POLICY_FAIL
         self._max_chunk_bytes = max_chunk_bytes
@@ -90,13 +100,35 @@ class OutputFeed(Generic[E]):
         for cursor in self._cursors.values():
             cursor.close()
 
-    async def events(self) -> AsyncIterator[E]:
-        """Yield the events; see the module's head.
+    async def pump(self, write: Callable[[E], Awaitable[None]]) -> None:
+        """Write the events; see the module's head.
 
         Raises:
-            RequestError: OUTPUT_EVICTED, if bytes are gone and the reader said to fail then.
+            RequestError: OUTPUT_EVICTED, if bytes are gone and the reader said to fail then;
+                SUBSCRIBER_STALLED, if it has held up the process for too long.
             ProcessNotFoundError: The process was deleted.
         """
+        async with contextlib.aclosing(self._events()) as events:
+            async for event in events:
+                self._stalls.begin(self)
+                try:
+                    await write(event)
+                finally:
+                    self._stalls.end(self)
+                if self._stalled is not None:
+                    raise self._stalled
+
+    def holds_up(self) -> bool:
+        """Tell whether the process waits for this reader."""
+        return any(cursor.holds_up for cursor in self._cursors.values())
+
+    def stall(self) -> None:
+        """Give up the place, so that the process goes on; the call ends when its write does."""
+        stream, cursor = next(item for item in self._cursors.items() if item[1].holds_up)
+        self._stalled = self._stalled_at(stream, cursor.offset)
+        self.close()
+
+    async def _events(self) -> AsyncGenerator[E, None]:
         yield self._started()
         open_streams = dict(self._cursors)
         exit_due = True
@@ -186,6 +218,20 @@ class OutputFeed(Generic[E]):
             f"bytes {gap.from_offset} to {gap.to_offset} of {_name(stream)} of"
             f" '{self._process.name}' are no longer kept",
             metadata={"process": self._process.name, "start_offset": str(gap.to_offset)},
+        )
+
+    def _stalled_at(self, stream: pb.OutputStream, offset: int) -> RequestError:
+        return RequestError(
+            grpc.StatusCode.ABORTED,
+            "SUBSCRIBER_STALLED",
+            f"the process '{self._process.name}' waited {self._stalls.timeout:g} s for this reader,"
+            f" which stood at offset {offset} of {_name(stream)}; to go on, read again from the"
+            " offset after the last byte received of each stream",
+            metadata={
+                "process": self._process.name,
+                "stream": _name(stream),
+                "offset": str(offset),
+            },
         )
 
     def _eof(self, stream: pb.OutputStream) -> E:

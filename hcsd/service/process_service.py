@@ -92,11 +92,10 @@ class ProcessService(ProcessServiceServicer):
     async def TerminateProcess(
         self, request: service_pb.TerminateProcessRequest, context: Context
     ) -> service_pb.TerminateProcessResponse:
-        if request.scope == service_pb.TERMINATE_SCOPE_TREE:
-            raise NotImplementedError
         process = self._registry.get(request.name)
         grace = request.grace_period.ToNanoseconds() / 1e9
-        await Control(self._registry, process).terminate(grace)
+        tree = request.scope == service_pb.TERMINATE_SCOPE_TREE
+        await Control(self._registry, process).terminate(grace, tree=tree)
         return service_pb.TerminateProcessResponse(process=process.message())
 
     async def ModifyProcess(
@@ -140,20 +139,20 @@ class ProcessService(ProcessServiceServicer):
         self._registry.delete(process)
         return service_pb.DeleteProcessResponse()
 
-    async def ReadOutput(
+    async def ReadOutput(  # type: ignore[override]  # a coroutine that writes is legal, too
         self, request: service_pb.ReadOutputRequest, context: Context
-    ) -> AsyncIterator[service_pb.ReadOutputResponse]:
+    ) -> None:
         feed = OutputFeed(
             self._registry.get(request.name),
             service_pb.ReadOutputResponse,
+            self._registry.stalls,
             cursors=request.cursors,
             follow=request.follow,
             gap_policy=request.gap_policy,
             max_chunk_bytes=request.max_chunk_bytes or self._registry.limits.default_chunk_bytes,
         )
         try:
-            async for event in feed.events():
-                yield event
+            await feed.pump(context.write)
         finally:
             feed.close()
 

@@ -5,7 +5,7 @@ if nobody waits for it any more, and so does a signal or a kill. They run in `ta
 of the daemon.
 
 Exited processes are kept for a while and up to a number, oldest first out, so that an exit can be
-asked for after the fact.
+asked for after the fact. When there are too many, those that somebody reads are passed over.
 
 Thread: the event loop's. No locks: what must be atomic has no await in it.
 """
@@ -13,6 +13,7 @@ Thread: the event loop's. No locks: what must be atomic has no await in it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,7 +41,9 @@ from hcsd.service.errors import (
 )
 from hcsd.service.names import ProcessKey, parse_process, parse_system, system_name
 from hcsd.service.plan import make_plan
+from hcsd.service.ring_memory import RingMemory
 from hcsd.service.served import ServedProcess
+from hcsd.service.stalls import StallWatch
 from hcsd.v1 import process_pb2 as pb
 
 if TYPE_CHECKING:
@@ -78,13 +81,18 @@ class Registry:
         limits: Limits in force.
         incarnation: Boot id of the daemon.
         tasks: Task group of the daemon.
+
+    Attributes:
+        stalls: Watches the readers of all processes.
     """
 
     def __init__(self, host: Host, limits: Limits, incarnation: str, tasks: TaskGroup) -> None:
         self.host = host
         self.limits = limits
         self.incarnation = incarnation
+        self.stalls = StallWatch(limits.stall_timeout)
         self._tasks = tasks
+        self._ring_memory = RingMemory(limits.ring_memory_bytes)
         self._numbers = itertools.count(1)
         self._systems: dict[str, OpenSystem] = {}
         self._processes: dict[ProcessKey, ServedProcess] = {}
@@ -192,16 +200,19 @@ class Registry:
                 metadata={"process": key.name},
             )
         process = ServedProcess(key, next(self._numbers), self.incarnation, plan, self.limits)
+        self._ring_memory.take(process)
         self._processes[key] = process
         try:
             process.run(await opened.system.create_process(plan.parameters))
         except BaseException as error:
             self._processes.pop(key, None)  # the end of the daemon may have forgotten it before
+            self._ring_memory.give_back(process)
             if isinstance(error, HcsError):
                 self._forget_if_gone(opened, error)
                 raise CreateFailedError(error, system_name(key.system_id)) from error
             raise
         process.exited.observe(lambda _: self._keep(process))
+        process.ended.observe(self._ring_memory.settle)
         if plan.run_timeout:
             self._limit_run(process)
         return process
@@ -213,11 +224,22 @@ class Registry:
         process.exited.observe(lambda _: timer.cancel())
 
     def kill(self, process: ServedProcess, reason: pb.ExitReason) -> None:
-        """Kill a process in the background; what goes wrong is logged."""
-        self.spawn(lambda: self.terminate(process, reason), f"kill {process.name}")
+        """Kill a process in the background, with all that descends from it if that can be done.
 
-    async def terminate(self, process: ServedProcess, reason: pb.ExitReason) -> None:
+        What goes wrong is logged.
+        """
+        tree = self.host.kills_trees
+        self.spawn(lambda: self.terminate(process, reason, tree=tree), f"kill {process.name}")
+
+    async def terminate(
+        self, process: ServedProcess, reason: pb.ExitReason, *, tree: bool = False
+    ) -> None:
         """Kill a process; nothing happens if it has exited. One that is lost is looked for first.
+
+        Args:
+            process: Which one.
+            reason: What is told of its exit.
+            tree: Kill all that descends from it, too, also if it has exited itself.
 
         Raises:
             HcsError: It cannot be killed.
@@ -225,7 +247,7 @@ class Registry:
         if process.engine is not None:
             if process.running:
                 process.expect(reason)
-            await process.engine.terminate()
+            await process.engine.terminate(tree=tree)
 
     def spawn(self, work: Callable[[], Awaitable[object]], name: str) -> Latch[Exception | str]:
         """Run work that must finish even if the RPC that asked for it ends.
@@ -256,14 +278,18 @@ class Registry:
         if timer is not None:
             timer.cancel()
         process.close()
+        self._ring_memory.give_back(process)
 
     def _keep(self, process: ServedProcess) -> None:
         """Keep an exited process for a while, and not more than so many."""
         loop = asyncio.get_running_loop()
         retention = self.limits.exited_retention
         self._exited[process] = loop.call_later(retention, self.delete, process)
-        if len(self._exited) > self.limits.max_exited:
-            self.delete(next(iter(self._exited)))
+        excess = len(self._exited) - self.limits.max_exited
+        if excess > 0:
+            unread = (kept for kept in list(self._exited)[:-1] if not kept.readers)
+            for oldest in itertools.islice(unread, excess):
+                self.delete(oldest)
 
     # --- systems ---
 
@@ -311,14 +337,17 @@ class Registry:
         """Kill every process that the daemon started, wait for their ends, free everything."""
         self._stopping = True
         running = [process for process in self if process.running]
-        for process in running:
-            self.kill(process, pb.EXIT_REASON_DAEMON_SHUTDOWN)
+        for process in running:  # what descends from them ends with the engine
+            self.spawn(
+                functools.partial(self.terminate, process, pb.EXIT_REASON_DAEMON_SHUTDOWN),
+                f"kill {process.name}",
+            )
         with anyio.move_on_after(self.limits.shutdown_grace) as scope:
             for process in running:
                 await process.exited.wait()
         if scope.cancelled_caught:
             left = [process.name for process in running if process.running]
-            logger.warning("processes did not end in time: %s", ", ".join(left))
+            logger.warning("%d processes did not end in time: %s", len(left), ", ".join(left[:10]))
         for process in self:
             self.delete(process)
         for opened in self._systems.values():

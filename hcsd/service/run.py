@@ -71,6 +71,7 @@ async def run_process(
     feed = OutputFeed(
         process,
         service_pb.RunProcessResponse,
+        registry.stalls,
         cursors=attach.cursors,
         follow=True,
         gap_policy=attach.gap_policy,
@@ -107,8 +108,7 @@ async def _drive(
             _serve_requests, registry, process, stdin, feed, requests, name="run requests"
         )
         try:
-            async for event in feed.events():
-                await context.write(event)
+            await feed.pump(context.write)
         except Exception as error:  # the task group would wrap it
             failure = error
         tasks.cancel_scope.cancel()

@@ -12,12 +12,13 @@ The end of a process, for which its readers and waiters wait, is EXITED or LOST 
 Output has its own end, which neither waits for the exit nor is waited for:
 
     OPEN ──every pipe has ended──▶ COMPLETE
-      └──exit known, and no data for `drain_timeout`──▶ COMPLETE, forced
+      ├──exit known, and no data for `drain_timeout`──▶ COMPLETE, forced
+      └──exit known for `max_drain_time`──────────────▶ COMPLETE, forced
 
 A pipe may stay open after the exit because a descendant holds it. What the process itself had
 written by then is in the pipe or in a ring and is never cut: a pipe that is paused because its
-ring waits for a slow reader does not count as idle, and what can be read is read before a pipe is
-given up.
+ring waits for a slow reader does not count as idle, and no pipe is given up before all that it can
+have held at the exit is in its ring.
 
 Thread: the event loop's.
 """
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from hcsd.hcs.process import Process, ProcessEnd
     from hcsd.service.names import ProcessKey
     from hcsd.service.plan import Plan
+
+PIPE_BYTES = 1024 * 1024  # the most that a pipe holds, unless its owner is privileged
 
 STDOUT = pb.OUTPUT_STREAM_STDOUT
 STDERR = pb.OUTPUT_STREAM_STDERR
@@ -76,7 +79,7 @@ class ServedProcess:
         self.key = key
         self.number = number
         self.plan = plan
-        self.rings = {stream: Ring(plan.ring_bytes, plan.overflow) for stream in (STDOUT, STDERR)}
+        self.rings = {stream: _ring(plan) for stream in (STDOUT, STDERR)}
         self.stdin: Stdin | None = None
         self.engine: Process | None = None
         self.exited: Latch[pb.ProcessExit] = Latch()
@@ -85,6 +88,9 @@ class ServedProcess:
         self.deleted = False
         self._limits = limits
         self._drains: dict[pb.OutputStream, Drain] = {}
+        self._own_end: dict[
+            pb.OutputStream, int
+        ] = {}  # no byte of its own lies behind; from the exit
         self._reason = pb.EXIT_REASON_UNSPECIFIED
         self._timer: asyncio.TimerHandle | None = None
         self._base = pb.Process(
@@ -111,6 +117,19 @@ class ServedProcess:
     def running(self) -> bool:
         """Whether it has started and not come to its end; also while it is lost and looked for."""
         return self.engine is not None and not self.exited.is_set
+
+    @property
+    def readers(self) -> int:
+        """How many cursors are on its output."""
+        return sum(ring.readers for ring in self.rings.values())
+
+    @property
+    def ring_bytes(self) -> int:
+        """What its rings may come to hold; of a stream that has ended, what it does hold."""
+        return sum(
+            ring.end_offset - ring.start_offset if ring.closed else ring.capacity
+            for ring in self.rings.values()
+        )
 
     def run(self, engine: Process) -> None:
         """Take over a process that HCS has started.
@@ -161,6 +180,11 @@ class ServedProcess:
         if stream in self._drains:
             self._drains[stream].finish(forced=True)
 
+    def free_output(self) -> None:
+        """Free what the rings hold; whoever reads it later is told of a gap."""
+        for ring in self.rings.values():
+            ring.clear()
+
     def close(self) -> None:
         """Free the rings, the pipes and the handle; the process itself is left alone."""
         self.deleted = True
@@ -170,7 +194,7 @@ class ServedProcess:
             drain.finish()
         for ring in self.rings.values():
             ring.close(forced=True)
-            ring.clear()
+        self.free_output()
         if self.stdin is not None:
             self.stdin.abandon("the process was deleted")
         if self.engine is not None:
@@ -203,6 +227,7 @@ class ServedProcess:
         if exit_ is None:
             return
         if self.output_complete.value is None:
+            self._own_end = {s: ring.end_offset + PIPE_BYTES for s, ring in self.rings.items()}
             self._watch_drains(asyncio.get_running_loop().time())
             return
         exit_.output_complete = self.output_complete.value
@@ -214,26 +239,37 @@ class ServedProcess:
         """Give up pipes that stay silent for too long after the exit; data re-arms the time."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        left = [drain for drain in self._drains.values() if drain.state is not DrainState.ENDED]
-        if any(drain.state is DrainState.PAUSED for drain in left):
-            # Waiting for a slow reader is not silence. Look again when silence could be over.
-            give_up_at = now + max(self.plan.drain_timeout, 1.0)
-        else:
-            last_data = max(exit_time, *(drain.last_activity for drain in left))
-            hard_limit = exit_time + self._limits.max_drain_time
-            give_up_at = min(last_data + self.plan.drain_timeout, hard_limit)
-        if give_up_at > now:
-            self._timer = loop.call_at(give_up_at, self._watch_drains, exit_time)
-            return
-        for drain in left:
-            drain.drain_available()
-            drain.finish(forced=True)
+        left = {
+            s: drain for s, drain in self._drains.items() if drain.state is not DrainState.ENDED
+        }
+        last_data = max(exit_time, *(drain.last_activity for drain in left.values()))
+        hard_limit = exit_time + self._limits.max_drain_time
+        give_up_at = min(last_data + self.plan.drain_timeout, hard_limit)
+        if give_up_at <= now:
+            for drain in left.values():
+                drain.drain_available()
+            if not any(self._is_owed(stream, in_time=now < hard_limit) for stream in left):
+                for drain in left.values():
+                    drain.finish(forced=True)
+                return
+            give_up_at = now + max(self.plan.drain_timeout, 1.0)  # silence cannot be over earlier
+        self._timer = loop.call_at(give_up_at, self._watch_drains, exit_time)
+
+    def _is_owed(self, stream: pb.OutputStream, *, in_time: bool) -> bool:
+        """Tell whether a pipe waits for a slow reader, with bytes that must not be cut."""
+        paused = self._drains[stream].state is DrainState.PAUSED
+        return paused and (in_time or self.rings[stream].end_offset < self._own_end[stream])
 
 
 def _natural_reason(end: ProcessEnd) -> pb.ExitReason:
     if end.exit_code is None:
         return pb.EXIT_REASON_UNSPECIFIED
     return pb.EXIT_REASON_SIGNALED if end.signal else pb.EXIT_REASON_EXITED
+
+
+def _ring(plan: Plan) -> Ring:
+    """Make a ring; half of one that blocks is for what is on its way to a reader, see `io.ring`."""
+    return Ring(plan.ring_bytes, plan.overflow, kept_behind=plan.ring_bytes // 2)
 
 
 def _describe(status: pb.StreamStatus, ring: Ring) -> None:

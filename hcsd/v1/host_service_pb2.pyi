@@ -44,7 +44,7 @@ class SchemaVersion(_message.Message):
     def __init__(self, major: _Optional[int] = ..., minor: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size")
+    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size", "ring_memory_bytes")
     DEFAULT_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_RING_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class Limits(_message.Message):
     MAX_EXITED_PROCESSES_FIELD_NUMBER: _ClassVar[int]
     EVENT_RING_SIZE_FIELD_NUMBER: _ClassVar[int]
     MAX_PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    RING_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     default_chunk_bytes: int
     max_chunk_bytes: int
     default_ring_bytes: int
@@ -71,7 +72,8 @@ class Limits(_message.Message):
     max_exited_processes: int
     event_ring_size: int
     max_page_size: int
-    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ...) -> None: ...
+    ring_memory_bytes: int
+    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class GetServicePropertiesRequest(_message.Message):
     __slots__ = ("property_query_json",)

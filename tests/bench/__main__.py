@@ -93,7 +93,7 @@ async def _bench(picked: set[Name], rounds: int, effort: Effort, console: Consol
             grpc.aio.insecure_channel(floor) as floor_channel,
             grpc.aio.insecure_channel(daemon.address) as daemon_channel,
         ):
-            rows = Rows(daemon_channel, floor_channel, effort)
+            rows = Rows(daemon_channel, floor_channel, effort, Path(directory))
             await rows.prepare()
             chosen = [row for row in rows.all() if row.name in picked]
             figures = []

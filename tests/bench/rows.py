@@ -1,9 +1,12 @@
 """What is measured: each row is a piece of work of the daemon, and the floor under it."""
 
+import asyncio
 import enum
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import grpc
@@ -16,6 +19,12 @@ from tests.bench.floors import FloorStub, reap, spawn
 SYSTEM = "systems/host"
 TRUE = "/bin/true"
 CONCURRENT = 32
+RUNS = 100
+READERS = 4
+PROCESSES = 1000
+MIB = 1 << 20
+# Writes a line a second for as long as it can, without a process for each second's sleep.
+TICK = "exec 3<>$0; while echo tick; do read -t 1 -u 3; done"
 
 Call = Callable[[], Awaitable[object]]
 Measure = Callable[[], Awaitable[float]]
@@ -33,7 +42,11 @@ class Name(enum.StrEnum):
     RUN = "run"
     RUN_BARE = "run-bare"
     CREATE = "create"
+    RUN_100 = "run-100"
     STREAM = "stream"
+    STREAM_MIB = "stream-mib"
+    READERS = "readers"
+    THOUSAND = "thousand"
 
 
 @dataclass(frozen=True)
@@ -79,22 +92,28 @@ class Rows:
         daemon: Channel to the daemon.
         floor: Channel to the bare server.
         effort: How much to do.
+        directory: For what is needed besides.
     """
 
-    def __init__(self, daemon: grpc.aio.Channel, floor: grpc.aio.Channel, effort: Effort) -> None:
+    def __init__(
+        self, daemon: grpc.aio.Channel, floor: grpc.aio.Channel, effort: Effort, directory: Path
+    ) -> None:
         self._daemon = ProcessServiceStub(daemon)
         self._floor = FloorStub(floor)
         self._effort = effort
         self._name = ""
+        self._never = directory / "never"  # nothing is ever written to it
+        self._followers: list[asyncio.Task[int]] = []
 
     async def prepare(self) -> None:
         """Start the process that is asked about, and teach the floor how much there is to say."""
         started = await self._daemon.CreateProcess(_create("sleep", "infinity"))
         self._name = started.process.name
+        os.mkfifo(self._never)
         await self._floor.teach(await self._daemon.GetProcess(self._get()))
 
     def all(self) -> list[Row]:
-        return [*self._unary(), *self._runs(), self._stream()]
+        return [*self._unary(), *self._runs(), *self._streams(), self._thousand()]
 
     def _unary(self) -> list[Row]:
         get, echo, parrot = self._get_process, self._echo, self._parrot
@@ -116,8 +135,10 @@ class Rows:
         ]
 
     def _runs(self) -> list[Row]:
-        def row(name: Name, title: str, ours: Call, floor: Call, goal: float | None) -> Row:
-            costs = self._cost(floor), self._cost(ours)
+        def row(
+            name: Name, title: str, ours: Call, floor: Call, goal: float | None, *, tasks: int = 1
+        ) -> Row:
+            costs = self._cost(floor, tasks), self._cost(ours, tasks)
             return Row(name, title, "ms", *costs, goal, costs=True)
 
         spawn, wait = self._echo_and_spawn, self._create_and_wait
@@ -125,11 +146,23 @@ class Rows:
             row(Name.RUN, "RunProcess : echo + spawn", self._run, spawn, 1.5),
             row(Name.RUN_BARE, "RunProcess : bare run", self._run, self._run_bare, None),
             row(Name.CREATE, "Create, Wait : echo + spawn", wait, spawn, 1.5),
+            row(Name.RUN_100, f"… {RUNS} at once", self._run, spawn, None, tasks=RUNS),
         ]
 
-    def _stream(self) -> Row:
-        title = "RunProcess : bare stream"
-        return Row(Name.STREAM, title, "MB/s", self._stream_floor, self._stream_ours, goal=0.9)
+    def _streams(self) -> list[Row]:
+        def row(name: Name, title: str, ours: Measure, goal: float | None, readers: int = 1) -> Row:
+            return Row(name, title, "MB/s", self._together(self._stream_floor, readers), ours, goal)
+
+        return [
+            row(Name.STREAM, "RunProcess : bare stream", self._stream_ours, 0.9),
+            row(Name.STREAM_MIB, "… ReadOutput by 1 MiB", self._reading(1, MIB), None),
+            row(Name.READERS, f"… by {READERS} : as many", self._reading(READERS), None, READERS),
+        ]
+
+    def _thousand(self) -> Row:
+        """The last row: what it starts stays."""
+        title = f"GetProcess : echo, {PROCESSES} live"
+        return Row(Name.THOUSAND, title, "/s", self._rate(self._echo, 1), self._beside_a_thousand)
 
     # How to measure.
 
@@ -152,8 +185,9 @@ class Rows:
 
         return measure
 
-    def _cost(self, call: Call) -> Measure:
-        rate = self._rate(call, 1)
+    def _cost(self, call: Call, tasks: int) -> Measure:
+        """Milliseconds for each, when so many are under way."""
+        rate = self._rate(call, tasks)
 
         async def measure() -> float:
             return 1000 / await rate()
@@ -220,10 +254,66 @@ class Rows:
             count += len(event.chunk.data)
         return self._throughput(count, begin)
 
+    def _together(self, measure: Measure, readers: int) -> Measure:
+        """The sum of so many at once."""
+
+        async def together() -> float:
+            return sum(await asyncio.gather(*(measure() for _ in range(readers))))
+
+        return together
+
+    def _reading(self, readers: int, max_chunk_bytes: int = 0) -> Measure:
+        """The bytes of one process, counted once for each reader."""
+
+        async def measure() -> float:
+            argv = ("sh", "-c", f"read x; exec head -c {self._effort.stream_bytes} /dev/zero")
+            create = _create(*argv)
+            create.spec.stdin_mode = pb.STDIN_MODE_PIPE
+            create.spec.output.overflow = pb.OVERFLOW_POLICY_BLOCK
+            name = (await self._daemon.CreateProcess(create)).process.name
+            request = service_pb.ReadOutputRequest(
+                name=name, follow=True, max_chunk_bytes=max_chunk_bytes
+            )
+            calls = [aiter(self._daemon.ReadOutput(request)) for _ in range(readers)]
+            for call in calls:
+                await anext(call)  # it has begun
+            begin = time.perf_counter()
+            await self._daemon.ModifyProcess(_close_stdin(name))
+            counts = await asyncio.gather(*map(_count, calls))
+            seconds = time.perf_counter() - begin
+            assert counts == [self._effort.stream_bytes] * readers
+            await self._daemon.DeleteProcess(service_pb.DeleteProcessRequest(name=name))
+            return sum(counts) / seconds / 1e6
+
+        return measure
+
+    async def _beside_a_thousand(self) -> float:
+        while len(self._followers) < PROCESSES:
+            ticking = _create("bash", "-c", TICK, str(self._never))
+            name = (await self._daemon.CreateProcess(ticking)).process.name
+            request = service_pb.ReadOutputRequest(name=name, follow=True)
+            self._followers.append(
+                asyncio.create_task(_count(aiter(self._daemon.ReadOutput(request))))
+            )
+        return await self._rate(self._get_process, 1)()
+
     def _throughput(self, count: int, begin: float) -> float:
         seconds = time.perf_counter() - begin
         assert count == self._effort.stream_bytes
         return count / seconds / 1e6
+
+
+async def _count(events: AsyncIterator[service_pb.ReadOutputResponse]) -> int:
+    """Read to the end of a call; returns how many bytes came."""
+    count = 0
+    async for event in events:
+        count += len(event.chunk.data)
+    return count
+
+
+def _close_stdin(name: str) -> service_pb.ModifyProcessRequest:
+    stdin = service_pb.CloseHandles(handles=[service_pb.STDIO_HANDLE_STDIN])
+    return service_pb.ModifyProcessRequest(name=name, close_handles=stdin)
 
 
 def _create(*args: str) -> service_pb.CreateProcessRequest:

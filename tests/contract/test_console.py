@@ -126,6 +126,15 @@ async def test_the_end_of_file_character_ends_the_input(
         assert await it.result() == (0, b"line\r\n", b"")
 
 
+async def test_the_erase_character_takes_a_whole_character_back(
+    system: ComputeSystem, posix: PosixGuest
+) -> None:
+    async with running(system, posix.sh("stty -echo; echo ready; head -n 1") | CONSOLE, "io") as it:
+        await it.stdout.line()
+        await it.write("aé€".encode() + b"\x7f\x7fb\n")
+        assert await it.result() == (0, b"ab\r\n", b"")
+
+
 async def test_the_output_of_a_console_ends_with_the_process(
     system: ComputeSystem, guest: Guest
 ) -> None:

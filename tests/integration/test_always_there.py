@@ -113,6 +113,8 @@ async def test_the_daemon_tells_about_itself(client: Client, daemon: Daemon) -> 
     assert limits.max_exited_processes == 4096
     assert limits.exited_process_retention.ToSeconds() == 15 * 60
     assert limits.max_page_size == 1000
+    assert limits.stall_timeout.ToSeconds() == 60
+    assert limits.ring_memory_bytes > 0
     again = await client.hosts.GetHost(host_pb.GetHostRequest())
     assert again == host
     made = await client.create(sh("exit 0"))

@@ -41,8 +41,6 @@ CAT = ["cat"]
 # Reads nothing until it is sent CONT.
 CAT_LATER = ["sh", "-c", "kill -STOP $$; exec cat"]
 STDOUT = pb.OUTPUT_STREAM_STDOUT
-# A ring that keeps all that these tests write.
-KEEP = pb.OutputOptions(ring_bytes=32 * MIB)
 QUICK = Retry(attempts=3, first_delay=0.01, max_delay=0.02)
 
 
@@ -336,8 +334,7 @@ async def test_output_over_a_connection_that_breaks_is_byte_exact(
     data = os.urandom(20 * MIB)
     file = tmp_path / "data"
     file.write_bytes(data)
-    spec = pb.ProcessSpec(argv=pb.Argv(args=sh('cat "$1"; echo end >&2', str(file))), output=KEEP)
-    async with client.run(spec) as process:
+    async with client.run(sh('cat "$1"; echo end >&2', str(file))) as process:
         got = bytearray()
         for step in range(10):
             proxy.cut_after(down=choose.randrange(2 * MIB))
@@ -383,8 +380,7 @@ async def test_both_ways_at_once_over_a_connection_that_breaks(
                 pass
             proxy.cut()
 
-    spec = pb.ProcessSpec(argv=pb.Argv(args=CAT), output=KEEP)
-    async with client.run(spec, stdin=True) as process, anyio.create_task_group() as tasks:
+    async with client.run(CAT, stdin=True) as process, anyio.create_task_group() as tasks:
         tasks.start_soon(cut, process)
         done = await process.communicate(data)
     assert proxy.cuts >= 9

@@ -8,7 +8,7 @@ import pytest
 
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
-from tests.integration.wire import HOST, Client, Feed, code_of, refused, seconds, sh
+from tests.integration.wire import HOST, Client, Feed, Run, code_of, refused, seconds, sh
 from tests.support.census import ended, is_running
 
 Code = grpc.StatusCode
@@ -232,6 +232,67 @@ async def test_only_run_process_makes_an_owner(client: Client) -> None:
     with refused(Code.INVALID_ARGUMENT) as refusal:
         await client.create(FOREVER, spec=spec)
     assert refusal.value.fields == ["spec.orphan_policy"]
+
+
+# Prints the pid of a descendant that is in a session of its own and that nobody waits for.
+LEAVER = "(setsid sh -c 'echo $$; exec sleep 1000' &)"
+TREE = service_pb.TERMINATE_SCOPE_TREE
+
+
+async def descendant(run: Run) -> int:
+    await run.until_out(b"\n")
+    return int(run.output.stdout)
+
+
+async def test_a_tree_ends_with_its_descendants_in_whatever_session(client: Client) -> None:
+    run = await client.run(sh(f"{LEAVER}; sleep 1000"))
+    left = await descendant(run)
+    await client.terminate(run.output.process.name, scope=service_pb.TERMINATE_SCOPE_PROCESS)
+    assert is_running(left)
+    end = (await client.terminate(run.output.process.name, scope=TREE)).exit
+    assert not is_running(left)
+    assert end.reason == pb.EXIT_REASON_TERMINATED
+    output = await run.finish()
+    assert not any(eof.forced for eof in output.eofs.values())
+
+
+async def test_what_a_process_left_when_it_followed_the_signal_ends_with_its_tree(
+    client: Client,
+) -> None:
+    run = await client.run(sh(f'trap "exit 3" TERM; {LEAVER}; while :; do sleep 0.01; done'))
+    left = await descendant(run)
+    end = (await client.terminate(run.output.process.name, grace=1000, scope=TREE)).exit
+    assert (end.exit_code, end.reason) == (3, pb.EXIT_REASON_TERMINATED)
+    assert not is_running(left)
+    await run.finish()
+
+
+async def test_a_tree_that_is_gone_can_be_killed_again(client: Client) -> None:
+    made = await client.create(sh("exit 4"))
+    await client.wait(made.name)
+    for _ in range(2):
+        end = (await client.terminate(made.name, scope=TREE)).exit
+        assert (end.exit_code, end.reason) == (4, pb.EXIT_REASON_EXITED)
+
+
+async def test_time_that_is_up_is_up_for_the_descendants_too(client: Client) -> None:
+    spec = pb.ProcessSpec(run_timeout=seconds(0.3))
+    run = await client.run(sh(f"{LEAVER}; sleep 1000"), spec=spec)
+    left = await descendant(run)
+    output = await run.finish()
+    assert output.exit is not None
+    assert output.exit.reason == pb.EXIT_REASON_RUN_TIMEOUT
+    assert not is_running(left)
+
+
+async def test_the_owner_takes_the_descendants_too(client: Client) -> None:
+    spec = pb.ProcessSpec(orphan_policy=pb.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT)
+    run = await client.run(sh(f"{LEAVER}; sleep 1000"), spec=spec)
+    left = await descendant(run)
+    run.call.cancel()
+    with anyio.fail_after(5):
+        await ended(left)
+    assert (await client.wait(run.output.process.name)).exit.reason == pb.EXIT_REASON_OWNER_GONE
 
 
 async def test_deleting_by_force_ends_the_process_for_its_waiters(client: Client) -> None:

@@ -20,7 +20,7 @@ from hcsd.service.server import Daemon as Service
 from hcsd.service.unix_socket import UnixListener
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
-from tests.integration.wire import HOST, Client, connected, refused, sh
+from tests.integration.wire import HOST, STDOUT, Client, connected, refused, sh
 from tests.support.census import until
 from tests.support.daemon import Daemon
 
@@ -245,6 +245,55 @@ async def test_exited_processes_are_kept_up_to_a_number_oldest_first_out(tmp_pat
         assert await listed() == names
         await create(3)
         assert await listed() == [alive.name, *names[-4:]]
+
+
+async def test_an_exited_process_that_somebody_reads_is_not_forgotten_for_others(
+    tmp_path: Path,
+) -> None:
+    async with running_inside(tmp_path, Limits(max_exited=1)) as (client, _):
+        large = pb.ProcessSpec(output=pb.OutputOptions(ring_bytes=8_000_000))
+        argv = pb.Argv(args=["head", "-c", "8000000", "/dev/zero"])
+        read = await client.create(argv, spec=large)
+        reader = client.follow(read.name, max_chunk_bytes=10_000)
+        await reader.until("started")
+        await client.wait(read.name)
+        for _ in range(3):
+            await once(client)
+            made = await client.create(TRUE)
+            await client.wait(made.name)
+        assert len((await reader.finish()).stdout) == 8_000_000
+        made = await client.create(TRUE)
+        await client.wait(made.name)
+        with refused(grpc.StatusCode.NOT_FOUND):
+            await client.get(read.name)
+
+
+async def test_an_engine_that_knows_no_descendants_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EmbeddedProvider, "kills_trees", False)
+    async with running_inside(tmp_path, Limits()) as (client, _):
+        made = await client.create(pb.Argv(args=["sleep", "1000"]))
+        with refused(grpc.StatusCode.UNIMPLEMENTED, "TREE_NOT_SUPPORTED"):
+            await client.terminate(made.name, scope=service_pb.TERMINATE_SCOPE_TREE)
+        assert (await client.get(made.name)).state == pb.PROCESS_STATE_RUNNING
+        assert (await client.terminate(made.name)).exit.exit_code == 137
+
+
+async def test_a_descendant_that_never_stops_writing_is_given_up_even_if_its_reader_is_slow(
+    tmp_path: Path,
+) -> None:
+    async with running_inside(tmp_path, Limits(max_drain_time=0.5)) as (client, _):
+        spec = pb.ProcessSpec(output=pb.OutputOptions(ring_bytes=100_000))
+        run = await client.run(sh("echo own; yes & exit 0"), spec=spec)
+        while len(run.output.data.get(STDOUT, b"")) < 3_000_000:
+            await run.read()
+        name = run.output.process.name
+        process = await client.wait(name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)  # it reads no more
+        assert not process.exit.output_complete
+        output = await run.finish()
+        assert output.stdout.startswith(b"own\ny\n")
+        assert output.eofs[STDOUT].forced
 
 
 async def test_exited_processes_are_kept_for_a_time(tmp_path: Path) -> None:

@@ -375,6 +375,22 @@ async def test_what_a_slow_reader_has_not_taken_at_the_exit_still_arrives(
     assert not output.eofs[STDOUT].forced
 
 
+async def test_ten_megabytes_on_the_way_to_a_slow_reader_outlive_the_process(
+    client: Client, tmp_path: Path
+) -> None:
+    expected = random_file(tmp_path / "random", 10_000_000)
+    made = await client.create(
+        pb.Argv(args=["cat", str(tmp_path / "random")]), spec=kept(16 * MIB, DROP)
+    )
+    reader = client.follow(made.name, max_chunk_bytes=10_000)
+    await reader.until("chunk")
+    assert (await client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)).exit.output_complete
+    output = await reader.finish()
+    assert hashlib.sha256(output.stdout).hexdigest() == expected
+    assert output.kinds.index("exit") < len(output.kinds) - 1
+    assert output.kinds[-1] == "end"
+
+
 async def test_the_drain_time_is_for_pipes_that_are_silent_not_for_readers_that_are_slow(
     client: Client, tmp_path: Path
 ) -> None:

@@ -413,15 +413,6 @@ async def test_streams_that_are_not_served_say_so(client: Client) -> None:
         await client.events.WatchEvents(event_pb.WatchEventsRequest()).read()
 
 
-async def test_terminating_a_tree_is_not_served(client: Client) -> None:
-    made = await client.create(pb.Argv(args=["sleep", "1000"]))
-    request = service_pb.TerminateProcessRequest(
-        name=made.name, scope=service_pb.TERMINATE_SCOPE_TREE
-    )
-    with refused(Code.UNIMPLEMENTED, "NOT_SERVED"):
-        await client.processes.TerminateProcess(request)
-
-
 async def test_an_unknown_method_is_unimplemented(client: Client) -> None:
     assert await code_of(client.nonsense()) is Code.UNIMPLEMENTED
 

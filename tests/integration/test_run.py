@@ -98,6 +98,11 @@ async def test_stdin_reaches_the_process_and_is_counted(client: Client) -> None:
     assert output.op_errors == []
 
 
+async def test_a_process_without_stdin_reads_its_end_at_once(client: Client) -> None:
+    output = await (await client.run(CAT)).finish()
+    assert (output.stdout, output.code) == (b"", 0)
+
+
 async def test_stdin_of_any_size_comes_back_whole(client: Client) -> None:
     data = os.urandom(5_000_000)
     run = await client.run(CAT, spec=PIPE)

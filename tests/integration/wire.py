@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
@@ -430,8 +431,15 @@ class Client:
         request = service_pb.SignalProcessRequest(name=name, signal=signal)
         return await self.processes.SignalProcess(request)
 
-    async def terminate(self, name: str, grace: float = 0.0) -> pb.Process:
-        request = service_pb.TerminateProcessRequest(name=name, grace_period=seconds(grace))
+    async def terminate(
+        self,
+        name: str,
+        grace: float = 0.0,
+        scope: service_pb.TerminateScope = service_pb.TERMINATE_SCOPE_UNSPECIFIED,
+    ) -> pb.Process:
+        request = service_pb.TerminateProcessRequest(
+            name=name, grace_period=seconds(grace), scope=scope
+        )
         return (await self.processes.TerminateProcess(request)).process
 
     async def delete(self, name: str, *, force: bool = False, allow_missing: bool = False) -> None:
@@ -494,12 +502,27 @@ class Client:
                 await self.delete(name, force=True, allow_missing=True)
 
 
+class TokenChannel:
+    """A channel whose calls carry a token, as far as stubs need one."""
+
+    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
+        self._channel = channel
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def __getattr__(self, kind: str) -> object:
+        """Make calls of a kind, such as unary_stream."""
+        make = getattr(self._channel, kind)
+        return lambda *args, **options: functools.partial(
+            make(*args, **options), metadata=self._metadata
+        )
+
+
 @contextlib.asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Client]:
-    """A client on a connection of its own."""
+async def connected(address: str, token: str = "") -> AsyncIterator[Client]:
+    """A client on a connection of its own; with `token`, every call carries it."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
     async with grpc.aio.insecure_channel(address, options) as channel:
-        yield Client(channel)
+        yield Client(cast("grpc.aio.Channel", TokenChannel(channel, token)) if token else channel)
 
 
 def _with(argv: pb.Argv, spec: pb.ProcessSpec | None) -> pb.ProcessSpec:

@@ -9,6 +9,7 @@ sleeps: the start waits for the daemon's ready line, the end for the end of its 
 
 import contextlib
 import os
+import signal as signals
 import subprocess
 import sys
 import tempfile
@@ -110,8 +111,8 @@ class Daemon:
             )
         return code
 
-    def stop(self) -> None:
-        """End it by SIGTERM and expect exit code 0; nothing if its end was waited for.
+    def stop(self, number: signals.Signals = signals.SIGTERM) -> None:
+        """End it by a signal and expect exit code 0; nothing if its end was waited for.
 
         Raises:
             DaemonFailedError: It ended in another way, or by itself before.
@@ -120,12 +121,13 @@ class Daemon:
             return
         ended_before = self._process.poll() is not None
         if not ended_before:
-            self._process.terminate()
+            self._process.send_signal(number)
         code = self.wait()
         if ended_before:
             raise DaemonFailedError(f"the daemon ended by itself with {code}", self.log)
         if code != 0:
-            raise DaemonFailedError(f"the daemon ended on SIGTERM with {code}", self.log)
+            name = number.name
+            raise DaemonFailedError(f"the daemon ended on {name} with {code}", self.log)
 
     def kill(self) -> None:
         """End it by SIGKILL, for a test about what it leaves behind."""

@@ -138,6 +138,7 @@ class ScriptedProvider:
 
     name = "scripted"
     guest_os = "linux"
+    kills_trees = False
 
     def __init__(self, *, blocking: bool = False, missing: Collection[str] = ()) -> None:
         self.blocking = blocking

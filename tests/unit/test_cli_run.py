@@ -144,7 +144,8 @@ async def test_every_bad_field_has_a_line(daemon: FakeDaemon) -> None:
     [
         ("--bogus", "x"),
         (),
-        ("-i", "-d", "x"),
+        ("-t", "x"),
+        ("-it", "--detach-keys", "ctrl-1", "x"),
         ("--env", "HCSD_NOT_SET_ANYWHERE", "x"),
         ("--label", "novalue", "x"),
     ],
@@ -379,7 +380,7 @@ async def test_interrupts_go_to_the_process_and_the_second_leaves_it(daemon: Fak
     ]
     assert text == (
         b"hcsd: detached; the process goes on\n"
-        b"hcsd: see its output with 'hcsd logs -f one', end it with 'hcsd kill one'\n"
+        b"hcsd: return to it with 'hcsd attach one', end it with 'hcsd kill one'\n"
     )
 
 
@@ -458,7 +459,7 @@ async def test_a_reader_that_was_ended_can_go_on_elsewhere(daemon: FakeDaemon) -
     assert result.stderr.decode().splitlines() == [
         "hcsd: no progress for 60 s",
         "hcsd: detached; the process goes on",
-        "hcsd: see its output with 'hcsd logs -f one', end it with 'hcsd kill one'",
+        "hcsd: return to it with 'hcsd attach one', end it with 'hcsd kill one'",
     ]
 
 

@@ -117,13 +117,21 @@ def test_a_descriptor_that_does_not_block_is_written_whole(pipes: Pipes) -> None
     assert bytes(received) == b"".join(pieces)
 
 
+async def read_to_end(descriptor: int) -> bytes:
+    stdin = Stdin(descriptor)
+    taken = bytearray()
+    while data := await stdin.read():
+        taken += data
+    return bytes(taken)
+
+
 async def test_a_file_is_read_to_its_end(tmp_path: Path) -> None:
     data = os.urandom(3 * CHUNK_BYTES + 1)
     file = tmp_path / "file"
     file.write_bytes(data)
     descriptor = os.open(file, os.O_RDONLY)
     try:
-        assert b"".join([chunk async for chunk in Stdin(descriptor).chunks()]) == data
+        assert await read_to_end(descriptor) == data
     finally:
         os.close(descriptor)
 
@@ -131,12 +139,21 @@ async def test_a_file_is_read_to_its_end(tmp_path: Path) -> None:
 async def test_a_pipe_is_read_as_it_comes(pipes: Pipes) -> None:
     read, write = pipes.pipe()
     os.set_blocking(read, False)  # as somebody we share it with may have done
-    chunks = Stdin(read).chunks()
+    stdin = Stdin(read)
     for piece in (b"one", b"\0two"):
         os.write(write, piece)
-        assert await anext(chunks) == piece
+        assert await stdin.read() == piece
     pipes.close(write)
-    assert await anext(chunks, None) is None
+    assert await stdin.read() == b""
+
+
+async def test_a_read_that_is_cancelled_loses_nothing(pipes: Pipes) -> None:
+    read, write = pipes.pipe()
+    stdin = Stdin(read)
+    with anyio.move_on_after(0.01):
+        await stdin.read()
+    os.write(write, b"late")
+    assert await stdin.read() == b"late"
 
 
 async def test_no_more_is_read_than_was_asked_for(tmp_path: Path) -> None:
@@ -144,10 +161,8 @@ async def test_no_more_is_read_than_was_asked_for(tmp_path: Path) -> None:
     file.write_bytes(bytes(10 * CHUNK_BYTES))
     descriptor = os.open(file, os.O_RDONLY)
     try:
-        chunks = Stdin(descriptor).chunks()
-        await anext(chunks)
-        await chunks.aclose()
-        assert os.lseek(descriptor, 0, os.SEEK_CUR) <= READ_AHEAD * CHUNK_BYTES
+        await Stdin(descriptor).read()
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) <= (1 + READ_AHEAD) * CHUNK_BYTES
     finally:
         os.close(descriptor)
 
@@ -156,7 +171,7 @@ async def test_a_terminal_that_is_gone_has_ended() -> None:
     terminal, end = os.openpty()
     os.close(end)
     try:
-        assert [chunk async for chunk in Stdin(terminal).chunks()] == []
+        assert await read_to_end(terminal) == b""
     finally:
         os.close(terminal)
 
@@ -165,6 +180,6 @@ async def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
         with pytest.raises(IsADirectoryError):
-            await anext(Stdin(folder).chunks())
+            await Stdin(folder).read()
     finally:
         os.close(folder)

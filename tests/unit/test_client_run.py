@@ -198,6 +198,42 @@ async def test_stdin_waits_for_the_process_and_a_signal_does_not(
     assert received == total
 
 
+async def test_who_attaches_may_claim_stdin_and_wait_until_it_is_taken(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    sent: list[service_pb.RunProcessRequest] = []
+    written = anyio.Event()
+
+    async def handle(requests: Requests, context: Context) -> Events:
+        sent.append(await anext(requests))
+        yield run_events()[0]
+        sent.append(await anext(requests))
+        yield accepted(1000)
+        sent.append(await anext(requests))
+        await written.wait()
+        yield accepted(1003)
+        await anext(requests, None)
+
+    daemon.runs(handle)
+    run = client.attach_process(NAME, take_over=True)
+    async with run, anyio.create_task_group() as tasks:
+        tasks.start_soon(drain, run)
+        await run.claim_stdin()
+        await run.write_stdin(b"one")
+        with anyio.move_on_after(0.01) as early:
+            await run.flush_stdin()
+        assert early.cancelled_caught
+        written.set()
+        await run.flush_stdin()
+        tasks.cancel_scope.cancel()
+    attach = service_pb.RunAttach(name=NAME, gap_policy=pb.GAP_POLICY_REPORT, take_over=True)
+    assert sent == [
+        service_pb.RunProcessRequest(attach=attach),
+        service_pb.RunProcessRequest(stdin=service_pb.StdinData()),
+        service_pb.RunProcessRequest(stdin=service_pb.StdinData(offset=1000, data=b"one")),
+    ]
+
+
 async def test_a_writer_learns_that_the_process_closed_its_stdin(
     daemon: FakeDaemon, client: Client
 ) -> None:

@@ -169,6 +169,28 @@ def test_block_keeps_what_was_read_for_a_reader_that_comes_back() -> None:
     assert take_all(ring.open_cursor(7, ignore)) == [b"789"]
 
 
+def test_block_keeps_behind_the_slowest_cursor_what_may_be_lost_on_the_way() -> None:
+    ring = Ring(10, Overflow.BLOCK, kept_behind=4)
+    cursor, faster = ring.open_cursor(0, ignore), ring.open_cursor(0, ignore)
+    ring.append(b"0123456789")
+    faster.take(10)
+    cursor.take(5)
+    assert ring.room() == 1
+    cursor.take(5)
+    assert ring.room() == 6
+    ring.append(b"abcdef")
+    assert (ring.start_offset, ring.room()) == (6, 0)
+    cursor.close()
+    faster.close()
+    assert take_all(ring.open_cursor(6, ignore)) == [b"6789abcdef"]
+
+
+@pytest.mark.parametrize("kept_behind", [-1, 6])
+def test_a_ring_keeps_at_most_half_behind(kept_behind: int) -> None:
+    with pytest.raises(ValueError, match="behind a cursor"):
+        Ring(10, Overflow.BLOCK, kept_behind=kept_behind)
+
+
 def test_dropped_bytes_are_those_that_no_cursor_was_given() -> None:
     ring = Ring(10, Overflow.DROP_OLDEST)
     fast, slow = ring.open_cursor(0, ignore), ring.open_cursor(0, ignore)

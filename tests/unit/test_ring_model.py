@@ -57,10 +57,15 @@ class RingMachine(RuleBasedStateMachine):
         self.rooms_owed = self.rooms = 0
         self.readers: dict[Cursor, Reader] = {}
 
-    @initialize(capacity=st.sampled_from(CAPACITIES), overflow=st.sampled_from(Overflow))
-    def make(self, capacity: int, overflow: Overflow) -> None:
+    @initialize(
+        capacity=st.sampled_from(CAPACITIES),
+        overflow=st.sampled_from(Overflow),
+        behind=st.sampled_from([0.0, 0.1, 0.5]),
+    )
+    def make(self, capacity: int, overflow: Overflow, behind: float) -> None:
         self.capacity, self.blocks = capacity, overflow is Overflow.BLOCK
-        self.ring = Ring(capacity, overflow, self.on_room)
+        self.kept_behind = int(capacity * behind)
+        self.ring = Ring(capacity, overflow, self.on_room, kept_behind=self.kept_behind)
 
     def on_room(self) -> None:
         self.rooms += 1
@@ -70,8 +75,13 @@ class RingMachine(RuleBasedStateMachine):
             return 0
         if not self.blocks:
             return self.capacity
-        behind = [self.end - max(r.position, self.start) for r in self.readers.values()]
-        return self.capacity - (max(behind) if behind else self.end - self.start)
+        return min(map(self.room_behind, self.readers.values()), default=self.room_for_none())
+
+    def room_behind(self, reader: Reader) -> int:
+        return self.capacity - (self.end - max(self.start, reader.position - self.kept_behind))
+
+    def room_for_none(self) -> int:
+        return self.capacity - (self.end - self.start)
 
     def evict(self, start: int) -> None:
         self.dropped += len(range(max(self.start, self.furthest), start))
@@ -108,11 +118,13 @@ class RingMachine(RuleBasedStateMachine):
                 self.ring.append(data)
             return
         served = [r for r in self.readers.values() if r.position >= self.start]
+        safe = [r for r in served if r.position - self.kept_behind >= self.start]
         self.ring.append(data)
         self.end += len(data)
         self.evict(max(self.start, self.end - self.capacity))
         if self.blocks:
             assert all(reader.position >= self.start for reader in served)
+            assert all(reader.position - self.kept_behind >= self.start for reader in safe)
         if data:
             self.wake_sleepers()
 
@@ -201,6 +213,9 @@ class RingMachine(RuleBasedStateMachine):
         assert (ring.room(), ring.readers) == (self.room(), len(self.readers))
         assert ring.dropped_bytes == self.dropped
         assert self.rooms == self.rooms_owed
+        for cursor, reader in self.readers.items():
+            in_the_way = self.room_behind(reader) < max(1, self.capacity // 4)
+            assert cursor.holds_up == (self.full and not self.closed and in_the_way)
 
     @invariant()
     def memory_is_bounded(self) -> None:

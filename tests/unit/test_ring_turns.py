@@ -211,3 +211,33 @@ def test_a_full_ring_without_a_writer_to_tell_is_no_error() -> None:
     cursor = ring.open_cursor(0, never)
     ring.append(bytes(10))
     assert cursor.take(10) == bytes(10)
+
+
+def test_a_cursor_holds_up_the_writer_of_a_full_ring_until_there_is_enough_room() -> None:
+    ring, slow = full_block_ring(100, Calls())
+    fast = ring.open_cursor(90, Calls())
+    assert (slow.holds_up, fast.holds_up) == (True, False)
+    slow.take(24)
+    assert slow.holds_up  # there is room, but not enough to wake a writer for
+    slow.take(1)
+    assert not slow.holds_up
+
+
+def test_a_cursor_on_evicted_bytes_holds_up_the_writer() -> None:
+    ring, first = full_block_ring(100, Calls())
+    first.take(50)
+    ring.append(bytes(50))
+    first.take(25)
+    first.close()
+    late = ring.open_cursor(0, Calls())
+    assert late.holds_up
+
+
+@BOTH
+def test_nobody_holds_up_the_writer_of_a_ring_that_drops_or_has_ended(overflow: Overflow) -> None:
+    ring = Ring(100, overflow)
+    cursor = ring.open_cursor(0, Calls())
+    ring.append(bytes(100))
+    assert cursor.holds_up is (overflow is Overflow.BLOCK)
+    ring.close()
+    assert not cursor.holds_up

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -23,7 +24,8 @@ from tests.windows.wine import Wine, WineError, windows_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUITES = ("tests/abi", "tests/contract", "tests/windows")
+FROM_LINUX = "tests/windows/from_linux"
+SUITES = ("tests/abi", "tests/contract", "tests/windows", FROM_LINUX)
 TIMEOUT = 900.0
 DOUBLE = "C:\\windows\\system32\\computecore.dll"
 REPORT = "report.xml"
@@ -33,6 +35,7 @@ PROPERTY = "double: "  # how conftest.py marks what it reports
 def main() -> int:
     """Assemble, build, run, report; returns the exit code."""
     started = time.monotonic()
+    selected = sys.argv[1:] or list(SUITES)
     try:
         assemble()
         with step("test double of computecore.dll built"):
@@ -40,12 +43,15 @@ def main() -> int:
         say(f"installed {install_hcsd()}")
         stage()
         with Wine() as wine:
-            code = test(wine, sys.argv[1:] or list(SUITES))
+            inside = [path for path in selected if FROM_LINUX not in path]
+            code = test(wine, inside) if inside else 0
             version = wine.python("-c", "import sys; print(sys.version)").text.strip()
             say(f"Python {version} on win32")
             say(
                 f"{wine.version}; starts that failed inside it and were repeated: {wine.failed_starts}"
             )
+        if outside := [path for path in selected if FROM_LINUX in path]:
+            code = test_from_linux(outside) or code
     except (AssembleError, WineError) as error:
         sys.exit(f"windows: {error}")
     say(f"double: {DOUBLE}, a stand-in for the service and not for Windows")
@@ -83,6 +89,21 @@ def test(wine: Wine, selected: list[str]) -> int:
         check=False,
         show=True,
     ).code
+
+
+def test_from_linux(selected: list[str]) -> int:
+    """Run the tests that meet the daemon from outside of Wine."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-m",
+        "",
+        "--timeout=90",
+        *(selected or [FROM_LINUX]),
+    ]
+    environment = {**os.environ, "HCSD_WINE": "1", "HCSD_GUEST": windows_path(places.GUEST)}
+    return subprocess.run(command, cwd=places.ROOT, env=environment, check=False).returncode
 
 
 def report(path: Path) -> None:

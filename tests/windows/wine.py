@@ -160,6 +160,15 @@ class Wine:
         )
         return ran.stdout.decode().strip()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What programs are started with."""
+        return self._environment
+
+    def python_command(self, *arguments: str) -> list[str]:
+        """What starts the Windows Python, for who starts it himself."""
+        return [self._loader, self._python, *arguments]
+
     def start(
         self,
         command: Sequence[str],

@@ -138,6 +138,26 @@ class Run(EventStream[RunProcessResponse]):
                 self._sent += len(part)
                 await self._send(RunProcessRequest(stdin=stdin))
 
+    async def claim_stdin(self) -> None:
+        """Become the writer of stdin without writing, as the first write does.
+
+        Raises:
+            CallError: As `write_stdin`.
+            RunEndedError: The run has ended.
+        """
+        async with self._writing:
+            self._sent = await self._ask_offset()
+
+    async def flush_stdin(self) -> None:
+        """Wait until the pipe has taken everything written so far.
+
+        Raises:
+            CallError: As `write_stdin`.
+            RunEndedError: The run has ended.
+        """
+        async with self._writing:
+            await self._wait_until_accepted(self._sent or 0)
+
     async def close_stdin(self) -> None:
         """Let the process read end-of-file after everything written so far.
 

@@ -1,0 +1,402 @@
+"""`hcsd run -t` and `hcsd attach` as a person uses them, on a real terminal."""
+
+import itertools
+import re
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
+from tests.integration.wire import HOST, Client, connected, sh
+from tests.support.census import ended
+from tests.support.daemon import Daemon
+from tests.support.person import Person, at_terminal
+
+DETACH = b"\x10\x11"  # ctrl-p ctrl-q
+DETACHED = b"hcsd: detached; the process goes on\r\n"
+CONSOLE = pb.ProcessSpec(console=pb.Console(columns=70, rows=20))
+# Tells of its console's size now, and when it is told of a new one.
+WATCHES_SIZE = "trap 'stty size' WINCH; stty size; while :; do sleep 1000 & wait; kill $!; done"
+# As a shell with a prompt: repeats what it is told, and has a word for each signal at once.
+TALKER = r"""
+import os, signal, sys
+for number, word in ((signal.SIGINT, b"caught\n"), (signal.SIGWINCH, b"drawn\n")):
+    signal.signal(number, lambda *_, word=word: os.write(1, word))
+os.write(1, b"ready\n")
+for line in iter(sys.stdin.readline, ""):
+    os.write(1, b"[%s]\n" % line.strip().encode())
+"""
+TALKS = f"stty -echo; exec {sys.executable} -ISc '{TALKER}'"
+# Takes the whole screen, as an editor does.
+DRAWS = r"""
+    printf '\033[?1049h\033[?1h\033=\033[?25l'
+    trap 'echo again' WINCH
+    echo drawn
+    while :; do sleep 1000 & wait; kill $!; done
+"""
+COUNTER = itertools.count(1)
+
+needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="uses job control of bash")
+
+
+@pytest.fixture
+def name() -> str:
+    """An id that no other process of the daemon has."""
+    return f"at-terminal-{next(COUNTER)}"
+
+
+class Place:
+    """Where the person sits: one daemon, one process."""
+
+    def __init__(self, daemon: Daemon, client: Client, name: str) -> None:
+        self.daemon = daemon
+        self.client = client
+        self.name = name
+        self.full_name = f"{HOST}/processes/{name}"
+        client.made.append(self.full_name)
+
+    def run(
+        self, *command: str, options: tuple[str, ...] = ("-it",), columns: int = 80, rows: int = 24
+    ) -> AbstractContextManager[Person]:
+        arguments = ["run", *options, "--name", self.name, "--", *command]
+        return at_terminal(self.daemon.address, *arguments, columns=columns, rows=rows)
+
+    def sh(self, script: str, *options: str) -> AbstractContextManager[Person]:
+        return self.run("sh", "-c", script, options=("-it", *options))
+
+    def attach(
+        self, *options: str, columns: int = 80, rows: int = 24
+    ) -> AbstractContextManager[Person]:
+        return at_terminal(
+            self.daemon.address, "attach", *options, self.name, columns=columns, rows=rows
+        )
+
+    async def process(self) -> pb.Process:
+        return await self.client.get(self.full_name)
+
+    async def is_running(self) -> bool:
+        return (await self.process()).state == pb.PROCESS_STATE_RUNNING
+
+
+@pytest.fixture
+def place(daemon: Daemon, client: Client, name: str) -> Place:
+    return Place(daemon, client, name)
+
+
+@pytest.fixture
+async def own_place(own_daemon: Daemon, name: str) -> AsyncIterator[Place]:
+    async with connected(own_daemon.address) as client:
+        yield Place(own_daemon, client, name)
+
+
+# --- the console ---
+
+
+async def test_a_console_has_size_and_kind_of_the_terminal_from_the_start(place: Place) -> None:
+    script = "stty size; echo $TERM; test -t 0 && test -t 1 && test -t 2; echo $?"
+    with place.run("sh", "-c", script, columns=99, rows=33) as person:
+        code, seen = await person.leave()
+    assert (code, seen) == (0, b"33 99\r\nxterm-test\r\n0\r\n")
+
+
+async def test_a_new_size_of_the_terminal_is_one_of_the_console(place: Place) -> None:
+    with place.sh(WATCHES_SIZE) as person:
+        await person.expect(rb"24 80\r\n")
+        for columns, rows in ((132, 50), (20, 5)):
+            person.resize(columns, rows)
+            await person.expect(b"%d %d\r\n" % (rows, columns))
+
+
+async def test_a_console_to_look_at_has_the_size_too_and_the_terminal_stays_as_it_is(
+    place: Place,
+) -> None:
+    with place.run("sh", "-c", WATCHES_SIZE, options=("-t",)) as person:
+        before = person.modes
+        await person.expect(rb"24 80\r+\n")
+        assert person.modes == before
+        person.resize(132, 50)
+        await person.expect(rb"50 132\r+\n")
+        person.type(b"\x03")  # the terminal makes a signal of it, which the process gets
+        code, _ = await person.leave()
+    assert code == 130
+
+
+JOB = r"""
+import os, signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"back\n"))
+os.write(1, b"begun\n")
+while True:
+    signal.pause()
+"""
+
+
+@needs_bash
+async def test_a_shell_controls_its_jobs(place: Place, tmp_path: Path) -> None:
+    """Ctrl-C ends and Ctrl-Z stops what is in the foreground; the shell is not touched."""
+    job = tmp_path / "job.py"
+    job.write_text(JOB)
+    bash = ("bash", "--norc", "--noprofile")
+    with place.run(*bash, options=("-it", "-e", "PS1=> ", "-e", "HISTFILE=")) as person:
+        await person.expect(b"> $")
+        person.type(f"{sys.executable} -IS {job}\r".encode())
+        await person.expect(b"begun\r\n")
+        person.type(b"\x1a")
+        await person.expect(b"Stopped")
+        person.type(b"fg\r")
+        await person.expect(b"back\r\n")
+        person.type(b"\x03")
+        await person.expect(b"> $")
+        person.type(b"echo code=$?\r")
+        await person.expect(b"code=130\r\n")
+        person.type(b"exit 7\r")
+        code, seen = await person.leave()
+    assert code == 7
+    assert b"hcsd:" not in seen
+
+
+async def test_what_outlives_the_shell_holds_nobody_up(place: Place) -> None:
+    with place.sh("trap '' HUP; sleep 1000 & echo bye; exit 5") as person:
+        code, seen = await person.leave()
+    assert (code, seen) == (5, b"bye\r\n")
+    process = await place.process()
+    assert process.exit.exit_time.ToNanoseconds() > 0
+    assert not process.exit.output_complete
+
+
+async def test_a_console_hangs_up_when_its_process_ends(place: Place) -> None:
+    """What the shell leaves behind in the foreground is ended, as when a terminal is closed."""
+    script = "set -m; sh -c 'echo pid=$$; exec sleep 1000'; exit"
+    with place.sh(script) as person:
+        found = await person.expect(rb"pid=(\d+)\r\n")
+        await place.client.terminate(place.full_name)
+        await ended(int(found[1]))
+        code, _ = await person.leave()
+    assert code == 137
+
+
+async def test_every_byte_passes_both_ways(place: Place) -> None:
+    data = bytes(range(256)) * 4
+    script = f"stty raw -echo; printf ready; head -c {len(data)}"
+    with place.sh(script, "--detach-keys", "") as person:
+        await person.expect(b"ready")
+        for start in range(0, len(data), 100):
+            person.type(data[start : start + 100])
+        code, seen = await person.leave()
+    assert (code, seen) == (0, data)
+
+
+async def test_a_slow_reader_gets_all(place: Place) -> None:
+    """A megabyte, looked at only when the process has ended long ago."""
+    count = 140_000
+    with place.sh(f"echo begin; seq {count}") as person:
+        await person.expect(b"begin\r\n")
+        process = await place.client.wait(place.full_name)
+        assert process.exit.exit_code == 0
+        code, seen = await person.leave()
+    assert code == 0
+    assert len(seen) > 1_000_000
+    assert seen == b"".join(b"%d\r\n" % number for number in range(1, count + 1))
+
+
+async def test_a_paste_reaches_a_slow_reader_whole(place: Place) -> None:
+    size = 300_000
+    script = f"stty raw -echo; printf ready; head -c {size} | cksum"
+    with place.sh(script) as person:
+        await person.expect(b"ready")
+        data = b"0123456789abcdef" * (size // 16)
+        await anyio.to_thread.run_sync(_type_all, person, data)
+        code, seen = await person.leave()
+    assert code == 0
+    assert seen.split()[1] == b"%d" % size
+
+
+def _type_all(person: Person, data: bytes) -> None:
+    for start in range(0, len(data), 1024):
+        person.type(data[start : start + 1024])
+
+
+# --- to leave and to return ---
+
+
+async def test_the_keys_detach_and_attach_returns(place: Place) -> None:
+    with place.sh(TALKS) as person:
+        await person.expect(b"ready\r\n")
+        person.type(b"one\rtwo\r" + DETACH)
+        code, seen = await person.leave()
+    assert code == 0
+    message = f"hcsd: return to it with 'hcsd attach {place.name}', end it with"
+    assert DETACHED + message.encode() in seen
+    assert await place.is_running()
+    with place.attach() as person:
+        await person.expect(rb"^drawn\r\n")  # and nothing of what was written before
+        person.type(b"three\r")
+        await person.expect(rb"\[three\]\r\n")
+        person.type(b"\x03")
+        await person.expect(b"caught\r\n")
+        await place.client.terminate(place.full_name)
+        code, seen = await person.leave()
+    assert (code, seen) == (137, b"hcsd: process was ended by SIGKILL\r\n")
+    output = await place.client.read(place.full_name)
+    said = output.stdout.replace(b"drawn\r\n", b"")
+    assert said == b"ready\r\n[one]\r\n[two]\r\n[three]\r\ncaught\r\n"
+
+
+async def test_keys_of_ones_own_detach_and_the_usual_ones_do_not(place: Place) -> None:
+    script = "stty raw -echo; printf ready; cat"
+    with place.sh(script, "--detach-keys", "ctrl-a,d") as person:
+        await person.expect(b"ready")
+        person.type(DETACH + b"\x01\x01x")
+        await person.expect(re.escape(DETACH + b"\x01\x01x"))
+        person.type(b"\x01")
+        person.type(b"d")
+        code, seen = await person.leave()
+    assert code == 0
+    assert DETACHED in seen
+
+
+async def test_the_beginning_of_the_keys_alone_is_passed_on_in_time(place: Place) -> None:
+    with place.sh("stty raw -echo; printf ready; head -c 1 | od -An -tx1") as person:
+        await person.expect(b"ready")
+        person.type(DETACH[:1])
+        code, seen = await person.leave()
+    assert (code, seen.split()) == (0, [b"10"])
+
+
+async def test_a_full_screen_is_left_and_found_again(place: Place) -> None:
+    with place.sh(DRAWS) as person:
+        await person.expect(b"drawn\r\n")
+        person.type(DETACH)
+        code, seen = await person.leave()
+    undone = b"\x1b[?25h\x1b>\x1b[?1l\x1b[?1049l"
+    assert code == 0
+    assert seen.index(undone) < seen.index(DETACHED)
+    with place.attach() as person:
+        await person.expect(rb"^\x1b\[\?1049h\x1b\[\?1h\x1b=\x1b\[\?25l")
+        await person.expect(b"again\r\n")  # with a terminal of the same size
+        await place.client.terminate(place.full_name)
+        code, seen = await person.leave()
+    assert code == 137
+    assert undone in seen
+
+
+async def test_whoever_attaches_brings_the_size(place: Place) -> None:
+    await place.client.create(sh(WATCHES_SIZE), spec=CONSOLE, process_id=place.name)
+    with place.attach(columns=132, rows=50) as person:
+        await person.expect(rb"50 132\r\n")
+        person.resize(60, 10)
+        await person.expect(rb"10 60\r\n")
+
+
+async def test_what_is_no_longer_kept_is_not_missed(place: Place) -> None:
+    await place.client.create(sh(f"seq 300000; {TALKS}"), spec=CONSOLE, process_id=place.name)
+    await place.client.follow(place.full_name).until_out(b"ready")
+    with place.attach() as person:
+        await person.expect(rb"^drawn\r\n")
+        person.type(b"one\r")
+        await person.expect(rb"^(drawn\r\n)*\[one\]\r\n")
+
+
+async def test_a_console_can_be_watched_without_touching_it(place: Place) -> None:
+    await place.client.create(sh(TALKS), spec=CONSOLE, process_id=place.name)
+    with place.attach() as person, place.attach("--no-stdin") as watcher:
+        person.type(b"aloud\r")
+        await person.expect(rb"\[aloud\]\r\n")
+        before = watcher.modes
+        while b"[again]" not in watcher.seen:  # until it watches
+            person.type(b"again\r")
+            await person.expect(rb"\[again\]\r\n")
+            with anyio.move_on_after(0.2):
+                await watcher.expect(rb"(?=\[again\])")
+        assert watcher.modes == before
+        watcher.type(b"\x03")
+        code, seen = await watcher.leave()
+        assert code == 130
+        assert DETACHED in seen
+        person.type(b"still\r")
+        await person.expect(rb"\[still\]\r\n")
+
+
+async def test_attaching_to_what_has_ended_tells_how(place: Place) -> None:
+    await place.client.create(sh("echo x; exit 9"), spec=CONSOLE, process_id=place.name)
+    await place.client.wait(place.full_name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+    with place.attach() as person:
+        before = person.modes
+        code, seen = await person.leave()
+        assert person.modes == before
+    assert code == 9
+    hint = (
+        f"hcsd: '{place.name}' has ended already; see what it wrote with 'hcsd logs {place.name}'"
+    )
+    assert seen == hint.encode() + b"\r\n"
+
+
+# --- the terminal afterwards ---
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [("exit", 3), ("kill", 137), ("detach", 0), ("SIGTERM", 143), ("SIGHUP", 129)],
+)
+async def test_the_terminal_is_put_back_however_the_session_ends(
+    place: Place, ends: str, expected: int
+) -> None:
+    with place.sh("echo ready; read line; exit 3") as person:
+        before = person.modes
+        await person.expect(b"ready\r\n")
+        assert person.modes != before
+        if ends == "exit":
+            person.type(b"\r")
+        elif ends == "kill":
+            await place.client.terminate(place.full_name)
+        elif ends == "detach":
+            person.type(DETACH)
+        else:
+            person.signal(signal.Signals[ends])
+        code, seen = await person.leave()
+        assert person.modes == before
+    assert code == expected
+    assert await place.is_running() is (ends not in {"exit", "kill"})
+    assert (DETACHED in seen) is (ends not in {"exit", "kill"})
+
+
+async def test_the_terminal_is_put_back_when_the_daemon_is_gone(own_place: Place) -> None:
+    with own_place.sh("echo ready; read line") as person:
+        before = person.modes
+        await person.expect(b"ready\r\n")
+        own_place.daemon.kill()
+        code, seen = await person.leave()
+        assert person.modes == before
+    assert code == 125
+    assert seen.startswith(b"hcsd: lost the connection to the daemon")
+
+
+async def test_a_stop_gives_the_terminal_back_for_as_long_as_it_lasts(place: Place) -> None:
+    with place.sh(DRAWS) as person:
+        before = person.modes
+        await person.expect(b"drawn\r\n")
+        during = person.modes
+        person.signal(signal.SIGTSTP)
+        await person.stopped()
+        assert person.modes == before
+        await person.expect(re.escape(b"\x1b[?1049l"))
+        person.signal(signal.SIGCONT)
+        await person.expect(re.escape(b"\x1b[?1049h"))
+        await person.expect(b"again\r\n")
+        assert person.modes == during
+
+
+async def test_a_terminal_that_is_closed_leaves_the_process_running(place: Place) -> None:
+    with place.sh(TALKS) as person:
+        await person.expect(b"ready\r\n")
+        person.hang_up()
+        code, _ = await person.leave()
+    assert code == 129
+    assert await place.is_running()

@@ -1,0 +1,48 @@
+"""A daemon in the Windows Python under Wine, and clients of it on Linux."""
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.integration.conftest import assert_calm
+from tests.integration.wire import Client, connected
+from tests.support.daemon import Daemon
+from tests.windows.wine import Wine, windows_path
+
+
+@pytest.fixture(scope="session")
+def wine() -> Iterator[Wine]:
+    with Wine() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shared(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One daemon for all tests; ended by Ctrl-C, which is what Wine passes on."""
+    directory = tmp_path_factory.mktemp("daemon")
+    options = ["--listen", "127.0.0.1:0", "--token-file", windows_path(directory / "token")]
+    command = wine.python_command("-P", "-m", "hcsd", "serve", *options)
+    daemon = Daemon(command, wine.environment, directory)
+    try:
+        daemon.await_ready()
+        yield daemon
+    finally:
+        daemon.stop(signal.SIGINT)
+    assert_calm(daemon.log)
+
+
+@pytest.fixture
+def daemon(shared: Daemon) -> Iterator[Daemon]:
+    """The shared daemon, which must be as calm after the test as it was before."""
+    before = len(shared.log)
+    yield shared
+    assert_calm(shared.log[before:])
+
+
+@pytest.fixture
+async def client(daemon: Daemon) -> AsyncIterator[Client]:
+    token = daemon.token_file.read_text().strip()
+    async with connected(daemon.address, token) as client:
+        yield client
+        await client.tidy()
