@@ -13,6 +13,7 @@ from tests.integration.conftest import assert_calm
 from tests.integration.test_output import DROP, kept
 from tests.integration.wire import HOST, STDOUT, Client, at, code_of, connected, refused, sh
 from tests.support.daemon import serving
+from tests.support.readers import SMALL_WINDOW
 
 Code = grpc.StatusCode
 
@@ -24,9 +25,12 @@ WRITES_3_MIB = pb.Argv(args=["head", "-c", str(3 * MIB), "/dev/zero"])
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    """A client of a daemon with 16 MiB for output: room for two processes with large rings."""
+    """A client of a daemon with 16 MiB for output: room for two processes with large rings.
+
+    What is on the way to it is less than a ring holds.
+    """
     with serving("--ring-memory", "16") as daemon:
-        async with connected(daemon.address) as client:
+        async with connected(daemon.address, options=SMALL_WINDOW) as client:
             yield client
     assert_calm(daemon.log)
 

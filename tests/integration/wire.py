@@ -518,10 +518,12 @@ class TokenChannel:
 
 
 @contextlib.asynccontextmanager
-async def connected(address: str, token: str = "") -> AsyncIterator[Client]:
+async def connected(
+    address: str, token: str = "", *, options: Sequence[tuple[str, int]] = ()
+) -> AsyncIterator[Client]:
     """A client on a connection of its own; with `token`, every call carries it."""
-    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    async with grpc.aio.insecure_channel(address, options) as channel:
+    own = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+    async with grpc.aio.insecure_channel(address, [*own, *options]) as channel:
         yield Client(cast("grpc.aio.Channel", TokenChannel(channel, token)) if token else channel)
 
 
