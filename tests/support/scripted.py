@@ -133,7 +133,9 @@ class ScriptedProvider:
         replaced: Exports that do something else.
         calls: Export and thread of each call.
         opened_pids: What processes were opened by.
-        events: Event callbacks that were registered.
+        events: Event callbacks that were registered for processes.
+        system_events: The same for systems.
+        configurations: What systems were created from.
     """
 
     name = "scripted"
@@ -150,7 +152,9 @@ class ScriptedProvider:
         self.misuse: list[str] = []
         self.calls: list[tuple[str, str]] = []
         self.events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
+        self.system_events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
         self.opened_pids: list[int] = []
+        self.configurations: list[str | None] = []
         self._dead: set[int] = set()  # handles whose service went away
         self._operations: dict[int, Operation] = {}
         self._systems: set[int] = set()
@@ -186,6 +190,10 @@ class ScriptedProvider:
         """Deliver an event to the process whose callback was set last, on a foreign thread."""
         self._deliver(*self.events[-1], event_type, data)
 
+    def fire_system(self, event_type: int, data: str | None = None) -> None:
+        """Deliver an event to the system whose callback was set last, on a foreign thread."""
+        self._deliver(*self.system_events[-1], event_type, data)
+
     def _deliver(
         self, callback: HCS_EVENT_CALLBACK, context: int, event_type: int, data: str | None
     ) -> None:
@@ -201,7 +209,7 @@ class ScriptedProvider:
         Nothing but closing is possible then with a handle that it had given out.
         """
         self._dead |= self._systems | self._processes
-        for callback, context in list(self.events):
+        for callback, context in [*self.system_events, *self.events]:
             self._deliver(callback, context, HCS_EVENT_TYPE.HcsEventServiceDisconnect, None)
 
     def hold(self, export: str, *, acted: bool) -> "Hold":
@@ -305,11 +313,36 @@ class ScriptedProvider:
             self._stdio.update(h for h in stdio if h not in {0, INVALID_HANDLE_VALUE})
         return self.HcsGetOperationResult(handle, document)
 
+    def HcsCreateComputeSystem(
+        self,
+        _id: PCWSTR,
+        configuration: PCWSTR,
+        handle: HCS_OPERATION,
+        _security: object,
+        system: "Pointer",
+    ) -> int:
+        self.configurations.append(configuration.text)
+        operation = self._operation(handle)
+        operation.function = "HcsCreateComputeSystem"
+        hresult = self.script.get("HcsCreateComputeSystem", Operation.complete)(operation)
+        if hresult == 0 or is_pending(hresult):
+            self._give_handle(system, self._systems)
+        return hresult
+
     def HcsOpenComputeSystem(self, _id: PCWSTR, _access: int, system: "Pointer") -> None:
         self._give_handle(system, self._systems)
 
     def HcsCloseComputeSystem(self, system: HCS_SYSTEM) -> None:
         self._forget(self._systems, system.value or 0, "system")
+
+    def HcsSetComputeSystemCallback(
+        self, system: HCS_SYSTEM, _options: int, context: int, callback: HCS_EVENT_CALLBACK
+    ) -> int:
+        assert system.value in self._systems
+        if system.value in self._dead:
+            return HR.RPC_S_SERVER_UNAVAILABLE
+        self.system_events.append((callback, context))
+        return 0
 
     def HcsCreateProcess(
         self,
