@@ -97,7 +97,7 @@ class Demo:
         page.ask("a line on its stdin whenever a line of it has come")
         talk = pb.ProcessSpec(argv=pb.Argv(args=["sh", "-c", TALK]), stdin_mode=pb.STDIN_MODE_PIPE)
         said, code = [], None
-        async with self._client.run(talk) as run:
+        async with self._client.run_process(talk) as run:
             async for event in run:
                 if event.HasField("chunk"):
                     stream, text = STREAMS[event.chunk.stream], event.chunk.data.decode()
@@ -120,7 +120,7 @@ class Demo:
         page.check(f"{AT_ONCE} codes, all right", codes, list(range(AT_ONCE)))
 
     async def _exit(self, code: int) -> int | None:
-        async with self._client.run(["sh", "-c", f"exit {code}"]) as run:
+        async with self._client.run_process(["sh", "-c", f"exit {code}"]) as run:
             ends = [event.exit async for event in run if event.HasField("exit")]
         return ends[0].exit_code if ends else None
 
@@ -128,7 +128,7 @@ class Demo:
         page, end = self._page, pb.ProcessExit()
         page.step("Death by a signal is told apart from an exit code")
         page.ask("sleep 1000, then the signal TERM")
-        async with self._client.run(["sleep", "1000"]) as run:
+        async with self._client.run_process(["sleep", "1000"]) as run:
             async for event in run:
                 if event.HasField("started"):
                     await run.signal("TERM")
@@ -143,7 +143,7 @@ class Demo:
         sent = b"hello\0\xff\xfe\n" + bytes(range(256))
         page.ask(f"cat, {len(sent)} bytes that are no text on its stdin, then the end of stdin")
         cat = pb.ProcessSpec(argv=pb.Argv(args=["cat"]), stdin_mode=pb.STDIN_MODE_PIPE)
-        async with self._client.run(cat) as run:
+        async with self._client.run_process(cat) as run:
             await run.write_stdin(sent)
             await run.close_stdin()
             back = b"".join([event.chunk.data async for event in run])
@@ -157,7 +157,7 @@ class Demo:
         page.ask(f"sh -c '{script}' on 80 columns and 24 rows; resize to 132 and 43; Enter")
         size = pb.Console(columns=80, rows=24)
         shell = pb.ProcessSpec(argv=pb.Argv(args=["sh", "-c", script]), console=size)
-        async with self._client.run(shell) as run:
+        async with self._client.run_process(shell) as run:
             async for event in run:
                 seen += event.chunk.data
                 if event.HasField("chunk") and seen.count(b"\n") == 1:
@@ -173,7 +173,7 @@ class Demo:
         page.ask("python: random bytes to stdout, then their SHA-256 to stderr")
         seen, size, wanted = hashlib.sha256(), 0, b""
         begin = time.monotonic()
-        async with self._client.run([sys.executable, "-c", RANDOM]) as run:
+        async with self._client.run_process([sys.executable, "-c", RANDOM]) as run:
             async for event in run:
                 if event.chunk.stream == pb.OUTPUT_STREAM_STDOUT:
                     seen.update(event.chunk.data)

@@ -156,7 +156,7 @@ def run(
         from hcsd.cli._console import ConsoleSession
         from hcsd.cli._session import Session
 
-        run = client.run(spec, parent=parent, process_id=name, labels=labels)
+        run = client.run_process(spec, parent=parent, process_id=name, labels=labels)
         if terminal is None:
             return await Session(client, run, forward_stdin=stdin, owned=True).execute()
         keys = DetachKeys(detach_keys) if stdin else None

@@ -140,6 +140,18 @@ class StoppingError(RequestError):
         )
 
 
+class RestartedError(RequestError):
+    """The call is for an earlier run of the daemon, whose processes are gone."""
+
+    def __init__(self, incarnation: str) -> None:
+        super().__init__(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "DAEMON_RESTARTED",
+            "the daemon was started anew since, and its processes ended with it",
+            metadata={"incarnation": incarnation},
+        )
+
+
 class CreateFailedError(RequestError):
     """HCS did not start a process; tells a missing program from a missing system.
 

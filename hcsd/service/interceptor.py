@@ -4,6 +4,9 @@
                  │             │               │         │ raises anything
                  └─────────────┴───────────────┴─────────┴─▶ one status, by `errors.to_status`
 
+A call is admitted with the token, where one is needed, and if it does not name another incarnation of
+the daemon in its metadata: names of processes may be used again by the next one.
+
 Every answer carries a request id in its trailers. When the daemon stops, the RPCs under way are
 cancelled from here and end with UNAVAILABLE; a cancellation that comes from the client is not
 answered, since nobody listens.
@@ -15,6 +18,7 @@ import asyncio
 import contextlib
 import inspect
 import itertools
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
@@ -23,14 +27,21 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from hcsd.service.auth import check_token
-from hcsd.service.errors import InvalidRequestError, RequestError, StoppingError, to_status
+from hcsd.service.errors import (
+    InvalidRequestError,
+    RequestError,
+    RestartedError,
+    StoppingError,
+    to_status,
+)
 from hcsd.service.limits import LimitError
 from hcsd.service.validate import check
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     Handler = grpc.RpcMethodHandler[Message, Message]
+    Metadata = Iterable[tuple[str, str | bytes]]
     Context = grpc.aio.ServicerContext[Message, Message]
 
     class Method(Protocol):
@@ -40,6 +51,8 @@ if TYPE_CHECKING:
             """Serve one call."""
 
 
+GRPC_LOGGER = "grpc._cython.cygrpc"
+INCARNATION = "hcsd-incarnation"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 REQUEST_ID = "hcsd-request-id"
 
@@ -91,6 +104,7 @@ class Calls:
     """
 
     def __init__(self, incarnation: str, max_streams: int) -> None:
+        self.incarnation = incarnation
         self.stopping = False
         self._max_streams = max_streams
         self._streams: Counter[str] = Counter()  # by client
@@ -137,6 +151,15 @@ class Calls:
                 call.task.cancel()
 
 
+def hide_departures(record: logging.LogRecord) -> bool:
+    """Keep a record of gRPC's, unless it is of an answer that met the end of its client.
+
+    gRPC logs that as an error with a traceback, if the client has left so lately that it is not known yet.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "ExecuteBatchError"
+
+
 class Interceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of one listener.
 
@@ -148,6 +171,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def __init__(self, calls: Calls, token: str | None) -> None:
         self._calls = calls
         self._token = token
+        logging.getLogger(GRPC_LOGGER).addFilter(hide_departures)  # once, however often it is added
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(  # type: ignore[override]  # any call, so any pair of types
@@ -156,11 +180,10 @@ class Interceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Return the handler of a call, wrapped; None lets gRPC answer an unknown method."""
-        if self._token is not None:
-            try:
-                check_token(self._token, handler_call_details.invocation_metadata or ())
-            except Exception as error:  # to_status tells them apart
-                return self._refusal(error)
+        try:
+            self._check_metadata(handler_call_details.invocation_metadata or ())
+        except RequestError as error:
+            return self._refusal(error)
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
         if wrapped is None:
@@ -169,6 +192,18 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 return None
             wrapped = self._wrapped[method] = self._wrap(handler)
         return wrapped
+
+    def _check_metadata(self, metadata: Metadata) -> None:
+        """Admit who has the token, and who does not mean an earlier run of the daemon.
+
+        Raises:
+            RequestError: Whom else it is.
+        """
+        if self._token is not None:
+            check_token(self._token, metadata)
+        meant = next((value for key, value in metadata if key == INCARNATION), None)
+        if meant is not None and meant != self._calls.incarnation:
+            raise RestartedError(self._calls.incarnation)
 
     def _wrap(self, handler: Handler) -> Handler:
         """Wrap the one method that a handler has; the attribute it stands in tells its kind."""

@@ -13,6 +13,7 @@ from hcsd.service.errors import (
     ProcessNotFoundError,
     RequestError,
 )
+from hcsd.service.input import stream_input, write_input
 from hcsd.service.names import ANY_SYSTEM, parse_system
 from hcsd.service.output import OutputFeed
 from hcsd.service.paging import page
@@ -155,6 +156,16 @@ class ProcessService(ProcessServiceServicer):
             await feed.pump(context.write)
         finally:
             feed.close()
+
+    async def WriteInput(
+        self, request: service_pb.WriteInputRequest, context: Context
+    ) -> service_pb.WriteInputResponse:
+        return await write_input(self._registry, request)
+
+    async def StreamInput(
+        self, request_iterator: AsyncIterator[service_pb.StreamInputRequest], context: Context
+    ) -> service_pb.StreamInputResponse:
+        return await stream_input(self._registry, request_iterator)
 
     async def RunProcess(  # type: ignore[override]  # a coroutine that writes is legal, too
         self,

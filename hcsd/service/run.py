@@ -3,11 +3,11 @@
 Two tasks share the RPC. The events of an `OutputFeed` are written by the RPC's own task, which is
 the only writer. Requests are read by another one; it answers through the feed.
 
-Stdin goes through a bounded buffer that a third task empties into the pipe, so that a signal or a
-resize behind it is not held up by a process that does not read. When the buffer is full, requests
-are no longer read, and gRPC's flow control stops the client.
+Stdin goes through a bounded buffer that a third task empties, see `hcsd.service.input`, so that a
+signal or a resize behind it is not held up by a process that does not read. When the buffer is full,
+requests are no longer read, and gRPC's flow control stops the client.
 
-    client ─▶ requests ─▶ buffer ─▶ pipe          stdin, close_stdin
+    client ─▶ requests ─▶ buffer ─▶ stdin         stdin, close_stdin
                    └─────▶ process                resize, signal
 
 The end of the requests is not end-of-file for the process; only `close_stdin` is. The end of the
@@ -16,13 +16,13 @@ RPC detaches, or kills if the process was created to die with its owner.
 
 from __future__ import annotations
 
-import collections
 from typing import TYPE_CHECKING
 
 import anyio
 
 from hcsd.service.control import Control
 from hcsd.service.errors import InvalidRequestError, Violation, to_status
+from hcsd.service.input import StdinBuffer
 from hcsd.service.output import OutputFeed
 from hcsd.service.validate import check
 from hcsd.v1 import process_pb2 as pb
@@ -30,8 +30,6 @@ from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from anyio.abc import TaskGroup
 
     from hcsd.service.interceptor import Context
     from hcsd.service.registry import Registry
@@ -80,7 +78,7 @@ async def run_process(
         max_chunk_bytes=attach.max_chunk_bytes or registry.limits.default_chunk_bytes,
     )
     try:
-        await _drive(registry, process, feed, requests, context)
+        await _drive(registry, process, feed, requests, context, take_over=attach.take_over)
     finally:
         feed.close()
         if process.plan.kill_when_orphaned and kind == "create" and process.running:
@@ -93,10 +91,19 @@ async def _drive(
     feed: Feed,
     requests: AsyncIterator[service_pb.RunProcessRequest],
     context: Context,
+    *,
+    take_over: bool,
 ) -> None:
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        stdin = StdinBuffer(process, feed, registry.limits.stdin_buffer_bytes, tasks)
+        stdin = StdinBuffer(
+            process,
+            registry.limits.stdin_buffer_bytes,
+            take_over=take_over,
+            post=feed.post,
+            fail=lambda kind, error: feed.post(_op_error(kind, error)),
+            tasks=tasks,
+        )
         tasks.start_soon(
             _serve_requests, registry, process, stdin, feed, requests, name="run requests"
         )
@@ -123,6 +130,7 @@ async def _serve_requests(
             await _serve_request(kind, request, control, stdin)
         except Exception as error:  # to_status tells them apart
             feed.post(_op_error(kind, error))
+    stdin.finish()
 
 
 async def _serve_request(
@@ -139,10 +147,8 @@ async def _serve_request(
         violations.append(Violation(kind, "enum.not_in", "is for the first request only"))
     if violations:
         raise InvalidRequestError(violations)
-    if kind == "stdin":
-        await stdin.put(request.stdin)
-    elif kind == "close_stdin":
-        await stdin.put(None)
+    if kind in {"stdin", "close_stdin"}:
+        await stdin.put(request)
     elif kind == "resize":
         await control.resize(request.resize)
     else:
@@ -155,71 +161,3 @@ def _op_error(kind: str, error: Exception) -> service_pb.RunProcessResponse:
     return service_pb.RunProcessResponse(
         op_error=service_pb.OpError(operation=operation, status=to_status(error))
     )
-
-
-class StdinBuffer:
-    """Stdin on its way from the requests to the pipe.
-
-    After an error the rest is dropped: what follows a lost byte is of no use to the process.
-
-    Args:
-        process: Whose stdin.
-        feed: Where to report what was accepted.
-        capacity: Bytes to hold before `put` waits.
-        tasks: Where the pump runs, from the first `put` on.
-    """
-
-    def __init__(self, process: ServedProcess, feed: Feed, capacity: int, tasks: TaskGroup) -> None:
-        self._process = process
-        self._feed = feed
-        self._capacity = capacity
-        self._items: collections.deque[service_pb.StdinData | None] = collections.deque()
-        self._size = 0
-        self._changed = anyio.Condition()
-        self._failed = False
-        self._tasks: TaskGroup | None = tasks  # None once the pump runs
-
-    async def put(self, item: service_pb.StdinData | None) -> None:
-        """Add data, or None for end-of-file; waits while the buffer is full."""
-        if self._tasks is not None:
-            self._tasks.start_soon(self._pump, name=f"stdin of {self._process.name}")
-            self._tasks = None
-        async with self._changed:
-            while self._size >= self._capacity:
-                await self._changed.wait()
-            self._items.append(item)
-            self._size += len(item.data) if item else 0
-            self._changed.notify_all()
-
-    async def _pump(self) -> None:
-        """Move what was put into the pipe, until cancelled."""
-        while True:
-            async with self._changed:
-                while not self._items:
-                    await self._changed.wait()
-                item = self._items.popleft()
-                self._size -= len(item.data) if item else 0
-                self._changed.notify_all()
-            if not self._failed:
-                await self._apply(item)
-
-    async def _apply(self, item: service_pb.StdinData | None) -> None:
-        stdin = self._process.stdin
-        if stdin is None:
-            return
-        try:
-            if item is None:
-                await stdin.close()
-            else:
-                await stdin.write(item.offset, item.data)
-        except Exception as error:  # to_status tells them apart
-            self._failed = True
-            self._feed.post(_op_error("close_stdin" if item is None else "stdin", error))
-            return
-        self._feed.post(
-            service_pb.RunProcessResponse(
-                stdin_accepted=service_pb.StdinAccepted(
-                    committed_offset=stdin.committed, closed=stdin.closed
-                )
-            )
-        )

@@ -166,6 +166,7 @@ class ServedProcess:
         if self.stdin is not None:
             message.stdin.end_offset = self.stdin.committed
             message.stdin.closed = self.stdin.closed
+            message.stdin.readers = self.stdin.writers
         end = self.exited.value
         if end is not None:
             message.exit.CopyFrom(end)

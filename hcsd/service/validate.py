@@ -206,6 +206,8 @@ RULES: dict[type[Message], tuple[Rule, ...]] = {
         _chunk,
     ),
     process_pb.WriteInputRequest: _name_of_process,
+    process_pb.StreamInputRequest: (_chosen("request", "'start', then 'data' and 'close'"),),
+    process_pb.StreamInputStart: _name_of_process,
     process_pb.RunProcessRequest: (_chosen("request", "one step of the run"),),
     process_pb.RunAttach: (
         *_name_of_process,

@@ -294,12 +294,14 @@ class WriteInputRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., close_stdin: _Optional[bool] = ...) -> None: ...
 
 class WriteInputResponse(_message.Message):
-    __slots__ = ("committed_offset", "closed")
+    __slots__ = ("committed_offset", "closed", "skipped_bytes")
     COMMITTED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
     committed_offset: int
     closed: bool
-    def __init__(self, committed_offset: _Optional[int] = ..., closed: _Optional[bool] = ...) -> None: ...
+    skipped_bytes: int
+    def __init__(self, committed_offset: _Optional[int] = ..., closed: _Optional[bool] = ..., skipped_bytes: _Optional[int] = ...) -> None: ...
 
 class StreamInputRequest(_message.Message):
     __slots__ = ("start", "data", "close")

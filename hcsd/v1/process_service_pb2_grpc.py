@@ -35,6 +35,10 @@ class ProcessServiceStub:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     def __init__(self, channel):
@@ -125,6 +129,10 @@ class ProcessServiceServicer:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     def CreateProcess(self, request, context):
@@ -266,9 +274,10 @@ class ProcessServiceServicer:
         Idempotency: idempotent by `offset`: bytes below the committed offset are skipped.
         Deadline: bounds the wait for a full pipe. What was taken until then stays committed, see
         `Process.stdin.end_offset`.
-        Cancellation: as the deadline.
-        Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-        (`STDIN_OFFSET`).
+        Cancellation: as the deadline. Closing completes once it has begun.
+        Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`), OUT_OF_RANGE
+        (`STDIN_OFFSET`); each of them with `committed_offset` in the metadata. Repeating bytes below
+        the committed offset, and closing, is OK even when stdin is closed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -277,12 +286,12 @@ class ProcessServiceServicer:
     def StreamInput(self, request_iterator, context):
         """Writes to stdin as a stream. The first message is `start`; the answer comes when the caller
         ends its side. Only `close` closes stdin: a stream that ends or breaks without it leaves stdin
-        open.
+        open. The call fails as soon as another writer takes over or stdin is closed by others.
         Idempotency: as WriteInput, by `start.offset`.
         Deadline: bounds the call. What was taken until then stays committed.
-        Cancellation: as the deadline.
-        Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-        (`STDIN_OFFSET`), ABORTED (`STDIN_TAKEN_OVER`).
+        Cancellation: as the deadline. Closing completes once it has begun.
+        Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
+        this call has come to in the metadata.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -294,7 +303,9 @@ class ProcessServiceServicer:
         ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
         failure of a later request is an `op_error` and the call goes on. The caller may end its side
         at any time and still gets everything up to `end`; stdin stays open unless `close_stdin` was
-        sent.
+        sent. The call is the writer of stdin from its first `stdin` or `close_stdin` until its side has
+        ended and all was written. Once one of these has failed, the rest of them is dropped: what
+        follows a lost byte is of no use. To write again, attach again.
         Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
         Deadline: bounds the call, not the process.
         Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
@@ -395,6 +406,10 @@ class ProcessService:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     @staticmethod

@@ -36,6 +36,10 @@ class ProcessServiceStub:
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     @_typing.overload
@@ -137,19 +141,20 @@ class ProcessServiceStub:
     Idempotency: idempotent by `offset`: bytes below the committed offset are skipped.
     Deadline: bounds the wait for a full pipe. What was taken until then stays committed, see
     `Process.stdin.end_offset`.
-    Cancellation: as the deadline.
-    Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-    (`STDIN_OFFSET`).
+    Cancellation: as the deadline. Closing completes once it has begun.
+    Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`), OUT_OF_RANGE
+    (`STDIN_OFFSET`); each of them with `committed_offset` in the metadata. Repeating bytes below
+    the committed offset, and closing, is OK even when stdin is closed.
     """
     StreamInput: _grpc.StreamUnaryMultiCallable[_process_service_pb2.StreamInputRequest, _process_service_pb2.StreamInputResponse]
     """Writes to stdin as a stream. The first message is `start`; the answer comes when the caller
     ends its side. Only `close` closes stdin: a stream that ends or breaks without it leaves stdin
-    open.
+    open. The call fails as soon as another writer takes over or stdin is closed by others.
     Idempotency: as WriteInput, by `start.offset`.
     Deadline: bounds the call. What was taken until then stays committed.
-    Cancellation: as the deadline.
-    Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-    (`STDIN_OFFSET`), ABORTED (`STDIN_TAKEN_OVER`).
+    Cancellation: as the deadline. Closing completes once it has begun.
+    Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
+    this call has come to in the metadata.
     """
     RunProcess: _grpc.StreamStreamMultiCallable[_process_service_pb2.RunProcessRequest, _process_service_pb2.RunProcessResponse]
     """Creates a process or attaches to one, and connects the caller with it both ways: the shape of
@@ -157,7 +162,9 @@ class ProcessServiceStub:
     ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
     failure of a later request is an `op_error` and the call goes on. The caller may end its side
     at any time and still gets everything up to `end`; stdin stays open unless `close_stdin` was
-    sent.
+    sent. The call is the writer of stdin from its first `stdin` or `close_stdin` until its side has
+    ended and all was written. Once one of these has failed, the rest of them is dropped: what
+    follows a lost byte is of no use. To write again, attach again.
     Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
     Deadline: bounds the call, not the process.
     Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
@@ -175,6 +182,10 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -273,19 +284,20 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     Idempotency: idempotent by `offset`: bytes below the committed offset are skipped.
     Deadline: bounds the wait for a full pipe. What was taken until then stays committed, see
     `Process.stdin.end_offset`.
-    Cancellation: as the deadline.
-    Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-    (`STDIN_OFFSET`).
+    Cancellation: as the deadline. Closing completes once it has begun.
+    Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`), OUT_OF_RANGE
+    (`STDIN_OFFSET`); each of them with `committed_offset` in the metadata. Repeating bytes below
+    the committed offset, and closing, is OK even when stdin is closed.
     """
     StreamInput: _aio.StreamUnaryMultiCallable[_process_service_pb2.StreamInputRequest, _process_service_pb2.StreamInputResponse]  # type: ignore[assignment]
     """Writes to stdin as a stream. The first message is `start`; the answer comes when the caller
     ends its side. Only `close` closes stdin: a stream that ends or breaks without it leaves stdin
-    open.
+    open. The call fails as soon as another writer takes over or stdin is closed by others.
     Idempotency: as WriteInput, by `start.offset`.
     Deadline: bounds the call. What was taken until then stays committed.
-    Cancellation: as the deadline.
-    Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-    (`STDIN_OFFSET`), ABORTED (`STDIN_TAKEN_OVER`).
+    Cancellation: as the deadline. Closing completes once it has begun.
+    Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
+    this call has come to in the metadata.
     """
     RunProcess: _aio.StreamStreamMultiCallable[_process_service_pb2.RunProcessRequest, _process_service_pb2.RunProcessResponse]  # type: ignore[assignment]
     """Creates a process or attaches to one, and connects the caller with it both ways: the shape of
@@ -293,7 +305,9 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
     failure of a later request is an `op_error` and the call goes on. The caller may end its side
     at any time and still gets everything up to `end`; stdin stays open unless `close_stdin` was
-    sent.
+    sent. The call is the writer of stdin from its first `stdin` or `close_stdin` until its side has
+    ended and all was written. Once one of these has failed, the rest of them is dropped: what
+    follows a lost byte is of no use. To write again, attach again.
     Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
     Deadline: bounds the call, not the process.
     Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
@@ -310,6 +324,10 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
     PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+
+    Names may be used again, and after a restart of the daemon a call could reach another process than
+    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
     """
 
     @_abc_1.abstractmethod
@@ -478,9 +496,10 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotency: idempotent by `offset`: bytes below the committed offset are skipped.
         Deadline: bounds the wait for a full pipe. What was taken until then stays committed, see
         `Process.stdin.end_offset`.
-        Cancellation: as the deadline.
-        Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-        (`STDIN_OFFSET`).
+        Cancellation: as the deadline. Closing completes once it has begun.
+        Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`), OUT_OF_RANGE
+        (`STDIN_OFFSET`); each of them with `committed_offset` in the metadata. Repeating bytes below
+        the committed offset, and closing, is OK even when stdin is closed.
         """
 
     @_abc_1.abstractmethod
@@ -491,12 +510,12 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_process_service_pb2.StreamInputResponse, _abc.Awaitable[_process_service_pb2.StreamInputResponse]]:
         """Writes to stdin as a stream. The first message is `start`; the answer comes when the caller
         ends its side. Only `close` closes stdin: a stream that ends or breaks without it leaves stdin
-        open.
+        open. The call fails as soon as another writer takes over or stdin is closed by others.
         Idempotency: as WriteInput, by `start.offset`.
         Deadline: bounds the call. What was taken until then stays committed.
-        Cancellation: as the deadline.
-        Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`, exited), OUT_OF_RANGE
-        (`STDIN_OFFSET`), ABORTED (`STDIN_TAKEN_OVER`).
+        Cancellation: as the deadline. Closing completes once it has begun.
+        Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
+        this call has come to in the metadata.
         """
 
     @_abc_1.abstractmethod
@@ -510,7 +529,9 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
         failure of a later request is an `op_error` and the call goes on. The caller may end its side
         at any time and still gets everything up to `end`; stdin stays open unless `close_stdin` was
-        sent.
+        sent. The call is the writer of stdin from its first `stdin` or `close_stdin` until its side has
+        ended and all was written. Once one of these has failed, the rest of them is dropped: what
+        follows a lost byte is of no use. To write again, attach again.
         Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
         Deadline: bounds the call, not the process.
         Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.

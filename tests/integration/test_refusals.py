@@ -382,7 +382,6 @@ async def test_a_message_beyond_the_limit_is_refused_and_the_connection_lives(
 async def test_every_rpc_that_is_not_served_says_so(client: Client) -> None:
     calls: list[Awaitable[object]] = [
         client.processes.OpenProcess(service_pb.OpenProcessRequest(parent=HOST, pid=1)),
-        client.processes.WriteInput(service_pb.WriteInputRequest(name=NOBODY)),
         client.systems.CreateComputeSystem(
             system_pb.CreateComputeSystemRequest(configuration_json="{}")
         ),
@@ -412,9 +411,6 @@ async def test_every_rpc_that_is_not_served_says_so(client: Client) -> None:
 async def test_streams_that_are_not_served_say_so(client: Client) -> None:
     with refused(Code.UNIMPLEMENTED, "NOT_SERVED"):
         await client.events.WatchEvents(event_pb.WatchEventsRequest()).read()
-    stream = client.processes.StreamInput()
-    with refused(Code.UNIMPLEMENTED, "NOT_SERVED"):
-        await stream
 
 
 async def test_an_unknown_method_is_unimplemented(client: Client) -> None:

@@ -338,6 +338,31 @@ async def test_attaching_to_what_has_ended_tells_how(place: Place) -> None:
     assert seen == hint.encode() + b"\r\n"
 
 
+async def test_one_at_a_time_types_and_another_may_take_the_place(place: Place) -> None:
+    with place.sh(TALKS) as first:
+        await first.expect(b"ready\r\n")
+        with place.attach() as second:
+            code, seen = await second.leave()
+        assert code == 125
+        assert b"hcsd: take its place with --take-over" in seen
+        first.type(b"mine\r")
+        await first.expect(rb"\[mine\]\r\n")
+        with place.attach("--take-over") as third:
+            await third.expect(b"drawn\r\n")
+            third.type(b"now mine\r")
+            await third.expect(rb"\[now mine\]\r\n")
+            code, seen = await first.leave()
+            assert code == 125
+            assert b"another writer took over" in seen
+            third.type(DETACH)
+            code, _ = await third.leave()
+            assert code == 0
+    with place.attach() as again:
+        await again.expect(b"drawn\r\n")
+        again.type(b"back\r")
+        await again.expect(rb"\[back\]\r\n")
+
+
 # --- the terminal afterwards ---
 
 

@@ -90,7 +90,7 @@ async def test_what_is_to_run_is_said_once(client: Client) -> None:
     with pytest.raises(TypeError, match="either a command or parameters_json"):
         await client.create_process()
     with pytest.raises(TypeError, match="either a command or parameters_json"):
-        client.run(["ls"], parameters_json="{}")
+        client.run_process(["ls"], parameters_json="{}")
 
 
 async def test_listing_follows_the_pages(daemon: FakeDaemon, client: Client) -> None:
@@ -324,7 +324,7 @@ async def test_without_a_daemon_the_answer_comes_at_once(target: str) -> None:
         with pytest.raises(DaemonUnreachableError) as caught:
             await client.get_host()
         with pytest.raises(DaemonUnreachableError):
-            async with client.run(["x"]) as run:
+            async with client.run_process(["x"]) as run:
                 await anext(run)
         with pytest.raises(DaemonUnreachableError):
             await anext(client.read_output(NAME))

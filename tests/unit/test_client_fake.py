@@ -41,6 +41,9 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Message, Message]"
 Unary = Callable[[Message, Context], Awaitable[Message]]
 Requests = AsyncIterator[service_pb.RunProcessRequest]
 RunHandler = Callable[[Requests, Context], AsyncGenerator[service_pb.RunProcessResponse]]
+ReadHandler = Callable[
+    [service_pb.ReadOutputRequest, Context], AsyncGenerator[service_pb.ReadOutputResponse]
+]
 RunDriver = Callable[[Requests, Context], Awaitable[None]]
 
 
@@ -60,6 +63,7 @@ class FakeDaemon:
         self.server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._unary: dict[str, Unary] = {}
         self._output: list[service_pb.ReadOutputResponse] = []
+        self._read: ReadHandler | None = None
         self._run: RunDriver | None = None
         self.server.add_generic_rpc_handlers(
             [
@@ -102,6 +106,10 @@ class FakeDaemon:
         """Serve RunProcess by a function that writes to the context."""
         self._run = handler
 
+    def reads(self, handler: ReadHandler) -> None:
+        """Serve ReadOutput by a generator of events."""
+        self._read = handler
+
     def outputs(self, *events: service_pb.ReadOutputResponse) -> None:
         """Answer ReadOutput with these events."""
         self._output = list(events)
@@ -129,6 +137,10 @@ class FakeDaemon:
         self, request: Message, context: Context
     ) -> AsyncIterator[service_pb.ReadOutputResponse]:
         self._note(request, context)
+        if self._read is not None:
+            assert isinstance(request, service_pb.ReadOutputRequest)
+            async for event in self._read(request, context):
+                yield event
         for event in self._output:
             yield event
         handler = self._unary.get("ReadOutput")
@@ -229,5 +241,5 @@ async def test_what_is_not_scripted_is_unimplemented(daemon: FakeDaemon) -> None
         with pytest.raises(UnimplementedError):
             await client.get_process(NAME)
         with pytest.raises(UnimplementedError):
-            async with client.run(["x"]) as run:
+            async with client.run_process(["x"]) as run:
                 await anext(run)

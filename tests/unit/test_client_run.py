@@ -77,7 +77,7 @@ async def test_a_run_tells_what_happens_in_order(daemon: FakeDaemon, client: Cli
             yield event
 
     daemon.runs(handle)
-    async with client.run(["sh", "-c", "true"]) as run:
+    async with client.run_process(["sh", "-c", "true"]) as run:
         assert [event async for event in run] == events
         assert [event async for event in run] == []
         with pytest.raises(RunEndedError):
@@ -98,7 +98,7 @@ async def test_everything_is_sent_as_it_is_asked_for(daemon: FakeDaemon, client:
 
     daemon.runs(handle)
     big = bytes(range(256)) * (STDIN_MESSAGE_BYTES // 256) + b"end"
-    async with client.run(["cat"]) as run:
+    async with client.run_process(["cat"]) as run:
         await run.write_stdin(b"one")
         await run.write_stdin(bytearray(b"two"))
         await run.resize(120, 40)
@@ -117,6 +117,45 @@ async def test_everything_is_sent_as_it_is_asked_for(daemon: FakeDaemon, client:
         request(signal=pb.ProcessSignal(signal_number=9)),
         request(stdin=stdin(offset=6, data=big[:STDIN_MESSAGE_BYTES])),
         request(stdin=stdin(offset=6 + STDIN_MESSAGE_BYTES, data=b"end")),
+        request(close_stdin=service_pb.CloseStdin()),
+    ]
+
+
+async def test_who_attaches_writes_behind_what_others_have_written(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    sent: list[service_pb.RunProcessRequest] = []
+
+    async def handle(requests: Requests, context: Context) -> Events:
+        yield run_events()[0]
+        async for request in requests:
+            sent.append(request)
+            if request.HasField("stdin"):
+                yield accepted(1000 + len(request.stdin.data))
+            elif request.HasField("close_stdin"):
+                break
+        for event in run_events()[1:]:
+            yield event
+
+    daemon.runs(handle)
+    cursors = [pb.OutputCursor(stream=pb.OUTPUT_STREAM_STDOUT, offset=5)]
+    run = client.attach_process(NAME, cursors=cursors, take_over=True)
+    async with run, anyio.create_task_group() as tasks:
+        tasks.start_soon(drain, run)
+        await run.write_stdin(b"one")
+        await run.write_stdin(b"two")
+        await run.close_stdin()
+    stdin = service_pb.StdinData
+    request = service_pb.RunProcessRequest
+    assert sent == [
+        request(
+            attach=service_pb.RunAttach(
+                name=NAME, cursors=cursors, gap_policy=pb.GAP_POLICY_REPORT, take_over=True
+            )
+        ),
+        request(stdin=stdin()),
+        request(stdin=stdin(offset=1000, data=b"one")),
+        request(stdin=stdin(offset=1003, data=b"two")),
         request(close_stdin=service_pb.CloseStdin()),
     ]
 
@@ -145,7 +184,7 @@ async def test_stdin_waits_for_the_process_and_a_signal_does_not(
 
     daemon.runs(handle)
     total = 3 * STDIN_WINDOW_BYTES + 1
-    async with client.run(["cat"]) as run, anyio.create_task_group() as tasks:
+    async with client.run_process(["cat"]) as run, anyio.create_task_group() as tasks:
 
         async def write() -> None:
             await run.write_stdin(bytes(total))
@@ -208,7 +247,7 @@ async def test_a_writer_learns_that_the_process_closed_its_stdin(
         yield run_events()[-1]
 
     daemon.runs(handle)
-    async with client.run(["head"]) as run, anyio.create_task_group() as tasks:
+    async with client.run_process(["head"]) as run, anyio.create_task_group() as tasks:
         tasks.start_soon(drain, run)
         with pytest.raises(StdinClosedError):
             await run.write_stdin(bytes(2 * STDIN_WINDOW_BYTES))
@@ -226,7 +265,7 @@ async def test_the_end_wakes_a_writer(daemon: FakeDaemon, client: Client) -> Non
             yield event
 
     daemon.runs(handle)
-    async with client.run(["true"]) as run, anyio.create_task_group() as tasks:
+    async with client.run_process(["true"]) as run, anyio.create_task_group() as tasks:
         tasks.start_soon(drain, run)
         with pytest.raises(RunEndedError):
             await run.write_stdin(bytes(2 * STDIN_WINDOW_BYTES))
@@ -247,7 +286,7 @@ async def test_writing_into_the_end_loses_no_output(
             await refuse(context, grpc.StatusCode.UNAVAILABLE, "stopping", "DAEMON_STOPPING")
 
     daemon.runs(handle)
-    async with client.run(["x"]) as run, anyio.create_task_group() as tasks:
+    async with client.run_process(["x"]) as run, anyio.create_task_group() as tasks:
 
         async def write() -> None:
             with suppress(RunEndedError):
@@ -276,7 +315,7 @@ async def test_a_failure_to_start_is_told_by_the_iteration(
         yield service_pb.RunProcessResponse()
 
     daemon.runs(handle)
-    async with client.run(["nosuch"]) as run:
+    async with client.run_process(["nosuch"]) as run:
         with pytest.raises(ExecutableNotFoundError, match="no such program"):
             await anext(run)
         with pytest.raises(RunEndedError):
@@ -293,7 +332,7 @@ async def test_a_refusal_is_never_mistaken_for_a_fault_of_grpc(
 
     daemon.drives(handle)
     for _ in range(500):
-        async with client.run(["nosuch"]) as run:
+        async with client.run_process(["nosuch"]) as run:
             with pytest.raises(ExecutableNotFoundError):
                 await anext(run)
 
@@ -309,7 +348,7 @@ async def test_a_failed_step_is_an_event_and_the_run_goes_on(
             yield event
 
     daemon.runs(handle)
-    async with client.run(["cat"]) as run:
+    async with client.run_process(["cat"]) as run:
         assert failed in [event async for event in run]
 
 
@@ -320,7 +359,7 @@ async def test_a_failed_write_is_raised_by_the_next(daemon: FakeDaemon, client: 
         await anyio.sleep_forever()
 
     daemon.runs(handle)
-    async with client.run(["cat"]) as run:
+    async with client.run_process(["cat"]) as run:
         await anext(run)
         with pytest.raises(OutOfRangeError):
             await run.write_stdin(b"x")
@@ -338,7 +377,7 @@ async def test_leaving_detaches(daemon: FakeDaemon, client: Client) -> None:
             detached.set()
 
     daemon.runs(handle)
-    async with client.run(["sleep"]) as run:
+    async with client.run_process(["sleep"]) as run:
         await anext(run)
     await detached.wait()
     with pytest.raises(RunEndedError):
@@ -349,4 +388,4 @@ async def test_leaving_detaches(daemon: FakeDaemon, client: Client) -> None:
 
 async def test_a_run_begins_when_it_is_entered(client: Client) -> None:
     with pytest.raises(RunEndedError, match="async with"):
-        await client.run(["x"]).signal("TERM")
+        await client.run_process(["x"]).signal("TERM")

@@ -5,6 +5,7 @@ import logging
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in its stubs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from hcsd.service.errors import (
     shorten,
     to_status,
 )
+from hcsd.service.interceptor import GRPC_LOGGER, Calls, Interceptor
 from hcsd.v1 import error_pb2
 
 # What a client takes by default, less what is in every answer: the code, the request id, the type.
@@ -163,3 +165,13 @@ def test_a_fault_of_the_daemon_is_logged_and_shown_as_an_incident_only(
     assert info(status).metadata["incident"] in record.getMessage()
     assert record.exc_info is not None
     assert record.exc_info[1] is error
+
+
+def test_a_client_that_leaves_before_its_answer_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Interceptor(Calls("boot"), None)
+    grpc_logger = logging.getLogger(GRPC_LOGGER)
+    for error in (cygrpc.ExecuteBatchError("gone"), cygrpc.InternalError("a fault"), None):
+        grpc_logger.error("%r", error, exc_info=error)
+    assert [record.message for record in caplog.records] == ["InternalError('a fault')", "None"]

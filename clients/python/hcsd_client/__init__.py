@@ -3,10 +3,11 @@
     from hcsd_client import Client
 
     async with Client() as client:
-        async for process in client.list_processes():
-            print(process.name)
+        async with client.run(["make", "all"]) as process:
+            async for data in process.stdout:
+                ...
 
-Requests and answers are the messages of `hcsd.v1`, with no second set of types beside them: they
+`hcsd_client.blocking` is the same for programs without an event loop. Messages are the messages of `hcsd.v1`, with no second set of types beside them: they
 are typed and documented, and a field that the contract gains is there without a change here.
 """
 
@@ -19,6 +20,7 @@ from hcsd_client._errors import (
     CallError,
     ClientClosedError,
     ConnectionLostError,
+    DaemonRestartedError,
     DaemonUnreachableError,
     DeadlineExceededError,
     ExecutableNotFoundError,
@@ -45,6 +47,10 @@ from hcsd_client._errors import (
     UnimplementedError,
     error_from_status,
 )
+from hcsd_client._input import RemoteInput
+from hcsd_client._output import RemoteOutput
+from hcsd_client._process import Completed, RemoteProcess
+from hcsd_client._retry import Retry
 from hcsd_client._run import Run
 from hcsd_client._stream import EventStream, Output
 from hcsd_client.address import Address, default_address, parse_address
@@ -61,7 +67,9 @@ __all__ = [
     "CallError",
     "Client",
     "ClientClosedError",
+    "Completed",
     "ConnectionLostError",
+    "DaemonRestartedError",
     "DaemonUnreachableError",
     "DeadlineExceededError",
     "EventStream",
@@ -76,9 +84,13 @@ __all__ = [
     "Output",
     "OutputEvictedError",
     "PermissionDeniedError",
+    "RemoteInput",
+    "RemoteOutput",
+    "RemoteProcess",
     "RequestIdReusedError",
     "Resource",
     "ResourceExhaustedError",
+    "Retry",
     "Run",
     "RunEndedError",
     "StdinBusyError",

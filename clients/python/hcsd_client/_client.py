@@ -1,86 +1,72 @@
-"""The client: one method for each RPC."""
+"""The client: a connection to one daemon, and the processes that it gives."""
 
 from __future__ import annotations
 
 import os
+import uuid
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import anyio
 
-from hcsd.v1.compute_system_service_pb2 import (
-    GetComputeSystemRequest,
-    ListComputeSystemsRequest,
+from hcsd.v1.process_pb2 import (
+    OVERFLOW_POLICY_BLOCK,
+    OVERFLOW_POLICY_UNSPECIFIED,
+    STDIN_MODE_PIPE,
+    ProcessSpec,
 )
-from hcsd.v1.host_service_pb2 import GetHostRequest, GetHostResponse
-from hcsd.v1.process_pb2 import GAP_POLICY_REPORT
-from hcsd.v1.process_service_pb2 import (
-    TERMINATE_SCOPE_PROCESS,
-    WAIT_FOR_EXIT,
-    CreateProcessResponse,
-    DeleteProcessRequest,
-    GetProcessPropertiesRequest,
-    GetProcessPropertiesResponse,
-    GetProcessRequest,
-    ListProcessesRequest,
-    ReadOutputRequest,
-    RunAttach,
-    RunProcessRequest,
-    SignalProcessRequest,
-    SignalProcessResponse,
-    TerminateProcessRequest,
-    WaitProcessRequest,
-    WaitProcessResponse,
-)
+from hcsd_client._calls import Calls
 from hcsd_client._channel import Channel, read_token
-from hcsd_client._errors import ClientClosedError
-from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
-from hcsd_client._run import Run
-from hcsd_client._stream import Output
+from hcsd_client._errors import DaemonRestartedError, HcsdClientError, NotFoundError
+from hcsd_client._process import RemoteProcess
+from hcsd_client._requests import make_spec
+from hcsd_client._retry import Retry, retrying
 from hcsd_client.address import Address, default_address, parse_address
-from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM
+from hcsd_client.names import HOST_SYSTEM
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
-    from hcsd.v1.compute_system_pb2 import ComputeSystem
-    from hcsd.v1.process_pb2 import (
-        GapPolicy,
-        OutputCursor,
-        Process,
-        ProcessSignal,
-        ProcessSpec,
-        ProcessState,
-    )
-    from hcsd.v1.process_service_pb2 import StdioHandle, TerminateScope, WaitFor
+    from hcsd.v1.process_pb2 import Process
+
+LEAVE_TIMEOUT = 5.0  # seconds to end a process that is left; arbitrary
 
 
-class Client:
+class Client(Calls):
     """A connection to one daemon.
 
         async with Client() as client:
-            async with client.run(["sh", "-c", "echo hello"]) as run:
-                async for event in run:
-                    print(event)
+            async with client.run(["sh", "-c", "echo hello; exit 7"]) as process:
+                async for data in process.stdout:
+                    print(data)
+                print((await process.wait()).exit_code)
 
-    It connects at the first call and never waits for a daemon that is not there. Answers are the
-    messages of `hcsd.v1`, documented there; an answer with a single member is returned as that
-    member. Names are resource names, as `process_name` makes them.
+    `run`, `create` and `open` give a `RemoteProcess`, which goes on after a lost connection. The other
+    methods are the calls of the contract, one each and by the same names; they are made once, and their
+    answers are the messages of `hcsd.v1`, documented there. An answer with a single member is returned as
+    that member. Names are resource names, as `process_name` makes them.
+
+    It connects at the first call and never waits for a daemon that is not there.
 
     Cancelling a call, as with `asyncio.timeout` around it, only ends the wait for its answer: what
     the daemon has begun, it completes. `asyncio.CancelledError` is raised as ever.
 
     Every method may raise `CallError` by one of its subclasses: `DaemonUnreachableError`,
     `ConnectionLostError`, `UnavailableError`, `InvalidRequestError`, `UnauthenticatedError`,
-    `PermissionDeniedError`, `UnimplementedError`, `ResourceExhaustedError`, `InternalError`; those
-    named with a method come on top. A method of a client that is not open raises
+    `PermissionDeniedError`, `UnimplementedError`, `ResourceExhaustedError`, `DeadlineExceededError`,
+    `InternalError`; those named with a method come on top. A method of a client that is not open raises
     `ClientClosedError`. No error of gRPC gets out.
 
     Args:
         address: Where the daemon listens. Default: see `default_address`.
         token_file: File with the daemon's token, for TCP. Default: what `HCSD_TOKEN_FILE` names,
             else no token is sent.
+        timeout: Seconds after which a call without an answer is a `DeadlineExceededError`. Calls that
+            wait for a process (its exit, its output, room in its stdin, a grace period) have no such
+            limit. Default: none for any.
+        retry: How a `RemoteProcess` goes on after a lost connection.
 
     Raises:
         AddressError: The address is none.
@@ -90,12 +76,16 @@ class Client:
         self,
         address: Address | str | None = None,
         token_file: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = None,
+        retry: Retry = Retry(),  # noqa: B008  (it is immutable)
     ) -> None:
+        super().__init__(None, timeout)
         if address is None:
             address = default_address(os.environ)
         self._address = parse_address(address) if isinstance(address, str) else address
         self._token_file = token_file or os.environ.get("HCSD_TOKEN_FILE") or None
-        self._open_channel: Channel | None = None
+        self._retry = retry
 
     @property
     def address(self) -> Address:
@@ -124,26 +114,31 @@ class Client:
         if channel is not None:
             await channel.close()
 
-    async def create_process(
+    async def create(
         self,
         command: ProcessSpec | Sequence[str] | str | None = None,
         *,
+        stdin: bool = False,
         parent: str = HOST_SYSTEM,
         parameters_json: str | None = None,
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
         request_id: str = "",
-    ) -> CreateProcessResponse:
-        """Start a process that lives on its own.
+    ) -> RemoteProcess:
+        """Start a process that lives on its own, with its output kept as in a log.
+
+        Of each output the daemon keeps the last MiB, unless the spec says otherwise. Who reads too late
+        gets an `OutputEvictedError`, or see `RemoteProcess.output`.
 
         Args:
-            command: What to run: a `ProcessSpec`, or in short program and arguments, or a string
-                as its `command_line`.
-            parent: Name of the system to run in.
-            parameters_json: Instead of `command`, a document for HcsCreateProcess.
-            process_id: Last part of its name. Default: issued by the daemon.
-            labels: Labels to store with it.
-            request_id: A UUID that makes the call safe to repeat.
+            command: As in `create_process`.
+            stdin: Whether to give it a stdin to write to, as `STDIN_MODE_PIPE` in the spec does.
+            parent: As in `create_process`.
+            parameters_json: As in `create_process`.
+            process_id: As in `create_process`.
+            labels: As in `create_process`.
+            request_id: As in `create_process`. By default a new one, so that a call whose connection is
+                lost can be repeated and starts one process.
 
         Raises:
             ExecutableNotFoundError: There is no such program.
@@ -153,314 +148,82 @@ class Client:
             FailedPreconditionError: The system is not running.
             TypeError: Not exactly one of `command` and `parameters_json` is given.
         """
-        request = make_create(
-            command,
-            parent,
-            parameters_json=parameters_json,
-            process_id=process_id,
-            labels=labels,
-            request_id=request_id,
+        if command is not None and stdin:
+            command = _copy(command)
+            command.stdin_mode = STDIN_MODE_PIPE
+        own_id = str(uuid.uuid4())
+        created = await retrying(
+            self._retry,
+            lambda: self.create_process(
+                command,
+                parent=parent,
+                parameters_json=parameters_json,
+                process_id=process_id,
+                labels=labels,
+                request_id=request_id or own_id,
+            ),
+            reached=False,
         )
-        async with self._channel.translating():
-            return await self._channel.processes.CreateProcess(request, metadata=self._metadata)
+        return self._process(created.process, stdin_offset=None if request_id else 0)
 
-    async def get_process(self, name: str) -> Process:
-        """Return a process.
-
-        Raises:
-            NotFoundError: There is no such process.
-        """
-        request = GetProcessRequest(name=name)
-        async with self._channel.translating():
-            answer = await self._channel.processes.GetProcess(request, metadata=self._metadata)
-        return answer.process
-
-    async def list_processes(
-        self,
-        parent: str = ALL_SYSTEMS,
-        *,
-        states: Iterable[ProcessState] = (),
-        labels: Mapping[str, str] | None = None,
-        page_size: int = 0,
-    ) -> AsyncIterator[Process]:
-        """Iterate over the processes of a system, or of all, in order of creation.
-
-        Args:
-            parent: Name of a system; by default all.
-            states: Only processes in one of these.
-            labels: Only processes with all of these.
-            page_size: How many to ask for at once. Default: the daemon's.
-
-        Raises:
-            NotFoundError: There is no such system.
-        """
-        request = ListProcessesRequest(
-            parent=parent, states=states, labels=labels, page_size=page_size
-        )
-        while True:
-            async with self._channel.translating():
-                page = await self._channel.processes.ListProcesses(request, metadata=self._metadata)
-            for process in page.processes:
-                yield process
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    async def wait_process(
-        self, name: str, *, wait_for: WaitFor = WAIT_FOR_EXIT, timeout: float | None = None
-    ) -> WaitProcessResponse:
-        """Wait until a process has exited, or its output is complete too.
-
-        Args:
-            name: The process.
-            wait_for: `WAIT_FOR_EXIT` or `WAIT_FOR_OUTPUT_COMPLETE`.
-            timeout: Seconds after which to answer with `timed_out`. Default: without limit.
-
-        Raises:
-            NotFoundError: There is no such process, or it was deleted meanwhile.
-        """
-        request = WaitProcessRequest(name=name, wait_for=wait_for, timeout=make_duration(timeout))
-        async with self._channel.translating():
-            return await self._channel.processes.WaitProcess(request, metadata=self._metadata)
-
-    async def signal_process(
-        self, name: str, signal: str | int | ProcessSignal
-    ) -> SignalProcessResponse:
-        """Send a signal; to a process that has exited it is no error, see `delivery`.
-
-        Args:
-            name: The process.
-            signal: Name with or without ``SIG``, number, or a `ProcessSignal`.
-
-        Raises:
-            NotFoundError: There is no such process.
-            FailedPreconditionError: It has not started.
-        """
-        request = SignalProcessRequest(name=name, signal=make_signal(signal))
-        async with self._channel.translating():
-            return await self._channel.processes.SignalProcess(request, metadata=self._metadata)
-
-    async def terminate_process(
-        self,
-        name: str,
-        *,
-        scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
-        grace_period: float | None = None,
-    ) -> Process:
-        """Kill a process; one that has exited is no error.
-
-        It may still be running in the answer: to see the exit, wait for it.
-
-        Args:
-            name: The process.
-            scope: Whether its descendants are killed too.
-            grace_period: Seconds it gets after a TERM signal before it is killed. Default: none.
-
-        Raises:
-            NotFoundError: There is no such process.
-            FailedPreconditionError: It has not started.
-        """
-        request = TerminateProcessRequest(
-            name=name, scope=scope, grace_period=make_duration(grace_period)
-        )
-        async with self._channel.translating():
-            answer = await self._channel.processes.TerminateProcess(
-                request, metadata=self._metadata
-            )
-        return answer.process
-
-    async def modify_process(
-        self,
-        name: str,
-        *,
-        console_size: tuple[int, int] | None = None,
-        close_handles: Iterable[StdioHandle] | None = None,
-        modification_json: str | None = None,
-    ) -> Process:
-        """Resize the console of a process, or close some of its handles.
-
-        Args:
-            name: The process.
-            console_size: New columns and rows.
-            close_handles: Handles to close, as in `STDIO_HANDLE_STDIN`.
-            modification_json: A document for HcsModifyProcess.
-
-        Raises:
-            NotFoundError: There is no such process.
-            FailedPreconditionError: It has no console, or has exited.
-            TypeError: Not exactly one of the changes is given.
-        """
-        request = make_modify(name, console_size, close_handles, modification_json)
-        async with self._channel.translating():
-            answer = await self._channel.processes.ModifyProcess(request, metadata=self._metadata)
-        return answer.process
-
-    async def get_process_properties(
-        self, name: str, *, property_query_json: str = ""
-    ) -> GetProcessPropertiesResponse:
-        """Ask HCS about a process.
-
-        Args:
-            name: The process.
-            property_query_json: A document for HcsGetProcessProperties.
-
-        Raises:
-            NotFoundError: There is no such process.
-            FailedPreconditionError: HCS has no information on it.
-        """
-        request = GetProcessPropertiesRequest(name=name, property_query_json=property_query_json)
-        async with self._channel.translating():
-            return await self._channel.processes.GetProcessProperties(
-                request, metadata=self._metadata
-            )
-
-    async def delete_process(
-        self, name: str, *, force: bool = False, allow_missing: bool = False
-    ) -> None:
-        """Make the daemon forget a process.
-
-        Args:
-            name: The process.
-            force: Kill it first if it is running.
-            allow_missing: No such process is no error.
-
-        Raises:
-            NotFoundError: There is no such process.
-            FailedPreconditionError: It is running.
-        """
-        request = DeleteProcessRequest(name=name, force=force, allow_missing=allow_missing)
-        async with self._channel.translating():
-            await self._channel.processes.DeleteProcess(request, metadata=self._metadata)
-
-    def read_output(
-        self,
-        name: str,
-        *,
-        cursors: Iterable[OutputCursor] = (),
-        follow: bool = False,
-        gap_policy: GapPolicy = GAP_POLICY_REPORT,
-        max_chunk_bytes: int = 0,
-    ) -> Output:
-        """Read what a process writes, from any place that is still kept.
-
-        Args:
-            name: The process.
-            cursors: Streams to read, and from where. Default: both from their start.
-            follow: Go on until the process has exited and its streams have ended.
-            gap_policy: `GAP_POLICY_FAIL` to fail where bytes are gone, instead of a ``gap``.
-            max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
-
-        Raises (while iterating):
-            NotFoundError: There is no such process, or it was deleted meanwhile.
-            FailedPreconditionError: It was opened by its pid and has no streams.
-            OutOfRangeError: A cursor lies past the end; `OutputEvictedError` before the start.
-            SubscriberStalledError: The caller held up the process for too long.
-        """
-        request = ReadOutputRequest(
-            name=name,
-            cursors=cursors,
-            follow=follow,
-            gap_policy=gap_policy,
-            max_chunk_bytes=max_chunk_bytes,
-        )
-        return Output(self._channel, request)
-
-    def run(
+    @asynccontextmanager
+    async def run(
         self,
         command: ProcessSpec | Sequence[str] | str | None = None,
         *,
+        stdin: bool = False,
         parent: str = HOST_SYSTEM,
         parameters_json: str | None = None,
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
-        request_id: str = "",
-    ) -> Run:
-        """Start a process and stay connected with it; see `Run`.
+    ) -> AsyncIterator[RemoteProcess]:
+        """Start a process that is for the block alone; killed if it still runs at its end.
 
-        Arguments and errors are those of `create_process` and `read_output`; entering the run
-        starts the process, and the iteration raises. Its stdin is closed unless the spec's
-        `stdin_mode` is `STDIN_MODE_PIPE`.
+        Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for
+        who reads it, unless the spec says otherwise. A client that is killed does not take it along;
+        `run_process` with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` does.
+
+        Arguments and errors are those of `create`.
         """
-        request = make_create(
+        if command is not None:
+            command = _copy(command)
+            if command.output.overflow == OVERFLOW_POLICY_UNSPECIFIED:
+                command.output.overflow = OVERFLOW_POLICY_BLOCK
+        process = await self.create(
             command,
-            parent,
+            stdin=stdin,
+            parent=parent,
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
-            request_id=request_id,
         )
-        return Run(self._channel, RunProcessRequest(create=request))
+        async with process:
+            try:
+                yield process
+            except BaseException:
+                # What has gone wrong counts for more than that the process cannot be killed.
+                with anyio.move_on_after(LEAVE_TIMEOUT, shield=True), suppress(HcsdClientError):
+                    await process.terminate()
+                raise
+            with suppress(NotFoundError, DaemonRestartedError):  # then it does not run either
+                await process.terminate()
 
-    def attach_process(
-        self,
-        name: str,
-        *,
-        cursors: Iterable[OutputCursor] = (),
-        gap_policy: GapPolicy = GAP_POLICY_REPORT,
-        max_chunk_bytes: int = 0,
-        take_over: bool = False,
-    ) -> Run:
-        """Connect with a process that was started before; see `Run`.
-
-        Arguments and errors are those of `read_output`.
-
-        Args:
-            name: The process.
-            cursors: Streams to read, and from where. Default: both from their start.
-            gap_policy: `GAP_POLICY_FAIL` to fail where bytes are gone, instead of a ``gap``.
-            max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
-            take_over: Take the place of who writes to stdin now. Default: a write is an ``op_error``
-                then, `StdinBusyError`.
-        """
-        attach = RunAttach(
-            name=name,
-            cursors=cursors,
-            gap_policy=gap_policy,
-            max_chunk_bytes=max_chunk_bytes,
-            take_over=take_over,
-        )
-        return Run(self._channel, RunProcessRequest(attach=attach))
-
-    async def list_systems(self, *, page_size: int = 0) -> AsyncIterator[ComputeSystem]:
-        """Iterate over the compute systems of the host, in the order of their ids.
-
-        Args:
-            page_size: How many to ask for at once. Default: the daemon's.
-        """
-        request = ListComputeSystemsRequest(page_size=page_size)
-        while True:
-            async with self._channel.translating():
-                page = await self._channel.systems.ListComputeSystems(
-                    request, metadata=self._metadata
-                )
-            for system in page.systems:
-                yield system
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    async def get_system(self, name: str) -> ComputeSystem:
-        """Return a compute system.
+    async def open(self, name: str) -> RemoteProcess:
+        """Return a process that was started before, by anyone.
 
         Raises:
-            NotFoundError: There is no such system.
+            NotFoundError: There is no such process.
         """
-        request = GetComputeSystemRequest(name=name)
-        async with self._channel.translating():
-            answer = await self._channel.systems.GetComputeSystem(request, metadata=self._metadata)
-        return answer.system
+        process = await retrying(self._retry, lambda: self.get_process(name), reached=False)
+        return self._process(process, stdin_offset=None)
 
-    async def get_host(self) -> GetHostResponse:
-        """Return what the daemon is and what it allows."""
-        async with self._channel.translating():
-            return await self._channel.host.GetHost(GetHostRequest(), metadata=self._metadata)
+    def _process(self, process: Process, *, stdin_offset: int | None) -> RemoteProcess:
+        calls = Calls(self._channel.pinned(process.incarnation), self._timeout)
+        return RemoteProcess(calls, process, self._retry, stdin_offset=stdin_offset)
 
-    @property
-    def _channel(self) -> Channel:
-        if self._open_channel is None:
-            raise ClientClosedError("the client is not open: use it with 'async with'")
-        return self._open_channel
 
-    @property
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        return self._channel.metadata
+def _copy(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
+    """Return a spec of our own; the caller's is not changed."""
+    spec = ProcessSpec()
+    spec.CopyFrom(make_spec(command))
+    return spec

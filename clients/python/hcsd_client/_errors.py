@@ -12,6 +12,7 @@
         ├── AlreadyExistsError
         │   └── RequestIdReusedError
         ├── FailedPreconditionError
+        │   ├── DaemonRestartedError     the process ended with an earlier run of the daemon
         │   ├── StdinBusyError
         │   └── StdinClosedError
         ├── OutOfRangeError
@@ -191,6 +192,13 @@ class FailedPreconditionError(CallError):
     """The process or system is not in a state for this."""
 
 
+class DaemonRestartedError(FailedPreconditionError):
+    """The daemon was started anew, and the process ended with its earlier run.
+
+    How it ended, and output that was not read before, cannot be known any more.
+    """
+
+
 class StdinBusyError(FailedPreconditionError):
     """Somebody else is writing to stdin."""
 
@@ -269,6 +277,7 @@ CLASSES: Mapping[tuple[grpc.StatusCode, str], type[CallError]] = {
     (grpc.StatusCode.ALREADY_EXISTS, ""): AlreadyExistsError,
     (grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED"): RequestIdReusedError,
     (grpc.StatusCode.FAILED_PRECONDITION, ""): FailedPreconditionError,
+    (grpc.StatusCode.FAILED_PRECONDITION, "DAEMON_RESTARTED"): DaemonRestartedError,
     (grpc.StatusCode.FAILED_PRECONDITION, "STDIN_BUSY"): StdinBusyError,
     (grpc.StatusCode.FAILED_PRECONDITION, "STDIN_CLOSED"): StdinClosedError,
     (grpc.StatusCode.OUT_OF_RANGE, ""): OutOfRangeError,
@@ -295,6 +304,13 @@ def error_from_status(status: status_pb2.Status) -> CallError:
     reason = _info(status).reason
     found = CLASSES.get((code, reason)) or CLASSES.get((code, ""), InternalError)
     return found(status)
+
+
+def error_of(code: grpc.StatusCode, reason: str, message: str) -> CallError:
+    """Return the error for what only the client has found out, as if the daemon had said it."""
+    status = status_pb2.Status(code=code.value[0], message=message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN))
+    return error_from_status(status)
 
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:

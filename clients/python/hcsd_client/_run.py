@@ -49,7 +49,7 @@ STATUS_TIMEOUT = 5.0  # the status is on its way already; so this is arbitrary
 
 
 class Run(EventStream[RunProcessResponse]):
-    """One RunProcess call, as `Client.run` and `Client.attach_process` return it.
+    """One RunProcess call, as `Client.run_process` and `Client.attach_process` return it.
 
     Enter it to start the process or attach to it, and iterate over it for what happens, as
     `RunProcessResponse`s: ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``, ``stdin_accepted`` and

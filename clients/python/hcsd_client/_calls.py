@@ -1,0 +1,422 @@
+"""The calls: one method for each RPC, by the names of the contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.message import Message
+
+from hcsd.v1.compute_system_service_pb2 import (
+    GetComputeSystemRequest,
+    ListComputeSystemsRequest,
+)
+from hcsd.v1.host_service_pb2 import GetHostRequest, GetHostResponse
+from hcsd.v1.process_pb2 import GAP_POLICY_REPORT
+from hcsd.v1.process_service_pb2 import (
+    TERMINATE_SCOPE_PROCESS,
+    WAIT_FOR_EXIT,
+    CreateProcessResponse,
+    DeleteProcessRequest,
+    GetProcessPropertiesRequest,
+    GetProcessPropertiesResponse,
+    GetProcessRequest,
+    ListProcessesRequest,
+    ReadOutputRequest,
+    RunAttach,
+    RunProcessRequest,
+    SignalProcessRequest,
+    SignalProcessResponse,
+    TerminateProcessRequest,
+    WaitProcessRequest,
+    WaitProcessResponse,
+    WriteInputRequest,
+    WriteInputResponse,
+)
+from hcsd_client._errors import ClientClosedError
+from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
+from hcsd_client._run import Run
+from hcsd_client._stream import Output
+from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+    import grpc
+
+    from hcsd.v1.compute_system_pb2 import ComputeSystem
+    from hcsd.v1.process_pb2 import (
+        GapPolicy,
+        OutputCursor,
+        Process,
+        ProcessSignal,
+        ProcessSpec,
+        ProcessState,
+    )
+    from hcsd.v1.process_service_pb2 import StdioHandle, TerminateScope, WaitFor
+    from hcsd_client._channel import Channel
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+
+class Calls:
+    """The calls to one daemon; see `Client`.
+
+    Args:
+        channel: Where they go. None until the client is open.
+        timeout: Seconds for the answer to a call that does not wait for a process.
+    """
+
+    def __init__(self, channel: Channel | None, timeout: float | None) -> None:
+        self._open_channel = channel
+        self._timeout = timeout
+
+    async def create_process(
+        self,
+        command: ProcessSpec | Sequence[str] | str | None = None,
+        *,
+        parent: str = HOST_SYSTEM,
+        parameters_json: str | None = None,
+        process_id: str = "",
+        labels: Mapping[str, str] | None = None,
+        request_id: str = "",
+    ) -> CreateProcessResponse:
+        """Start a process that lives on its own.
+
+        Args:
+            command: What to run: a `ProcessSpec`, or in short program and arguments, or a string
+                as its `command_line`.
+            parent: Name of the system to run in.
+            parameters_json: Instead of `command`, a document for HcsCreateProcess.
+            process_id: Last part of its name. Default: issued by the daemon.
+            labels: Labels to store with it.
+            request_id: A UUID that makes the call safe to repeat.
+
+        Raises:
+            ExecutableNotFoundError: There is no such program.
+            NotFoundError: There is no such system or folder.
+            AlreadyExistsError: `process_id` is taken.
+            RequestIdReusedError: `request_id` was used with another request.
+            FailedPreconditionError: The system is not running.
+            TypeError: Not exactly one of `command` and `parameters_json` is given.
+        """
+        request = make_create(
+            command,
+            parent,
+            parameters_json=parameters_json,
+            process_id=process_id,
+            labels=labels,
+            request_id=request_id,
+        )
+        return await self._ask(self._channel.processes.CreateProcess, request)
+
+    async def get_process(self, name: str) -> Process:
+        """Return a process.
+
+        Raises:
+            NotFoundError: There is no such process.
+        """
+        request = GetProcessRequest(name=name)
+        return (await self._ask(self._channel.processes.GetProcess, request)).process
+
+    async def list_processes(
+        self,
+        parent: str = ALL_SYSTEMS,
+        *,
+        states: Iterable[ProcessState] = (),
+        labels: Mapping[str, str] | None = None,
+        page_size: int = 0,
+    ) -> AsyncIterator[Process]:
+        """Iterate over the processes of a system, or of all, in order of creation.
+
+        Args:
+            parent: Name of a system; by default all.
+            states: Only processes in one of these.
+            labels: Only processes with all of these.
+            page_size: How many to ask for at once. Default: the daemon's.
+
+        Raises:
+            NotFoundError: There is no such system.
+        """
+        request = ListProcessesRequest(
+            parent=parent, states=states, labels=labels, page_size=page_size
+        )
+        while True:
+            page = await self._ask(self._channel.processes.ListProcesses, request)
+            for process in page.processes:
+                yield process
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def wait_process(
+        self, name: str, *, wait_for: WaitFor = WAIT_FOR_EXIT, timeout: float | None = None
+    ) -> WaitProcessResponse:
+        """Wait until a process has exited, or its output is complete too.
+
+        Args:
+            name: The process.
+            wait_for: `WAIT_FOR_EXIT` or `WAIT_FOR_OUTPUT_COMPLETE`.
+            timeout: Seconds after which to answer with `timed_out`. Default: without limit.
+
+        Raises:
+            NotFoundError: There is no such process, or it was deleted meanwhile.
+        """
+        request = WaitProcessRequest(name=name, wait_for=wait_for, timeout=make_duration(timeout))
+        return await self._ask(self._channel.processes.WaitProcess, request, patient=True)
+
+    async def signal_process(
+        self, name: str, signal: str | int | ProcessSignal
+    ) -> SignalProcessResponse:
+        """Send a signal; to a process that has exited it is no error, see `delivery`.
+
+        Args:
+            name: The process.
+            signal: Name with or without ``SIG``, number, or a `ProcessSignal`.
+
+        Raises:
+            NotFoundError: There is no such process.
+            FailedPreconditionError: It has not started.
+        """
+        request = SignalProcessRequest(name=name, signal=make_signal(signal))
+        return await self._ask(self._channel.processes.SignalProcess, request)
+
+    async def terminate_process(
+        self,
+        name: str,
+        *,
+        scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
+        grace_period: float | None = None,
+    ) -> Process:
+        """Kill a process; one that has exited is no error.
+
+        It may still be running in the answer: to see the exit, wait for it.
+
+        Args:
+            name: The process.
+            scope: Whether its descendants are killed too.
+            grace_period: Seconds it gets after a TERM signal before it is killed. Default: none.
+
+        Raises:
+            NotFoundError: There is no such process.
+            FailedPreconditionError: It has not started.
+        """
+        request = TerminateProcessRequest(
+            name=name, scope=scope, grace_period=make_duration(grace_period)
+        )
+        return (
+            await self._ask(self._channel.processes.TerminateProcess, request, patient=True)
+        ).process
+
+    async def modify_process(
+        self,
+        name: str,
+        *,
+        console_size: tuple[int, int] | None = None,
+        close_handles: Iterable[StdioHandle] | None = None,
+        modification_json: str | None = None,
+    ) -> Process:
+        """Resize the console of a process, or close some of its handles.
+
+        Args:
+            name: The process.
+            console_size: New columns and rows.
+            close_handles: Handles to close, as in `STDIO_HANDLE_STDIN`.
+            modification_json: A document for HcsModifyProcess.
+
+        Raises:
+            NotFoundError: There is no such process.
+            FailedPreconditionError: It has no console, or has exited.
+            TypeError: Not exactly one of the changes is given.
+        """
+        request = make_modify(name, console_size, close_handles, modification_json)
+        return (await self._ask(self._channel.processes.ModifyProcess, request)).process
+
+    async def get_process_properties(
+        self, name: str, *, property_query_json: str = ""
+    ) -> GetProcessPropertiesResponse:
+        """Ask HCS about a process.
+
+        Args:
+            name: The process.
+            property_query_json: A document for HcsGetProcessProperties.
+
+        Raises:
+            NotFoundError: There is no such process.
+            FailedPreconditionError: HCS has no information on it.
+        """
+        request = GetProcessPropertiesRequest(name=name, property_query_json=property_query_json)
+        return await self._ask(self._channel.processes.GetProcessProperties, request)
+
+    async def delete_process(
+        self, name: str, *, force: bool = False, allow_missing: bool = False
+    ) -> None:
+        """Make the daemon forget a process.
+
+        Args:
+            name: The process.
+            force: Kill it first if it is running.
+            allow_missing: No such process is no error.
+
+        Raises:
+            NotFoundError: There is no such process.
+            FailedPreconditionError: It is running.
+        """
+        request = DeleteProcessRequest(name=name, force=force, allow_missing=allow_missing)
+        await self._ask(self._channel.processes.DeleteProcess, request)
+
+    async def write_input(
+        self, name: str, data: bytes = b"", *, offset: int = 0, close_stdin: bool = False
+    ) -> WriteInputResponse:
+        """Write to the stdin of a process, and wait until the pipe has taken all of it.
+
+        Args:
+            name: The process.
+            data: The bytes; those below the committed offset are skipped.
+            offset: Where they start, counted from the start of the process.
+            close_stdin: Whether the process is to read end-of-file after them.
+
+        Raises:
+            NotFoundError: There is no such process.
+            StdinBusyError: Somebody else is writing.
+            StdinClosedError: Stdin is closed, and some of the bytes were not written before.
+            OutOfRangeError: Bytes before `offset` are missing.
+        """
+        request = WriteInputRequest(name=name, offset=offset, data=data, close_stdin=close_stdin)
+        return await self._ask(self._channel.processes.WriteInput, request, patient=True)
+
+    def read_output(
+        self,
+        name: str,
+        *,
+        cursors: Iterable[OutputCursor] = (),
+        follow: bool = False,
+        gap_policy: GapPolicy = GAP_POLICY_REPORT,
+        max_chunk_bytes: int = 0,
+    ) -> Output:
+        """Read what a process writes, from any place that is still kept.
+
+        Args:
+            name: The process.
+            cursors: Streams to read, and from where. Default: both from their start.
+            follow: Go on until the process has exited and its streams have ended.
+            gap_policy: `GAP_POLICY_FAIL` to fail where bytes are gone, instead of a ``gap``.
+            max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
+
+        Raises (while iterating):
+            NotFoundError: There is no such process, or it was deleted meanwhile.
+            FailedPreconditionError: It was opened by its pid and has no streams.
+            OutOfRangeError: A cursor lies past the end; `OutputEvictedError` before the start.
+            SubscriberStalledError: The caller held up the process for too long.
+        """
+        request = ReadOutputRequest(
+            name=name,
+            cursors=cursors,
+            follow=follow,
+            gap_policy=gap_policy,
+            max_chunk_bytes=max_chunk_bytes,
+        )
+        return Output(self._channel, request)
+
+    def run_process(
+        self,
+        command: ProcessSpec | Sequence[str] | str | None = None,
+        *,
+        parent: str = HOST_SYSTEM,
+        parameters_json: str | None = None,
+        process_id: str = "",
+        labels: Mapping[str, str] | None = None,
+        request_id: str = "",
+    ) -> Run:
+        """Start a process and stay connected with it; see `Run`.
+
+        Arguments and errors are those of `create_process` and `read_output`; entering the run
+        starts the process, and the iteration raises. Its stdin is closed unless the spec's
+        `stdin_mode` is `STDIN_MODE_PIPE`.
+        """
+        request = make_create(
+            command,
+            parent,
+            parameters_json=parameters_json,
+            process_id=process_id,
+            labels=labels,
+            request_id=request_id,
+        )
+        return Run(self._channel, RunProcessRequest(create=request))
+
+    def attach_process(
+        self,
+        name: str,
+        *,
+        cursors: Iterable[OutputCursor] = (),
+        gap_policy: GapPolicy = GAP_POLICY_REPORT,
+        max_chunk_bytes: int = 0,
+        take_over: bool = False,
+    ) -> Run:
+        """Connect with a process that is there already, as its creator is; see `Run`.
+
+        Args:
+            name: The process.
+            cursors: Where to start, once per stream; others are left out. Default: both streams
+                from offset 0.
+            gap_policy: What to do about bytes that are gone.
+            max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
+            take_over: Whether the first write to stdin takes the place of its present writer.
+
+        Errors are those of `read_output`.
+        """
+        request = RunAttach(
+            name=name,
+            cursors=cursors,
+            gap_policy=gap_policy,
+            max_chunk_bytes=max_chunk_bytes,
+            take_over=take_over,
+        )
+        return Run(self._channel, RunProcessRequest(attach=request))
+
+    async def list_systems(self, *, page_size: int = 0) -> AsyncIterator[ComputeSystem]:
+        """Iterate over the compute systems of the host, in the order of their ids.
+
+        Args:
+            page_size: How many to ask for at once. Default: the daemon's.
+        """
+        request = ListComputeSystemsRequest(page_size=page_size)
+        while True:
+            page = await self._ask(self._channel.systems.ListComputeSystems, request)
+            for system in page.systems:
+                yield system
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def get_system(self, name: str) -> ComputeSystem:
+        """Return a compute system.
+
+        Raises:
+            NotFoundError: There is no such system.
+        """
+        request = GetComputeSystemRequest(name=name)
+        return (await self._ask(self._channel.systems.GetComputeSystem, request)).system
+
+    async def get_host(self) -> GetHostResponse:
+        """Return what the daemon is and what it allows."""
+        return await self._ask(self._channel.host.GetHost, GetHostRequest())
+
+    async def _ask(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        *,
+        patient: bool = False,
+    ) -> Response:
+        """Make a call that has one answer; a patient one has no deadline."""
+        channel = self._channel
+        timeout = None if patient else self._timeout
+        async with channel.translating():
+            return await method(request, timeout=timeout, metadata=channel.metadata)
+
+    @property
+    def _channel(self) -> Channel:
+        if self._open_channel is None:
+            raise ClientClosedError("the client is not open: use it with 'async with'")
+        return self._open_channel

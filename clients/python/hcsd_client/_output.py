@@ -1,0 +1,150 @@
+"""One output stream of a process, as bytes that survive lost connections.
+
+    state    event                                   next
+    IDLE     receive()                               READING
+    READING  the daemon is out of reach              IDLE, and after a while READING again
+    READING  cancelled, aclose(), any other error    IDLE
+    READING  the end of the stream                   ENDED
+
+READING is a ReadOutput call that was asked for what follows `offset`. The offset moves with the bytes that
+are handed out, and only then, so whatever ends the call, the next one goes on at the right byte.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import ByteReceiveStream
+
+from hcsd.v1.process_pb2 import GAP_POLICY_FAIL, GAP_POLICY_REPORT, OutputCursor
+from hcsd_client._errors import UnavailableError
+from hcsd_client._retry import Attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.v1.process_pb2 import OutputStream, Process
+    from hcsd.v1.process_service_pb2 import ReadOutputResponse
+    from hcsd_client._calls import Calls
+    from hcsd_client._retry import Retry
+    from hcsd_client._stream import Output
+
+
+class RemoteOutput(ByteReceiveStream):
+    """What a process writes to one of its streams; iterate over it, or `receive`.
+
+    It follows the stream until its end. A lost connection shows only as a pause: reading goes on at
+    the byte where it stopped, within the bounds of `Retry`. So does an iteration that was left, and a
+    `receive` that was cancelled.
+
+    It is an `anyio.abc.ByteReceiveStream`, so anyio's `TextReceiveStream` and
+    `BufferedByteReceiveStream` can be put over it. One task may read it at a time.
+
+    Raises (while iterating):
+        OutputEvictedError: Bytes are gone that were not read in time, and `skip_gaps` is off.
+        DaemonRestartedError: The daemon was started anew, and the process ended with the old one.
+        NotFoundError: The process was deleted.
+        UnavailableError: The daemon was out of reach for too long.
+        CallError: Anything else that fails; see `Client`.
+
+    Attributes:
+        offset: Offset of the next byte, from the start of the stream. None until it is known: a
+            stream that is read from its tail tells it with the first bytes.
+        skipped: How many bytes were gone, with `skip_gaps`.
+        forced: Whether the daemon ended the stream, since a descendant of the process kept it open.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        process: Process,
+        cursor: OutputCursor,
+        retry: Retry,
+        check: Callable[[Process], None],
+        *,
+        skip_gaps: bool,
+    ) -> None:
+        tail = cursor.WhichOneof("position") == "last_bytes"
+        self.offset: int | None = None if tail else cursor.offset
+        self.skipped = 0
+        self.forced = False
+        self._calls = calls
+        self._name = process.name
+        self._start = cursor
+        self._attempts = Attempts(retry)
+        self._check = check
+        self._gap_policy = GAP_POLICY_REPORT if skip_gaps else GAP_POLICY_FAIL
+        self._call: Output | None = None
+        self._rest = b""  # received, and not yet handed out
+        self._ended = False
+
+    async def receive(self, max_bytes: int = 1024 * 1024) -> bytes:
+        """Return the next bytes, at least one.
+
+        Args:
+            max_bytes: How many at the most.
+
+        Raises:
+            anyio.EndOfStream: There are no more.
+        """
+        while not self._rest:
+            if self._ended:
+                await self.aclose()
+                raise anyio.EndOfStream
+            try:
+                self._take(await self._next())
+            except UnavailableError as error:
+                await self.aclose()
+                await self._attempts.failed(error)
+            except BaseException:
+                await self.aclose()
+                raise
+        data, self._rest = self._rest[:max_bytes], self._rest[max_bytes:]
+        self.offset = (self.offset or 0) + len(data)
+        return data
+
+    async def read(self) -> bytes:
+        """Return all that is left, when the stream has ended."""
+        return b"".join([data async for data in self])
+
+    async def aclose(self) -> None:
+        """End the call; idempotent. Reading again goes on where it stopped."""
+        call, self._call = self._call, None
+        self._rest = b""
+        if call is not None:
+            await call.aclose()
+
+    async def _next(self) -> ReadOutputResponse | None:
+        if self._call is None:
+            cursor = OutputCursor(stream=self._start.stream, offset=self.offset or 0)
+            if self.offset is None:
+                cursor = self._start
+            self._call = self._calls.read_output(
+                self._name, cursors=[cursor], follow=True, gap_policy=self._gap_policy
+            )
+        return await anext(self._call, None)
+
+    def _take(self, event: ReadOutputResponse | None) -> None:
+        self._attempts.succeeded()
+        kind = event.WhichOneof("event") if event else None
+        if event is None or kind == "end":
+            self._ended = True
+        elif kind == "started":
+            self._check(event.started.process)
+            self.offset = event.started.cursors[0].offset
+        elif kind == "chunk":
+            self._rest = event.chunk.data
+        elif kind == "gap":
+            self.skipped += event.gap.to_offset - event.gap.from_offset
+            self.offset = event.gap.to_offset
+        elif kind == "eof":
+            self.forced = event.eof.forced
+            self._ended = True
+
+
+def cursor_of(stream: OutputStream, offset: int, last_bytes: int | None) -> OutputCursor:
+    """Return where to begin: at an offset, or so many bytes before the present end."""
+    if last_bytes is not None:
+        return OutputCursor(stream=stream, last_bytes=last_bytes)
+    return OutputCursor(stream=stream, offset=offset)

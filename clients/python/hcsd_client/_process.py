@@ -1,0 +1,253 @@
+"""A process as an object that outlives its connections."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import anyio
+import grpc
+
+from hcsd.v1.process_pb2 import (
+    OUTPUT_STREAM_STDERR,
+    OUTPUT_STREAM_STDOUT,
+    PROCESS_STATE_EXITED,
+    Process,
+    ProcessExit,
+)
+from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_PROCESS
+from hcsd_client._errors import StdinClosedError, error_of
+from hcsd_client._input import RemoteInput
+from hcsd_client._output import RemoteOutput, cursor_of
+from hcsd_client._retry import retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+    from typing import Self
+
+    from anyio.abc import TaskGroup
+
+    from hcsd.v1.process_pb2 import OutputStream, ProcessSignal, SignalDelivery
+    from hcsd.v1.process_service_pb2 import TerminateScope
+    from hcsd_client._calls import Calls
+    from hcsd_client._retry import Retry
+
+Result = TypeVar("Result")
+
+
+class Completed(NamedTuple):
+    """A process that has ended, and all of its output.
+
+    Attributes:
+        exit: How it ended.
+        stdout: What it wrote to stdout.
+        stderr: What it wrote to stderr.
+    """
+
+    exit: ProcessExit
+    stdout: bytes
+    stderr: bytes
+
+
+class RemoteProcess:
+    """A process of the daemon, as `Client.run`, `Client.create` and `Client.open` return it.
+
+    It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when
+    the daemon is reached again, within the bounds of `Retry`, and without the caller noticing. Only
+    `signal` is never repeated. All that is asked for is meant for this process alone: if the daemon was
+    started anew, which ends its processes, every method raises `DaemonRestartedError`.
+
+    Used with ``async with`` it gives up its streams at the end; the process goes on.
+
+    Methods raise `DaemonRestartedError`; `NotFoundError`, the process was deleted; `UnavailableError`,
+    the daemon was out of reach for too long; and the errors of every call, see `Client`.
+
+    Attributes:
+        name: Its resource name.
+        pid: Its process id in the guest.
+        created: The process as it was when this object was made.
+        stdin: Its stdin.
+        stdout: Its stdout from the first byte on; with a console, all output.
+        stderr: Its stderr from the first byte on.
+    """
+
+    def __init__(
+        self, calls: Calls, process: Process, retry: Retry, *, stdin_offset: int | None
+    ) -> None:
+        self.name = process.name
+        self.pid = process.pid
+        self.created = process
+        self._calls = calls
+        self._retry = retry
+        self._outputs: list[RemoteOutput] = []
+        self._exit: ProcessExit | None = None
+        self.stdin = RemoteInput(calls, self.name, stdin_offset, retry)
+        self.stdout = self.output(OUTPUT_STREAM_STDOUT)
+        self.stderr = self.output(OUTPUT_STREAM_STDERR)
+
+    def output(
+        self,
+        stream: OutputStream,
+        *,
+        offset: int = 0,
+        last_bytes: int | None = None,
+        skip_gaps: bool = False,
+    ) -> RemoteOutput:
+        """Read an output once more, or from another place; any number may read at a time.
+
+        Args:
+            stream: Which one.
+            offset: Where to begin, from the start of the stream.
+            last_bytes: Instead, how many bytes before the present end, or as many as there are.
+            skip_gaps: Go on behind bytes that are gone, and count them, rather than fail.
+        """
+        output = RemoteOutput(
+            self._calls,
+            self.created,
+            cursor_of(stream, offset, last_bytes),
+            self._retry,
+            self._check,
+            skip_gaps=skip_gaps,
+        )
+        self._outputs.append(output)
+        return output
+
+    async def get(self) -> Process:
+        """Return the process as it is now."""
+        return self._checked(await self._repeat(lambda: self._calls.get_process(self.name)))
+
+    async def wait(self, timeout: float | None = None) -> ProcessExit:
+        """Wait for the exit, which waits for no output, and return how the process ended.
+
+        Of a process that HCS has lost the outcome is `unknown`, until it is found again.
+
+        Args:
+            timeout: Seconds to wait at the most. Default: without limit.
+
+        Raises:
+            TimeoutError: The time is up; the process goes on.
+        """
+        if self._exit is not None:
+            return self._exit
+        with anyio.fail_after(timeout):
+            answer = await self._repeat(lambda: self._calls.wait_process(self.name))
+        process = self._checked(answer.process)
+        if process.state == PROCESS_STATE_EXITED:  # not LOST, which may be found again
+            self._exit = process.exit
+        return process.exit
+
+    async def signal(self, signal: str | int | ProcessSignal) -> SignalDelivery:
+        """Send a signal; that the process has exited is no error, but in the answer.
+
+        It is sent at most once: if the connection is lost, it may have been delivered.
+
+        Args:
+            signal: Name with or without ``SIG``, number, or a `ProcessSignal`.
+        """
+        return (await self._calls.signal_process(self.name, signal)).delivery
+
+    async def terminate(
+        self,
+        *,
+        grace_period: float | None = None,
+        scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
+    ) -> None:
+        """Kill the process; that it has exited is no error. To see the exit, wait for it.
+
+        Args:
+            grace_period: Seconds it gets after a TERM signal before it is killed. Default: none.
+            scope: Whether its descendants are killed too.
+        """
+        if self._exit is not None and scope == TERMINATE_SCOPE_PROCESS:
+            return
+        await self._repeat(
+            lambda: self._calls.terminate_process(self.name, scope=scope, grace_period=grace_period)
+        )
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the console, in character cells.
+
+        Raises:
+            FailedPreconditionError: The process has no console, or has exited.
+        """
+        await self._repeat(
+            lambda: self._calls.modify_process(self.name, console_size=(columns, rows))
+        )
+
+    async def delete(self, *, force: bool = False) -> None:
+        """Make the daemon forget the process, with its exit and output; idempotent.
+
+        Args:
+            force: Kill it first if it is running.
+
+        Raises:
+            FailedPreconditionError: It is running.
+        """
+        await self._repeat(
+            lambda: self._calls.delete_process(self.name, force=force, allow_missing=True)
+        )
+
+    async def communicate(self, stdin: bytes = b"") -> Completed:
+        """Write to stdin, close it, read both outputs to their ends, and wait for the exit.
+
+        Args:
+            stdin: What to write. That the process does not read all of it is no error.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                reading = [_Reading(output, tasks) for output in (self.stdout, self.stderr)]
+                with suppress(StdinClosedError):
+                    await self.stdin.write(stdin)
+                await self.stdin.close()
+        except ExceptionGroup as group:  # the first one has ended the others
+            raise group.exceptions[0] from None
+        return Completed(await self.wait(), *(each.data for each in reading))
+
+    async def aclose(self) -> None:
+        """Give up the streams; idempotent. Reading again goes on where it stopped."""
+        for output in self._outputs:
+            await output.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _repeat(self, call: Callable[[], Awaitable[Result]]) -> Result:
+        return await retrying(self._retry, call)
+
+    def _checked(self, process: Process) -> Process:
+        self._check(process)
+        return process
+
+    def _check(self, process: Process) -> None:
+        """Refuse what the daemon says of another process, which has got the same name.
+
+        Raises:
+            NotFoundError: It is another one.
+        """
+        if process.uid != self.created.uid:
+            raise error_of(
+                grpc.StatusCode.NOT_FOUND,
+                "PROCESS_NOT_FOUND",
+                f"process '{self.name}' was deleted; there is another one of its name now",
+            )
+
+
+class _Reading:
+    """Reads an output to its end, in a task of the group."""
+
+    def __init__(self, output: RemoteOutput, tasks: TaskGroup) -> None:
+        self.data = b""
+        self._output = output
+        tasks.start_soon(self._read)
+
+    async def _read(self) -> None:
+        self.data = await self._output.read()
