@@ -42,7 +42,7 @@ from hcsd.service.requests import Requests
 from hcsd.service.ring_memory import RingMemory
 from hcsd.service.served import ServedProcess
 from hcsd.service.stalls import StallWatch
-from hcsd.service.systems import Systems, about
+from hcsd.service.systems import Systems, failure
 from hcsd.v1 import process_pb2 as pb
 
 if TYPE_CHECKING:
@@ -290,10 +290,13 @@ class Registry:
         """Return a system in which something is to be done; see `Systems.open`.
 
         Raises:
-            RequestError: There is no such system, or it cannot be used.
+            RequestError: NOT_FOUND; there is no such system.
+            HcsError: It cannot be used.
         """
-        with about(system_id):
+        try:
             return await self.systems.open(system_id)
+        except SystemNotFoundError as error:
+            raise failure(error, system_id) from error
 
     def _look_after(self, opened: ServedSystem, error: HcsError) -> None:
         """Find out what has become of a system in which no process could be created."""

@@ -89,36 +89,43 @@ class Systems:
         return message
 
     async def find(self, system_id: str) -> ServedSystem:
-        """Return a system, opening it at its first use, and again when HCS has lost it.
+        """Return a system, also one that has ended and is remembered.
 
         Raises:
-            RequestError: NOT_FOUND; there is none, and the daemon has known none.
+            SystemNotFoundError: There is none, and the daemon has known none.
             HcsError: It cannot be opened.
         """
         known = self._known.get(system_id)
         try:
-            if known is not None and not known.ended:
-                await known.system.reopen()
-                return known
-            return await self._open(system_id)
-        except SystemNotFoundError as error:
+            return await self._at_hand(system_id)
+        except SystemNotFoundError:
             if known is None:
-                raise failure(error, system_id) from error
-            await known.system.exited.wait()  # it went with the service, and so do its processes
+                raise
+            await known.system.exited.wait()  # if not before, it went with the service
             return known
 
     async def open(self, system_id: str) -> ServedSystem:
-        """Return a system in which something is to be done; otherwise as `find`.
+        """Return a system in which something is to be done.
 
         Raises:
-            AlreadyStoppedError: It has ended.
+            SystemNotFoundError: There is none; the daemon may remember one that has ended.
+            AlreadyStoppedError: It has ended, and HCS has not forgotten it yet.
+            HcsError: It cannot be opened.
         """
-        found = await self.find(system_id)
+        found = await self._at_hand(system_id)
         if found.ended:
             raise AlreadyStoppedError(
                 HR.SYSTEM_ALREADY_STOPPED, "", subject=f"use system '{system_id}'"
             )
         return found
+
+    async def _at_hand(self, system_id: str) -> ServedSystem:
+        """Return a system that HCS has, opening it at its first use, and again when it was lost."""
+        known = self._known.get(system_id)
+        if known is None or known.ended:
+            return await self._open(system_id)
+        await known.system.reopen()
+        return known
 
     async def _open(self, system_id: str) -> ServedSystem:
         if system_id in self._creating:  # it is nobody's before it is complete
