@@ -24,6 +24,10 @@ from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
 )
 from hcsd.v1 import (
+    compute_system_service_pb2_grpc,
+    process_service_pb2_grpc,
+)
+from hcsd.v1 import (
     event_service_pb2 as event_pb,
 )
 from hcsd.v1 import (
@@ -34,10 +38,6 @@ from hcsd.v1 import (
 )
 from hcsd.v1 import (
     process_service_pb2 as service_pb,
-)
-from hcsd.v1 import (
-    compute_system_service_pb2_grpc,
-    process_service_pb2_grpc,
 )
 from tests.integration.wire import HOST, sh, trailers
 from tests.support.daemon import Daemon
