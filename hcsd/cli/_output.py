@@ -7,6 +7,7 @@ nothing left out, so that a script finds a field whatever its value.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from contextlib import contextmanager
@@ -120,7 +121,10 @@ def _rich_table(
 def showing(
     header: Sequence[str], styles: Mapping[str, str]
 ) -> Iterator[Callable[[Sequence[Sequence[str]]], None]]:
-    """Show tables on a terminal, each in the place of the one before; the last one stays."""
+    """Show tables on a terminal, each in the place of the one before; the last one stays.
+
+    Lines must not run over there, so a narrow terminal loses columns on the right.
+    """
     from rich.console import Console
     from rich.live import Live
 
@@ -128,7 +132,11 @@ def showing(
 
     def show(rows: Sequence[Sequence[str]]) -> None:
         cells = [[printable(cell) for cell in row] for row in rows]
-        table, _ = _rich_table(header, cells, styles, console.width)
+        ends = itertools.accumulate(width + len(GAP) for width in _widths(header, cells))
+        fitting = max(1, sum(end - len(GAP) <= console.width for end in ends))
+        table, _ = _rich_table(
+            header[:fitting], [row[:fitting] for row in cells], styles, console.width
+        )
         live.update(table, refresh=True)
 
     with Live(console=console, auto_refresh=False) as live:
