@@ -89,43 +89,33 @@ class Systems:
         return message
 
     async def find(self, system_id: str) -> ServedSystem:
-        """Return a system, also one that has ended and is remembered.
+        """Return a system, opening it at its first use, and again when it was lost.
 
         Raises:
-            SystemNotFoundError: There is none, and the daemon has known none.
+            SystemNotFoundError: There is none, and the daemon remembers none that has ended.
             HcsError: It cannot be opened.
         """
         known = self._known.get(system_id)
         try:
-            return await self._at_hand(system_id)
+            if known is None or known.ended:
+                return await self._open(system_id)
+            await known.system.reopen()
         except SystemNotFoundError:
             if known is None:
                 raise
             await known.system.exited.wait()  # if not before, it went with the service
-            return known
+        return known
 
     async def open(self, system_id: str) -> ServedSystem:
-        """Return a system in which something is to be done.
+        """Return a system in which something is to be done; otherwise as `find`.
 
         Raises:
-            SystemNotFoundError: There is none; the daemon may remember one that has ended.
-            AlreadyStoppedError: It has ended, and HCS has not forgotten it yet.
-            HcsError: It cannot be opened.
+            AlreadyStoppedError: It has ended.
         """
-        found = await self._at_hand(system_id)
+        found = await self.find(system_id)
         if found.ended:
-            raise AlreadyStoppedError(
-                HR.SYSTEM_ALREADY_STOPPED, "", subject=f"use system '{system_id}'"
-            )
+            raise _stopped(system_id)
         return found
-
-    async def _at_hand(self, system_id: str) -> ServedSystem:
-        """Return a system that HCS has, opening it at its first use, and again when it was lost."""
-        known = self._known.get(system_id)
-        if known is None or known.ended:
-            return await self._open(system_id)
-        await known.system.reopen()
-        return known
 
     async def _open(self, system_id: str) -> ServedSystem:
         if system_id in self._creating:  # it is nobody's before it is complete
@@ -262,6 +252,12 @@ class Systems:
             self._forget(served)
 
 
+def _stopped(system_id: str) -> AlreadyStoppedError:
+    return AlreadyStoppedError(
+        HR.SYSTEM_ALREADY_STOPPED, "", subject=f"use compute system '{system_id}'"
+    )
+
+
 def failure(error: HcsError, system_id: str) -> RequestError:
     """Return what a client is told of a call about a system that failed."""
     described = describe(error)
@@ -288,9 +284,6 @@ def about(system_id: str) -> Iterator[None]:
     try:
         yield
     except HandleClosedError as error:  # it ended meanwhile
-        stopped = AlreadyStoppedError(
-            HR.SYSTEM_ALREADY_STOPPED, "", subject=f"use system '{system_id}'"
-        )
-        raise failure(stopped, system_id) from error
+        raise failure(_stopped(system_id), system_id) from error
     except HcsError as error:
         raise failure(error, system_id) from error

@@ -379,7 +379,7 @@ async def test_nothing_can_be_done_to_a_system_that_has_ended(systems: Systems) 
         systems.properties(made.name),
         systems.run(made.name, SLEEP),
     ):
-        with refused(Code.NOT_FOUND, "HCS_E_SYSTEM_NOT_FOUND"):
+        with refused(Code.FAILED_PRECONDITION, "HCS_E_SYSTEM_ALREADY_STOPPED"):
             await call
 
 
