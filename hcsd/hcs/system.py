@@ -97,7 +97,7 @@ class SystemEvent:
     """Something that HCS told of a system.
 
     Attributes:
-        name: By HCS's names, such as ``SystemExited``; a number in hex if it has none.
+        name: By HCS's names, such as ``SystemExited``.
         document: As HCS gave it.
     """
 
@@ -107,11 +107,7 @@ class SystemEvent:
     @classmethod
     def of(cls, event: Event) -> SystemEvent:
         """Name a raw event."""
-        try:
-            name = HCS_EVENT_TYPE(event.type).name.removeprefix("HcsEvent")
-        except ValueError:
-            name = f"{event.type:#010x}"
-        return cls(name, event.data)
+        return cls(HCS_EVENT_TYPE(event.type).name.removeprefix("HcsEvent"), event.data)
 
 
 class ComputeSystem:

@@ -29,6 +29,8 @@ from tests.support.running import Running, running, start
 pytestmark = pytest.mark.anyio
 
 SH = PosixGuest().sh
+# One that waits for a child which shares its memory, as vfork has it, is in the kernel's hands.
+STOPPED = {"T", "D"}
 TICK = 1e7 / os.sysconf("SC_CLK_TCK")
 every_escape = pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
 
@@ -99,11 +101,11 @@ async def test_a_pause_stops_whoever_descends_from_a_process(
 ) -> None:
     async with running(system, escape, "o") as it:
         escaped = int(await it.stdout.line())
-        had_stopped = state_of(escaped) == "T"
         await system.pause()
-        assert state_of(escaped) == "T"
+        assert state_of(escaped) in STOPPED
         await system.resume()
-        assert (state_of(escaped) == "T") is had_stopped
+        if escape is not ESCAPES["what is stopped"]:
+            assert state_of(escaped) != "T"
         await it.process.terminate(tree=True)
 
 
@@ -142,7 +144,7 @@ async def test_no_fork_gets_away_from_a_pause(system: ComputeSystem) -> None:
     for _ in range(10):
         await system.pause()
         found = await members(system)
-        assert {state_of(pid) for pid in found} == {"T"}
+        assert {state_of(pid) for pid in found} <= STOPPED
         assert (await members(system)).keys() == found.keys()
         await system.resume()
     for it in its:
