@@ -375,3 +375,28 @@ async def test_what_cannot_be_honoured_is_refused(host: Host, document: str) -> 
         await host.create_system("refused", document)
     assert caught.value.hresult == HR.ERROR_NOT_SUPPORTED
     assert "embedded engine" in str(caught.value)
+
+
+# --- many ---
+
+
+async def _one_life(host: Host, number: int) -> None:
+    made = await host.create_system(f"many-{number}", configuration())
+    await made.start()
+    its = [await start(made, SH("(setsid sleep 1000 &); sleep 1000")) for _ in range(5)]
+    await (made.terminate() if number % 2 else made.shut_down())
+    await made.exited.wait()
+    for it in its:
+        assert it.process.exited.is_set
+        it.close()
+    made.close()
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.timeout(120)
+async def test_nothing_is_left_of_many_systems(host: Host, count: int) -> None:
+    for first in range(0, count, 10):
+        async with anyio.create_task_group() as tasks:
+            for number in range(first, first + 10):
+                tasks.start_soon(_one_life, host, number)
+    assert [system.id for system in await host.systems()] == ["host"]
