@@ -62,7 +62,7 @@ def stats(
     systems: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SYSTEM]...",
+            metavar="SYSTEM",
             help="Compute systems, by their ids or names. Default: all.",
             autocompletion=complete_systems,
         ),

@@ -60,7 +60,7 @@ def create(
     context: typer.Context,
     system: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="Its id. Default: issued by the daemon."),
+        typer.Argument(metavar="ID", help="Its id. Default: issued by the daemon."),
     ] = None,
     *,
     file: Annotated[
