@@ -57,6 +57,7 @@ class EmbeddedProvider:
     blocking = False
     guest_os = "linux"
     kills_trees = ON_LINUX
+    pauses_containers = True
 
     def __init__(self) -> None:
         self._closed = False

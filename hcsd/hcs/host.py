@@ -47,6 +47,11 @@ class Host:
         """Whether a process can be killed together with all that descends from it."""
         return self.library.provider.kills_trees
 
+    @property
+    def pauses_containers(self) -> bool:
+        """Whether containers can be paused, and not virtual machines alone."""
+        return self.library.provider.pauses_containers
+
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
         system = await ComputeSystem.open(self.operations, system_id)

@@ -163,14 +163,14 @@ async def test_a_system_whose_handle_turns_out_to_be_dead_is_opened_again(
     assert len(scripted.called("HcsOpenComputeSystem")) > 1
 
 
-async def test_a_lost_system_that_is_gone_is_not_found(scripted: ScriptedProvider) -> None:
+async def test_a_lost_system_that_is_gone_has_ended(scripted: ScriptedProvider) -> None:
     async with served_by(scripted) as (registry, process, _):
         await lose(scripted, process)
         scripted.answers["HcsOpenComputeSystem"] = HR.SYSTEM_NOT_FOUND
         for _ in range(2):
             with pytest.raises(RequestError) as caught:
                 await registry.create(REQUEST, owned=False)
-            assert caught.value.code.name == "NOT_FOUND"
+            assert caught.value.reason == "HCS_E_SYSTEM_ALREADY_STOPPED"
         await until(process, pb.PROCESS_STATE_EXITED)
 
 

@@ -208,7 +208,6 @@ async def test_a_daemon_whose_keeper_dies_goes_on_and_ends_in_order(own_daemon: 
         assert await wait_for_end(own_daemon) == 0
 
 
-@pytest.mark.xfail(reason="the service does not listen to the events of systems", strict=True)
 async def test_processes_that_end_with_their_system_say_so(own_daemon: Daemon) -> None:
     async with connected(own_daemon.address) as client:
         made = await client.create(FOREVER)

@@ -141,6 +141,7 @@ class ScriptedProvider:
     name = "scripted"
     guest_os = "linux"
     kills_trees = False
+    pauses_containers = True
 
     def __init__(self, *, blocking: bool = False, missing: Collection[str] = ()) -> None:
         self.blocking = blocking
