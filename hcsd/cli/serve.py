@@ -121,6 +121,22 @@ def serve(
             " whose output may not fit is not started. Default: half of what the machine has.",
         ),
     ] = None,
+    event_ring: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many events it keeps for watchers that are slow, or come back.",
+        ),
+    ] = 8192,
+    bookmark_interval: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long a watcher of events is told nothing when nothing happens.",
+        ),
+    ] = "30s",
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
     log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
     log_file: Annotated[
@@ -162,6 +178,8 @@ def serve(
             exited_retention=seconds_of(exited_retention),
             max_exited=max_exited,
             stall_timeout=seconds_of(stall_timeout),
+            event_ring_size=event_ring,
+            bookmark_interval=seconds_of(bookmark_interval),
             ring_memory_bytes=ring_memory * MIB if ring_memory else default_ring_memory(),
         ),
     )

@@ -17,8 +17,11 @@ A process with all that descends from it is a tree. A descendant belongs to the 
 if those are gone, by its session, which only a member can have made; and if it has left that as
 well, by the mark that it has inherited in its environment.
 
+A descendant that was not started here can be adopted: it is signalled, and its end is reported, through
+a pidfd. Its exit code goes to its parent, and is known here only if that has died.
+
 Messages are frames: a 4-byte length, then JSON; descriptors travel with the length. The engine
-sends `spawn` and `signal` requests, each answered once, in order; `exit` messages come between.
+sends `spawn`, `adopt` and `signal` requests, each answered once, in order; `exit` messages come between.
 The keeper never blocks on sending, so that both sides cannot wait for each other.
 
 Run as ``python -I -S keeper.py FD LIMIT``; imports the standard library only. LIMIT is how many
@@ -55,6 +58,7 @@ MAX_FDS = 3
 
 MARK = "HCS_PROCESS_MARK"  # a variable of every process, with a value that no other process has
 BATCH = 100  # of descriptors at a time
+LOOKS = 10  # at the ancestors of a process; one that dies meanwhile leaves a hole (arbitrary)
 PATIENCE = 2.0  # seconds for a killed tree to die; what the kernel holds takes longer
 
 Message = dict[str, object]
@@ -153,6 +157,8 @@ class Keeper:
         self._out = bytearray()
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._marks: dict[int, object] = {}  # of the children
+        self._adopted: dict[int, int] = {}  # pid to pidfd
+        self._poll = select.poll()
         self._count = 0
 
     def run(self) -> None:
@@ -161,17 +167,19 @@ class Keeper:
         for end in (wake, wake_in):
             end.setblocking(False)
         signal.set_wakeup_fd(wake_in.fileno(), warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(wake, select.POLLIN)
+        self._poll.register(wake, select.POLLIN)
         serving = True
         while serving:
-            poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
-            for fd, events in poll.poll():
+            self._poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
+            for fd, events in self._poll.poll():
+                if fd == self._sock.fileno():
+                    if events & ~select.POLLOUT:
+                        serving = self._serve()
+                    continue
                 if fd == wake.fileno():
                     wake.recv(4096)
-                    self._reap(os.WNOHANG)
-                elif events & ~select.POLLOUT:
-                    serving = self._serve()
+                self._reap(os.WNOHANG)
+                self._report_unreaped(fd)
             self._flush()
         self._end()
 
@@ -181,7 +189,12 @@ class Keeper:
             return False
         request, fds = frame
         try:
-            answer = self._spawn(request, fds) if "argv" in request else self._signal(request)
+            if "argv" in request:
+                answer = self._spawn(request, fds)
+            elif "adopt" in request:
+                answer = self._adopt(request, fds)
+            else:
+                answer = self._signal(request)
         except StartError as error:
             answer = {"error": error.code, "what": error.what}
         except Exception:
@@ -233,6 +246,29 @@ class Keeper:
         self._children[child.pid], self._marks[child.pid] = child, mark
         return {"pid": child.pid, "mark": mark}
 
+    def _adopt(self, request: Message, fds: list[int]) -> Message:
+        pid = request["adopt"]
+        assert isinstance(pid, int)  # noqa: S101
+        if not fds:  # there was no room for it
+            return {"error": errno.EMFILE, "what": "process"}
+        descriptor = self._adopted[pid] = os.dup(fds[0])
+        self._poll.register(descriptor, select.POLLIN)
+        return {}
+
+    def _report_unreaped(self, descriptor: int) -> None:
+        """Report the end of the adopted process of this pidfd, if that was not ours to reap."""
+        for pid, adopted in self._adopted.items():
+            if adopted == descriptor and has_ended(descriptor):
+                self._report_adopted(pid, None)
+                return
+
+    def _report_adopted(self, pid: int, status: int | None) -> None:
+        """Report the end of an adopted process."""
+        descriptor = self._adopted.pop(pid)
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        self._send({"exit": pid, "status": status})
+
     def _signal(self, request: Message) -> Message:
         pid, number = request["pid"], request.get("number")
         assert isinstance(pid, int)  # noqa: S101
@@ -241,12 +277,22 @@ class Keeper:
             root = pid if self._marks.get(pid) == mark else 0
             code = Tree(root, str(mark), self._children).kill()
             return {"error": code, "what": "process"} if code else {}
+        assert isinstance(number, int)  # noqa: S101
+        if pid in self._adopted:
+            return self._signal_adopted(pid, number)
         if pid not in self._children:
             return {"error": errno.ESRCH, "what": "process"}
-        assert isinstance(number, int)  # noqa: S101
         try:
             # Not reaped yet, so neither the pid nor the group of that number can be another's.
             (os.killpg if request.get("group") else os.kill)(pid, number)
+        except OSError as error:
+            return {"error": error.errno or errno.EPERM, "what": "process"}
+        return {}
+
+    def _signal_adopted(self, pid: int, number: int) -> Message:
+        """Signal an adopted process, alone: its group may have others that nobody has named."""
+        try:
+            signal.pidfd_send_signal(self._adopted[pid], number)
         except OSError as error:
             return {"error": error.errno or errno.EPERM, "what": "process"}
         return {}
@@ -261,7 +307,10 @@ class Keeper:
             if pid == 0:
                 return True
             child = self._children.pop(pid, None)
-            if child is not None:
+            if child is None:
+                if pid in self._adopted:
+                    self._report_adopted(pid, os.waitstatus_to_exitcode(status))
+            else:
                 del self._marks[pid]
                 child.returncode = os.waitstatus_to_exitcode(status)
                 self._send({"exit": pid, "status": child.returncode})
@@ -306,6 +355,41 @@ def _kill(pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def open_descendant(pid: int, ancestor: int) -> int | None:
+    """Return a pidfd of a living process if it descends from another one, else None (Linux).
+
+    Ownership: the caller closes it.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (OSError, OverflowError):
+        return None
+    # Alive after the look as it was before: no other process has had the pid meanwhile.
+    if _descends(pid, ancestor) and not has_ended(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def has_ended(descriptor: int) -> bool:
+    """Tell whether the process of a pidfd has ended."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    for _ in range(LOOKS):
+        above = pid
+        while (entry := look_at(above)) is not None:
+            above = entry.parent
+            if above == ancestor:
+                return True
+        if above == 0:  # the parent of the first of all processes
+            return False
+    return False
 
 
 class Entry(NamedTuple):

@@ -74,7 +74,7 @@ def to_message(properties: SystemProperties) -> pb.ComputeSystem:
         runtime_id=properties.runtime_id,
         state=STATES.get(properties.state, pb.COMPUTE_SYSTEM_STATE_UNSPECIFIED),
         capabilities=pb.ComputeSystemCapabilities(
-            signals=True, console=True, guest_os=guest_os.lower()
+            signals=True, console=True, open_by_pid=True, guest_os=guest_os.lower()
         ),
     )
 
