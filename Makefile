@@ -26,7 +26,7 @@ demo: setup ## start a daemon, run real processes through it, and show them
 	@$(bin)/python -m tests.demo
 
 test: setup ## run the tests
-	@$(bin)/python -m pytest
+	@$(bin)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 test-all: setup ## run the slow tests too, and measure coverage
 	@$(bin)/coverage erase

@@ -37,11 +37,15 @@ class Limits:
             it still gets through.
         max_message_bytes: Largest request; gRPC's own default.
         ring_memory_bytes: What the output rings of all processes may come to hold together.
+        max_processes: Processes that run at once; each takes descriptors (arbitrary).
+        max_systems: Compute systems that the daemon has created and that have not ended (arbitrary).
+        max_streams_per_client: Streaming calls of one client at once (arbitrary). Over TCP a client
+            is a connection; all that come by a Unix socket are one.
         stall_timeout: How long a reader may stand while a process waits for it.
         drain_timeout: Wait without data for pipes that outlive a process.
         max_drain_time: The same with data, in all (arbitrary).
-        exited_retention: How long an exited process is kept.
-        max_exited: How many are kept; the oldest go first.
+        exited_retention: How long an exited process is kept, or a system that has ended.
+        max_exited: How many are kept, of either; the oldest go first.
         event_ring_size: How many events are kept for watchers.
         bookmark_interval: How long a watcher of events is told nothing when nothing happens. Less
             than what idle connections are given on their way, a minute and more.
@@ -57,6 +61,9 @@ class Limits:
     stdin_buffer_bytes: int = MIB
     max_message_bytes: int = 4 * MIB
     ring_memory_bytes: int = field(default_factory=default_ring_memory)
+    max_processes: int = 8192
+    max_systems: int = 1024
+    max_streams_per_client: int = 16_384
     stall_timeout: float = 60.0
     drain_timeout: float = 5.0
     max_drain_time: float = 60.0

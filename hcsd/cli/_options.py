@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from hcsd.cli._complete import complete_processes, complete_systems
 from hcsd.cli._keys import check_keys
 
 
@@ -42,13 +43,28 @@ OutputOption = Annotated[
 ]
 SystemOption = Annotated[
     str | None,
-    typer.Option("--system", metavar="SYSTEM", help="Compute system, by its id or its name."),
+    typer.Option(
+        "--system",
+        metavar="SYSTEM",
+        help="Compute system, by its id or its name.",
+        autocompletion=complete_systems,
+    ),
 ]
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="Process, by its id or its full name.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Process, by its id or its full name.",
+        autocompletion=complete_processes,
+    ),
 ]
 NamesArgument = Annotated[
-    list[str], typer.Argument(metavar="NAME", help="Processes, by their ids or full names.")
+    list[str],
+    typer.Argument(
+        metavar="NAME",
+        help="Processes, by their ids or full names.",
+        autocompletion=complete_processes,
+    ),
 ]
 DetachKeysOption = Annotated[
     str,

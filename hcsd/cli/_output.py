@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -17,30 +18,38 @@ from google.protobuf.json_format import MessageToDict
 from hcsd.cli._text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from google.protobuf.message import Message
+    from rich.table import Table
 
 GAP = "  "
+KIB = 1024
 LEAST = 10  # columns of a terminal for the last column of a table
 
 
 def print_json(message: Message) -> None:
     """Print a message as a JSON object."""
-    typer.echo(json.dumps(_plain(message), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(plain(message), indent=2, ensure_ascii=False))
 
 
 def print_json_array(messages: Iterable[Message]) -> None:
     """Print messages as a JSON array."""
-    plain = [_plain(message) for message in messages]
-    typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    array = [plain(message) for message in messages]
+    typer.echo(json.dumps(array, indent=2, ensure_ascii=False))
 
 
-def _plain(message: Message) -> dict[str, object]:
-    plain: dict[str, object] = MessageToDict(
+def print_json_line(value: object) -> None:
+    """Print a value as JSON on a line of its own."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def plain(message: Message) -> dict[str, object]:
+    """Return all fields of a message, by their names."""
+    fields: dict[str, object] = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    return plain
+    return fields
 
 
 def print_table(
@@ -74,28 +83,69 @@ def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
 def _print_rich_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
 ) -> None:
-    # Imported here: only a terminal needs it, and it takes time.
     from rich.console import Console
+
+    console = Console()
+    table, width = _rich_table(header, rows, styles, console.width)
+    console.width = width
+    console.print(table)
+
+
+def _rich_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Mapping[str, str],
+    available: int,
+) -> tuple[Table, int]:
+    """Make a table, and tell how wide a terminal it needs.
+
+    The last column gives way; on a narrow terminal lines run over rather than lose columns.
+    """
+    # Imported here: only a terminal needs it, and it takes time.
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
     *widths, last = _widths(header, rows)
-    room = console.width - sum(widths) - len(GAP) * len(widths)
+    room = available - sum(widths) - len(GAP) * len(widths)
     widths.append(min(last, max(room, LEAST)))
-    # The last column gives way; on a narrow terminal lines run over rather than lose columns.
-    console.width = max(console.width, sum(widths) + len(GAP) * len(widths))
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, len(GAP), 0, 0))
     for title, width in zip(header, widths, strict=True):
         table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
-    console.print(table)
+    return table, max(available, sum(widths) + len(GAP) * len(widths))
+
+
+@contextmanager
+def showing(
+    header: Sequence[str], styles: Mapping[str, str]
+) -> Iterator[Callable[[Sequence[Sequence[str]]], None]]:
+    """Show tables on a terminal, each in the place of the one before; the last one stays."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+
+    def show(rows: Sequence[Sequence[str]]) -> None:
+        cells = [[printable(cell) for cell in row] for row in rows]
+        table, _ = _rich_table(header, cells, styles, console.width)
+        live.update(table, refresh=True)
+
+    with Live(console=console, auto_refresh=False) as live:
+        yield show
 
 
 def print_tree(tree: Mapping[str, object]) -> None:
     """Print nested values, one a line."""
     typer.echo("\n".join(_lines(tree, "")))
+
+
+def print_trees(messages: Iterable[Message]) -> None:
+    """Print the fields of messages that are set, with an empty line between two."""
+    for number, message in enumerate(messages):
+        if number:
+            typer.echo()
+        print_tree(tree_of(message))
 
 
 def tree_of(message: Message) -> dict[str, object]:
@@ -124,3 +174,26 @@ def _scalar(value: object) -> str:
 
 def _is_nested(value: object) -> bool:
     return isinstance(value, dict | list)
+
+
+def ago(seconds: float) -> str:
+    """Return for how long something has been, in its largest unit."""
+    return f"{span(seconds)} ago"
+
+
+def span(seconds: float) -> str:
+    """Return a time in its largest unit."""
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the largest unit that leaves at least one."""
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < KIB:
+            break
+        value, unit = value / KIB, larger
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"

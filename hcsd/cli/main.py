@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from hcsd import __version__
-from hcsd.cli import attach, host, logs, processes, run, service
+from hcsd.cli import attach, completion, host, logs, processes, run, service, stats, systems
 from hcsd.cli._options import AddressOption, Connection, TokenFileOption
 from hcsd.cli.serve import serve
 
@@ -40,8 +40,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serve)
-for commands in (run.app, attach.app, processes.app, logs.app, host.app):
+for commands in (run.app, attach.app, processes.app, logs.app, stats.app, host.app, completion.app):
     app.add_typer(commands)
+app.add_typer(systems.app, name="system")
 app.add_typer(service.app, name="service")
 
 
@@ -71,7 +72,8 @@ def options(
 def main() -> None:
     """Run the command line."""
     _open_standard_streams()
-    app(prog_name="hcsd")
+    completion.prepare()
+    app(prog_name=completion.PROGRAM)
 
 
 def _open_standard_streams() -> None:

@@ -79,16 +79,13 @@ def inspect(
     """Show all that is known of processes."""
 
     async def work(client: Client) -> int:
-        from hcsd.cli._output import print_json_array, print_tree, tree_of
+        from hcsd.cli._output import print_json_array, print_trees
 
         processes = [await client.get_process(process_of(name, system)) for name in names]
         if output is OutputFormat.JSON:
             print_json_array(processes)
-            return 0
-        for number, process in enumerate(processes):
-            if number:
-                typer.echo()
-            print_tree(tree_of(process))
+        else:
+            print_trees(processes)
         return 0
 
     execute(connection_of(context, address, token_file), work)
@@ -196,6 +193,7 @@ def _row(process: pb.Process, now: float) -> tuple[str, ...]:
     import shlex
 
     from hcsd.cli._exits import describe
+    from hcsd.cli._output import ago
     from hcsd.v1 import process_pb2 as pb
 
     system_id, process_id = ids_of(process.name)
@@ -207,13 +205,6 @@ def _row(process: pb.Process, now: float) -> tuple[str, ...]:
         str(process.pid) if process.pid else "",
         pb.ProcessState.Name(process.state).removeprefix("PROCESS_STATE_").lower(),
         describe(process),
-        _ago(now - process.start_time.ToNanoseconds() / 1e9) if started else "",
+        ago(now - process.start_time.ToNanoseconds() / 1e9) if started else "",
         spec.command_line or shlex.join(spec.argv.args),
     )
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit} ago"
-    return f"{max(0, int(seconds))}s ago"

@@ -91,8 +91,8 @@ def serve(
         typer.Option(
             metavar="TIME",
             callback=_positive_time,
-            help="How long the daemon remembers a process that has exited, with its output,"
-            " as in 90s or 15m.",
+            help="How long the daemon remembers a process that has exited, with its output, or a"
+            " compute system, as in 90s or 15m.",
         ),
     ] = "15m",
     max_exited: Annotated[
@@ -104,6 +104,29 @@ def serve(
             " somebody reads.",
         ),
     ] = 4096,
+    max_processes: Annotated[
+        int, typer.Option(min=1, metavar="COUNT", help="How many processes may run at once.")
+    ] = 8192,
+    max_systems: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many compute systems that the daemon has created there may be.",
+        ),
+    ] = 1024,
+    max_streams_per_client: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many streaming calls a client may have at once: a TCP connection, or all that"
+            " come by a Unix socket.",
+        ),
+    ] = 16_384,
+    max_message: Annotated[
+        int, typer.Option(min=1, metavar="MIB", help="Size limit of a request, in MiB.")
+    ] = 4,
     stall_timeout: Annotated[
         str,
         typer.Option(
@@ -177,6 +200,10 @@ def serve(
         Limits(
             exited_retention=seconds_of(exited_retention),
             max_exited=max_exited,
+            max_processes=max_processes,
+            max_systems=max_systems,
+            max_streams_per_client=max_streams_per_client,
+            max_message_bytes=max_message * MIB,
             stall_timeout=seconds_of(stall_timeout),
             event_ring_size=event_ring,
             bookmark_interval=seconds_of(bookmark_interval),

@@ -35,11 +35,13 @@ CONTROL_EVENTS = {
 }
 
 
-def _is_string(value: object) -> bool:
+def is_string(value: object) -> bool:
+    """Tell whether a member is a string that C can hold."""
     return isinstance(value, str) and "\0" not in value
 
 
-def _is_bool(value: object) -> bool:
+def is_bool(value: object) -> bool:
+    """Tell whether a member is a boolean."""
     return isinstance(value, bool)
 
 
@@ -47,13 +49,14 @@ def _is_uint16(value: object) -> bool:
     return type(value) is int and 0 <= value <= MAX_UINT16
 
 
-def _is_strings(value: object) -> bool:
-    return isinstance(value, list) and all(_is_string(item) for item in value)
+def is_strings(value: object) -> bool:
+    """Tell whether a member is an array of such strings."""
+    return isinstance(value, list) and all(is_string(item) for item in value)
 
 
 def _is_environment(value: object) -> bool:
     return isinstance(value, dict) and all(
-        _is_string(name) and name and "=" not in name and _is_string(item)
+        is_string(name) and name and "=" not in name and is_string(item)
         for name, item in value.items()
     )
 
@@ -62,34 +65,35 @@ def _is_size_array(value: object) -> bool:
     return isinstance(value, list) and len(value) in {0, 2} and all(map(_is_uint16, value))
 
 
-def _is_object(value: object) -> bool:
+def is_object(value: object) -> bool:
+    """Tell whether a member is an object."""
     return isinstance(value, dict)
 
 
 # Known members of each document and what their value must be.
 PROCESS_PARAMETERS: dict[str, Check] = {
-    "ApplicationName": _is_string,
-    "CommandLine": _is_string,
-    "CommandArgs": _is_strings,
-    "User": _is_string,
-    "WorkingDirectory": _is_string,
+    "ApplicationName": is_string,
+    "CommandLine": is_string,
+    "CommandArgs": is_strings,
+    "User": is_string,
+    "WorkingDirectory": is_string,
     "Environment": _is_environment,
-    "RestrictedToken": _is_bool,
-    "EmulateConsole": _is_bool,
-    "CreateStdInPipe": _is_bool,
-    "CreateStdOutPipe": _is_bool,
-    "CreateStdErrPipe": _is_bool,
+    "RestrictedToken": is_bool,
+    "EmulateConsole": is_bool,
+    "CreateStdInPipe": is_bool,
+    "CreateStdOutPipe": is_bool,
+    "CreateStdErrPipe": is_bool,
     "ConsoleSize": _is_size_array,
-    "UseExistingLogin": _is_bool,
-    "UseLegacyConsole": _is_bool,
+    "UseExistingLogin": is_bool,
+    "UseLegacyConsole": is_bool,
 }
 # Members of it that mean nothing on a POSIX host; asking for one is refused.
 UNSUPPORTED_PARAMETERS = ("RestrictedToken", "UseExistingLogin", "UseLegacyConsole")
 
 MODIFY_REQUEST: dict[str, Check] = {
-    "Operation": _is_string,
-    "ConsoleSize": _is_object,
-    "CloseHandle": _is_object,
+    "Operation": is_string,
+    "ConsoleSize": is_object,
+    "CloseHandle": is_object,
 }
 CONSOLE_SIZE: dict[str, Check] = {"Height": _is_uint16, "Width": _is_uint16}
 CLOSE_HANDLE: dict[str, Check] = {
@@ -103,12 +107,12 @@ SIGNAL_OPTIONS: dict[str, Check] = {
     )
 }
 # HCS reserves the options of HcsTerminateProcess; what is here only this engine knows.
-TERMINATE_OPTIONS: dict[str, Check] = {"Tree": _is_bool}
+TERMINATE_OPTIONS: dict[str, Check] = {"Tree": is_bool}
 SYSTEM_QUERY: dict[str, Check] = {
-    "Ids": _is_strings,
-    "Names": _is_strings,
-    "Types": _is_strings,
-    "Owners": _is_strings,
+    "Ids": is_strings,
+    "Names": is_strings,
+    "Types": is_strings,
+    "Owners": is_strings,
 }
 
 
@@ -164,15 +168,15 @@ def parse(text: str | None, what: str, members: Mapping[str, Check]) -> dict[str
     try:
         value = json.loads(text) if text else {}
     except (ValueError, RecursionError) as error:
-        raise _invalid(f"{what} is not valid JSON: {error}") from None
+        raise invalid(f"{what} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise _invalid(f"{what} must be an object, not {type(value).__name__}")
+        raise invalid(f"{what} must be an object, not {type(value).__name__}")
     for name, item in value.items():
         check = members.get(name)
         if check is None:
-            raise _invalid(f"{what} has no member '{name}'")
+            raise invalid(f"{what} has no member '{name}'")
         if not check(item):
-            raise _invalid(f"{what}.{name} has a value of the wrong type or range")
+            raise invalid(f"{what}.{name} has a value of the wrong type or range")
     return value
 
 
@@ -194,7 +198,7 @@ def parse_process_parameters(text: str | None) -> Launch:
     size = members.get("ConsoleSize")
     console = members.get("EmulateConsole") is True
     if size and not console:
-        raise _invalid("ProcessParameters.ConsoleSize needs EmulateConsole")
+        raise invalid("ProcessParameters.ConsoleSize needs EmulateConsole")
     rows, columns = size if isinstance(size, list) and size else (0, 0)
     return Launch(
         argv=_argv(members),
@@ -213,17 +217,17 @@ def _argv(members: Mapping[str, object]) -> list[str]:
     args = members.get("CommandArgs")
     argv = [str(arg) for arg in args] if isinstance(args, list) else []
     if line and argv:
-        raise _invalid("ProcessParameters has both CommandLine and CommandArgs")
+        raise invalid("ProcessParameters has both CommandLine and CommandArgs")
     if line:
         try:
             argv = shlex.split(line)
         except ValueError as error:
-            raise _invalid(f"ProcessParameters.CommandLine cannot be split: {error}") from None
+            raise invalid(f"ProcessParameters.CommandLine cannot be split: {error}") from None
     program = str(members.get("ApplicationName", ""))
     if program:
         argv = [program, *argv[1:]]
     if not argv or not argv[0]:
-        raise _invalid("ProcessParameters names no program")
+        raise invalid("ProcessParameters names no program")
     return argv
 
 
@@ -244,14 +248,14 @@ def parse_modify_request(text: str | None) -> Resize | CloseStdio:
         size = parse(body, "ProcessModifyRequest.ConsoleSize", CONSOLE_SIZE)
         height, width = size.get("Height"), size.get("Width")
         if not (isinstance(height, int) and isinstance(width, int) and height and width):
-            raise _invalid("ProcessModifyRequest.ConsoleSize needs a Height and a Width above 0")
+            raise invalid("ProcessModifyRequest.ConsoleSize needs a Height and a Width above 0")
         return Resize(height, width)
     if operation == "CloseHandle":
         close = parse(body, "ProcessModifyRequest.CloseHandle", CLOSE_HANDLE)
         if "Handle" not in close:
-            raise _invalid("ProcessModifyRequest.CloseHandle names no Handle")
+            raise invalid("ProcessModifyRequest.CloseHandle names no Handle")
         return CloseStdio(str(close["Handle"]))
-    raise _invalid("ProcessModifyRequest.Operation must be ConsoleSize or CloseHandle")
+    raise invalid("ProcessModifyRequest.Operation must be ConsoleSize or CloseHandle")
 
 
 def parse_signal_options(text: str | None) -> tuple[int, bool]:
@@ -297,5 +301,6 @@ def process_status(pid: int, *, exited: bool, exit_code: int | None = 0, signal:
     return json.dumps(status)
 
 
-def _invalid(message: str) -> Fault:
+def invalid(message: str) -> Fault:
+    """Make the fault of a malformed document."""
     return Fault(HR.INVALID_JSON, message)

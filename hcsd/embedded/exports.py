@@ -12,21 +12,25 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from hcsd.abi.functions import BY_NAME
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_INVALID_OPERATION_ID, HCS_OPERATION_TYPE, INFINITE
 from hcsd.embedded import memory
+from hcsd.embedded.configuration import SCHEMA, parse_configuration
 from hcsd.embedded.documents import SYSTEM_QUERY, parse
 from hcsd.embedded.faults import Fault
 from hcsd.embedded.opened import Opened
+from hcsd.embedded.system import System
 
 if TYPE_CHECKING:
     import ctypes
     from collections.abc import Callable
 
     from hcsd.abi.types import (
+        HANDLE,
         HCS_EVENT_CALLBACK,
         HCS_OPERATION,
         HCS_OPERATION_COMPLETION,
@@ -39,12 +43,12 @@ if TYPE_CHECKING:
     )
     from hcsd.embedded.core import Core, Operation
     from hcsd.embedded.process import Process
-    from hcsd.embedded.system import System, Work
+    from hcsd.embedded.system import Work
     from hcsd.embedded.worker import Worker
 
     OutPointer = ctypes._Pointer[ctypes.c_void_p]  # noqa: SLF001  (the type has no other name)
 
-SCHEMA_VERSIONS = [{"Major": 2, "Minor": 1}]
+SCHEMA_VERSIONS = [dict(zip(("Major", "Minor"), SCHEMA, strict=True))]
 SERVICE_QUERY = {"PropertyTypes": lambda value: isinstance(value, list), "PropertyQueries": bool}
 
 logger = logging.getLogger(__name__)
@@ -202,7 +206,7 @@ class SystemExports(Exports):
     def _matching(self, query: dict[str, object]) -> list[dict[str, object]]:
         """Members combine with AND, values inside a member with OR; an empty list asks nothing."""
         with self.core.lock:
-            found = [system.properties() for system in self.systems.values()]
+            found = [system.summary() for system in self.systems.values()]
         keys = {"Ids": "Id", "Names": "Name", "Types": "SystemType", "Owners": "Owner"}
         return [
             properties
@@ -214,30 +218,110 @@ class SystemExports(Exports):
             )
         ]
 
+    def HcsCreateComputeSystem(
+        self,
+        id: PCWSTR,  # noqa: A002
+        configuration: PCWSTR,
+        operation: HCS_OPERATION,
+        _securityDescriptor: PSECURITY_DESCRIPTOR,
+        system: OutPointer,
+    ) -> None:
+        def check() -> Work:
+            if not id.text:
+                raise Fault(HR.E_INVALIDARG, "a compute system needs an id")
+            asked = parse_configuration(configuration.text, os.cpu_count() or 1)
+            with self.core.lock:
+                if id.text in self.systems:
+                    raise Fault(HR.SYSTEM_ALREADY_EXISTS, f"compute system '{id.text}' exists")
+                made = System(id.text, asked, self.core.lock, self.worker, self.systems)
+                self.systems[id.text] = made
+                memory.give_handle(system, self.core.systems.add(made.opened()))
+            return lambda done: done()
+
+        self.kick_off("HcsCreateComputeSystem", operation, check)
+
     def HcsOpenComputeSystem(self, id: PCWSTR, _access: int, system: OutPointer) -> None:  # noqa: A002
         with self.core.lock:
             found = self.systems.get(id.text or "")
             if found is None:
                 raise Fault(HR.SYSTEM_NOT_FOUND, f"no compute system '{id.text}'")
-            opened = Opened(found)
-            found.handles.append(opened)
-            memory.give_handle(system, self.core.systems.add(opened))
+            memory.give_handle(system, self.core.systems.add(found.opened()))
 
     def HcsCloseComputeSystem(self, computeSystem: HCS_SYSTEM) -> None:
         with self.core.lock:
             opened = self.core.systems.remove(computeSystem.value)
-            opened.target.handles.remove(opened)
+            opened.target.closed(opened)
         opened.close()
+
+    def HcsStartComputeSystem(
+        self, computeSystem: HCS_SYSTEM, operation: HCS_OPERATION, options: PCWSTR
+    ) -> None:
+        self._ask("HcsStartComputeSystem", System.start, computeSystem, operation, options)
+
+    def HcsShutDownComputeSystem(
+        self, computeSystem: HCS_SYSTEM, operation: HCS_OPERATION, options: PCWSTR
+    ) -> None:
+        self._ask("HcsShutDownComputeSystem", System.shut_down, computeSystem, operation, options)
+
+    def HcsTerminateComputeSystem(
+        self, computeSystem: HCS_SYSTEM, operation: HCS_OPERATION, options: PCWSTR
+    ) -> None:
+        self._ask("HcsTerminateComputeSystem", System.terminate, computeSystem, operation, options)
+
+    def HcsPauseComputeSystem(
+        self, computeSystem: HCS_SYSTEM, operation: HCS_OPERATION, options: PCWSTR
+    ) -> None:
+        self._ask("HcsPauseComputeSystem", System.pause, computeSystem, operation, options)
+
+    def HcsResumeComputeSystem(
+        self, computeSystem: HCS_SYSTEM, operation: HCS_OPERATION, options: PCWSTR
+    ) -> None:
+        self._ask("HcsResumeComputeSystem", System.resume, computeSystem, operation, options)
+
+    def HcsSaveComputeSystem(
+        self, computeSystem: HCS_SYSTEM, operation: HCS_OPERATION, options: PCWSTR
+    ) -> None:
+        self._ask("HcsSaveComputeSystem", System.save, computeSystem, operation, options)
+
+    def HcsModifyComputeSystem(
+        self,
+        computeSystem: HCS_SYSTEM,
+        operation: HCS_OPERATION,
+        configuration: PCWSTR,
+        _identity: HANDLE,
+    ) -> None:
+        self._ask(
+            "HcsModifyComputeSystem",
+            System.modify_setting,
+            computeSystem,
+            operation,
+            configuration,
+        )
 
     def HcsGetComputeSystemProperties(
         self, computeSystem: HCS_SYSTEM, operation: HCS_OPERATION, propertyQuery: PCWSTR
     ) -> None:
-        def check() -> Work:
-            system = self.core.systems.get(computeSystem.value).target
-            parse(propertyQuery.text, "PropertyQuery", {})
-            return lambda done: done(document=json.dumps(system.properties()))
+        self._ask(
+            "HcsGetComputeSystemProperties",
+            System.properties,
+            computeSystem,
+            operation,
+            propertyQuery,
+        )
 
-        self.kick_off("HcsGetComputeSystemProperties", operation, check)
+    def _ask(
+        self,
+        export: str,
+        method: Callable[[System, str | None], Work],
+        handle: HCS_SYSTEM,
+        operation: HCS_OPERATION,
+        document: PCWSTR,
+    ) -> None:
+        self.kick_off(
+            export,
+            operation,
+            lambda: method(self.core.systems.get(handle.value).target, document.text),
+        )
 
     def HcsSetComputeSystemCallback(
         self,
@@ -297,7 +381,7 @@ class ProcessExports(Exports):
     ) -> None:
         def check() -> Work:
             target = self._target(process)
-            return target.system.terminate(target, options.text)
+            return target.system.terminate_process(target, options.text)
 
         self.kick_off("HcsTerminateProcess", operation, check)
 
@@ -315,7 +399,7 @@ class ProcessExports(Exports):
     ) -> None:
         def check() -> Work:
             target = self._target(process)
-            return target.system.modify(target, settings.text)
+            return target.system.modify_process(target, settings.text)
 
         self.kick_off("HcsModifyProcess", operation, check)
 

@@ -20,12 +20,20 @@ well, by the mark that it has inherited in its environment.
 A descendant that was not started here can be adopted: it is signalled, and its end is reported, through
 a pidfd. Its exit code goes to its parent, and is known here only if that has died.
 
-Messages are frames: a 4-byte length, then JSON; descriptors travel with the length. The engine
-sends `spawn`, `adopt` and `signal` requests, each answered once, in order; `exit` messages come between.
-The keeper never blocks on sending, so that both sides cannot wait for each other.
+    KEEPING ──shut down──▶ DRAINING ──no child is left──▶ exits 0
+       │                      └──the grace is over──▶ kills ──▶ exits FORCED
+       └──the engine hangs up, also from DRAINING──▶ kills ──▶ exits 0
 
-Run as ``python -I -S keeper.py FD LIMIT``; imports the standard library only. LIMIT is how many
-descriptors its processes may have unless they ask for more: the daemon itself may have more.
+Paused, it keeps every member stopped, and whoever it has not stopped itself is not continued.
+
+Messages are frames: a 4-byte length, then JSON; descriptors travel with the length. The engine
+sends requests, each answered once, in order; `exit` messages come between. The keeper never blocks
+on sending, so that both sides cannot wait for each other.
+
+Run as ``python -I -S keeper.py FD LIMIT MARK [GROUP…]``; imports the standard library only. LIMIT is
+how many descriptors its processes may have unless they ask for more: the daemon itself may have
+more. MARK begins the marks of its processes. Each GROUP is a control group of the system's own, to
+be removed at the end.
 """
 
 from __future__ import annotations
@@ -59,7 +67,8 @@ MAX_FDS = 3
 MARK = "HCS_PROCESS_MARK"  # a variable of every process, with a value that no other process has
 BATCH = 100  # of descriptors at a time
 LOOKS = 10  # at the ancestors of a process; one that dies meanwhile leaves a hole (arbitrary)
-PATIENCE = 2.0  # seconds for a killed tree to die; what the kernel holds takes longer
+PATIENCE = 2.0  # seconds for members to die, or to stop; what the kernel holds takes longer
+FORCED = 3  # exit status of a keeper that had to kill at the end of a shutdown
 
 Message = dict[str, object]
 Identity = tuple[int, int]  # a pid and when its process started, in clock ticks
@@ -150,38 +159,50 @@ class Keeper:
 
     Args:
         sock: Its end of the pair, blocking.
+        mark: Begins the mark of each process.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, mark: str) -> None:
         self._sock = sock
+        self._mark = mark
         self._out = bytearray()
+        self._paused: set[Identity] | None = None  # whom to continue; None while not paused
+        self._deadline: float | None = None  # of a shutdown
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._marks: dict[int, object] = {}  # of the children
         self._adopted: dict[int, int] = {}  # pid to pidfd
         self._poll = select.poll()
         self._count = 0
 
-    def run(self) -> None:
-        """Serve requests until the engine is gone, then end every descendant."""
+    def run(self) -> int:
+        """Serve requests until the engine is gone, then end every descendant.
+
+        Returns:
+            The exit status.
+        """
         wake, wake_in = socket.socketpair()
         for end in (wake, wake_in):
             end.setblocking(False)
         signal.set_wakeup_fd(wake_in.fileno(), warn_on_full_buffer=False)
         self._poll.register(wake, select.POLLIN)
-        serving = True
-        while serving:
+        serving = left = True
+        while serving and (left or self._deadline is None):
             self._poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
-            for fd, events in self._poll.poll():
-                if fd == self._sock.fileno():
-                    if events & ~select.POLLOUT:
-                        serving = self._serve()
-                    continue
+            wait = None if self._deadline is None else self._deadline - time.monotonic()
+            if wait is not None and wait <= 0:
+                self._end()
+                return FORCED
+            ready = self._poll.poll(None if wait is None else wait * 1000)
+            for fd, events in ready:
                 if fd == wake.fileno():
                     wake.recv(4096)
-                self._reap(os.WNOHANG)
-                self._report_unreaped(fd)
+                elif fd == self._sock.fileno() and events & ~select.POLLOUT:
+                    serving = self._serve()
+            left = self._reap(os.WNOHANG)
+            self._report_unreaped([fd for fd, _ in ready])
             self._flush()
         self._end()
+        return 0
 
     def _serve(self) -> bool:
         frame = receive_frame(self._sock)
@@ -189,12 +210,7 @@ class Keeper:
             return False
         request, fds = frame
         try:
-            if "argv" in request:
-                answer = self._spawn(request, fds)
-            elif "adopt" in request:
-                answer = self._adopt(request, fds)
-            else:
-                answer = self._signal(request)
+            answer = self._carry_out(request, fds)
         except StartError as error:
             answer = {"error": error.code, "what": error.what}
         except Exception:
@@ -207,6 +223,63 @@ class Keeper:
         self._send({"id": request["id"], **answer})
         return True
 
+    def _carry_out(self, request: Message, fds: list[int]) -> Message:
+        if "argv" in request:
+            return self._spawn(request, fds)
+        if "adopt" in request:
+            return self._adopt(request, fds)
+        if "pause" in request:
+            code = self._pause() if request["pause"] else self._resume()
+            return {"error": code, "what": "system"} if code else {}
+        if "grace" in request:
+            self._shut_down(float(str(request["grace"])))
+            return {}
+        return self._signal(request)
+
+    def _shut_down(self, grace: float) -> None:
+        """Ask every member to end."""
+        self._deadline = time.monotonic() + grace
+        for pid in descendants(os.getpid()):
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                os.kill(pid, signal.SIGTERM)
+
+    def _pause(self) -> int:
+        """Stop every member; return an errno if one cannot be.
+
+        A process that is being signalled cannot fork any more. So whoever is started meanwhile is
+        seen in the next look, and the look that finds the same processes as the one before, all of
+        them stopped, has found all.
+        """
+        if self._paused is None:
+            self._paused = set()
+        deadline = time.monotonic() + PATIENCE
+        before: set[Identity] | None = None
+        code = 0
+        while True:
+            found = {
+                (pid, entry.started): entry
+                for pid in descendants(os.getpid())
+                if (entry := look_at(pid)) is not None
+            }
+            moving = [member for member, entry in found.items() if entry.state not in b"Tt"]
+            if not moving and before == found.keys():
+                return 0
+            if code or time.monotonic() > deadline:
+                self._resume()
+                return code or errno.ETIMEDOUT
+            for member in moving:
+                code = _send_to(member, signal.SIGSTOP) or code
+            self._paused |= set(moving)
+            before = set(found)
+
+    def _resume(self) -> int:
+        """Continue whom the pause has stopped."""
+        members, self._paused = self._paused or set(), None
+        code = 0
+        for member in members:
+            code = _send_to(member, signal.SIGCONT) or code
+        return code
+
     def _spawn(self, request: Message, fds: list[int]) -> Message:
         argv, directory, environment = request["argv"], request["directory"], request["environment"]
         assert isinstance(argv, list)  # noqa: S101  (both sides are ours; for the type checker)
@@ -215,7 +288,7 @@ class Keeper:
         stdio = [next(given) if asked else subprocess.DEVNULL for asked in _flags(request["stdio"])]
         account = _account(str(request["user"]))
         self._count += 1
-        mark = f"{os.getpid()}.{self._count}"
+        mark = f"{self._mark}.{self._count}"
         if account.uid is not None:
             for fd in fds:
                 # So that the program may open its stdio again, as /dev/stdout. Not every system
@@ -255,12 +328,11 @@ class Keeper:
         self._poll.register(descriptor, select.POLLIN)
         return {}
 
-    def _report_unreaped(self, descriptor: int) -> None:
-        """Report the end of the adopted process of this pidfd, if that was not ours to reap."""
-        for pid, adopted in self._adopted.items():
-            if adopted == descriptor and has_ended(descriptor):
+    def _report_unreaped(self, ready: Container[int]) -> None:
+        """Report the ends of adopted processes that were not ours to reap."""
+        for pid, descriptor in list(self._adopted.items()):
+            if descriptor in ready and has_ended(descriptor):
                 self._report_adopted(pid, None)
-                return
 
     def _report_adopted(self, pid: int, status: int | None) -> None:
         """Report the end of an adopted process."""
@@ -278,10 +350,14 @@ class Keeper:
             code = Tree(root, str(mark), self._children).kill()
             return {"error": code, "what": "process"} if code else {}
         assert isinstance(number, int)  # noqa: S101
+        if pid not in self._children and pid not in self._adopted:
+            return {"error": errno.ESRCH, "what": "process"}
+        if self._paused is not None and number == signal.SIGCONT:
+            if (entry := look_at(pid)) is not None:
+                self._paused.add((pid, entry.started))  # when the others go on
+            return {}
         if pid in self._adopted:
             return self._signal_adopted(pid, number)
-        if pid not in self._children:
-            return {"error": errno.ESRCH, "what": "process"}
         try:
             # Not reaped yet, so neither the pid nor the group of that number can be another's.
             (os.killpg if request.get("group") else os.kill)(pid, number)
@@ -396,11 +472,13 @@ class Entry(NamedTuple):
     """What the kernel tells of a living process.
 
     Attributes:
+        state: Its state letter.
         parent: Pid of its parent.
         session: Its session.
         started: When it started, in clock ticks.
     """
 
+    state: bytes
     parent: int
     session: int
     started: int
@@ -416,7 +494,7 @@ def look_at(pid: int) -> Entry | None:
     fields = stat[stat.rindex(b")") + 2 :].split()
     if fields[0] == b"Z":
         return None
-    return Entry(int(fields[1]), int(fields[3]), int(fields[19]))
+    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
 
 
 def children_of(pid: int) -> list[int]:
@@ -492,6 +570,60 @@ class Tree:
                 return self._mark in file.read().split(b"\0")
         except OSError:
             return False  # it has ended, or belongs to somebody else
+
+
+def kill_marked(mark: str) -> None:
+    """Kill whoever has inherited a mark that begins so, whatever its parents (Linux)."""
+    prefix = f"{MARK}={mark}.".encode()
+    deadline = time.monotonic() + PATIENCE
+    seen: set[Identity] = set()
+    while found := _marked(prefix) - seen:
+        if time.monotonic() > deadline:
+            return
+        seen |= found
+        batch = list(found)
+        for begin in range(0, len(batch), BATCH):
+            _kill_all(batch[begin : begin + BATCH], deadline)
+
+
+def _marked(prefix: bytes) -> set[Identity]:
+    found: set[Identity] = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended, or belongs to somebody else
+            entry = look_at(int(name))
+            with open(f"/proc/{name}/environ", "rb") as file:
+                variables = file.read().split(b"\0")
+            if entry is not None and any(item.startswith(prefix) for item in variables):
+                found.add((int(name), entry.started))
+    return found
+
+
+def _send_to(member: Identity, number: int) -> int:
+    """Send a signal to a process that may have ended; return the errno if that is not allowed."""
+    pid, started = member
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return 0
+    try:
+        now = look_at(pid)
+        if now is not None and now.started == started:
+            signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return 0
+    except OSError as error:
+        return error.errno or errno.EPERM
+    finally:
+        os.close(descriptor)
+    return 0
+
+
+def _leave(group: str) -> None:
+    """Leave a control group for the one above, and remove it."""
+    with contextlib.suppress(OSError):  # something that may not be killed is in it
+        with open(os.path.join(os.path.dirname(group), "cgroup.procs"), "w") as file:
+            file.write(str(os.getpid()))
+        os.rmdir(group)
 
 
 def _kill_all(members: list[Identity], deadline: float) -> int:
@@ -579,7 +711,7 @@ def _normal_signals() -> None:
 
 
 def main() -> None:
-    """Take the socket and the limit that the arguments tell, and keep a system."""
+    """Take what the arguments tell, and keep a system."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), hard))
     sock = socket.socket(fileno=int(sys.argv[1]))
@@ -587,7 +719,10 @@ def main() -> None:
     _normal_signals()
     if ON_LINUX:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    Keeper(sock).run()
+    status = Keeper(sock, sys.argv[3]).run()
+    for group in sys.argv[4:]:
+        _leave(group)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,21 @@ it, but for `keeper_pid`.
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import logging
 import os
 import socket
 import subprocess  # starts the keeper
 import sys
+import uuid
 from typing import TYPE_CHECKING
 
 from hcsd.embedded import keeper
 from hcsd.embedded.descriptors import FEW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hcsd.embedded.keeper import Message
     from hcsd.embedded.worker import Worker
@@ -40,26 +42,37 @@ class Link:
         worker: Where everything runs.
         on_exit: Called with the pid and the return code of each process that ended. Negative: the
             signal; None: only its parent was told.
-        on_down: Called once when the keeper is gone, after the last exit.
+        on_down: Called once when the keeper is gone, after the last exit, with its exit status
+            (negative: the signal that killed it).
+        groups: Control groups of the system, which the keeper and all it starts belong to.
+
+    Attributes:
+        mark: Begins the marks of its processes.
+
+    Raises:
+        OSError: The keeper cannot be started, or put into its groups; nothing of it is left.
     """
 
     def __init__(
         self,
         worker: Worker,
         on_exit: Callable[[int, int | None], None],
-        on_down: Callable[[], None],
+        on_down: Callable[[int], None],
+        groups: Sequence[str] = (),
     ) -> None:
+        self.mark = uuid.uuid4().hex
         self._worker = worker
         self._on_exit = on_exit
         self._on_down = on_down
         self._answers: collections.deque[Callable[[Message], None]] = collections.deque()
         self._sock, theirs = socket.socketpair()
         self._up = True
-        with theirs:
+        with theirs, contextlib.ExitStack() as failed:
+            failed.callback(self._sock.close)
             self._keeper = subprocess.Popen(  # noqa: S603  (our own program)
                 [
                     *(sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__),
-                    *(str(theirs.fileno()), str(FEW)),
+                    *(str(theirs.fileno()), str(FEW), self.mark, *groups),
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -67,6 +80,12 @@ class Link:
                 env={k: v for k, v in os.environ.items() if not k.startswith(PRIVATE_PREFIX)},
                 start_new_session=True,
             )
+            failed.callback(self._keeper.wait)
+            failed.callback(self._keeper.kill)
+            for group in groups:
+                with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as file:
+                    file.write(str(self._keeper.pid))
+            failed.pop_all()
         worker.watch(self._sock, self._readable)
 
     @property
@@ -117,9 +136,9 @@ class Link:
         self._up = False
         self._worker.unwatch(self._sock)
         self._sock.close()
-        self._keeper.wait()  # it closed its socket by exiting
+        status = self._keeper.wait()  # it closed its socket by exiting
         self._answer_all()
-        self._worker.post(self._on_down)
+        self._worker.post(lambda: self._on_down(status))
 
     def _answer_all(self) -> None:
         while self._answers:

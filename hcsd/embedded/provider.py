@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi.functions import FUNCTIONS, Check
 from hcsd.abi.hresult import HR
+from hcsd.embedded.configuration import Configuration
 from hcsd.embedded.core import Core
 from hcsd.embedded.exports import (
     Exports,
@@ -38,7 +39,7 @@ class Export(Protocol):
 
 
 HOST_SYSTEM = "host"
-HOST_OWNER = "hcsd"
+HOST_CONFIGURATION = Configuration(owner="hcsd")
 
 logger = logging.getLogger(__name__)
 
@@ -56,19 +57,21 @@ class EmbeddedProvider:
     blocking = False
     guest_os = "linux"
     kills_trees = ON_LINUX
+    pauses_containers = True
 
     def __init__(self) -> None:
         self._closed = False
         self._core = Core()
         self._strings = Memory()
         self._worker = Worker()
-        self._systems = {
-            HOST_SYSTEM: System(HOST_SYSTEM, HOST_OWNER, self._core.lock, self._worker)
-        }
+        self._systems: dict[str, System] = {}
         groups = [
             group(self._core, self._strings, self._worker, self._systems)
             for group in (OperationExports, SystemExports, ProcessExports, ServiceExports)
         ]
+        host = System(HOST_SYSTEM, HOST_CONFIGURATION, self._core.lock, self._worker, self._systems)
+        host.launch()
+        self._systems[HOST_SYSTEM] = host
         # Thunks live as long as the provider: their addresses have been given out.
         self._thunks = {row.name: row.prototype(_export(groups, row)) for row in FUNCTIONS}
 
@@ -98,9 +101,11 @@ class EmbeddedProvider:
         if self._closed:
             return
         self._closed = True
-        systems = list(self._systems.values())
+        self._worker.closed = True
+        with self._core.lock:
+            systems = list(self._systems.values())
         for system in systems:
-            self._worker.post(system.close)
+            self._worker.post(system.end)
         for system in systems:
             system.ended.wait()
         self._worker.close()

@@ -1,18 +1,20 @@
 """A compute system of the embedded engine: processes of the host, grouped under one keeper.
 
-    RUNNING ──close(), or its keeper dies──▶ STOPPED      its processes end with it
+It lives as `lifecycle` says; its keeper runs from the start to the end. That end has three causes,
+and the keeper's exit tells which: it was told to go, it had to kill, or it was killed itself. The
+states are changed by the worker alone.
 
 No isolation is claimed; see hcsshim's HostProcess containers, which this is modelled on.
 
 Every method that works returns what is to be done on the worker, after checking the request on the
-caller's thread: what is wrong with a request is told at once, what goes wrong later is told by the
-operation.
+caller's thread: what is wrong with a document is told at once, what goes wrong later, and what is
+not legal in the state that the system is in by then, is told by the operation.
 """
 
 from __future__ import annotations
 
-import enum
 import errno
+import json
 import os
 import signal
 import threading
@@ -23,22 +25,37 @@ from typing import TYPE_CHECKING, Protocol
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.embedded import keeper
+from hcsd.embedded.configuration import (
+    FIGURES,
+    SAVE_OPTIONS,
+    Configuration,
+    exit_status,
+    parse_modify_setting,
+    parse_pause_options,
+    parse_property_query,
+    parse_shutdown_options,
+)
 from hcsd.embedded.documents import (
     CloseStdio,
     Resize,
+    parse,
     parse_modify_request,
     parse_process_parameters,
     parse_signal_options,
     parse_terminate_options,
 )
 from hcsd.embedded.faults import Fault
+from hcsd.embedded.figures import Meter
+from hcsd.embedded.groups import Groups
+from hcsd.embedded.lifecycle import Call, SystemState, require
 from hcsd.embedded.link import Link
+from hcsd.embedded.opened import Opened
 from hcsd.embedded.process import Process, State, Stdio
+from hcsd.embedded.reasons import errno_text, start_fault
 
 if TYPE_CHECKING:
     from hcsd.embedded.documents import Launch
     from hcsd.embedded.keeper import Message
-    from hcsd.embedded.opened import Opened
     from hcsd.embedded.worker import Worker
 
 
@@ -60,33 +77,13 @@ class Done(Protocol):
 
 Work = Callable[[Done], None]
 
-# HRESULT of an errno at a start, by what could not be had; the rest is E_FAIL with the text.
-START_ERRORS = {
-    ("executable", errno.ENOENT): HR.ERROR_FILE_NOT_FOUND,
-    ("executable", errno.ENOTDIR): HR.ERROR_PATH_NOT_FOUND,
-    ("executable", errno.EACCES): HR.E_ACCESSDENIED,
-    ("executable", errno.EPERM): HR.E_ACCESSDENIED,
-    ("executable", errno.EINVAL): HR.E_INVALIDARG,
-    ("executable", errno.E2BIG): HR.E_INVALIDARG,
-    ("executable", errno.ENAMETOOLONG): HR.E_INVALIDARG,
-    ("executable", errno.ELOOP): HR.ERROR_PATH_NOT_FOUND,
-    ("executable", errno.ENOEXEC): HR.ERROR_BAD_EXE_FORMAT,
-    ("executable", errno.ENOMEM): HR.E_OUTOFMEMORY,
-    ("executable", errno.EAGAIN): HR.ERROR_NO_SYSTEM_RESOURCES,
-    ("executable", errno.EMFILE): HR.ERROR_NO_SYSTEM_RESOURCES,
-    ("executable", errno.ENFILE): HR.ERROR_NO_SYSTEM_RESOURCES,
-    ("user", errno.ENOENT): HR.ERROR_LOGON_FAILURE,
-    ("user", errno.EPERM): HR.E_ACCESSDENIED,
-    ("system", errno.ESRCH): HR.SYSTEM_ALREADY_STOPPED,
-    ("system", errno.ETOOMANYREFS): HR.ERROR_NO_SYSTEM_RESOURCES,  # descriptors on their way
+# Status, and detail and initiator of the attribution, by how a system ends.
+EXITS = {
+    "GracefulExit": (0, "Shutdown", "Client"),
+    "ForcedExit": (HR.TERMINATED, "Terminate", "Client"),
+    "UnexpectedExit": (HR.UNEXPECTED_EXIT, "UnexpectedExit", "Internal"),
 }
-
-
-class SystemState(enum.Enum):
-    """States of a system, by the names of HCS."""
-
-    RUNNING = "Running"
-    STOPPED = "Stopped"
+SHUTDOWN_GRACE = 5.0  # seconds, as HostProcess containers have
 
 
 class System:
@@ -94,33 +91,269 @@ class System:
 
     Args:
         system_id: Its id.
-        owner: Its owner tag.
+        configuration: What was asked for.
         lock: Guards every field here and of its processes.
         worker: Where work is done.
+        listed: The systems there are by id, which it leaves when it is forgotten.
+
+    Attributes:
+        ended: Set when nothing of it is left.
+
+    Raises:
+        Fault: The host cannot hold it to its limits.
     """
 
-    def __init__(self, system_id: str, owner: str, lock: threading.RLock, worker: Worker) -> None:
+    def __init__(
+        self,
+        system_id: str,
+        configuration: Configuration,
+        lock: threading.RLock,
+        worker: Worker,
+        listed: dict[str, System],
+    ) -> None:
         self.id = system_id
-        self.owner = owner
         self.runtime_id = str(uuid.uuid4())
-        self.state = SystemState.RUNNING
         self.handles: list[Opened[System]] = []
-        self.ended = threading.Event()  # set when its keeper is gone, and with it every process
+        self.ended = threading.Event()
+        self.shutdown_grace = SHUTDOWN_GRACE
+        self._configuration = configuration
+        self._groups = Groups(f"hcsd-{self.runtime_id}", configuration.limits)
+        self._state = SystemState.CREATED
+        self._shown = SystemState.CREATED  # what it was before it was told to end
+        self._exit_type = ""
         self._lock = lock
         self._worker = worker
+        self._listed = listed
         self._processes: dict[int, Process] = {}
-        self._link = Link(worker, self._on_exit, self._on_down)
+        self._link: Link | None = None
+        self._meter: Meter | None = None
 
-    def properties(self) -> dict[str, object]:
-        """Return the basic Properties of the system."""
+    @property
+    def keeper_pid(self) -> int:
+        """Pid of its keeper; 0 before the start."""
+        return self._link.keeper_pid if self._link is not None else 0
+
+    def summary(self) -> dict[str, object]:
+        """Return the basic Properties."""
+        stopped = {"Stopped": True, "ExitType": self._exit_type}
         return {
             "Id": self.id,
             "SystemType": "Container",
             "RuntimeOsType": "Linux",
-            "Owner": self.owner,
+            "Owner": self._configuration.owner,
             "RuntimeId": self.runtime_id,
-            "State": self.state.value,
+            "State": self._shown.value,
+            **(stopped if self._state is SystemState.STOPPED else {}),
         }
+
+    # --- its life ---
+
+    def launch(self) -> None:
+        """Start the keeper.
+
+        Raises:
+            Fault: The host refuses a limit.
+            OSError: It cannot be started.
+        """
+        self._groups.make()
+        try:
+            link = Link(self._worker, self._on_exit, self._on_down, self._groups.directories)
+        except OSError:
+            self._groups.remove()
+            raise
+        with self._lock:
+            self._link, self._meter = link, Meter(link.keeper_pid)
+            self._enter(SystemState.RUNNING)
+
+    def start(self, options: str | None) -> Work:
+        """Check that there are no options; the work starts it."""
+        parse(options, "StartOptions", {})
+
+        def work(done: Done) -> None:
+            self._require(Call.START)
+            try:
+                self.launch()
+            except OSError as error:
+                text = f"the keeper of system '{self.id}' cannot be started: {error.strerror}"
+                raise Fault(HR.ERROR_NO_SYSTEM_RESOURCES, text) from None
+            done()
+
+        return work
+
+    def shut_down(self, options: str | None) -> Work:
+        """Check ShutdownOptions; the work asks its processes to end, and does not wait."""
+        parse_shutdown_options(options)
+
+        def work(done: Done) -> None:
+            self._require(Call.SHUT_DOWN)
+            self._enter(SystemState.ENDING, "GracefulExit")
+            self._ask({"grace": self.shutdown_grace}, done)
+
+        return work
+
+    def terminate(self, options: str | None) -> Work:
+        """Check that there are no options; the work kills it, and does not wait."""
+        parse(options, "TerminateOptions", {})
+
+        def work(done: Done) -> None:
+            self._require(Call.TERMINATE)
+            self.end()
+            done()
+
+        return work
+
+    def pause(self, options: str | None) -> Work:
+        """Check PauseOptions; the work stops all that runs in it."""
+        parse_pause_options(options)
+        return lambda done: self._move(
+            Call.PAUSE, SystemState.RUNNING, SystemState.PAUSED, {"pause": True}, done
+        )
+
+    def resume(self, options: str | None) -> Work:
+        """Check that there are no options; the work continues what was stopped."""
+        parse(options, "ResumeOptions", {})
+        return lambda done: self._move(
+            Call.RESUME, SystemState.PAUSED, SystemState.RUNNING, {"pause": False}, done
+        )
+
+    def save(self, options: str | None) -> Work:
+        """Check SaveOptions; the work refuses it."""
+        parse(options, "SaveOptions", SAVE_OPTIONS)
+        return lambda _done: self._require(Call.SAVE)
+
+    def modify_setting(self, settings: str | None) -> Work:
+        """Check a ModifySettingRequest; the work refuses it: there is nothing to modify."""
+        path = parse_modify_setting(settings)
+
+        def work(_done: Done) -> None:
+            self._require(Call.MODIFY)
+            raise Fault(HR.ERROR_NOT_SUPPORTED, f"the embedded engine cannot change '{path}'")
+
+        return work
+
+    def properties(self, query: str | None) -> Work:
+        """Check a PropertyQuery; the work answers it."""
+        types = parse_property_query(query)
+
+        def work(done: Done) -> None:
+            self._require(Call.FIGURES if types & FIGURES else Call.PROPERTIES)
+            found = self.summary()
+            if "TerminateOnLastHandleClosed" in types:
+                found["TerminateOnLastHandleClosed"] = self._configuration.ends_with_handles
+            if "ProcessList" in types and self._meter is not None:
+                found["ProcessList"] = self._meter.process_list()
+            if "Statistics" in types and self._meter is not None:
+                found["Statistics"] = self._meter.statistics()
+            done(document=json.dumps(found))
+
+        return work
+
+    def end(self) -> None:
+        """Kill all that runs in it; idempotent. Thread: the worker's."""
+        if self._state is SystemState.STOPPED:
+            return
+        self._enter(SystemState.ENDING, "ForcedExit")
+        if self._link is not None:
+            self._link.hang_up()
+        else:
+            self._stop()
+
+    def opened(self) -> Opened[System]:
+        """Make one more handle's object. Lock held."""
+        opened = Opened(self)
+        self.handles.append(opened)
+        return opened
+
+    def closed(self, opened: Opened[System]) -> None:
+        """Take a handle's object back. Lock held."""
+        self.handles.remove(opened)
+        if not self.handles:
+            if self._state is SystemState.STOPPED:
+                self._leave()
+            elif self._configuration.ends_with_handles:
+                self._worker.post(self._end_unless_opened)
+
+    def _leave(self) -> None:
+        if self._listed.get(self.id) is self:
+            del self._listed[self.id]
+
+    def _end_unless_opened(self) -> None:
+        if not self.handles:
+            self.end()
+
+    def _require(self, call: Call) -> None:
+        require(call, self._state, self.id)
+
+    def _enter(self, state: SystemState, exit_type: str = "") -> None:
+        with self._lock:
+            self._state, self._exit_type = state, exit_type
+            if state is not SystemState.ENDING:
+                self._shown = state
+
+    def _move(
+        self, call: Call, before: SystemState, after: SystemState, message: Message, done: Done
+    ) -> None:
+        """Go to a state, and back if the keeper cannot bring the processes there."""
+        self._require(call)
+        self._enter(after)
+
+        def answered(fault: Fault | None = None) -> None:
+            if fault is not None and self._state is after:
+                self._enter(before)
+            done(fault)
+
+        self._ask(message, answered)
+
+    def _ask(self, message: Message, done: Callable[[Fault | None], None]) -> None:
+        """Send the keeper a request about the system as a whole."""
+
+        def answered(answer: Message) -> None:
+            code = answer.get("error")
+            if code is None:
+                done(None)
+            elif code == errno.ESRCH:
+                done(Fault(HR.SYSTEM_ALREADY_STOPPED, f"system '{self.id}' has stopped"))
+            elif code == errno.EPERM:
+                done(Fault(HR.ACCESS_DENIED, "a process of the system belongs to another user"))
+            else:
+                done(Fault(HR.E_FAIL, errno_text(code)))
+
+        self._link_up().request(message, [], answered)
+
+    def _link_up(self) -> Link:
+        if self._link is None:
+            raise Fault(HR.INVALID_STATE, f"system '{self.id}' has not started")
+        return self._link
+
+    def _on_down(self, status: int) -> None:
+        """The keeper is gone, and with it all that it kept, unless it was killed itself."""
+        if status == keeper.FORCED:
+            self._enter(SystemState.ENDING, "ForcedExit")
+        elif status or self._state is not SystemState.ENDING:
+            self._enter(SystemState.ENDING, "UnexpectedExit")
+        with self._lock:
+            left = {pid: _kill_orphan(pid) for pid in self._processes}
+        if status not in {0, keeper.FORCED}:
+            keeper.kill_marked(self._link_up().mark)
+        self._groups.remove()
+        self._stop()
+        for pid, killed in left.items():
+            self._on_exit(pid, -signal.SIGKILL if killed else None)
+
+    def _stop(self) -> None:
+        """Nothing of it is left: tell everybody."""
+        hresult, detail, initiator = EXITS[self._exit_type]
+        document = exit_status(hresult, self._exit_type, detail, initiator)
+        with self._lock:
+            self._enter(SystemState.STOPPED, self._exit_type)
+            handles = list(self.handles)
+            if not handles:
+                self._leave()
+        for opened in handles:
+            opened.deliver(HCS_EVENT_TYPE.HcsEventSystemExited, document)
+        self.ended.set()
+
+    # --- its processes ---
 
     def find(self, pid: int) -> Process:
         """Return the running process of that pid: one that was created here, or descends from one.
@@ -129,15 +362,15 @@ class System:
             Fault: ERROR_NOT_FOUND; whether it never existed or has exited, HCS does not tell.
         """
         process = self._processes.get(pid)
-        if process is None and keeper.ON_LINUX and self.state is SystemState.RUNNING:
-            process = self._adopt(pid)
+        if process is None and keeper.ON_LINUX and self._link is not None:
+            process = self._adopt(pid, self._link)
         if process is None:
             raise Fault(HR.ERROR_NOT_FOUND, f"system '{self.id}' has no running process {pid}")
         return process
 
-    def _adopt(self, pid: int) -> Process | None:
+    def _adopt(self, pid: int, link: Link) -> Process | None:
         """Take up a descendant of the keeper; None if it is none."""
-        descriptor = keeper.open_descendant(pid, self._link.keeper_pid)
+        descriptor = keeper.open_descendant(pid, link.keeper_pid)
         if descriptor is None:
             return None
         process = Process(self)
@@ -149,7 +382,7 @@ class System:
                 self._on_exit(pid, None)
 
         def hand_over() -> None:
-            self._link.request({"adopt": pid}, [descriptor], answered)
+            link.request({"adopt": pid}, [descriptor], answered)
             os.close(descriptor)
 
         self._worker.post(hand_over)
@@ -158,7 +391,7 @@ class System:
     def create_process(self, parameters: str | None) -> tuple[Process, Work]:
         """Check a ProcessParameters document; the work starts the process."""
         launch = parse_process_parameters(parameters)
-        self._require_running()
+        self._require(Call.CREATE_PROCESS)
         process = Process(self)
         return process, lambda done: self._start(process, launch, done)
 
@@ -168,7 +401,7 @@ class System:
         _require_alive(process)
         return lambda done: self._send(process, {"number": number, "group": group}, done)
 
-    def terminate(self, process: Process, options: str | None) -> Work:
+    def terminate_process(self, process: Process, options: str | None) -> Work:
         """Check TerminateOptions; the work kills the process.
 
         With its tree, also what it has left behind if it has exited.
@@ -185,25 +418,19 @@ class System:
         message: Message = {"tree": process.mark} if tree else {"number": int(signal.SIGKILL)}
         return lambda done: self._send(process, message, done)
 
-    def modify(self, process: Process, settings: str | None) -> Work:
+    def modify_process(self, process: Process, settings: str | None) -> Work:
         """Check a ProcessModifyRequest; the work carries it out."""
         request = parse_modify_request(settings)
         _require_alive(process)
         return lambda done: self._modify(process, request, done)
 
-    def close(self) -> None:
-        """End the system and everything in it. Thread: the worker's."""
-        with self._lock:
-            self.state = SystemState.STOPPED
-        self._link.hang_up()
-
-    def _require_running(self) -> None:
-        if self.state is not SystemState.RUNNING:
-            raise Fault(HR.SYSTEM_ALREADY_STOPPED, f"system '{self.id}' has stopped")
-
     def _start(self, process: Process, launch: Launch, done: Done) -> None:
         try:
+            self._require(Call.CREATE_PROCESS)
             stdio = Stdio(launch)
+        except Fault:
+            process.state = State.FAILED
+            raise
         except OSError as error:
             process.state = State.FAILED
             text = f"no pipe or console for the process: {os.strerror(error.errno or 0)}"
@@ -217,7 +444,7 @@ class System:
             "stdio": [fd is not None for fd in stdio.child],
         }
         fds = [fd for fd in stdio.child if fd is not None]
-        self._link.request(
+        self._link_up().request(
             message, fds, lambda answer: self._started(process, launch, stdio, answer, done)
         )
         stdio.close_child_ends()
@@ -229,8 +456,10 @@ class System:
         if not isinstance(pid, int):
             process.state = State.FAILED
             stdio.close()
-            done(_start_fault(launch, answer))
+            done(start_fault(launch, answer))
             return
+        if self._meter is not None:
+            self._meter.begin()
         with self._lock:
             process.pid, process.stdio, process.state = pid, stdio, State.RUNNING
             process.mark = str(answer["mark"])
@@ -248,9 +477,9 @@ class System:
                 # Not E_ACCESSDENIED, by which HCS says that the process is dying already.
                 done(Fault(HR.ACCESS_DENIED, "the process belongs to another user"))
             else:
-                done(Fault(HR.E_FAIL, _errno_text(code)))
+                done(Fault(HR.E_FAIL, errno_text(code)))
 
-        self._link.request({"pid": process.pid, **message}, [], answered)
+        self._link_up().request({"pid": process.pid, **message}, [], answered)
 
     def _modify(self, process: Process, request: Resize | CloseStdio, done: Done) -> None:
         _require_alive(process)
@@ -282,17 +511,6 @@ class System:
         for opened in handles:
             opened.deliver(HCS_EVENT_TYPE.HcsEventProcessExited, process.status())
 
-    def _on_down(self) -> None:
-        """The keeper is gone: what it had not reported yet ended with it."""
-        with self._lock:
-            self.state = SystemState.STOPPED
-            left = list(self._processes)
-        for pid in left:
-            self._on_exit(pid, -signal.SIGKILL if _kill_orphan(pid) else None)
-        for opened in list(self.handles):
-            opened.deliver(HCS_EVENT_TYPE.HcsEventSystemExited, None)
-        self.ended.set()
-
 
 def _kill_orphan(pid: int) -> bool:
     """Kill the group of a process whose keeper is gone; False if that cannot be what ended it."""
@@ -306,21 +524,3 @@ def _kill_orphan(pid: int) -> bool:
 def _require_alive(process: Process) -> None:
     if process.state in {State.EXITED, State.FAILED}:
         raise Fault(HR.PROCESS_ALREADY_STOPPED, "the process has exited")
-
-
-def _errno_text(code: object) -> str:
-    return os.strerror(code) if isinstance(code, int) else "unknown error"
-
-
-def _start_fault(launch: Launch, answer: Message) -> Fault:
-    """Word why a process did not start, naming what is missing."""
-    what, code = str(answer.get("what")), answer.get("error")
-    if what == "directory":
-        text = f"working directory '{launch.directory}': {_errno_text(code)}"
-        return Fault(HR.ERROR_DIRECTORY, text)
-    subject = {
-        "executable": f"executable '{launch.argv[0]}'",
-        "user": f"user '{launch.user}'",
-    }.get(what, "compute system")
-    hresult = START_ERRORS.get((what, code), HR.E_FAIL) if isinstance(code, int) else HR.E_FAIL
-    return Fault(hresult, f"{subject}: {_errno_text(code)}")

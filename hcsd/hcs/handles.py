@@ -30,14 +30,14 @@ class OwnedHandle(Generic[H]):
 
     Args:
         raw: The handle; owned from here on.
-        closer: Makes the native close.
+        closer: Makes the native close; what else must be done before may be set until then.
     """
 
-    __slots__ = ("_closer", "_closing", "_raw", "_uses", "on_closed")
+    __slots__ = ("_closing", "_raw", "_uses", "closer", "on_closed")
 
     def __init__(self, raw: H, closer: Callable[[H], None]) -> None:
         self._raw: H | None = raw
-        self._closer: Callable[[H], None] = closer
+        self.closer: Callable[[H], None] = closer
         self._uses = 0
         self._closing = False
         # Called when the native close has been handed over; frees what its callbacks needed.
@@ -82,7 +82,7 @@ class OwnedHandle(Generic[H]):
     def _close_now(self) -> None:
         raw, self._raw = self._raw, None
         if raw:
-            self._closer(raw)
+            self.closer(raw)
         if self.on_closed is not None:
             self.on_closed()
 

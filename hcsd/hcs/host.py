@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from hcsd.hcs.lanes import Lane, Lanes
@@ -14,7 +13,7 @@ from hcsd.hcs.system import ComputeSystem
 
 if TYPE_CHECKING:
     from hcsd.hcs.library import Provider
-    from hcsd.hcs.schema import SystemProperties
+    from hcsd.hcs.schema import SystemProperties, SystemQuery
 
 
 class Host:
@@ -48,6 +47,11 @@ class Host:
         """Whether a process can be killed together with all that descends from it."""
         return self.library.provider.kills_trees
 
+    @property
+    def pauses_containers(self) -> bool:
+        """Whether containers can be paused, and not virtual machines alone."""
+        return self.library.provider.pauses_containers
+
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
         system = await ComputeSystem.open(self.operations, system_id)
@@ -61,21 +65,67 @@ class Host:
         """
         await self._supervisor.run()
 
-    async def systems(self) -> list[SystemProperties]:
-        """Return the basic properties of every compute system of the host.
+    async def create_system(self, system_id: str, configuration: str) -> ComputeSystem:
+        """Create a compute system; see `ComputeSystem.create`."""
+        system = await ComputeSystem.create(self.operations, system_id, configuration)
+        self._supervisor.add(system)
+        return system
+
+    async def enumerate(self, query: str | None = None) -> str | None:
+        """Return the basic properties of compute systems as HCS gives them.
+
+        Args:
+            query: SystemQuery document, passed through as it is; None for all systems.
+
+        Raises:
+            HcsError: HCS could not tell.
+        """
+        library = self.library
+        return await self.operations.run(
+            Lane.QUERY,
+            "HcsEnumerateComputeSystems",
+            lambda operation: library.HcsEnumerateComputeSystems(query, operation),
+            subject="enumerate compute systems",
+        )
+
+    async def systems(self, query: SystemQuery | None = None) -> list[SystemProperties]:
+        """Return the basic properties of the compute systems of the host.
+
+        Args:
+            query: Which ones; None for all.
 
         Raises:
             HcsError: HCS could not tell.
             DocumentError: It answered without a document.
         """
-        library = self.library
-        document = await self.operations.run(
-            Lane.QUERY,
-            "HcsEnumerateComputeSystems",
-            lambda operation: library.HcsEnumerateComputeSystems(None, operation),
-            subject="enumerate compute systems",
-        )
+        document = await self.enumerate(None if query is None else query.to_json())
         return parse_enumeration(document)
+
+    async def service_properties(self, query: str | None) -> str | None:
+        """Return the ServiceProperties document as HCS gives it.
+
+        Args:
+            query: Service_PropertyQuery document, passed through as it is.
+
+        Raises:
+            HcsError: HCS could not tell.
+        """
+        library = self.library
+        return await self._lanes.call(Lane.QUERY, lambda: library.HcsGetServiceProperties(query))
+
+    async def modify_service_settings(self, settings: str) -> str | None:
+        """Change settings of the service, by a document that is passed through as it is.
+
+        Returns:
+            What HCS answers.
+
+        Raises:
+            HcsError: HCS refused it.
+        """
+        library = self.library
+        return await self._lanes.call(
+            Lane.CONTROL, lambda: library.HcsModifyServiceSettings(settings)
+        )
 
     async def schema_versions(self) -> list[tuple[int, int]]:
         """Return the schema versions the service supports, as (major, highest minor).
@@ -84,11 +134,7 @@ class Host:
             HcsError: HCS could not tell.
             DocumentError: It answered without a document, or not with this one.
         """
-        text = await self._lanes.call(
-            Lane.QUERY,
-            lambda: self.library.HcsGetServiceProperties(json.dumps({"PropertyTypes": ["Basic"]})),
-        )
-        return parse_schema_versions(text)
+        return parse_schema_versions(await self.service_properties('{"PropertyTypes":["Basic"]}'))
 
     def close(self) -> None:
         """End the engine. Systems and processes must have been closed before.

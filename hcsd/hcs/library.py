@@ -46,6 +46,10 @@ class Provider(Protocol):
     def kills_trees(self) -> bool:
         """Whether HcsTerminateProcess takes `TerminateOptions`, for which HCS has no schema."""
 
+    @property
+    def pauses_containers(self) -> bool:
+        """Whether containers can be paused, and not virtual machines alone."""
+
     def address(self, function: Function) -> int | None:
         """Return the address of an export, or None if this build has none of that name."""
 

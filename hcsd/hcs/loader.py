@@ -43,6 +43,7 @@ class WindowsProvider:
     blocking = True
     guest_os = "windows"
     kills_trees = False
+    pauses_containers = False
 
     def __init__(self, library: str = COMPUTECORE) -> None:
         try:

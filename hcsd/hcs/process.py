@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import enum
 import functools
 import logging
@@ -64,9 +65,9 @@ from hcsd.hcs.start import ProcessHandle, kill_orphan, start_process
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hcsd.hcs.operation import ProcessInfo
+    from hcsd.hcs.operation import Operations, ProcessInfo
     from hcsd.hcs.schema import ProcessDetails, StdioHandle
-    from hcsd.hcs.system import ComputeSystem
+    from hcsd.hcs.system import ComputeSystem, SystemHandle
 
 # Seconds that an exit event has when HCS says that the process is gone, as in hcsshim.
 EXIT_EVENT_GRACE = 1.0
@@ -90,12 +91,14 @@ class ProcessEnd:
         signal: Number of the signal that ended it, when the engine can tell; else 0.
         hresult: Why the code is unknown; 0 if it is known.
         message: The same in words.
+        with_system: Whether it ended with its system, or after that was told to end.
     """
 
     exit_code: int | None
     signal: int = 0
     hresult: int = 0
     message: str = ""
+    with_system: bool = False
 
     @classmethod
     def of(cls, status: ProcessStatus) -> ProcessEnd:
@@ -150,7 +153,7 @@ class Process:
         self._grace: asyncio.TimerHandle | None = None
         self._subject = f"process {pid} of system '{system.id}'"
         system.processes.add(self)
-        self.exited.observe(lambda _: system.processes.discard(self))
+        self.exited.observe(lambda _: system.end_of(self))
 
     @classmethod
     async def create(cls, system: ComputeSystem, parameters: str) -> Process:
@@ -185,7 +188,7 @@ class Process:
             ElementNotFoundError: No such process, or it has exited.
             HcsError: Anything else.
         """
-        handle = await _open_handle(system, pid, Lane.CONTROL)
+        handle = await _open_handle(system.operations, system.handle, pid, Lane.CONTROL)
         process = cls(system, handle, pid, (0.0, time.time()))
         try:
             await process._begin()
@@ -303,7 +306,7 @@ class Process:
         with contextlib.suppress(DocumentError):
             status = ProcessStatus.parse(document)
             if status.exited:
-                self.exited.set(ProcessEnd.of(status))
+                self._end(ProcessEnd.of(status))
         return document
 
     async def terminate(self, *, tree: bool = False) -> bool:
@@ -372,7 +375,9 @@ class Process:
     async def _open_again(self) -> None:
         generation = self.system.generation
         try:
-            handle = await _open_handle(self.system, self.pid, Lane.CONTROL)
+            handle = await _open_handle(
+                self._operations, self.system.handle, self.pid, Lane.CONTROL
+            )
         except GONE:
             self._end_lost("it ended as the Host Compute Service came back")
             return
@@ -397,15 +402,20 @@ class Process:
         """Wait no longer for a process that is lost: it may run, but nobody can tell."""
         self.exited.set(ProcessEnd(None, 0, HR.SERVICE_DISCONNECT, "the service stayed away"))
 
+    def end_with_system(self) -> None:
+        """Wait no longer: its system has ended, and its exit event did not come."""
+        self._lost = False
+        self._end(ProcessEnd(None, 0, HR.SYSTEM_ALREADY_STOPPED, "its system exited"))
+
     def _end_lost(self, message: str) -> None:
         self._lost = False
         self.exited.set(ProcessEnd(None, 0, HR.SERVICE_DISCONNECT, message))
 
     async def _terminate_on_fresh_handles(self, options: str | None) -> None:
         operations = self._operations
-        system = await type(self.system).open(operations, self.system.id, Lane.KILL)
+        system = await self.system.open_handle(Lane.KILL)
         try:
-            handle = await _open_handle(system, self.pid, Lane.KILL)
+            handle = await _open_handle(operations, system, self.pid, Lane.KILL)
             try:
                 with handle.use() as raw:
                     await operations.run(
@@ -471,7 +481,7 @@ class Process:
     def close(self) -> None:
         """Close the handle and stdio that nobody took; idempotent. The process lives on."""
         self._closed = True
-        self.system.processes.discard(self)
+        self.system.end_of(self)
         if self._grace is not None:
             self._grace.cancel()
         self._handle.close()
@@ -483,7 +493,7 @@ class Process:
         """Give the exit event of a process that is gone some time, then do without it."""
         if self._grace is None and not self._closed:
             end = ProcessEnd(None, 0, error.hresult, "it is gone, and left no exit code")
-            self._grace = self._loop.call_later(EXIT_EVENT_GRACE, self.exited.set, end)
+            self._grace = self._loop.call_later(EXIT_EVENT_GRACE, self._end, end)
 
     def _lost_error(self, function: str, text: str) -> HcsError:
         return ServiceDisconnectedError(
@@ -509,12 +519,16 @@ class Process:
 
     def _on_exit(self, end: ProcessEnd) -> None:
         self._lost = False
-        self.exited.set(end)
+        self._end(end)
+
+    def _end(self, end: ProcessEnd) -> None:
+        self.exited.set(dataclasses.replace(end, with_system=self.system.ending))
 
 
-async def _open_handle(system: ComputeSystem, pid: int, lane: Lane) -> ProcessHandle:
-    operations = system.operations
-    with system.handle.use() as raw:
+async def _open_handle(
+    operations: Operations, system: SystemHandle, pid: int, lane: Lane
+) -> ProcessHandle:
+    with system.use() as raw:
         process = await operations.lanes.call(
             lane,
             lambda: operations.library.HcsOpenProcess(raw, pid, GENERIC_ALL),

@@ -106,6 +106,19 @@ class TerminateOptions(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class SystemQuery(Document):
+    """What `HcsEnumerateComputeSystems` takes.
+
+    Members combine with AND, the values of one with OR; an empty member asks for nothing.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessStatus:
     """State of a process as HCS reports it.
 
@@ -158,6 +171,37 @@ class ProcessDetails:
 
     process_id: int
     created: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemExitStatus:
+    """How a system ended, as HCS reports it.
+
+    Attributes:
+        status: HRESULT of the exit, unsigned.
+        exit_type: ``GracefulExit``, ``ForcedExit``, ``UnexpectedExit``, ``Unknown`` or ``None``;
+            empty if absent, as before Windows 10 1903.
+        attribution: The AttributionRecord array as JSON; empty if absent.
+    """
+
+    status: int
+    exit_type: str = ""
+    attribution: str = ""
+
+    @classmethod
+    def parse(cls, text: str | None) -> SystemExitStatus:
+        """Read the document of a SystemExited event.
+
+        Raises:
+            DocumentError: It is absent or not an object.
+        """
+        members = _object(text, "SystemExitStatus")
+        attribution = members.get("Attribution")
+        return cls(
+            status=_integer(members, "Status") & 0xFFFFFFFF,
+            exit_type=_string(members, "ExitType"),
+            attribution=json.dumps(attribution) if isinstance(attribution, list) else "",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +261,7 @@ class SystemProperties:
     owner: str = ""
     runtime_id: str = ""
     state: str = ""
+    exit_type: str = ""
 
     @classmethod
     def of(cls, members: Mapping[str, object]) -> SystemProperties:

@@ -106,19 +106,19 @@ class EventLog:
             event = pb.ProcessEvent(type=kind, process=process.message())
             self._publish(process.key.system_id, pb.Event(process=event))
 
-    def publish_system_event(self, system_id: str, kind: int, document: str | None) -> None:
+    def publish_system_event(self, system_id: str, kind: int, document: str) -> None:
         """Publish an event that HCS has sent about a system.
 
         Args:
             system_id: Which one.
             kind: Value of HCS_EVENT_TYPE, unsigned.
-            document: The document that came with it.
+            document: The document that came with it; empty if none did.
         """
         event = pb.SystemEvent(
             system=system_name(system_id),
             type=_name(kind),
             type_value=kind,
-            document=document or "",
+            document=document,
         )
         self._publish(system_id, pb.Event(system=event))
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from hcsd.service.compute_system_service import to_message
 from hcsd.service.errors import RequestError
 from hcsd.service.names import ANY_SYSTEM, parse_system
 from hcsd.v1 import event_pb2 as pb
@@ -72,7 +71,7 @@ class EventService(EventServiceServicer):
             if system_id in {None, process.key.system_id}
         ]
         systems = [
-            to_message(system)
+            self._registry.systems.message(system)
             for system in await self._registry.host.systems()
             if system_id in {None, system.id}
         ]

@@ -1,4 +1,4 @@
-"""hcsd.v1.HostService; this version tells about the daemon."""
+"""hcsd.v1.HostService: the daemon, and HCS itself."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ class HostService(HostServiceServicer):
             )
         return response
 
+    async def GetServiceProperties(
+        self, request: service_pb.GetServicePropertiesRequest, context: Context
+    ) -> service_pb.GetServicePropertiesResponse:
+        document = await self._registry.host.service_properties(request.property_query_json or None)
+        return service_pb.GetServicePropertiesResponse(properties_json=document or "")
+
+    async def ModifyServiceSettings(
+        self, request: service_pb.ModifyServiceSettingsRequest, context: Context
+    ) -> service_pb.ModifyServiceSettingsResponse:
+        # HCS makes the change or not, whoever waits: a lane never abandons a call.
+        document = await self._registry.host.modify_service_settings(request.settings_json)
+        return service_pb.ModifyServiceSettingsResponse(result_json=document or "")
+
 
 def _limits(limits: Limits) -> service_pb.Limits:
     return service_pb.Limits(
@@ -63,6 +76,9 @@ def _limits(limits: Limits) -> service_pb.Limits:
         event_ring_size=limits.event_ring_size,
         max_page_size=limits.max_page_size,
         ring_memory_bytes=limits.ring_memory_bytes,
+        max_processes=limits.max_processes,
+        max_systems=limits.max_systems,
+        max_streams_per_client=limits.max_streams_per_client,
     )
 
 

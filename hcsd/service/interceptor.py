@@ -19,6 +19,7 @@ import contextlib
 import inspect
 import itertools
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 import grpc
@@ -33,10 +34,11 @@ from hcsd.service.errors import (
     StoppingError,
     to_status,
 )
+from hcsd.service.limits import LimitError
 from hcsd.service.validate import check
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     Handler = grpc.RpcMethodHandler[Message, Message]
     Metadata = Iterable[tuple[str, str | bytes]]
@@ -98,11 +100,14 @@ class Calls:
 
     Args:
         incarnation: Boot id of the daemon; request ids start with it.
+        max_streams: How many streaming calls one client may have at once.
     """
 
-    def __init__(self, incarnation: str) -> None:
+    def __init__(self, incarnation: str, max_streams: int) -> None:
         self.incarnation = incarnation
         self.stopping = False
+        self._max_streams = max_streams
+        self._streams: Counter[str] = Counter()  # by client
         self._calls: set[Call] = set()
         self._numbers = itertools.count(1)
         self._prefix = incarnation[:8]
@@ -119,6 +124,24 @@ class Calls:
     def end(self, call: Call) -> None:
         """Note that a call has ended."""
         self._calls.discard(call)
+
+    @contextlib.contextmanager
+    def streaming(self, context: Context) -> Iterator[None]:
+        """Count a streaming call of its client.
+
+        Raises:
+            LimitError: The client has as many as it may have.
+        """
+        client = context.peer()
+        if self._streams[client] >= self._max_streams:
+            raise LimitError("max_streams_per_client", self._max_streams, "end one")
+        self._streams[client] += 1
+        try:
+            yield
+        finally:
+            self._streams[client] -= 1
+            if not self._streams[client]:
+                del self._streams[client]
 
     def stop(self) -> None:
         """End every call under way, and all later ones, with UNAVAILABLE."""
@@ -186,13 +209,25 @@ class Interceptor(grpc.aio.ServerInterceptor):
         """Wrap the one method that a handler has; the attribute it stands in tells its kind."""
         kind = next(kind for kind in KINDS if getattr(handler, kind) is not None)
         method = cast("Method", getattr(handler, kind))
-        guarded = self._guard(_as_coroutine(method))
+        method = _as_coroutine(method)
+        if handler.request_streaming or handler.response_streaming:
+            method = self._counted(method)
+        guarded = self._guard(method)
         assert handler.request_deserializer is not None  # noqa: S101  (all our stubs have one)
         read = _lenient(handler.request_deserializer, stream=handler.request_streaming)
         wrapped: Handler = getattr(grpc, f"{kind}_rpc_method_handler")(
             guarded, read, handler.response_serializer
         )
         return wrapped
+
+    def _counted(self, inner: Method) -> Method:
+        """Count the calls of a method that streams."""
+
+        async def serve(request: object, context: Context) -> object:
+            with self._calls.streaming(context):
+                return await inner(request, context)
+
+        return serve
 
     def _guard(self, inner: Method) -> Method:
         """Wrap a method so that whatever it raises becomes a status."""

@@ -65,6 +65,7 @@ class ProcessService(ProcessServiceServicer):
             request.page_size,
             request.page_token,
             self._registry.limits.max_page_size,
+            kind=int,
         )
         return service_pb.ListProcessesResponse(
             processes=[process.message() for process in found], next_page_token=token

@@ -1,4 +1,4 @@
-"""All that the daemon knows of: open systems, processes, and the requests that made them.
+"""All that the daemon knows of: systems, processes, and the requests that made them.
 
 The registry owns the tasks that must outlive an RPC: a create that HCS has accepted completes even
 if nobody waits for it any more, and so does a signal or a kill. They run in `tasks`, a task group
@@ -20,38 +20,36 @@ import asyncio
 import functools
 import itertools
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import grpc
-from google.rpc import error_details_pb2
 
-from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.hcs.errors import (
     AlreadyStoppedError,
-    ElementNotFoundError,
-    HandleClosedError,
     HcsError,
     ServiceDisconnectedError,
     SystemNotFoundError,
 )
 from hcsd.hcs.latch import Latch
+from hcsd.service.adoption import must_be_of_name, open_engine
 from hcsd.service.errors import (
-    TEXT_BYTES,
     CreateFailedError,
     ProcessNotFoundError,
     RequestError,
     StoppingError,
     describe,
-    shorten,
 )
 from hcsd.service.event_log import DELETED, EventLog
+from hcsd.service.limits import LimitError
 from hcsd.service.names import ProcessKey, parse_process, parse_system, system_name
 from hcsd.service.plan import make_plan, plan_opened
+from hcsd.service.requests import Requests
 from hcsd.service.ring_memory import RingMemory
 from hcsd.service.served import ServedProcess
 from hcsd.service.stalls import StallWatch
+from hcsd.service.systems import Systems, failure
 from hcsd.v1 import process_pb2 as pb
 
 if TYPE_CHECKING:
@@ -62,25 +60,14 @@ if TYPE_CHECKING:
     from hcsd.config import Limits
     from hcsd.hcs.host import Host
     from hcsd.hcs.process import Process
-    from hcsd.hcs.system import ComputeSystem
+    from hcsd.hcs.system import SystemEnd, SystemEvent
     from hcsd.service.plan import Plan
+    from hcsd.service.served_system import ServedSystem
     from hcsd.v1 import process_service_pb2 as service_pb
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
-
-
-class OpenSystem(NamedTuple):
-    """A compute system that the daemon has open."""
-
-    system: ComputeSystem
-    guest_os: str
-
-
-class _Request(NamedTuple):
-    """A create that carried a request id."""
-
-    body: bytes
-    started: Latch[ServedProcess | RequestError]
 
 
 class Registry:
@@ -94,6 +81,7 @@ class Registry:
 
     Attributes:
         stalls: Watches the readers of all processes.
+        systems: The compute systems.
         events: What happens to processes and systems.
     """
 
@@ -106,10 +94,10 @@ class Registry:
         self._tasks = tasks
         self._ring_memory = RingMemory(limits.ring_memory_bytes)
         self._numbers = itertools.count(1)
-        self._systems: dict[str, OpenSystem] = {}
+        self.systems = Systems(host, limits, self.spawn, self._publish_system_events)
         self._processes: dict[ProcessKey, ServedProcess] = {}
         self._running: dict[tuple[str, int], ServedProcess] = {}  # by system id and pid
-        self._requests: dict[str, _Request] = {}
+        self._requests: Requests[ServedProcess] = Requests()
         # Exited processes, oldest first, each with the timer that ends its time.
         self._exited: dict[ServedProcess, asyncio.TimerHandle] = {}
         self._stopping = False
@@ -147,24 +135,11 @@ class Registry:
             RequestError: It was not started.
             HcsError: The system cannot be asked.
         """
-        earlier = self._requests.get(request.request_id) if request.request_id else None
-        body = request.SerializeToString(deterministic=True)
-        if earlier is None:
-            started: Latch[ServedProcess | RequestError] = Latch()
-            if request.request_id:
-                self._requests[request.request_id] = _Request(body, started)
+        started, replayed = self._requests.join(request.request_id, request)
+        if not replayed:
             self._tasks.start_soon(
                 self._create, request, owned, started, name=f"create {request.process_id}"
             )
-        elif earlier.body != body:
-            raise RequestError(
-                grpc.StatusCode.ALREADY_EXISTS,
-                "REQUEST_ID_REUSED",
-                f"request id {request.request_id} was used for another request",
-                metadata={"request_id": request.request_id},
-            )
-        else:
-            started = earlier.started
         try:
             result = await started.wait()
         except asyncio.CancelledError:
@@ -173,7 +148,7 @@ class Registry:
             raise
         if isinstance(result, RequestError):
             raise result
-        return result, earlier is not None
+        return result, replayed
 
     def _orphan(self, started: ServedProcess | RequestError) -> None:
         """Kill a process whose owner left before it had started, if it is not to live alone."""
@@ -190,7 +165,7 @@ class Registry:
         try:
             process = await self._start(request, owned=owned)
         except Exception as error:  # describe tells them apart
-            self._requests.pop(request.request_id, None)
+            self._requests.forget(request.request_id)
             started.set(describe(error))
             return
         started.set(process)
@@ -211,7 +186,7 @@ class Registry:
             process.fail(error)
             self.delete(process)
             if isinstance(error, HcsError):
-                self._forget_if_gone(opened, error)
+                self._look_after(opened, error)
                 raise CreateFailedError(error, system_name(opened.system.id)) from error
             raise
         if plan.run_timeout:
@@ -231,6 +206,8 @@ class Registry:
                 f"there is a process '{key.name}' already",
                 metadata={"process": key.name},
             )
+        if len(self._processes) - len(self._exited) >= self.limits.max_processes:
+            raise LimitError("max_processes", self.limits.max_processes, "end some")
         process = ServedProcess(key, next(self._numbers), self.incarnation, plan, self.limits)
         self._ring_memory.take(process)
         self._processes[key] = process
@@ -290,9 +267,10 @@ class Registry:
             known = self._running.get(place)
             if known is not None and known.engine is not None:
                 if await known.engine.still_runs():
-                    return _of_that_name(known, request)
+                    must_be_of_name(known, request)
+                    return known
                 continue  # the pid is free, or another process's by now
-            engine = await _open_engine(opened.system, request.pid)
+            engine = await open_engine(opened.system, request.pid)
             # It may be one that was just created, of which HCS has not told the pid yet.
             for process in self._of_system(opened.system.id):
                 await process.started.wait()
@@ -362,13 +340,29 @@ class Registry:
         self._tasks.start_soon(run, name=name)
         return done
 
+    async def finish(self, work: Callable[[], Awaitable[T]], name: str) -> T:
+        """Run work as `spawn` does, and return what it returns to whoever still waits.
+
+        Raises:
+            Exception: What the work raises.
+        """
+        result: Latch[tuple[T]] = Latch()
+
+        async def run() -> None:
+            result.set((await work(),))
+
+        error = await self.spawn(run, name).wait()
+        if isinstance(error, Exception):
+            raise error
+        return (await result.wait())[0]
+
     def delete(self, process: ServedProcess) -> None:
         """Forget a process and free all that it holds; idempotent."""
         if process.deleted:
             return
         if self._processes.get(process.key) is process:
             del self._processes[process.key]
-            self._requests.pop(process.plan.request_id, None)
+            self._requests.forget(process.plan.request_id)
         timer = self._exited.pop(process, None)
         if timer is not None:
             timer.cancel()
@@ -392,65 +386,51 @@ class Registry:
 
     # --- systems ---
 
-    async def system(self, system_id: str) -> OpenSystem:
-        """Return an open system, opening it at its first use, and again when HCS has lost it.
+    async def system(self, system_id: str) -> ServedSystem:
+        """Return a system in which something is to be done; see `Systems.open`.
 
         Raises:
             RequestError: NOT_FOUND; there is no such system.
-            HcsError: It cannot be opened.
+            HcsError: It cannot be used.
         """
-        opened = self._systems.get(system_id)
         try:
-            if opened is not None:
-                await opened.system.reopen()
-                return opened
-            system = await self.host.open_system(system_id)
+            return await self.systems.open(system_id)
         except SystemNotFoundError as error:
-            if opened is not None:
-                self._forget_if_gone(opened, error)
-            raise _system_not_found(error, system_id) from error
-        try:
-            guest_os = (await system.properties()).runtime_os_type
-        except BaseException:
-            system.close()
-            raise
-        if guest_os not in {"Windows", "Linux"}:  # absent, or unknown to HCS itself
-            guest_os = self.host.guest_os.title()
-        other = self._systems.setdefault(system_id, OpenSystem(system, guest_os))
-        if other.system is not system:
-            system.close()  # somebody else was opening it, too
-        return other
+            raise failure(error, system_id) from error
 
-    def publish_system_event(self, system_id: str, kind: int, document: str | None) -> None:
-        """Publish an event that HCS has sent about a system; its exit after those of its processes.
+    def _publish_system_events(self, opened: ServedSystem) -> None:
+        """Publish what HCS tells of a system, its exit after those of its processes.
 
-        HCS tells of those by other handles, so they may come later.
-
-        Args:
-            system_id: Which one.
-            kind: Value of HCS_EVENT_TYPE, unsigned.
-            document: The document that came with it.
+        HCS may fail to tell of the exit, so the engine's word counts; the document is HCS's.
         """
-        inside = self._of_system(system_id)
+        document = ""
 
-        async def publish() -> None:
+        def tell(event: SystemEvent) -> None:
+            nonlocal document
+            if event.value == HCS_EVENT_TYPE.HcsEventSystemExited:
+                document = event.document or ""
+            else:
+                self.events.publish_system_event(opened.id, event.value, event.document or "")
+
+        def tell_exit(_end: SystemEnd) -> None:
+            inside = self._of_system(opened.id)
+            self.spawn(lambda: publish_exit(inside), f"exit of {opened.name}")
+
+        async def publish_exit(inside: list[ServedProcess]) -> None:
             for process in inside:
                 await process.exited.wait()
-            self.events.publish_system_event(system_id, kind, document)
+            kind = HCS_EVENT_TYPE.HcsEventSystemExited
+            self.events.publish_system_event(opened.id, kind, document)
 
-        if kind == HCS_EVENT_TYPE.HcsEventSystemExited:
-            self._tasks.start_soon(publish, name=f"exit of system {system_id}")
-        else:
-            self.events.publish_system_event(system_id, kind, document)
+        opened.system.observe(tell)
+        opened.system.exited.observe(tell_exit)
 
-    def _forget_if_gone(self, opened: OpenSystem, error: HcsError) -> None:
-        """Drop a handle that is of no more use, so that the id can be opened again."""
+    def _look_after(self, opened: ServedSystem, error: HcsError) -> None:
+        """Find out what has become of a system in which no process could be created."""
         if isinstance(error, ServiceDisconnectedError):
             opened.system.drop()
-        gone = isinstance(error, (AlreadyStoppedError, SystemNotFoundError, HandleClosedError))
-        if gone and self._systems.get(opened.system.id) is opened:
-            del self._systems[opened.system.id]
-            opened.system.close()
+        elif isinstance(error, (AlreadyStoppedError, SystemNotFoundError)):
+            self.spawn(opened.system.confirm, f"look after {opened.name}")
 
     # --- the end ---
 
@@ -471,50 +451,4 @@ class Registry:
             logger.warning("%d processes did not end in time: %s", len(left), ", ".join(left[:10]))
         for process in self:
             self.delete(process)
-        for opened in self._systems.values():
-            opened.system.close()
-        self._systems.clear()
-
-
-async def _open_engine(system: ComputeSystem, pid: int) -> Process:
-    try:
-        return await system.open_process(pid)
-    except (AlreadyStoppedError, ElementNotFoundError) as error:
-        if error.hresult == HR.SYSTEM_ALREADY_STOPPED:
-            raise
-        described = describe(error)
-        raise RequestError(
-            grpc.StatusCode.NOT_FOUND,
-            "PID_NOT_FOUND",
-            f"no process with pid {pid} runs in system '{system.id}'",
-            metadata={**described.metadata, "system": system_name(system.id), "pid": str(pid)},
-            details=described.details,
-        ) from error
-
-
-def _of_that_name(process: ServedProcess, request: service_pb.OpenProcessRequest) -> ServedProcess:
-    if request.process_id in {"", process.key.process_id}:
-        return process
-    raise RequestError(
-        grpc.StatusCode.ALREADY_EXISTS,
-        "PROCESS_ALREADY_OPEN",
-        f"the process with pid {request.pid} is known as '{process.name}' already: use that name",
-        metadata={"process": process.name, "pid": str(request.pid)},
-    )
-
-
-def _system_not_found(error: HcsError, system_id: str) -> RequestError:
-    described = describe(error)
-    name = system_name(system_id)
-    return RequestError(
-        described.code,
-        described.reason,
-        described.message,
-        metadata={**described.metadata, "system": name},
-        details=[
-            *described.details,
-            error_details_pb2.ResourceInfo(
-                resource_type="hcsd.v1.ComputeSystem", resource_name=shorten(name, TEXT_BYTES)
-            ),
-        ],
-    )
+        self.systems.close()

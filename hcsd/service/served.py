@@ -327,6 +327,8 @@ class ServedProcess:
 
 
 def _natural_reason(end: ProcessEnd) -> pb.ExitReason:
+    if end.with_system:
+        return pb.EXIT_REASON_SYSTEM_EXITED
     if end.exit_code is None:
         return pb.EXIT_REASON_UNSPECIFIED
     return pb.EXIT_REASON_SIGNALED if end.signal else pb.EXIT_REASON_EXITED

@@ -81,7 +81,7 @@ class Daemon:
         self._token = token
         self._limits = limits
         self._incarnation = str(uuid.uuid4())
-        self._calls = Calls(self._incarnation)
+        self._calls = Calls(self._incarnation, limits.max_streams_per_client)
         self._stop = anyio.Event()
         self._hurry = anyio.Event()
 
@@ -199,12 +199,12 @@ def _add_services(
         ProcessService(registry), handlers
     )
     compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
-        ComputeSystemService(registry),  # type: ignore[abstract]
+        ComputeSystemService(registry),
         handlers,
     )
     event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(registry), handlers)
     host_service_pb2_grpc.add_HostServiceServicer_to_server(
-        HostService(registry),  # type: ignore[abstract]
+        HostService(registry),
         handlers,
     )
     health_pb2_grpc.add_HealthServicer_to_server(status, handlers)

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from hcsd.config import Limits
 from hcsd.service.errors import Violation
 from hcsd.service.names import ANY_SYSTEM, PROCESS_ID, PROCESS_NAME, SYSTEM_NAME
+from hcsd.v1 import compute_system_pb2 as system_pb2
 from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
 )
 from hcsd.v1 import (
     event_service_pb2 as event_pb,
 )
+from hcsd.v1 import host_service_pb2 as host_pb
 from hcsd.v1 import (
     process_pb2,
 )
@@ -154,13 +156,25 @@ _page_size = Rule(
     "must not be negative",
 )
 
+_one_system = Rule(
+    "name",
+    "string.not_in",
+    lambda m: _value(m, "name") != f"systems/{ANY_SYSTEM}",
+    "must name one system",
+)
+_name_of_system = (_required("name", SYSTEM), _matches("name", SYSTEM_NAME, SYSTEM), _one_system)
+_request_id = Rule("request_id", "string.uuid", _is_uuid, "must be a UUID")
+SYSTEM_TYPES = set(system_pb2.ComputeSystemType.values()) - {
+    system_pb2.COMPUTE_SYSTEM_TYPE_UNSPECIFIED
+}
+
 RULES: dict[type[Message], tuple[Rule, ...]] = {
     process_pb.CreateProcessRequest: (
         *_one_parent,
         _chosen("source", "either 'spec' or 'parameters_json'"),
         _no_nul("parameters_json"),
         _process_id,
-        Rule("request_id", "string.uuid", _is_uuid, "must be a UUID"),
+        _request_id,
         Rule(
             "labels",
             "map.max_pairs",
@@ -277,9 +291,63 @@ RULES: dict[type[Message], tuple[Rule, ...]] = {
         _chosen("signal", "a name, a number, a console event or a document"),
         _no_nul("options_json"),
     ),
-    system_pb.GetComputeSystemRequest: (
-        _required("name", SYSTEM),
-        _matches("name", SYSTEM_NAME, SYSTEM),
+    system_pb.CreateComputeSystemRequest: (
+        _no_nul("system_id"),
+        Rule(
+            "system_id",
+            "string.not_in",
+            lambda m: _value(m, "system_id") != ANY_SYSTEM,
+            f"must not be '{ANY_SYSTEM}', which stands for all systems",
+        ),
+        _required("configuration_json", "a ComputeSystem document"),
+        _no_nul("configuration_json"),
+        _request_id,
+    ),
+    system_pb.GetComputeSystemRequest: _name_of_system,
+    system_pb.ListComputeSystemsRequest: (
+        Rule(
+            "types",
+            "enum.in",
+            lambda m: set(m.types) <= SYSTEM_TYPES,  # type: ignore[attr-defined]
+            "must hold nothing but COMPUTE_SYSTEM_TYPE_CONTAINER and _VIRTUAL_MACHINE",
+        ),
+        _page_size,
+    ),
+    **dict.fromkeys(
+        (
+            system_pb.StartComputeSystemRequest,
+            system_pb.TerminateComputeSystemRequest,
+            system_pb.PauseComputeSystemRequest,
+            system_pb.ResumeComputeSystemRequest,
+            system_pb.SaveComputeSystemRequest,
+        ),
+        (*_name_of_system, _no_nul("options_json")),
+    ),
+    system_pb.ShutDownComputeSystemRequest: (
+        *_name_of_system,
+        _not_negative("timeout"),
+        _no_nul("options_json"),
+    ),
+    system_pb.ModifyComputeSystemRequest: (
+        *_name_of_system,
+        _required("settings_json", "a ModifySettingRequest document"),
+        _no_nul("settings_json"),
+    ),
+    system_pb.GetComputeSystemPropertiesRequest: (
+        *_name_of_system,
+        _no_nul("property_query_json"),
+        Rule(
+            "property_query_json",
+            "cel",
+            lambda m: not (_value(m, "property_query_json") and _value(m, "property_types")),
+            "must not be set together with 'property_types'",
+        ),
+    ),
+    system_pb.WaitComputeSystemRequest: (*_name_of_system, _not_negative("timeout")),
+    host_pb.GetServicePropertiesRequest: (_no_nul("property_query_json"),),
+    host_pb.ModifyServiceSettingsRequest: (
+        _required("settings_json", "the settings to change"),
+        _no_nul("settings_json"),
     ),
     system_pb.ListComputeSystemsRequest: (_page_size,),
     event_pb.WatchEventsRequest: (

@@ -47,7 +47,7 @@ def host(embedded: EmbeddedProvider) -> Host:
 
 @pytest.fixture
 def keeper(embedded: EmbeddedProvider) -> int:
-    return embedded._systems["host"]._link.keeper_pid
+    return embedded._systems["host"].keeper_pid
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ async def test_a_request_that_the_keeper_cannot_digest_does_not_end_the_system(
     embedded: EmbeddedProvider, host: Host, guest: PosixGuest
 ) -> None:
     system = await host.open_system("host")
-    link = embedded._systems["host"]._link
+    link = embedded._systems["host"]._link_up()
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Message] = loop.create_future()
 

@@ -25,6 +25,7 @@ async def test_calls_that_may_block_are_made_on_threads_of_their_lane(
     del lanes["HcsCloseOperation"]  # these three never block, and are made by the callback thread
     assert lanes == {
         "HcsOpenComputeSystem": "hcs-kill",  # the last one, for the kill
+        "HcsSetComputeSystemCallback": "hcs-control",
         "HcsCreateOperation": "hcs-kill",
         "HcsCreateProcess": "hcs-create",
         "HcsSetProcessCallback": "hcs-control",

@@ -1,6 +1,7 @@
 """Watching what happens: nothing is missed, nothing comes twice, and nobody waits for a watcher."""
 
 import contextlib
+import json
 import random
 from collections.abc import AsyncIterator, Iterator
 
@@ -9,8 +10,10 @@ import grpc
 import pytest
 
 from hcsd.v1 import compute_system_pb2, event_pb2, host_service_pb2
+from hcsd.v1 import compute_system_service_pb2 as system_pb
 from hcsd.v1 import event_service_pb2 as service_pb
 from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as process_pb
 from tests.integration.conftest import assert_calm
 from tests.integration.wire import HOST, Client, connected, refused, sh
 from tests.support.daemon import Daemon, serving
@@ -39,7 +42,9 @@ class Watch:
         known: The processes of the snapshot, by uid.
         seen: The types of all events of a process, by its uid and in order.
         last: The process as its last event has it, by uid.
+        system_events: Those of systems.
         bookmarks: How many have come.
+        parts: Of how many the snapshot was.
     """
 
     def __init__(self, call: Call) -> None:
@@ -48,8 +53,9 @@ class Watch:
         self.incarnation = ""
         self.systems: list[compute_system_pb2.ComputeSystem] = []
         self.known: dict[str, pb.Process] = {}
-        self.seen: dict[str, list[int]] = {}
+        self.seen: dict[str, list[event_pb2.ProcessEventType]] = {}
         self.last: dict[str, pb.Process] = {}
+        self.system_events: list[event_pb2.SystemEvent] = []
         self.bookmarks = 0
         self.parts = 0
         self._complete = False
@@ -58,7 +64,7 @@ class Watch:
         """Take one message; returns its kind."""
         message = await self.call.read()
         assert isinstance(message, service_pb.WatchEventsResponse), "the call ended with OK"
-        kind = message.WhichOneof("item")
+        kind: str | None = message.WhichOneof("item")
         assert kind is not None
         if kind == "snapshot":
             self._take_part(message.snapshot)
@@ -104,7 +110,8 @@ class Watch:
         assert event.incarnation == self.incarnation
         self.revision = event.revision
         assert event.HasField("event_time")
-        if not event.HasField("process"):
+        if event.HasField("system"):
+            self.system_events.append(event.system)
             return
         process = event.process.process
         types = self.seen.setdefault(process.uid, [])
@@ -225,6 +232,44 @@ async def test_one_system_is_watched_or_all(client: Client) -> None:
             await watched.until(made.uid, EXITED)
 
 
+async def test_the_exit_of_a_system_comes_after_those_of_its_processes(client: Client) -> None:
+    create = system_pb.CreateComputeSystemRequest(
+        system_id="watched",
+        configuration_json=json.dumps(
+            {
+                "Owner": "tests",
+                "SchemaVersion": {"Major": 2, "Minor": 1},
+                "Container": {},
+            }
+        ),
+        start=True,
+    )
+    name = (await client.systems.CreateComputeSystem(create)).system.name
+    async with watching(client, parent=name) as watched:
+        spec = pb.ProcessSpec(argv=pb.Argv(args=["sleep", "1000"]))
+        made = [
+            (
+                await client.processes.CreateProcess(
+                    process_pb.CreateProcessRequest(parent=name, spec=spec)
+                )
+            ).process
+            for _ in range(5)
+        ]
+        other = await run(client)
+        await client.systems.TerminateComputeSystem(
+            system_pb.TerminateComputeSystemRequest(name=name)
+        )
+        while not watched.system_events:
+            await watched.read()
+    assert [event.type for event in watched.system_events] == ["SystemExited"]
+    assert watched.system_events[0].system == name
+    assert watched.system_events[0].type_value == 1
+    assert json.loads(watched.system_events[0].document)["ExitType"] == "ForcedExit"
+    assert {process.uid for process in made} == watched.seen.keys()
+    assert all(EXITED in types for types in watched.seen.values())
+    assert other.uid not in watched.seen
+
+
 # --- snapshots ---
 
 
@@ -318,7 +363,7 @@ async def test_a_watcher_sees_every_process_once_wherever_it_begins(
         assert (watched.last.get(uid) or before).exit.exit_code == 0  # type: ignore[union-attr]
 
 
-def _told_before(process: pb.Process | None) -> list[int]:
+def _told_before(process: pb.Process | None) -> list[event_pb2.ProcessEventType]:
     """What a snapshot says of a process, as the events that it stands for."""
     if process is None:
         return []
@@ -434,7 +479,7 @@ async def test_a_watcher_that_cannot_keep_up_is_ended_and_holds_up_nobody(
                 made = await run(forgetful, long)
                 await quick.until(made.uid, OUTPUT_COMPLETE)
         with refused(Code.ABORTED, "SUBSCRIBER_STALLED") as refusal:
-            while True:
+            while slow.revision < quick.revision:
                 await slow.read()
         # It has got all up to where it stood, and knows where to go on.
         assert refusal.value.info.metadata["revision"] == str(slow.revision)

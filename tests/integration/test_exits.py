@@ -85,7 +85,8 @@ async def test_a_kill_signal_counts_as_a_termination(
 
 
 async def test_a_signal_reaches_a_handler(client: Client) -> None:
-    run = await client.run(sh('trap "echo caught; exit 5" TERM; echo ready; sleep 1000 & wait'))
+    script = 'trap "echo caught; exit 5" TERM; echo ready; sleep 1000 >/dev/null 2>&1 & wait'
+    run = await client.run(sh(script))
     await run.until_out(b"ready\n")
     await client.signal(run.output.process.name, pb.ProcessSignal(signal_name="TERM"))
     output = await run.finish()
@@ -137,7 +138,7 @@ async def test_terminate_kills_at_once_and_is_idempotent(client: Client) -> None
 
 
 async def test_terminate_with_grace_lets_a_handler_finish(client: Client) -> None:
-    run = await client.run(sh('trap "exit 3" TERM; echo ready; sleep 1000 & wait'))
+    run = await client.run(sh('trap "exit 3" TERM; echo ready; sleep 1000 >/dev/null 2>&1 & wait'))
     await run.until_out(b"ready\n")
     end = (await client.terminate(run.output.process.name, grace=1000)).exit
     assert (end.exit_code, end.signal) == (3, 0)

@@ -36,7 +36,7 @@ ESCAPES: dict[str, Parameters] = {
 async def _own() -> None:
     provider = EmbeddedProvider()
     system = await Host(provider).open_system("host")
-    pids = [provider._systems["host"]._link.keeper_pid]
+    pids = [provider._systems["host"].keeper_pid]
     for parameters in ESCAPES.values():
         it = await start(system, parameters, "o")
         pids += [it.pid, int(await it.stdout.line())]

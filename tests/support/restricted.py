@@ -43,7 +43,7 @@ async def out_of_reach(system: ComputeSystem, provider: EmbeddedProvider) -> obj
 
 async def too_many_on_their_way(system: ComputeSystem, provider: EmbeddedProvider) -> object:
     """Without CAP_SYS_RESOURCE: more descriptors sent to the keeper than it has received."""
-    keeper = provider._systems["host"]._link.keeper_pid
+    keeper = provider._systems["host"].keeper_pid
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     os.kill(keeper, signal.SIGSTOP)
     codes: dict[int, int | str | None] = {}

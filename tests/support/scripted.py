@@ -133,12 +133,14 @@ class ScriptedProvider:
         replaced: Exports that do something else.
         calls: Export and thread of each call.
         opened_pids: What processes were opened by.
-        events: Event callbacks that were registered.
+        events: Event callbacks that were registered for processes.
+        system_events: The same for systems.
     """
 
     name = "scripted"
     guest_os = "linux"
     kills_trees = False
+    pauses_containers = True
 
     def __init__(self, *, blocking: bool = False, missing: Collection[str] = ()) -> None:
         self.blocking = blocking
@@ -150,6 +152,7 @@ class ScriptedProvider:
         self.misuse: list[str] = []
         self.calls: list[tuple[str, str]] = []
         self.events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
+        self.system_events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
         self.opened_pids: list[int] = []
         self._dead: set[int] = set()  # handles whose service went away
         self._operations: dict[int, Operation] = {}
@@ -201,7 +204,7 @@ class ScriptedProvider:
         Nothing but closing is possible then with a handle that it had given out.
         """
         self._dead |= self._systems | self._processes
-        for callback, context in list(self.events):
+        for callback, context in [*self.system_events, *self.events]:
             self._deliver(callback, context, HCS_EVENT_TYPE.HcsEventServiceDisconnect, None)
 
     def hold(self, export: str, *, acted: bool) -> "Hold":
@@ -310,6 +313,15 @@ class ScriptedProvider:
 
     def HcsCloseComputeSystem(self, system: HCS_SYSTEM) -> None:
         self._forget(self._systems, system.value or 0, "system")
+
+    def HcsSetComputeSystemCallback(
+        self, system: HCS_SYSTEM, _options: int, context: int, callback: HCS_EVENT_CALLBACK
+    ) -> int:
+        assert system.value in self._systems
+        if system.value in self._dead:
+            return HR.RPC_S_SERVER_UNAVAILABLE
+        self.system_events.append((callback, context))
+        return 0
 
     def HcsCreateProcess(
         self,

@@ -170,7 +170,7 @@ def test_a_fault_of_the_daemon_is_logged_and_shown_as_an_incident_only(
 def test_a_client_that_leaves_before_its_answer_is_no_news(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    Interceptor(Calls("boot"), None)
+    Interceptor(Calls("boot", 1), None)
     grpc_logger = logging.getLogger(GRPC_LOGGER)
     for error in (cygrpc.ExecuteBatchError("gone"), cygrpc.InternalError("a fault"), None):
         grpc_logger.error("%r", error, exc_info=error)

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from google.protobuf.message import Message
-
-from hcsd.v1.compute_system_service_pb2 import (
-    GetComputeSystemRequest,
-    ListComputeSystemsRequest,
-)
-from hcsd.v1.host_service_pb2 import GetHostRequest, GetHostResponse
 from hcsd.v1.process_pb2 import GAP_POLICY_REPORT
 from hcsd.v1.process_service_pb2 import (
     TERMINATE_SCOPE_PROCESS,
@@ -32,18 +25,15 @@ from hcsd.v1.process_service_pb2 import (
     WriteInputRequest,
     WriteInputResponse,
 )
-from hcsd_client._errors import ClientClosedError
 from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
 from hcsd_client._run import Run
 from hcsd_client._stream import Output
+from hcsd_client._system_calls import SystemCalls
 from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    import grpc
-
-    from hcsd.v1.compute_system_pb2 import ComputeSystem
     from hcsd.v1.process_pb2 import (
         GapPolicy,
         OutputCursor,
@@ -53,23 +43,10 @@ if TYPE_CHECKING:
         ProcessState,
     )
     from hcsd.v1.process_service_pb2 import StdioHandle, TerminateScope, WaitFor
-    from hcsd_client._channel import Channel
-
-Request = TypeVar("Request", bound=Message)
-Response = TypeVar("Response", bound=Message)
 
 
-class Calls:
-    """The calls to one daemon; see `Client`.
-
-    Args:
-        channel: Where they go. None until the client is open.
-        timeout: Seconds for the answer to a call that does not wait for a process.
-    """
-
-    def __init__(self, channel: Channel | None, timeout: float | None) -> None:
-        self._open_channel = channel
-        self._timeout = timeout
+class Calls(SystemCalls):
+    """The calls to one daemon; see `Client`."""
 
     async def create_process(
         self,
@@ -373,50 +350,3 @@ class Calls:
             take_over=take_over,
         )
         return Run(self._channel, RunProcessRequest(attach=request))
-
-    async def list_systems(self, *, page_size: int = 0) -> AsyncIterator[ComputeSystem]:
-        """Iterate over the compute systems of the host, in the order of their ids.
-
-        Args:
-            page_size: How many to ask for at once. Default: the daemon's.
-        """
-        request = ListComputeSystemsRequest(page_size=page_size)
-        while True:
-            page = await self._ask(self._channel.systems.ListComputeSystems, request)
-            for system in page.systems:
-                yield system
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    async def get_system(self, name: str) -> ComputeSystem:
-        """Return a compute system.
-
-        Raises:
-            NotFoundError: There is no such system.
-        """
-        request = GetComputeSystemRequest(name=name)
-        return (await self._ask(self._channel.systems.GetComputeSystem, request)).system
-
-    async def get_host(self) -> GetHostResponse:
-        """Return what the daemon is and what it allows."""
-        return await self._ask(self._channel.host.GetHost, GetHostRequest())
-
-    async def _ask(
-        self,
-        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
-        request: Request,
-        *,
-        patient: bool = False,
-    ) -> Response:
-        """Make a call that has one answer; a patient one has no deadline."""
-        channel = self._channel
-        timeout = None if patient else self._timeout
-        async with channel.translating():
-            return await method(request, timeout=timeout, metadata=channel.metadata)
-
-    @property
-    def _channel(self) -> Channel:
-        if self._open_channel is None:
-            raise ClientClosedError("the client is not open: use it with 'async with'")
-        return self._open_channel

@@ -1,0 +1,365 @@
+"""`hcsd system`: commands about compute systems."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path  # noqa: TC003  (typer reads it)
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcsd.cli._complete import complete_systems
+from hcsd.cli._execute import execute
+from hcsd.cli._names import system_of
+from hcsd.cli._options import (
+    AddressOption,
+    OutputFormat,
+    OutputOption,
+    TokenFileOption,
+    connection_of,
+    seconds_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hcsd.v1 import compute_system_pb2 as pb
+    from hcsd_client import Client
+
+app = typer.Typer(
+    help="Create, control and watch compute systems.", no_args_is_help=True, rich_markup_mode=None
+)
+
+SystemArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SYSTEM",
+        help="Compute system, by its id or its name.",
+        autocompletion=complete_systems,
+    ),
+]
+SystemsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SYSTEM",
+        help="Compute systems, by their ids or names.",
+        autocompletion=complete_systems,
+    ),
+]
+
+HEADER = ("ID", "STATE", "TYPE", "OS", "OWNER", "CREATED")
+STYLES = {"running": "green", "created": "cyan", "paused": "yellow", "stopped": "dim"}
+OWNER = "hcsd"
+SCHEMA_VERSION = {"Major": 2, "Minor": 1}
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    system: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="Its id. Default: issued by the daemon."),
+    ] = None,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="ComputeSystem document to create it from, passed on as it is; - is standard"
+            " input. The options for what is in a document are not for use with it.",
+        ),
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(metavar="TEXT", help=f"Its owner. Default: {OWNER}.")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(metavar="MIB", min=1, help="Memory that it may use, in MiB.")
+    ] = None,
+    processors: Annotated[
+        int | None, typer.Option(metavar="COUNT", min=1, help="Processors that it may use.")
+    ] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start it, too.")] = False,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Create a compute system and print its id.
+
+    Without a document it is a container of which nothing more is said. HCS on Windows wants to know at
+    least its layers, so there a document is needed.
+    """
+    if file is None:
+        configuration = _configuration(owner or OWNER, memory, processors)
+    elif owner is not None or memory is not None or processors is not None:
+        raise typer.BadParameter("say it in the document", param_hint="--file")
+    else:
+        configuration = _read(file)
+
+    async def work(client: Client) -> int:
+        created = await client.create_system(configuration, system_id=system or "", start=start)
+        typer.echo(created.system.system_id)
+        return 0
+
+    execute(connection_of(context, address, token_file), work)
+
+
+def _configuration(owner: str, memory: int | None, processors: int | None) -> str:
+    container: dict[str, object] = {}
+    if memory is not None:
+        container["Memory"] = {"SizeInMB": memory}
+    if processors is not None:
+        container["Processor"] = {"Count": processors}
+    return json.dumps({"Owner": owner, "SchemaVersion": SCHEMA_VERSION, "Container": container})
+
+
+def _read(file: Path) -> str:
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read '{file}': {error}"
+        raise typer.BadParameter(msg, param_hint="--file") from error
+
+
+@app.command("start")
+def start(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Start compute systems that were created and not started."""
+    _for_each(context, systems, address, token_file, lambda client, name: client.start_system(name))
+
+
+@app.command("stop")
+def stop(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            "-t",
+            metavar="DURATION",
+            parser=seconds_of,
+            help="How long each has to shut down, as in 10s.",
+        ),
+    ] = "30s",  # type: ignore[assignment]  # parsed as if it were said
+    kill: Annotated[
+        bool,
+        typer.Option("--kill/--no-kill", help="Kill what cannot be shut down, or not in time."),
+    ] = True,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Shut compute systems down, and wait for their ends.
+
+    One that has ended already is no error.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli._errors import FAILED
+        from hcsd.cli._text import say
+
+        code = 0
+        for system in systems:
+            answer = await client.shut_down_system(system_of(system), timeout=timeout, force=kill)
+            if answer.forced:
+                say(f"'{system}' had to be killed")
+            elif answer.timed_out:
+                say(f"'{system}' has not ended yet")
+                code = FAILED
+        return code
+
+    execute(connection_of(context, address, token_file), work)
+
+
+@app.command("kill")
+def kill(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Kill compute systems with all that runs in them, and wait for their ends.
+
+    One that has ended already is no error.
+    """
+    _for_each(context, systems, address, token_file, _kill)
+
+
+@app.command("pause")
+def pause(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Pause all that runs in compute systems."""
+    _for_each(context, systems, address, token_file, lambda client, name: client.pause_system(name))
+
+
+@app.command("resume")
+def resume(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Let paused compute systems run on."""
+    _for_each(
+        context, systems, address, token_file, lambda client, name: client.resume_system(name)
+    )
+
+
+@app.command("ps")
+def ps(
+    context: typer.Context,
+    *,
+    owner: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT", help="Only those with this owner; may be given more than once."
+        ),
+    ] = None,
+    output: OutputOption = OutputFormat.TABLE,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """List compute systems, whoever created them."""
+
+    async def work(client: Client) -> int:
+        from hcsd.cli._output import print_json_array, print_table
+
+        systems = [system async for system in client.list_systems(owners=owner or ())]
+        if output is OutputFormat.JSON:
+            print_json_array(systems)
+        else:
+            now = time.time()
+            print_table(HEADER, [_row(system, now) for system in systems], STYLES)
+        return 0
+
+    execute(connection_of(context, address, token_file), work)
+
+
+@app.command("inspect")
+def inspect(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    output: OutputOption = OutputFormat.TABLE,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Show all that is known of compute systems.
+
+    One that has ended is remembered for a while, with how it ended.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli._output import print_json_array, print_trees
+
+        found = [await client.get_system(system_of(system)) for system in systems]
+        if output is OutputFormat.JSON:
+            print_json_array(found)
+        else:
+            print_trees(found)
+        return 0
+
+    execute(connection_of(context, address, token_file), work)
+
+
+@app.command("rm")
+def rm(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Remove those, too, in which something may run.")
+    ] = False,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Remove compute systems from the host.
+
+    HCS keeps none that has ended, so this ends those that have not; one that has ended already is no
+    error. One that runs or is paused needs --force: see 'hcsd system stop'.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli._errors import FAILED
+        from hcsd.cli._text import say
+        from hcsd.v1 import compute_system_pb2 as pb
+
+        busy = {pb.COMPUTE_SYSTEM_STATE_RUNNING, pb.COMPUTE_SYSTEM_STATE_PAUSED}
+        code = 0
+        for system in systems:
+            name = system_of(system)
+            found = await client.get_system(name)
+            if found.state in busy and not force:
+                say(f"'{system}' is {state_of(found)}: stop it first, or use --force")
+                code = FAILED
+                continue
+            await _kill(client, name)
+        return code
+
+    execute(connection_of(context, address, token_file), work)
+
+
+def state_of(system: pb.ComputeSystem) -> str:
+    """Return the state of a system in a word."""
+    from hcsd.v1 import compute_system_pb2 as pb
+
+    return _short(pb.ComputeSystemState.Name(system.state), "COMPUTE_SYSTEM_STATE_")
+
+
+async def _kill(client: Client, name: str) -> None:
+    await client.terminate_system(name)
+    await client.wait_system(name)
+
+
+def _for_each(
+    context: typer.Context,
+    systems: list[str],
+    address: str | None,
+    token_file: Path | None,
+    change: Callable[[Client, str], Awaitable[object]],
+) -> None:
+    """Do something to one system after the other."""
+
+    async def work(client: Client) -> int:
+        for system in systems:
+            await change(client, system_of(system))
+        return 0
+
+    execute(connection_of(context, address, token_file), work)
+
+
+def _row(system: pb.ComputeSystem, now: float) -> tuple[str, ...]:
+    from hcsd.cli._output import ago
+    from hcsd.v1 import compute_system_pb2 as pb
+
+    created = system.HasField("create_time")
+    return (
+        system.system_id,
+        state_of(system),
+        _short(pb.ComputeSystemType.Name(system.system_type), "COMPUTE_SYSTEM_TYPE_"),
+        system.capabilities.guest_os,
+        system.owner,
+        ago(now - system.create_time.ToNanoseconds() / 1e9) if created else "",
+    )
+
+
+def _short(name: str, prefix: str) -> str:
+    """Return the name of an enum value as people read it; "" of one that says nothing."""
+    word = name.removeprefix(prefix).lower().replace("_", " ")
+    return "" if word == "unspecified" else word
