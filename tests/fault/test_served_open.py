@@ -17,8 +17,12 @@ pytestmark = pytest.mark.anyio
 OPEN = service_pb.OpenProcessRequest(parent="systems/scripted", pid=7)
 
 
-def says(provider: ScriptedProvider, *documents: str | HR) -> None:
-    """Answer questions about processes with these, one after the other; the last one stays."""
+def says(provider: ScriptedProvider, *documents: str | HR) -> list[str | HR]:
+    """Answer questions about processes with these, one after the other; the last one stays.
+
+    Returns:
+        The answers that are left.
+    """
     rest = list(documents)
 
     def answer(operation: Operation) -> int:
@@ -28,6 +32,14 @@ def says(provider: ScriptedProvider, *documents: str | HR) -> None:
         return operation.complete(document=said)
 
     provider.script["HcsGetProcessProperties"] = answer
+    return rest
+
+
+async def confirmed(rest: list[str | HR], left: int) -> None:
+    """Wait for the question that follows a create; so that later answers are to later ones."""
+    with anyio.fail_after(5):
+        while len(rest) > left:
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_a_process_that_hcs_says_runs_is_the_one_that_is_known(
@@ -42,8 +54,9 @@ async def test_a_process_that_hcs_says_runs_is_the_one_that_is_known(
 async def test_a_process_whose_exit_went_unheard_is_not_taken_for_its_pid_s_next_one(
     scripted: ScriptedProvider,
 ) -> None:
-    says(scripted, RUNNING, EXITED, RUNNING)
+    rest = says(scripted, RUNNING, EXITED, RUNNING)
     async with served_by(scripted) as (registry, process, _):
+        await confirmed(rest, 2)
         opened = await registry.open(OPEN)
         assert opened is not process
         assert opened.message().origin == pb.PROCESS_ORIGIN_OPENED
@@ -55,8 +68,9 @@ async def test_a_process_of_which_hcs_knows_nothing_any_more_has_ended(
     scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hcsd.hcs.process.EXIT_EVENT_GRACE", 0.01)
-    says(scripted, RUNNING, HR.PROCESS_ALREADY_STOPPED, RUNNING)
+    rest = says(scripted, RUNNING, HR.PROCESS_ALREADY_STOPPED, RUNNING)
     async with served_by(scripted) as (registry, process, _):
+        await confirmed(rest, 2)
         opened = await registry.open(OPEN)
         assert opened is not process
         assert process.message().exit.WhichOneof("outcome") == "unknown"

@@ -1,7 +1,6 @@
 """What the daemon says no to: the code, the reason, the details, and nothing else."""
 
 import json
-from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -9,9 +8,6 @@ from google.rpc import error_details_pb2
 
 from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
-)
-from hcsd.v1 import (
-    event_service_pb2 as event_pb,
 )
 from hcsd.v1 import (
     host_service_pb2 as host_pb,
@@ -23,9 +19,6 @@ from hcsd.v1 import (
     process_service_pb2 as service_pb,
 )
 from tests.integration.wire import HOST, Client, at, code_of, refused, seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
 
 Code = grpc.StatusCode
 
@@ -376,41 +369,7 @@ async def test_a_message_beyond_the_limit_is_refused_and_the_connection_lives(
     await client.hosts.GetHost(host_pb.GetHostRequest())
 
 
-# --- what is not served ---
-
-
-async def test_every_rpc_that_is_not_served_says_so(client: Client) -> None:
-    calls: list[Awaitable[object]] = [
-        client.processes.OpenProcess(service_pb.OpenProcessRequest(parent=HOST, pid=1)),
-        client.systems.CreateComputeSystem(
-            system_pb.CreateComputeSystemRequest(configuration_json="{}")
-        ),
-        client.systems.StartComputeSystem(system_pb.StartComputeSystemRequest(name=HOST)),
-        client.systems.ShutDownComputeSystem(system_pb.ShutDownComputeSystemRequest(name=HOST)),
-        client.systems.TerminateComputeSystem(system_pb.TerminateComputeSystemRequest(name=HOST)),
-        client.systems.PauseComputeSystem(system_pb.PauseComputeSystemRequest(name=HOST)),
-        client.systems.ResumeComputeSystem(system_pb.ResumeComputeSystemRequest(name=HOST)),
-        client.systems.SaveComputeSystem(system_pb.SaveComputeSystemRequest(name=HOST)),
-        client.systems.ModifyComputeSystem(
-            system_pb.ModifyComputeSystemRequest(name=HOST, settings_json="{}")
-        ),
-        client.systems.GetComputeSystemProperties(
-            system_pb.GetComputeSystemPropertiesRequest(name=HOST)
-        ),
-        client.systems.WaitComputeSystem(system_pb.WaitComputeSystemRequest(name=HOST)),
-        client.hosts.GetServiceProperties(host_pb.GetServicePropertiesRequest()),
-        client.hosts.ModifyServiceSettings(
-            host_pb.ModifyServiceSettingsRequest(settings_json="{}")
-        ),
-    ]
-    for call in calls:
-        with refused(Code.UNIMPLEMENTED, "NOT_SERVED"):
-            await call
-
-
-async def test_streams_that_are_not_served_say_so(client: Client) -> None:
-    with refused(Code.UNIMPLEMENTED, "NOT_SERVED"):
-        await client.events.WatchEvents(event_pb.WatchEventsRequest()).read()
+# --- what there is not ---
 
 
 async def test_an_unknown_method_is_unimplemented(client: Client) -> None:
