@@ -246,9 +246,10 @@ class Keeper:
     def _pause(self) -> int:
         """Stop every member; return an errno if one cannot be.
 
-        A process that is being signalled cannot fork any more. So whoever is started meanwhile is
-        seen in the next look, and the look that finds the same processes as the one before, all of
-        them stopped, has found all.
+        A process that has been sent a stop runs no more code of its own, and cannot fork. So
+        whoever is started meanwhile is seen in the next look, and the look that finds the same
+        processes as the one before, all of them stopped, has found all. What the kernel holds
+        counts as stopped: it may be waiting for a stopped child that shares its memory.
         """
         if self._paused is None:
             self._paused = set()
@@ -261,7 +262,11 @@ class Keeper:
                 for pid in descendants(os.getpid())
                 if (entry := look_at(pid)) is not None
             }
-            moving = [member for member, entry in found.items() if entry.state not in b"Tt"]
+            moving = [
+                member
+                for member, entry in found.items()
+                if entry.state not in b"Tt" and (entry.state != b"D" or member not in self._paused)
+            ]
             if not moving and before == found.keys():
                 return 0
             if code or time.monotonic() > deadline:

@@ -98,7 +98,7 @@ class SystemEvent:
 
     Attributes:
         value: Of HCS_EVENT_TYPE, unsigned.
-        name: By HCS's names, such as ``SystemExited``; a number in hex if it has none.
+        name: By HCS's names, such as ``SystemExited``.
         document: As HCS gave it.
     """
 
@@ -109,11 +109,8 @@ class SystemEvent:
     @classmethod
     def of(cls, event: Event) -> SystemEvent:
         """Name a raw event."""
-        try:
-            name = HCS_EVENT_TYPE(event.type).name.removeprefix("HcsEvent")
-        except ValueError:
-            name = f"{event.type:#010x}"
-        return cls(int(event.type) & 0xFFFFFFFF, name, event.data)
+        name = HCS_EVENT_TYPE(event.type).name.removeprefix("HcsEvent")
+        return cls(int(event.type), name, event.data)
 
 
 class ComputeSystem:

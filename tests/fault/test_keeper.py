@@ -63,7 +63,7 @@ async def test_when_the_keeper_is_killed_its_processes_die_and_their_ends_are_to
     for it in its:
         await it.stdout.line()
     os.kill(keeper, signal.SIGKILL)
-    assert [await it.end() for it in its] == [ProcessEnd(137, signal=9)] * 3
+    assert [await it.end() for it in its] == [ProcessEnd(137, signal=9, with_system=True)] * 3
     for it in its:
         await ended(it.pid)
         it.close()

@@ -10,15 +10,13 @@ from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import InvalidDocumentError
 from hcsd.hcs.host import Host
 from tests.support.census import is_running
-from tests.support.escapes import ESCAPES
+from tests.support.escapes import TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import running, start
 
 pytestmark = pytest.mark.anyio
 
 SH = PosixGuest().sh
-# Who has left its parents, its session and its environment behind is known as nobody's.
-TRACEABLE = {name: way for name, way in ESCAPES.items() if name != "an orphan without environment"}
 every_escape = pytest.mark.parametrize("escape", TRACEABLE.values(), ids=TRACEABLE)
 
 

@@ -218,7 +218,6 @@ async def test_processes_that_end_with_their_system_say_so(own_daemon: Daemon) -
         assert end.reason == pb.EXIT_REASON_SYSTEM_EXITED
 
 
-@pytest.mark.xfail(reason="descendants in sessions of their own do", strict=True)
 async def test_nothing_outlives_a_keeper_that_was_killed(marked_daemon: Daemon, mark: str) -> None:
     async with connected(marked_daemon.address) as client:
         run = await client.run(STUBBORN)

@@ -8,6 +8,7 @@ documents, tokens. Programs are harmless: nothing made of random letters is ever
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import grpc
 import pytest
@@ -23,6 +24,10 @@ from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
 )
 from hcsd.v1 import (
+    compute_system_service_pb2_grpc,
+    process_service_pb2_grpc,
+)
+from hcsd.v1 import (
     event_service_pb2 as event_pb,
 )
 from hcsd.v1 import (
@@ -34,9 +39,6 @@ from hcsd.v1 import (
 from hcsd.v1 import (
     process_service_pb2 as service_pb,
 )
-from hcsd.v1 import (
-    process_service_pb2_grpc,
-)
 from tests.integration.wire import HOST, sh, trailers
 from tests.support.daemon import Daemon
 
@@ -44,6 +46,15 @@ Code = grpc.StatusCode
 DEADLINE = 5.0
 
 NAMES = [f"{HOST}/processes/{name}" for name in ("fuzz-exited", "fuzz-running", "fuzz-console")]
+# What may be done to them is done to these, and to no other: the rest of the tests need the host.
+MADE = {
+    "systems/fuzz-created": system_pb.CreateComputeSystemRequest(system_id="fuzz-created"),
+    "systems/fuzz-running": system_pb.CreateComputeSystemRequest(
+        system_id="fuzz-running", start=True
+    ),
+}
+CONFIGURATION = '{"Owner":"fuzz","SchemaVersion":{"Major":2,"Minor":1},"Container":{}}'
+READS = {"GetComputeSystem", "ListComputeSystems", "GetComputeSystemProperties"}
 SYSTEMS = [HOST, "systems/-", "systems/%68ost", "systems/none", "systems/%FF"]
 PROGRAMS = ["true", "false", "cat", "printf", "/no/such/program", "/etc", "/etc/passwd", "", "."]
 
@@ -71,6 +82,10 @@ json_values = st.recursive(
                     *("Signal", "Operation", "ConsoleSize", "CloseHandle", "Handle", "Height"),
                     *("Width", "User", "WorkingDirectory", "Environment", "EmulateConsole"),
                     *("CreateStdInPipe", "CreateStdOutPipe", "RestrictedToken", "\ud800", "x"),
+                    *("Owner", "SchemaVersion", "Major", "Minor", "Container", "Memory"),
+                    *("SizeInMB", "Processor", "Count", "Maximum", "Weight", "PropertyTypes"),
+                    *("ResourcePath", "RequestType", "Settings", "Type", "Mechanism", "Force"),
+                    *("ShouldTerminateOnLastHandleClosed", "SuspensionLevel", "SaveType"),
                 ]
             ),
             inner,
@@ -143,9 +158,9 @@ def fill(draw: st.DrawFn, message: Message, field: FieldDescriptor) -> None:
     elif kind is not None:
         getattr(message, field.name).CopyFrom(draw(messages(kind)))
     elif field.name in {"name", "parent"} and draw(st.integers(0, 3)):
-        choices = (
-            NAMES if field.name == "name" and "Process" in message.DESCRIPTOR.name else SYSTEMS
-        )
+        choices = SYSTEMS
+        if field.name == "name":
+            choices = NAMES if "Process" in message.DESCRIPTOR.name else [*MADE, *SYSTEMS]
         setattr(message, field.name, draw(st.sampled_from(choices)))
     else:
         setattr(message, field.name, draw(scalar(field)))
@@ -173,7 +188,8 @@ class Target:
     channel: grpc.Channel
 
     def refresh(self) -> None:
-        """Make the processes that the last request has ended, or removed."""
+        """Make the processes and the systems that the last request has ended, or removed."""
+        self._refresh_systems()
         stub = process_service_pb2_grpc.ProcessServiceStub(self.channel)
         specs = {
             "fuzz-exited": pb.ProcessSpec(argv=sh("echo out; exit 3")),
@@ -202,6 +218,34 @@ class Target:
                     service_pb.CreateProcessRequest(parent=HOST, spec=spec, process_id=process_id),
                     timeout=DEADLINE,
                 )
+
+    def _refresh_systems(self) -> None:
+        stub = compute_system_service_pb2_grpc.ComputeSystemServiceStub(self.channel)
+        listed = {
+            system.name
+            for system in stub.ListComputeSystems(
+                system_pb.ListComputeSystemsRequest(page_size=1000), timeout=DEADLINE
+            ).systems
+        }
+        for name in listed - {*MADE, HOST}:
+            self._end(name)
+        for name in MADE.keys() - listed:
+            request = system_pb.CreateComputeSystemRequest(configuration_json=CONFIGURATION)
+            request.MergeFrom(MADE[name])
+            stub.CreateComputeSystem(request, timeout=DEADLINE)
+
+    def tidy(self) -> None:
+        """End the systems."""
+        self._refresh_systems()
+        for name in MADE:
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        stub = compute_system_service_pb2_grpc.ComputeSystemServiceStub(self.channel)
+        stub.TerminateComputeSystem(
+            system_pb.TerminateComputeSystemRequest(name=name), timeout=DEADLINE
+        )
+        stub.WaitComputeSystem(system_pb.WaitComputeSystemRequest(name=name), timeout=DEADLINE)
 
     def call(self, method: MethodDescriptor, request: bytes) -> Code:
         path = f"/{method.containing_service.full_name}/{method.name}"
@@ -246,7 +290,9 @@ def waits(method: MethodDescriptor) -> bool:
 @pytest.fixture(scope="module")
 def target(shared: Daemon) -> Iterator[Target]:
     with grpc.insecure_channel(shared.address) as channel:
-        yield Target(channel)
+        target = Target(channel)
+        yield target
+        target.tidy()
 
 
 fuzzed = settings(
@@ -257,9 +303,20 @@ fuzzed = settings(
 )
 
 
-def limit_waits(request: Message) -> None:
-    """A wait may last; the test may not."""
-    if isinstance(request, service_pb.WaitProcessRequest):
+def limit(method: MethodDescriptor, request: Message) -> None:
+    """A wait may last; the test may not. Nor may it end what others need."""
+    if "ComputeSystem" in method.name and method.name not in READS:
+        name = getattr(request, "name", "")
+        if unquote(name).partition("/processes/")[0] == HOST:
+            request.name = next(iter(MADE))  # type: ignore[attr-defined]  # it has one
+    if isinstance(
+        request,
+        (
+            service_pb.WaitProcessRequest,
+            system_pb.WaitComputeSystemRequest,
+            system_pb.ShutDownComputeSystemRequest,
+        ),
+    ):
         request.timeout.FromMilliseconds(10)
     elif (
         isinstance(request, service_pb.TerminateProcessRequest) and request.grace_period.seconds > 0
@@ -277,7 +334,7 @@ def test_no_unary_request_breaks_the_daemon(
     @given(messages(method.input_type))
     def check(request: Message) -> None:
         target.refresh()
-        limit_waits(request)
+        limit(method, request)
         codes.add(target.call(method, request.SerializeToString()))
 
     check()

@@ -47,3 +47,5 @@ async def _own() -> None:
 
 if __name__ == "__main__":
     anyio.run(_own)
+# Who has left its parents, its session and its environment behind is known as nobody's.
+TRACEABLE = {name: way for name, way in ESCAPES.items() if name != "an orphan without environment"}

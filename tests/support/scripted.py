@@ -135,6 +135,7 @@ class ScriptedProvider:
         opened_pids: What processes were opened by.
         events: Event callbacks that were registered for processes.
         system_events: The same for systems.
+        configurations: What systems were created from.
     """
 
     name = "scripted"
@@ -154,6 +155,7 @@ class ScriptedProvider:
         self.events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
         self.system_events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
         self.opened_pids: list[int] = []
+        self.configurations: list[str | None] = []
         self._dead: set[int] = set()  # handles whose service went away
         self._operations: dict[int, Operation] = {}
         self._systems: set[int] = set()
@@ -188,6 +190,10 @@ class ScriptedProvider:
     def fire(self, event_type: int, data: str | None = None) -> None:
         """Deliver an event to the process whose callback was set last, on a foreign thread."""
         self._deliver(*self.events[-1], event_type, data)
+
+    def fire_system(self, event_type: int, data: str | None = None) -> None:
+        """Deliver an event to the system whose callback was set last, on a foreign thread."""
+        self._deliver(*self.system_events[-1], event_type, data)
 
     def _deliver(
         self, callback: HCS_EVENT_CALLBACK, context: int, event_type: int, data: str | None
@@ -307,6 +313,22 @@ class ScriptedProvider:
             info.contents.StdInput, info.contents.StdOutput, info.contents.StdError = stdio
             self._stdio.update(h for h in stdio if h not in {0, INVALID_HANDLE_VALUE})
         return self.HcsGetOperationResult(handle, document)
+
+    def HcsCreateComputeSystem(
+        self,
+        _id: PCWSTR,
+        configuration: PCWSTR,
+        handle: HCS_OPERATION,
+        _security: object,
+        system: "Pointer",
+    ) -> int:
+        self.configurations.append(configuration.text)
+        operation = self._operation(handle)
+        operation.function = "HcsCreateComputeSystem"
+        hresult = self.script.get("HcsCreateComputeSystem", Operation.complete)(operation)
+        if hresult == 0 or is_pending(hresult):
+            self._give_handle(system, self._systems)
+        return hresult
 
     def HcsOpenComputeSystem(self, _id: PCWSTR, _access: int, system: "Pointer") -> None:
         self._give_handle(system, self._systems)
