@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hcsd.cli._text import say
@@ -59,11 +57,3 @@ def hresult_exit_code(hresult: int) -> int:
     if hresult in {FILE_NOT_FOUND, PATH_NOT_FOUND}:
         return NOT_FOUND
     return CANNOT_EXECUTE if hresult >> 16 == WIN32_FACILITY else RUN_FAILED
-
-
-def discard_output() -> None:
-    """Let what is left in Python's own buffers go nowhere, once nobody reads standard output."""
-    with suppress(OSError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)

@@ -45,7 +45,6 @@ def execute(
         say(str(error))
         code = failure_code
     except BrokenPipeError:
-        _errors.discard_output()
         code = _errors.BROKEN_PIPE
     except KeyboardInterrupt:
         code = _errors.INTERRUPTED

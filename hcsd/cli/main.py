@@ -6,7 +6,9 @@ the rest when it runs. The daemon is loaded by `serve` alone.
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -82,7 +84,10 @@ def main() -> None:
     """Run the command line."""
     _open_standard_streams()
     completion.prepare()
-    app(prog_name=completion.PROGRAM)
+    try:
+        app(prog_name=completion.PROGRAM)
+    finally:
+        forget_lost_readers()
 
 
 def _open_standard_streams() -> None:
@@ -94,3 +99,18 @@ def _open_standard_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
+
+
+def forget_lost_readers() -> None:
+    """Let go nowhere what is left for a pipe or a terminal at whose other end nobody is any more.
+
+    Otherwise Python would fail on it while it ends, and say so by an exit code of its own.
+    """
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError as error:
+            if error.errno in {errno.EPIPE, errno.EIO}:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)

@@ -1,6 +1,8 @@
 """Our own standard streams: written in the background, and read whatever they are."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -183,3 +185,32 @@ async def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
             await Stdin(folder).read()
     finally:
         os.close(folder)
+
+
+LEAVES_TEXT = """
+import sys
+from hcsd.cli.main import forget_lost_readers
+sys.stdout.write("nobody will read this")
+forget_lost_readers()
+sys.exit(7)
+"""
+
+
+def test_a_terminal_that_is_gone_does_not_change_the_exit_code() -> None:
+    pty = pytest.importorskip("pty", reason="terminals of this kind are POSIX")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-E", "-c", LEAVES_TEXT]  # the environment may forbid buffers
+    try:
+        process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert process.wait(15) == 7
+
+
+def test_output_that_does_not_fit_is_no_success() -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "hcsd", "--version"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=15, check=False)
+    assert done.returncode != 0
+    assert b"No space left" in done.stderr

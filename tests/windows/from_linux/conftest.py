@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.integration.conftest import assert_calm
+from tests.integration.conftest import assert_calm, daemon
 from tests.integration.wire import Client, connected
 from tests.support.daemon import Daemon
 from tests.windows.wine import Wine, windows_path
+
+__all__ = ["daemon"]  # a fixture here too, of the daemon that is shared here
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +32,6 @@ def shared(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dae
     finally:
         daemon.stop(signal.SIGINT)
     assert_calm(daemon.log)
-
-
-@pytest.fixture
-def daemon(shared: Daemon) -> Iterator[Daemon]:
-    """The shared daemon, which must be as calm after the test as it was before."""
-    before = len(shared.log)
-    yield shared
-    assert_calm(shared.log[before:])
 
 
 @pytest.fixture
