@@ -86,10 +86,8 @@ def open_(
     """
 
     async def work(client: Client) -> int:
-        from hcsd.cli._names import short_name
-
         opened = await client.open_process(pid, parent=system_of(system), process_id=name)
-        typer.echo(short_name(opened.name))
+        typer.echo(opened.name)
         return 0
 
     execute(connection_of(context, address, token_file), work)
