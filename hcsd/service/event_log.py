@@ -118,7 +118,7 @@ class EventLog:
             system=system_name(system_id),
             type=_name(kind),
             type_value=kind,
-            document=document,
+            document=document.encode(errors="replace").decode(),  # half a surrogate pair: `?`
         )
         self._publish(system_id, pb.Event(system=event))
 

@@ -39,7 +39,7 @@ from hcsd.hcs.errors import HcsError
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.process import ProcessState
 from hcsd.io import Drain, DrainState, Ring, WriteEnd
-from hcsd.service.errors import RequestError
+from hcsd.service.errors import MESSAGE_BYTES, RequestError, shorten
 from hcsd.service.signals import signal_name
 from hcsd.service.stdin import Stdin
 from hcsd.v1 import process_pb2 as pb
@@ -190,7 +190,7 @@ class ServedProcess:
         exit_.start_error.hresult = (
             error.hresult if isinstance(error, HcsError) else HR.E_UNEXPECTED
         )
-        exit_.start_error.message = str(error)
+        exit_.start_error.message = shorten(str(error), MESSAGE_BYTES)
         exit_.exit_time.FromNanoseconds(time.time_ns())
         self.started.set(False)
         self.exited.set(exit_)

@@ -47,13 +47,13 @@ async def test_large_events_go_before_there_are_too_many(monkeypatch: pytest.Mon
 async def test_an_event_says_what_hcs_has_said() -> None:
     log = a_log()
     with log.watch(None, None) as watcher:
-        log.publish_system_event("a b", CRASH, "{}")
+        log.publish_system_event("a b", CRASH, '{"\ud800":1}')
         log.publish_system_event("a b", 0xC0000001, "")
         named, unnamed = [(await watcher.next()).event.system for _ in range(2)]
     assert (named.system, named.type, named.document) == (
         "systems/a%20b",
         "SystemCrashInitiated",
-        "{}",
+        '{"?":1}',
     )
     assert (unnamed.type, unnamed.type_value) == ("0xC0000001", 0xC0000001)
 
