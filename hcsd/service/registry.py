@@ -414,7 +414,8 @@ class Registry:
 
         def tell_exit(_end: SystemEnd) -> None:
             inside = self._of_system(opened.id)
-            self.spawn(lambda: publish_exit(inside), f"exit of {opened.name}")
+            if not self._stopping:  # else there is no watcher any more, and soon no place to wait
+                self.spawn(lambda: publish_exit(inside), f"exit of {opened.name}")
 
         async def publish_exit(inside: list[ServedProcess]) -> None:
             for process in inside:
