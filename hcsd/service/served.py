@@ -275,9 +275,9 @@ class ServedProcess:
         exit_.exit_time.FromNanoseconds(time.time_ns())
         exit_.reason = self._reason or _natural_reason(end)
         exit_.output_complete = self.output_complete.value is True
+        self.exited.set(exit_)
         if self.stdin is not None and self.state == pb.PROCESS_STATE_EXITED:
             self.stdin.abandon("the process has exited")
-        self.exited.set(exit_)
         self._settle()
 
     def _on_drained(self) -> None:
