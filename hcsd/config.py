@@ -46,6 +46,9 @@ class Limits:
         max_drain_time: The same with data, in all (arbitrary).
         exited_retention: How long an exited process is kept, or a system that has ended.
         max_exited: How many are kept, of either; the oldest go first.
+        event_ring_size: How many events are kept for watchers.
+        bookmark_interval: How long a watcher of events is told nothing when nothing happens. Less
+            than what idle connections are given on their way, a minute and more.
         max_page_size: Entries of a page.
         signal_wait: How long SignalProcess waits for HCS before it answers PENDING.
         shutdown_grace: How long a stopping daemon waits for its processes to end.
@@ -66,6 +69,8 @@ class Limits:
     max_drain_time: float = 60.0
     exited_retention: float = 900.0
     max_exited: int = 4096
+    event_ring_size: int = 8192
+    bookmark_interval: float = 30.0
     max_page_size: int = 1000
     signal_wait: float = 0.25
     shutdown_grace: float = 5.0

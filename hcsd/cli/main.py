@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from hcsd import __version__
-from hcsd.cli import attach, completion, host, logs, processes, run, service, stats, systems
+from hcsd.cli import attach, completion, events, host, logs, processes, run, service, stats, systems
 from hcsd.cli._options import AddressOption, Connection, TokenFileOption
 from hcsd.cli.serve import serve
 
@@ -42,7 +42,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("serve")(serve)
-for commands in (run.app, attach.app, processes.app, logs.app, stats.app, host.app, completion.app):
+for commands in (
+    run.app,
+    attach.app,
+    processes.app,
+    logs.app,
+    events.app,
+    stats.app,
+    host.app,
+    completion.app,
+):
     app.add_typer(commands)
 app.add_typer(systems.app, name="system")
 app.add_typer(service.app, name="service")

@@ -1,4 +1,4 @@
-"""Commands about processes that the daemon knows: ps, inspect, wait, signal, kill."""
+"""Commands about processes that the daemon knows: ps, open, inspect, wait, signal, kill."""
 
 from __future__ import annotations
 
@@ -61,6 +61,33 @@ def ps(
         else:
             now = time.time()
             print_table(HEADER, [_row(process, now) for process in processes], STYLES)
+        return 0
+
+    execute(connection_of(context, address, token_file), work)
+
+
+@app.command("open")
+def open_(
+    context: typer.Context,
+    pid: Annotated[
+        int, typer.Argument(metavar="PID", min=1, max=2**32 - 1, help="Its pid in the guest.")
+    ],
+    *,
+    name: Annotated[
+        str, typer.Option("--name", metavar="ID", help="Id of the process. Default: a new one.")
+    ] = "",
+    system: SystemOption = None,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Make a process known that runs in a compute system already, and print its name.
+
+    Then it can be waited for, signalled and killed. Its output stays with whoever started it.
+    """
+
+    async def work(client: Client) -> int:
+        opened = await client.open_process(pid, parent=system_of(system), process_id=name)
+        typer.echo(opened.name)
         return 0
 
     execute(connection_of(context, address, token_file), work)

@@ -144,6 +144,22 @@ def serve(
             " whose output may not fit is not started. Default: half of what the machine has.",
         ),
     ] = None,
+    event_ring: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many events it keeps for watchers that are slow, or come back.",
+        ),
+    ] = 8192,
+    bookmark_interval: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long a watcher of events is told nothing when nothing happens.",
+        ),
+    ] = "30s",
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
     log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
     log_file: Annotated[
@@ -189,6 +205,8 @@ def serve(
             max_streams_per_client=max_streams_per_client,
             max_message_bytes=max_message * MIB,
             stall_timeout=seconds_of(stall_timeout),
+            event_ring_size=event_ring,
+            bookmark_interval=seconds_of(bookmark_interval),
             ring_memory_bytes=ring_memory * MIB if ring_memory else default_ring_memory(),
         ),
     )

@@ -17,6 +17,9 @@ A process with all that descends from it is a tree. A descendant belongs to the 
 if those are gone, by its session, which only a member can have made; and if it has left that as
 well, by the mark that it has inherited in its environment.
 
+A descendant that was not started here can be adopted: it is signalled, and its end is reported, through
+a pidfd. Its exit code goes to its parent, and is known here only if that has died.
+
     KEEPING ──shut down──▶ DRAINING ──no child is left──▶ exits 0
        │                      └──the grace is over──▶ kills ──▶ exits FORCED
        └──the engine hangs up, also from DRAINING──▶ kills ──▶ exits 0
@@ -63,6 +66,7 @@ MAX_FDS = 3
 
 MARK = "HCS_PROCESS_MARK"  # a variable of every process, with a value that no other process has
 BATCH = 100  # of descriptors at a time
+LOOKS = 10  # at the ancestors of a process; one that dies meanwhile leaves a hole (arbitrary)
 PATIENCE = 2.0  # seconds for members to die, or to stop; what the kernel holds takes longer
 FORCED = 3  # exit status of a keeper that had to kill at the end of a shutdown
 
@@ -166,6 +170,8 @@ class Keeper:
         self._deadline: float | None = None  # of a shutdown
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._marks: dict[int, object] = {}  # of the children
+        self._adopted: dict[int, int] = {}  # pid to pidfd
+        self._poll = select.poll()
         self._count = 0
 
     def run(self) -> int:
@@ -178,21 +184,22 @@ class Keeper:
         for end in (wake, wake_in):
             end.setblocking(False)
         signal.set_wakeup_fd(wake_in.fileno(), warn_on_full_buffer=False)
-        poll = select.poll()
-        poll.register(wake, select.POLLIN)
+        self._poll.register(wake, select.POLLIN)
         serving = left = True
         while serving and (left or self._deadline is None):
-            poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
+            self._poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
             wait = None if self._deadline is None else self._deadline - time.monotonic()
             if wait is not None and wait <= 0:
                 self._end()
                 return FORCED
-            for fd, events in poll.poll(None if wait is None else wait * 1000):
+            ready = self._poll.poll(None if wait is None else wait * 1000)
+            for fd, events in ready:
                 if fd == wake.fileno():
                     wake.recv(4096)
-                elif events & ~select.POLLOUT:
+                elif fd == self._sock.fileno() and events & ~select.POLLOUT:
                     serving = self._serve()
             left = self._reap(os.WNOHANG)
+            self._report_unreaped([fd for fd, _ in ready])
             self._flush()
         self._end()
         return 0
@@ -219,6 +226,8 @@ class Keeper:
     def _carry_out(self, request: Message, fds: list[int]) -> Message:
         if "argv" in request:
             return self._spawn(request, fds)
+        if "adopt" in request:
+            return self._adopt(request, fds)
         if "pause" in request:
             code = self._pause() if request["pause"] else self._resume()
             return {"error": code, "what": "system"} if code else {}
@@ -315,6 +324,28 @@ class Keeper:
         self._children[child.pid], self._marks[child.pid] = child, mark
         return {"pid": child.pid, "mark": mark}
 
+    def _adopt(self, request: Message, fds: list[int]) -> Message:
+        pid = request["adopt"]
+        assert isinstance(pid, int)  # noqa: S101
+        if not fds:  # there was no room for it
+            return {"error": errno.EMFILE, "what": "process"}
+        descriptor = self._adopted[pid] = os.dup(fds[0])
+        self._poll.register(descriptor, select.POLLIN)
+        return {}
+
+    def _report_unreaped(self, ready: Container[int]) -> None:
+        """Report the ends of adopted processes that were not ours to reap."""
+        for pid, descriptor in list(self._adopted.items()):
+            if descriptor in ready and has_ended(descriptor):
+                self._report_adopted(pid, None)
+
+    def _report_adopted(self, pid: int, status: int | None) -> None:
+        """Report the end of an adopted process."""
+        descriptor = self._adopted.pop(pid)
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        self._send({"exit": pid, "status": status})
+
     def _signal(self, request: Message) -> Message:
         pid, number = request["pid"], request.get("number")
         assert isinstance(pid, int)  # noqa: S101
@@ -323,16 +354,26 @@ class Keeper:
             root = pid if self._marks.get(pid) == mark else 0
             code = Tree(root, str(mark), self._children).kill()
             return {"error": code, "what": "process"} if code else {}
-        if pid not in self._children:
-            return {"error": errno.ESRCH, "what": "process"}
         assert isinstance(number, int)  # noqa: S101
+        if pid not in self._children and pid not in self._adopted:
+            return {"error": errno.ESRCH, "what": "process"}
         if self._paused is not None and number == signal.SIGCONT:
             if (entry := look_at(pid)) is not None:
                 self._paused.add((pid, entry.started))  # when the others go on
             return {}
+        if pid in self._adopted:
+            return self._signal_adopted(pid, number)
         try:
             # Not reaped yet, so neither the pid nor the group of that number can be another's.
             (os.killpg if request.get("group") else os.kill)(pid, number)
+        except OSError as error:
+            return {"error": error.errno or errno.EPERM, "what": "process"}
+        return {}
+
+    def _signal_adopted(self, pid: int, number: int) -> Message:
+        """Signal an adopted process, alone: its group may have others that nobody has named."""
+        try:
+            signal.pidfd_send_signal(self._adopted[pid], number)
         except OSError as error:
             return {"error": error.errno or errno.EPERM, "what": "process"}
         return {}
@@ -347,7 +388,10 @@ class Keeper:
             if pid == 0:
                 return True
             child = self._children.pop(pid, None)
-            if child is not None:
+            if child is None:
+                if pid in self._adopted:
+                    self._report_adopted(pid, os.waitstatus_to_exitcode(status))
+            else:
                 del self._marks[pid]
                 child.returncode = os.waitstatus_to_exitcode(status)
                 self._send({"exit": pid, "status": child.returncode})
@@ -392,6 +436,41 @@ def _kill(pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def open_descendant(pid: int, ancestor: int) -> int | None:
+    """Return a pidfd of a living process if it descends from another one, else None (Linux).
+
+    Ownership: the caller closes it.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (OSError, OverflowError):
+        return None
+    # Alive after the look as it was before: no other process has had the pid meanwhile.
+    if _descends(pid, ancestor) and not has_ended(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def has_ended(descriptor: int) -> bool:
+    """Tell whether the process of a pidfd has ended."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    for _ in range(LOOKS):
+        above = pid
+        while (entry := look_at(above)) is not None:
+            above = entry.parent
+            if above == ancestor:
+                return True
+        if above == 0:  # the parent of the first of all processes
+            return False
+    return False
 
 
 class Entry(NamedTuple):

@@ -40,8 +40,8 @@ class Link:
 
     Args:
         worker: Where everything runs.
-        on_exit: Called with the pid and the return code (negative: the signal) of each process
-            that ended.
+        on_exit: Called with the pid and the return code of each process that ended. Negative: the
+            signal; None: only its parent was told.
         on_down: Called once when the keeper is gone, after the last exit, with its exit status
             (negative: the signal that killed it).
         groups: Control groups of the system, which the keeper and all it starts belong to.
@@ -56,7 +56,7 @@ class Link:
     def __init__(
         self,
         worker: Worker,
-        on_exit: Callable[[int, int], None],
+        on_exit: Callable[[int, int | None], None],
         on_down: Callable[[int], None],
         groups: Sequence[str] = (),
     ) -> None:
@@ -127,7 +127,7 @@ class Link:
         if "exit" in message:
             pid, status = message["exit"], message["status"]
             assert isinstance(pid, int)  # noqa: S101  (both sides are ours)
-            assert isinstance(status, int)  # noqa: S101
+            assert status is None or isinstance(status, int)  # noqa: S101
             self._on_exit(pid, status)
         else:
             self._answers.popleft()(message)

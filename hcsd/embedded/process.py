@@ -1,7 +1,8 @@
 """A process of an embedded compute system.
 
     STARTING ──keeper answers with a pid──▶ RUNNING ──keeper reports its end──▶ EXITED
-        └──keeper refuses──▶ FAILED
+        └──keeper refuses──▶ FAILED           ▲
+                              adopted by pid──┘
 
 The child itself belongs to the keeper. This object holds what the service holds in HCS: the pid,
 the pipe ends until somebody fetches them, its own copy of the stdin pipe, so that the process sees
@@ -148,6 +149,7 @@ class Process:
 
     Attributes:
         mark: What its descendants inherit, once it was started.
+        adopted: Whether it descends from one that was started, and was opened by its pid.
         handles: Every open handle to it; events go to each.
         stdio: Its pipe ends, once it was started.
     """
@@ -157,6 +159,7 @@ class Process:
         self.state = State.STARTING
         self.pid = 0
         self.mark = ""
+        self.adopted = False
         self.exit_code: int | None = 0
         self.signal = 0
         self.stdio: Stdio | None = None
@@ -191,6 +194,8 @@ class Process:
             Fault: It never started.
         """
         stdio, pid = self.stdio, self.pid
+        if self.adopted:
+            return lambda: (pid, 0, 0, 0)
         if stdio is None:
             raise Fault(HR.PROCESS_INFO_NOT_AVAILABLE, "the process has not started")
         return lambda: (pid, *stdio.take())

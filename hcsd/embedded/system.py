@@ -356,14 +356,36 @@ class System:
     # --- its processes ---
 
     def find(self, pid: int) -> Process:
-        """Return the running process of that pid.
+        """Return the running process of that pid: one that was created here, or descends from one.
 
         Raises:
             Fault: ERROR_NOT_FOUND; whether it never existed or has exited, HCS does not tell.
         """
         process = self._processes.get(pid)
+        if process is None and keeper.ON_LINUX and self._link is not None:
+            process = self._adopt(pid, self._link)
         if process is None:
             raise Fault(HR.ERROR_NOT_FOUND, f"system '{self.id}' has no running process {pid}")
+        return process
+
+    def _adopt(self, pid: int, link: Link) -> Process | None:
+        """Take up a descendant of the keeper; None if it is none."""
+        descriptor = keeper.open_descendant(pid, link.keeper_pid)
+        if descriptor is None:
+            return None
+        process = Process(self)
+        process.pid, process.state, process.adopted = pid, State.RUNNING, True
+        self._processes[pid] = process
+
+        def answered(answer: Message) -> None:
+            if "error" in answer:  # the keeper has no descriptors left, and so cannot watch it
+                self._on_exit(pid, None)
+
+        def hand_over() -> None:
+            link.request({"adopt": pid}, [descriptor], answered)
+            os.close(descriptor)
+
+        self._worker.post(hand_over)
         return process
 
     def create_process(self, parameters: str | None) -> tuple[Process, Work]:
@@ -387,6 +409,10 @@ class System:
         tree = parse_terminate_options(options)
         if tree and not keeper.ON_LINUX:
             raise Fault(HR.ERROR_NOT_SUPPORTED, "this host does not tell what descends from what")
+        if tree and process.adopted:
+            raise Fault(
+                HR.ERROR_NOT_SUPPORTED, "it was adopted: what descends from it is not known"
+            )
         if not (tree and process.exited):
             _require_alive(process)
         message: Message = {"tree": process.mark} if tree else {"number": int(signal.SIGKILL)}
@@ -459,7 +485,12 @@ class System:
         _require_alive(process)
         stdio = process.stdio
         if stdio is None:
-            raise Fault(HR.INVALID_STATE, "the process has not started yet")
+            why = (
+                "was adopted: nothing of its stdio is here"
+                if process.adopted
+                else "has not started"
+            )
+            raise Fault(HR.INVALID_STATE, f"the process {why}")
         if isinstance(request, Resize):
             if stdio.console < 0:
                 raise Fault(HR.INVALID_STATE, "the process has no console")

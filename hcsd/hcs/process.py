@@ -216,6 +216,24 @@ class Process:
                 await self.properties()
         return self.exited.is_set
 
+    async def still_runs(self) -> bool:
+        """Find out whether it runs, for who has only its pid; HCS is asked by our own handle.
+
+        Returns:
+            Whether it does; its end is known if not.
+
+        Raises:
+            HcsError: HCS cannot tell.
+        """
+        if self._lost:
+            await self.system.reconnect([self])
+        if not self.exited.is_set:
+            try:
+                await self.properties()
+            except GONE:
+                await self.exited.wait()  # its event comes, or its grace ends
+        return not self.exited.is_set
+
     def take_stdio(self) -> tuple[int, int, int]:
         """Hand over the pipe handles, stdin, stdout and stderr; 0 is none.
 

@@ -97,17 +97,20 @@ class SystemEvent:
     """Something that HCS told of a system.
 
     Attributes:
+        value: Of HCS_EVENT_TYPE, unsigned.
         name: By HCS's names, such as ``SystemExited``.
         document: As HCS gave it.
     """
 
+    value: int
     name: str
     document: str | None
 
     @classmethod
     def of(cls, event: Event) -> SystemEvent:
         """Name a raw event."""
-        return cls(HCS_EVENT_TYPE(event.type).name.removeprefix("HcsEvent"), event.data)
+        name = HCS_EVENT_TYPE(event.type).name.removeprefix("HcsEvent")
+        return cls(int(event.type), name, event.data)
 
 
 class ComputeSystem:

@@ -73,6 +73,7 @@ def _limits(limits: Limits) -> service_pb.Limits:
         max_drain_time=_duration(limits.max_drain_time),
         exited_process_retention=_duration(limits.exited_retention),
         max_exited_processes=limits.max_exited,
+        event_ring_size=limits.event_ring_size,
         max_page_size=limits.max_page_size,
         ring_memory_bytes=limits.ring_memory_bytes,
         max_processes=limits.max_processes,

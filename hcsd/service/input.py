@@ -96,8 +96,10 @@ def stdin_of(process: ServedProcess) -> Stdin:
     """Return the stdin of a process.
 
     Raises:
+        RequestError: STDIO_NOT_OWNED; it was opened by its pid.
         StdinClosedError: It has none, not even one that is closed.
     """
+    process.require_stdio()
     if process.stdin is None:
         raise StdinClosedError(process.name, "the daemon has none of it")
     return process.stdin

@@ -56,7 +56,7 @@ class OutputFeed(Generic[E]):
         max_chunk_bytes: Largest chunk.
 
     Raises:
-        RequestError: A cursor lies outside its stream.
+        RequestError: A cursor lies outside its stream, or the daemon has no output of the process.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class OutputFeed(Generic[E]):
         gap_policy: int,
         max_chunk_bytes: int,
     ) -> None:
+        process.require_stdio()
         self._process = process
         self._make = make
         self._stalls = stalls

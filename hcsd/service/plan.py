@@ -28,24 +28,27 @@ class Plan:
         request_id: Request id of the create, or "".
         parameters: ProcessParameters document for the engine.
         spec: What the client asked for, to be shown again; of a raw document its command.
+            None if nobody did.
         labels: Labels.
         ring_bytes: Capacity of each output ring.
         overflow: What gives way when a ring is full.
         drain_timeout: Seconds to wait for pipes that outlive the process.
         run_timeout: Seconds the process may run; 0 is without limit.
         kill_when_orphaned: Whether it dies with the RunProcess call that made it.
+        origin: How the daemon comes to know it.
     """
 
     uid: str
     request_id: str
     parameters: str
-    spec: pb.ProcessSpec
+    spec: pb.ProcessSpec | None
     labels: Mapping[str, str]
     ring_bytes: int
     overflow: Overflow
     drain_timeout: float
     run_timeout: float
     kill_when_orphaned: bool
+    origin: pb.ProcessOrigin = pb.PROCESS_ORIGIN_CREATED
 
 
 def make_plan(
@@ -91,6 +94,23 @@ def make_plan(
         ),
         run_timeout=spec.run_timeout.ToNanoseconds() / 1e9,
         kill_when_orphaned=kill,
+    )
+
+
+def plan_opened() -> Plan:
+    """Return the plan of a process that runs already, and of which the daemon reads nothing."""
+    return Plan(
+        uid=new_ulid(),
+        request_id="",
+        parameters="",
+        spec=None,
+        labels={},
+        ring_bytes=1,  # the least there is
+        overflow=Overflow.DROP_OLDEST,
+        drain_timeout=0.0,
+        run_timeout=0.0,
+        kill_when_orphaned=False,
+        origin=pb.PROCESS_ORIGIN_OPENED,
     )
 
 

@@ -42,6 +42,12 @@ class ProcessService(ProcessServiceServicer):
         process, replayed = await self._registry.create(request, owned=False)
         return service_pb.CreateProcessResponse(process=process.message(), replayed=replayed)
 
+    async def OpenProcess(
+        self, request: service_pb.OpenProcessRequest, context: Context
+    ) -> service_pb.OpenProcessResponse:
+        process = await self._registry.open(request)
+        return service_pb.OpenProcessResponse(process=process.message())
+
     async def GetProcess(
         self, request: service_pb.GetProcessRequest, context: Context
     ) -> service_pb.GetProcessResponse:
@@ -77,7 +83,7 @@ class ProcessService(ProcessServiceServicer):
         if not awaited.is_set:  # else a timeout of zero would come first
             with anyio.move_on_after(timeout):
                 await awaited.wait()
-            if process.deleted and complete:
+            if process.deleted and (complete or process.was_dropped):
                 raise ProcessNotFoundError(process.name)
         return service_pb.WaitProcessResponse(
             process=process.message(), timed_out=not awaited.is_set
@@ -136,7 +142,8 @@ class ProcessService(ProcessServiceServicer):
         if process.running:
             if not request.force:
                 raise StillRunningError(process.name)
-            await Control(self._registry, process).terminate(0)
+            if not process.was_opened:
+                await Control(self._registry, process).terminate(0)
         self._registry.delete(process)
         return service_pb.DeleteProcessResponse()
 

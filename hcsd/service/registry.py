@@ -7,6 +7,10 @@ of the daemon.
 Exited processes are kept for a while and up to a number, oldest first out, so that an exit can be
 asked for after the fact. When there are too many, those that somebody reads are passed over.
 
+A process is known once, whether it was created here or opened by its pid. A pid alone says little: the
+guest may use it again before the daemon has heard of the exit. So whoever opens a pid that is known is
+given that process only if HCS says, by the handle that the daemon has of it, that it still runs.
+
 Thread: the event loop's. No locks: what must be atomic has no await in it.
 """
 
@@ -21,6 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import grpc
 
+from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.hcs.errors import (
     AlreadyStoppedError,
     HcsError,
@@ -28,6 +33,7 @@ from hcsd.hcs.errors import (
     SystemNotFoundError,
 )
 from hcsd.hcs.latch import Latch
+from hcsd.service.adoption import must_be_of_name, open_engine
 from hcsd.service.errors import (
     CreateFailedError,
     ProcessNotFoundError,
@@ -35,9 +41,10 @@ from hcsd.service.errors import (
     StoppingError,
     describe,
 )
+from hcsd.service.event_log import DELETED, EventLog
 from hcsd.service.limits import LimitError
 from hcsd.service.names import ProcessKey, parse_process, parse_system, system_name
-from hcsd.service.plan import make_plan
+from hcsd.service.plan import make_plan, plan_opened
 from hcsd.service.requests import Requests
 from hcsd.service.ring_memory import RingMemory
 from hcsd.service.served import ServedProcess
@@ -52,6 +59,9 @@ if TYPE_CHECKING:
 
     from hcsd.config import Limits
     from hcsd.hcs.host import Host
+    from hcsd.hcs.process import Process
+    from hcsd.hcs.system import SystemEnd, SystemEvent
+    from hcsd.service.plan import Plan
     from hcsd.service.served_system import ServedSystem
     from hcsd.v1 import process_service_pb2 as service_pb
 
@@ -72,6 +82,7 @@ class Registry:
     Attributes:
         stalls: Watches the readers of all processes.
         systems: The compute systems.
+        events: What happens to processes and systems.
     """
 
     def __init__(self, host: Host, limits: Limits, incarnation: str, tasks: TaskGroup) -> None:
@@ -79,11 +90,13 @@ class Registry:
         self.limits = limits
         self.incarnation = incarnation
         self.stalls = StallWatch(limits.stall_timeout)
+        self.events = EventLog(incarnation, limits.event_ring_size, limits.bookmark_interval)
         self._tasks = tasks
         self._ring_memory = RingMemory(limits.ring_memory_bytes)
         self._numbers = itertools.count(1)
-        self.systems = Systems(host, limits, self.spawn)
+        self.systems = Systems(host, limits, self.spawn, self._publish_system_events)
         self._processes: dict[ProcessKey, ServedProcess] = {}
+        self._running: dict[tuple[str, int], ServedProcess] = {}  # by system id and pid
         self._requests: Requests[ServedProcess] = Requests()
         # Exited processes, oldest first, each with the timer that ends its time.
         self._exited: dict[ServedProcess, asyncio.TimerHandle] = {}
@@ -98,7 +111,7 @@ class Registry:
             ProcessNotFoundError: There is none.
         """
         process = self._processes.get(parse_process(name))
-        if process is None or process.state == pb.PROCESS_STATE_CREATING:
+        if process is None or process.is_creating:
             raise ProcessNotFoundError(name)
         return process
 
@@ -166,7 +179,26 @@ class Registry:
             raise StoppingError
         opened = await self.system(parse_system(request.parent))
         plan = make_plan(request, opened.guest_os, self.limits, owned=owned)
-        key = ProcessKey(opened.system.id, request.process_id or plan.uid)
+        process = self._add(ProcessKey(opened.system.id, request.process_id or plan.uid), plan)
+        try:
+            self._run(process, await opened.system.create_process(plan.parameters))
+        except BaseException as error:
+            process.fail(error)
+            self.delete(process)
+            if isinstance(error, HcsError):
+                self._look_after(opened, error)
+                raise CreateFailedError(error, system_name(opened.system.id)) from error
+            raise
+        if plan.run_timeout:
+            self._limit_run(process)
+        return process
+
+    def _add(self, key: ProcessKey, plan: Plan) -> ServedProcess:
+        """Make a process known.
+
+        Raises:
+            RequestError: Its name is taken, or there is no memory for its output.
+        """
         if key in self._processes:
             raise RequestError(
                 grpc.StatusCode.ALREADY_EXISTS,
@@ -179,20 +211,82 @@ class Registry:
         process = ServedProcess(key, next(self._numbers), self.incarnation, plan, self.limits)
         self._ring_memory.take(process)
         self._processes[key] = process
-        try:
-            process.run(await opened.system.create_process(plan.parameters))
-        except BaseException as error:
-            self._processes.pop(key, None)  # the end of the daemon may have forgotten it before
-            self._ring_memory.give_back(process)
-            if isinstance(error, HcsError):
-                self._look_after(opened, error)
-                raise CreateFailedError(error, system_name(key.system_id)) from error
-            raise
-        process.exited.observe(lambda _: self._keep(process))
-        process.ended.observe(self._ring_memory.settle)
-        if plan.run_timeout:
-            self._limit_run(process)
+        self.events.follow(process)
         return process
+
+    def _run(self, process: ServedProcess, engine: Process) -> None:
+        """Note that a process runs, and what is to be done at its end.
+
+        Ownership: of the engine's process.
+        """
+        place = process.key.system_id, engine.pid
+        self._running[place] = process
+
+        def leave(_exit: pb.ProcessExit) -> None:
+            if self._running.get(place) is process:
+                del self._running[place]
+            if not process.deleted:
+                self._keep(process)
+
+        process.run(engine)
+        process.exited.observe(leave)
+        process.ended.observe(self._ring_memory.settle)
+
+    async def open(self, request: service_pb.OpenProcessRequest) -> ServedProcess:
+        """Return the process that runs under a pid, whether it was known or not.
+
+        Raises:
+            RequestError: NOT_FOUND, if there is none in the system; ALREADY_EXISTS, if it is known
+                by another name than the one that was asked for, or that is another process's.
+            HcsError: HCS cannot tell.
+        """
+        opened: Latch[ServedProcess | RequestError] = Latch()
+        self._tasks.start_soon(self._open, request, opened, name=f"open pid {request.pid}")
+        result = await opened.wait()
+        if isinstance(result, RequestError):
+            raise result
+        return result
+
+    async def _open(
+        self,
+        request: service_pb.OpenProcessRequest,
+        opened: Latch[ServedProcess | RequestError],
+    ) -> None:
+        """Open a process and set `opened`. Runs to its end, whoever waits."""
+        try:
+            opened.set(await self._adopt(request))
+        except Exception as error:  # describe tells them apart
+            opened.set(describe(error))
+
+    async def _adopt(self, request: service_pb.OpenProcessRequest) -> ServedProcess:
+        while True:
+            if self._stopping:
+                raise StoppingError
+            opened = await self.system(parse_system(request.parent))
+            place = opened.system.id, request.pid
+            known = self._running.get(place)
+            if known is not None and known.engine is not None:
+                if await known.engine.still_runs():
+                    must_be_of_name(known, request)
+                    return known
+                continue  # the pid is free, or another process's by now
+            engine = await open_engine(opened.system, request.pid)
+            # It may be one that was just created, of which HCS has not told the pid yet.
+            for process in self._of_system(opened.system.id):
+                await process.started.wait()
+            if place in self._running or self._stopping:
+                engine.close()
+                continue
+            plan = plan_opened()
+            key = ProcessKey(opened.system.id, request.process_id or plan.uid)
+            try:
+                process = self._add(key, plan)
+            except BaseException:
+                engine.close()
+                raise
+            self._run(process, engine)
+            await engine.confirm()
+            return process
 
     def _limit_run(self, process: ServedProcess) -> None:
         timer = asyncio.get_running_loop().call_later(
@@ -263,7 +357,9 @@ class Registry:
         return (await result.wait())[0]
 
     def delete(self, process: ServedProcess) -> None:
-        """Forget a process and free all that it holds."""
+        """Forget a process and free all that it holds; idempotent."""
+        if process.deleted:
+            return
         if self._processes.get(process.key) is process:
             del self._processes[process.key]
             self._requests.forget(process.plan.request_id)
@@ -272,6 +368,7 @@ class Registry:
             timer.cancel()
         process.close()
         self._ring_memory.give_back(process)
+        self.events.publish_process_event(process, DELETED)
 
     def _keep(self, process: ServedProcess) -> None:
         """Keep an exited process for a while, and not more than so many."""
@@ -283,6 +380,9 @@ class Registry:
             unread = (kept for kept in list(self._exited)[:-1] if not kept.readers)
             for oldest in itertools.islice(unread, excess):
                 self.delete(oldest)
+
+    def _of_system(self, system_id: str) -> list[ServedProcess]:
+        return [process for process in self if process.key.system_id == system_id]
 
     # --- systems ---
 
@@ -298,6 +398,34 @@ class Registry:
         except SystemNotFoundError as error:
             raise failure(error, system_id) from error
 
+    def _publish_system_events(self, opened: ServedSystem) -> None:
+        """Publish what HCS tells of a system, its exit after those of its processes.
+
+        HCS may fail to tell of the exit, so the engine's word counts; the document is HCS's.
+        """
+        document = ""
+
+        def tell(event: SystemEvent) -> None:
+            nonlocal document
+            if event.value == HCS_EVENT_TYPE.HcsEventSystemExited:
+                document = event.document or ""
+            else:
+                self.events.publish_system_event(opened.id, event.value, event.document or "")
+
+        def tell_exit(_end: SystemEnd) -> None:
+            inside = self._of_system(opened.id)
+            if not self._stopping:  # else there is no watcher any more, and soon no place to wait
+                self.spawn(lambda: publish_exit(inside), f"exit of {opened.name}")
+
+        async def publish_exit(inside: list[ServedProcess]) -> None:
+            for process in inside:
+                await process.exited.wait()
+            kind = HCS_EVENT_TYPE.HcsEventSystemExited
+            self.events.publish_system_event(opened.id, kind, document)
+
+        opened.system.observe(tell)
+        opened.system.exited.observe(tell_exit)
+
     def _look_after(self, opened: ServedSystem, error: HcsError) -> None:
         """Find out what has become of a system in which no process could be created."""
         if isinstance(error, ServiceDisconnectedError):
@@ -310,7 +438,7 @@ class Registry:
     async def close(self) -> None:
         """Kill every process that the daemon started, wait for their ends, free everything."""
         self._stopping = True
-        running = [process for process in self if process.running]
+        running = [process for process in self if process.running and not process.was_opened]
         for process in running:  # what descends from them ends with the engine
             self.spawn(
                 functools.partial(self.terminate, process, pb.EXIT_REASON_DAEMON_SHUTDOWN),

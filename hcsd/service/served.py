@@ -5,7 +5,10 @@
         │        HCS goes away   ▼     │ it is back, and so is the process
         │                         LOST ┴──it is back without it───┘
         │                          └──it stays away──▶ LOST for good
-        └──HCS refused──▶ (forgotten; the create tells why)
+        └──HCS refused──▶ FAILED (and forgotten; the create tells why)
+
+A process that was opened by its pid begins as RUNNING. The daemon has none of its pipes, so it has no
+output and no stdin.
 
 The end of a process, for which its readers and waiters wait, is EXITED or LOST for good.
 
@@ -29,10 +32,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import grpc
+
 from hcsd.abi.hresult import HR
+from hcsd.hcs.errors import HcsError
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.process import ProcessState
 from hcsd.io import Drain, DrainState, Ring, WriteEnd
+from hcsd.service.errors import MESSAGE_BYTES, RequestError, shorten
 from hcsd.service.signals import signal_name
 from hcsd.service.stdin import Stdin
 from hcsd.v1 import process_pb2 as pb
@@ -56,6 +63,9 @@ STATES: Mapping[ProcessState, pb.ProcessState] = {
     ProcessState.EXITED: pb.PROCESS_STATE_EXITED,
 }
 
+# Stands for an end that the daemon has not waited for. No client sees it.
+DROPPED = pb.ProcessExit(unknown=pb.UnknownExit(message="the daemon has forgotten it"))
+
 
 class ServedProcess:
     """One process of the registry.
@@ -67,6 +77,7 @@ class ServedProcess:
         rings: Output by stream.
         stdin: Its stdin, once it runs.
         engine: The engine's process, once it runs.
+        started: Set when HCS has answered the create: whether it runs.
         exited: Set with the exit record at its end, the moment HCS says so.
         output_complete: Set when no more output can come.
         ended: Set when both are.
@@ -82,6 +93,7 @@ class ServedProcess:
         self.rings = {stream: _ring(plan) for stream in (STDOUT, STDERR)}
         self.stdin: Stdin | None = None
         self.engine: Process | None = None
+        self.started: Latch[bool] = Latch()
         self.exited: Latch[pb.ProcessExit] = Latch()
         self.output_complete: Latch[bool] = Latch()
         self.ended: Latch[ServedProcess] = Latch()
@@ -99,7 +111,7 @@ class ServedProcess:
             incarnation=incarnation,
             spec=plan.spec,
             labels=plan.labels,
-            origin=pb.PROCESS_ORIGIN_CREATED,
+            origin=plan.origin,
         )
         self._base.create_time.FromNanoseconds(time.time_ns())
 
@@ -111,7 +123,26 @@ class ServedProcess:
     @property
     def state(self) -> pb.ProcessState:
         """Where it is in the table above."""
-        return STATES[self.engine.state] if self.engine else pb.PROCESS_STATE_CREATING
+        if self.engine is None:
+            return pb.PROCESS_STATE_CREATING if self.is_creating else pb.PROCESS_STATE_FAILED
+        if self.engine.state is ProcessState.EXITED and not self.exited.is_set:
+            return pb.PROCESS_STATE_RUNNING  # it is about to tell
+        return STATES[self.engine.state]
+
+    @property
+    def is_creating(self) -> bool:
+        """Whether HCS has not answered yet whether it starts."""
+        return not self.started.is_set
+
+    @property
+    def was_opened(self) -> bool:
+        """Whether it was opened by its pid, and so is not the daemon's to kill of itself."""
+        return self.plan.origin == pb.PROCESS_ORIGIN_OPENED
+
+    @property
+    def was_dropped(self) -> bool:
+        """Whether the daemon has forgotten it before its end."""
+        return self.exited.value is DROPPED
 
     @property
     def running(self) -> bool:
@@ -145,11 +176,39 @@ class ServedProcess:
             else:
                 self.rings[stream].close()
         self._base.pid = engine.pid
-        self._base.start_time.FromNanoseconds(time.time_ns())
+        if not self.was_opened:
+            self._base.start_time.FromNanoseconds(time.time_ns())
+        self.started.set(True)
         for drain in list(self._drains.values()):
             drain.start()
         self._on_drained()
         engine.exited.observe(self._on_exit)
+
+    def fail(self, error: BaseException) -> None:
+        """Note that HCS has not started it."""
+        exit_ = pb.ProcessExit()
+        exit_.start_error.hresult = (
+            error.hresult if isinstance(error, HcsError) else HR.E_UNEXPECTED
+        )
+        exit_.start_error.message = shorten(str(error), MESSAGE_BYTES)
+        exit_.exit_time.FromNanoseconds(time.time_ns())
+        self.started.set(False)
+        self.exited.set(exit_)
+
+    def require_stdio(self) -> None:
+        """Refuse what needs the stdio of the process, if the daemon does not have it.
+
+        Raises:
+            RequestError: STDIO_NOT_OWNED; it was opened by its pid.
+        """
+        if self.was_opened:
+            raise RequestError(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                "STDIO_NOT_OWNED",
+                f"the daemon has neither stdin nor output of '{self.name}', which it did not start:"
+                " whoever started it has them",
+                metadata={"process": self.name},
+            )
 
     def expect(self, reason: pb.ExitReason) -> None:
         """Note why the process is about to be killed; the first reason stands."""
@@ -168,7 +227,7 @@ class ServedProcess:
             message.stdin.closed = self.stdin.closed
             message.stdin.readers = self.stdin.writers
         end = self.exited.value
-        if end is not None:
+        if end is not None and not self.was_dropped:
             message.exit.CopyFrom(end)
         elif message.state == pb.PROCESS_STATE_LOST:
             message.exit.unknown.hresult = HR.SERVICE_DISCONNECT
@@ -186,7 +245,10 @@ class ServedProcess:
             ring.clear()
 
     def close(self) -> None:
-        """Free the rings, the pipes and the handle; the process itself is left alone."""
+        """Free the rings, the pipes and the handle; the process itself is left alone.
+
+        Nobody waits for it any more: it is dropped, if its end is not known.
+        """
         self.deleted = True
         if self._timer is not None:
             self._timer.cancel()
@@ -199,6 +261,9 @@ class ServedProcess:
             self.stdin.abandon("the process was deleted")
         if self.engine is not None:
             self.engine.close()
+        self.started.set(False)
+        self.exited.set(DROPPED)
+        self.ended.set(self)
 
     def _on_exit(self, end: ProcessEnd) -> None:
         exit_ = pb.ProcessExit(signal=end.signal, signal_name=signal_name(end.signal))
@@ -210,9 +275,9 @@ class ServedProcess:
         exit_.exit_time.FromNanoseconds(time.time_ns())
         exit_.reason = self._reason or _natural_reason(end)
         exit_.output_complete = self.output_complete.value is True
+        self.exited.set(exit_)
         if self.stdin is not None and self.state == pb.PROCESS_STATE_EXITED:
             self.stdin.abandon("the process has exited")
-        self.exited.set(exit_)
         self._settle()
 
     def _on_drained(self) -> None:

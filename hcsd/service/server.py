@@ -196,17 +196,13 @@ def _add_services(
     # Methods that are not served yet are those the stubs are made with; they are abstract to
     # the type checker only, and answer UNIMPLEMENTED.
     process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
-        ProcessService(registry),  # type: ignore[abstract]
-        handlers,
+        ProcessService(registry), handlers
     )
     compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
         ComputeSystemService(registry),
         handlers,
     )
-    event_service_pb2_grpc.add_EventServiceServicer_to_server(
-        EventService(),  # type: ignore[abstract]
-        handlers,
-    )
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(registry), handlers)
     host_service_pb2_grpc.add_HostServiceServicer_to_server(
         HostService(registry),
         handlers,

@@ -56,6 +56,7 @@ class Systems:
         host: The engine.
         limits: Limits in force.
         spawn: Runs work that must finish even if the RPC that asked for it ends.
+        on_new: Called with each system that becomes known.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class Systems:
         host: Host,
         limits: Limits,
         spawn: Callable[[Callable[[], Awaitable[object]], str], Latch[Exception | str]],
+        on_new: Callable[[ServedSystem], None],
     ) -> None:
         self.host = host
         self._limits = limits
         self._spawn = spawn
+        self._on_new = on_new
         self._known: dict[str, ServedSystem] = {}
         self._creating: set[str] = set()
         self._requests: Requests[ServedSystem] = Requests()
@@ -212,6 +215,7 @@ class Systems:
         if before is not None:
             self._forget(before)
         self._known[served.id] = served
+        self._on_new(served)
         served.system.exited.observe(lambda _: self._keep(served))
 
     async def refresh(self, served: ServedSystem) -> None:

@@ -20,6 +20,9 @@ from hcsd.v1 import compute_system_pb2 as system_pb2
 from hcsd.v1 import (
     compute_system_service_pb2 as system_pb,
 )
+from hcsd.v1 import (
+    event_service_pb2 as event_pb,
+)
 from hcsd.v1 import host_service_pb2 as host_pb
 from hcsd.v1 import (
     process_pb2,
@@ -125,6 +128,20 @@ PROCESS = "a process name such as 'systems/host/processes/build-1'"
 
 _name_of_process = (_required("name", PROCESS), _matches("name", PROCESS_NAME, PROCESS))
 _parent = (_required("parent", SYSTEM), _matches("parent", SYSTEM_NAME, SYSTEM))
+_one_parent = (
+    *_parent,
+    Rule(
+        "parent",
+        "string.not_in",
+        lambda m: _value(m, "parent") != f"systems/{ANY_SYSTEM}",
+        "must name one system",
+    ),
+)
+_process_id = _matches(
+    "process_id",
+    PROCESS_ID,
+    "a letter or digit, then at most 127 of letters, digits, '.', '_' and '-'",
+)
 _chunk = _at_most("max_chunk_bytes", LIMITS.max_chunk_bytes)
 _one_per_stream = Rule(
     "cursors",
@@ -153,20 +170,10 @@ SYSTEM_TYPES = set(system_pb2.ComputeSystemType.values()) - {
 
 RULES: dict[type[Message], tuple[Rule, ...]] = {
     process_pb.CreateProcessRequest: (
-        *_parent,
-        Rule(
-            "parent",
-            "string.not_in",
-            lambda m: _value(m, "parent") != f"systems/{ANY_SYSTEM}",
-            "must name one system",
-        ),
+        *_one_parent,
         _chosen("source", "either 'spec' or 'parameters_json'"),
         _no_nul("parameters_json"),
-        _matches(
-            "process_id",
-            PROCESS_ID,
-            "a letter or digit, then at most 127 of letters, digits, '.', '_' and '-'",
-        ),
+        _process_id,
         _request_id,
         Rule(
             "labels",
@@ -175,7 +182,11 @@ RULES: dict[type[Message], tuple[Rule, ...]] = {
             f"must have at most {MAX_LABELS} entries",
         ),
     ),
-    process_pb.OpenProcessRequest: (*_parent, _required("pid", "the pid of a running process")),
+    process_pb.OpenProcessRequest: (
+        *_one_parent,
+        _required("pid", "the pid of a running process"),
+        _process_id,
+    ),
     process_pb.GetProcessRequest: _name_of_process,
     process_pb.ListProcessesRequest: (*_parent, _page_size),
     process_pb.WaitProcessRequest: (
@@ -337,6 +348,22 @@ RULES: dict[type[Message], tuple[Rule, ...]] = {
     host_pb.ModifyServiceSettingsRequest: (
         _required("settings_json", "the settings to change"),
         _no_nul("settings_json"),
+    ),
+    system_pb.ListComputeSystemsRequest: (_page_size,),
+    event_pb.WatchEventsRequest: (
+        _matches("parent", SYSTEM_NAME, SYSTEM),
+        Rule(
+            "after_revision",
+            "field.exclusive",
+            lambda m: not (m.HasField("after_revision") and _value(m, "send_snapshot")),
+            "must not be set with 'send_snapshot'",
+        ),
+        Rule(
+            "incarnation",
+            "required",
+            lambda m: not _value(m, "after_revision") or bool(_value(m, "incarnation")),
+            "is required with an 'after_revision' above 0",
+        ),
     ),
 }
 

@@ -61,9 +61,10 @@ class EventServiceServicer:
         Idempotency: no side effects; any number may watch.
         Deadline: bounds the call.
         Cancellation: ends the call; resume with the last revision and its incarnation.
-        Codes: NOT_FOUND (`parent`), OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata
-        `oldest_revision`; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE
-        and ABORTED begin anew with `send_snapshot`.
+        Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
+        OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
+        is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
+        ABORTED begin anew with `send_snapshot`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

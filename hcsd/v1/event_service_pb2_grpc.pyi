@@ -45,9 +45,10 @@ class EventServiceStub:
     Idempotency: no side effects; any number may watch.
     Deadline: bounds the call.
     Cancellation: ends the call; resume with the last revision and its incarnation.
-    Codes: NOT_FOUND (`parent`), OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata
-    `oldest_revision`; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE
-    and ABORTED begin anew with `send_snapshot`.
+    Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
+    OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
+    is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
+    ABORTED begin anew with `send_snapshot`.
     """
 
 @_typing.type_check_only
@@ -67,9 +68,10 @@ class EventServiceAsyncStub(EventServiceStub):
     Idempotency: no side effects; any number may watch.
     Deadline: bounds the call.
     Cancellation: ends the call; resume with the last revision and its incarnation.
-    Codes: NOT_FOUND (`parent`), OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata
-    `oldest_revision`; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE
-    and ABORTED begin anew with `send_snapshot`.
+    Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
+    OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
+    is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
+    ABORTED begin anew with `send_snapshot`.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -92,9 +94,10 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotency: no side effects; any number may watch.
         Deadline: bounds the call.
         Cancellation: ends the call; resume with the last revision and its incarnation.
-        Codes: NOT_FOUND (`parent`), OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata
-        `oldest_revision`; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE
-        and ABORTED begin anew with `send_snapshot`.
+        Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
+        OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
+        is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
+        ABORTED begin anew with `send_snapshot`.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

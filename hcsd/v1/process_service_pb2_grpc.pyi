@@ -56,12 +56,15 @@ class ProcessServiceStub:
     """
     OpenProcess: _grpc.UnaryUnaryMultiCallable[_process_service_pb2.OpenProcessRequest, _process_service_pb2.OpenProcessResponse]
     """Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
-    for and it can be signalled; it has no streams.
-    Idempotency: none; each call makes a new entry for the same process.
+    for and it can be signalled; what needs its streams is FAILED_PRECONDITION, reason
+    `STDIO_NOT_OWNED`. A process that the daemon knows already, also as one that it created, is
+    returned as it is.
+    Idempotency: idempotent while the process runs; afterwards the pid may be another's.
     Deadline: bounds the wait for HCS.
     Cancellation: an open that HCS has accepted completes all the same.
-    Codes: NOT_FOUND (system, pid), ALREADY_EXISTS (`process_id` taken), FAILED_PRECONDITION
-    (system not running).
+    Codes: NOT_FOUND (system; `PID_NOT_FOUND`, no such process runs in it), ALREADY_EXISTS
+    (`process_id` taken; `PROCESS_ALREADY_OPEN`, known by the name in the metadata `process`),
+    FAILED_PRECONDITION (system not running).
     """
     GetProcess: _grpc.UnaryUnaryMultiCallable[_process_service_pb2.GetProcessRequest, _process_service_pb2.GetProcessResponse]
     """Returns one process. Answered from the daemon's memory, without HCS.
@@ -199,12 +202,15 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     """
     OpenProcess: _aio.UnaryUnaryMultiCallable[_process_service_pb2.OpenProcessRequest, _process_service_pb2.OpenProcessResponse]  # type: ignore[assignment]
     """Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
-    for and it can be signalled; it has no streams.
-    Idempotency: none; each call makes a new entry for the same process.
+    for and it can be signalled; what needs its streams is FAILED_PRECONDITION, reason
+    `STDIO_NOT_OWNED`. A process that the daemon knows already, also as one that it created, is
+    returned as it is.
+    Idempotency: idempotent while the process runs; afterwards the pid may be another's.
     Deadline: bounds the wait for HCS.
     Cancellation: an open that HCS has accepted completes all the same.
-    Codes: NOT_FOUND (system, pid), ALREADY_EXISTS (`process_id` taken), FAILED_PRECONDITION
-    (system not running).
+    Codes: NOT_FOUND (system; `PID_NOT_FOUND`, no such process runs in it), ALREADY_EXISTS
+    (`process_id` taken; `PROCESS_ALREADY_OPEN`, known by the name in the metadata `process`),
+    FAILED_PRECONDITION (system not running).
     """
     GetProcess: _aio.UnaryUnaryMultiCallable[_process_service_pb2.GetProcessRequest, _process_service_pb2.GetProcessResponse]  # type: ignore[assignment]
     """Returns one process. Answered from the daemon's memory, without HCS.
@@ -351,12 +357,15 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_process_service_pb2.OpenProcessResponse, _abc.Awaitable[_process_service_pb2.OpenProcessResponse]]:
         """Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
-        for and it can be signalled; it has no streams.
-        Idempotency: none; each call makes a new entry for the same process.
+        for and it can be signalled; what needs its streams is FAILED_PRECONDITION, reason
+        `STDIO_NOT_OWNED`. A process that the daemon knows already, also as one that it created, is
+        returned as it is.
+        Idempotency: idempotent while the process runs; afterwards the pid may be another's.
         Deadline: bounds the wait for HCS.
         Cancellation: an open that HCS has accepted completes all the same.
-        Codes: NOT_FOUND (system, pid), ALREADY_EXISTS (`process_id` taken), FAILED_PRECONDITION
-        (system not running).
+        Codes: NOT_FOUND (system; `PID_NOT_FOUND`, no such process runs in it), ALREADY_EXISTS
+        (`process_id` taken; `PROCESS_ALREADY_OPEN`, known by the name in the metadata `process`),
+        FAILED_PRECONDITION (system not running).
         """
 
     @_abc_1.abstractmethod

@@ -126,8 +126,8 @@ async def test_every_event_reaches_every_observer(direct: ScriptedProvider) -> N
         direct.fire_system(0x7777, None)
         await settled()
     assert seen == [
-        SystemEvent("SystemCrashReport", "{}"),
-        SystemEvent("HCS_EVENT_TYPE_0x00007777", None),
+        SystemEvent(3, "SystemCrashReport", "{}"),
+        SystemEvent(0x7777, "HCS_EVENT_TYPE_0x00007777", None),
     ]
 
 

@@ -17,6 +17,7 @@ EXAMPLES = [text for text in BLOCK.findall(README.read_text("utf-8")) if "hcsd_c
 PRINTED = [
     "b'hello'\nexit code 7\nEXECUTABLE_NOT_FOUND 0x80070002\n",
     "b'hello\\n'\n",
+    "exited with 7\n",
 ]
 
 

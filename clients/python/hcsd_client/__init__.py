@@ -36,6 +36,7 @@ from hcsd_client._errors import (
     RequestIdReusedError,
     Resource,
     ResourceExhaustedError,
+    RevisionCompactedError,
     RunEndedError,
     StdinBusyError,
     StdinClosedError,
@@ -47,6 +48,7 @@ from hcsd_client._errors import (
     UnimplementedError,
     error_from_status,
 )
+from hcsd_client._events import Events
 from hcsd_client._input import RemoteInput
 from hcsd_client._output import RemoteOutput
 from hcsd_client._process import Completed, RemoteProcess
@@ -73,6 +75,7 @@ __all__ = [
     "DaemonUnreachableError",
     "DeadlineExceededError",
     "EventStream",
+    "Events",
     "ExecutableNotFoundError",
     "FailedPreconditionError",
     "FieldViolation",
@@ -91,6 +94,7 @@ __all__ = [
     "Resource",
     "ResourceExhaustedError",
     "Retry",
+    "RevisionCompactedError",
     "Run",
     "RunEndedError",
     "StdinBusyError",

@@ -14,6 +14,7 @@ from hcsd.v1.process_service_pb2 import (
     GetProcessPropertiesResponse,
     GetProcessRequest,
     ListProcessesRequest,
+    OpenProcessRequest,
     ReadOutputRequest,
     RunAttach,
     RunProcessRequest,
@@ -25,6 +26,7 @@ from hcsd.v1.process_service_pb2 import (
     WriteInputRequest,
     WriteInputResponse,
 )
+from hcsd_client._events import EventCalls
 from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
 from hcsd_client._run import Run
 from hcsd_client._stream import Output
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from hcsd.v1.process_service_pb2 import StdioHandle, TerminateScope, WaitFor
 
 
-class Calls(SystemCalls):
+class Calls(SystemCalls, EventCalls):
     """The calls to one daemon; see `Client`."""
 
     async def create_process(
@@ -86,6 +88,23 @@ class Calls(SystemCalls):
             request_id=request_id,
         )
         return await self._ask(self._channel.processes.CreateProcess, request)
+
+    async def open_process(
+        self, pid: int, *, parent: str = HOST_SYSTEM, process_id: str = ""
+    ) -> Process:
+        """Make a process known that runs already, by its pid; one that is known is returned as it is.
+
+        Args:
+            pid: Its pid in the guest.
+            parent: Name of the system that it runs in.
+            process_id: Last part of its name. Default: issued by the daemon.
+
+        Raises:
+            NotFoundError: There is no such system, or no such process in it.
+            AlreadyExistsError: `process_id` is taken, or the process has another.
+        """
+        request = OpenProcessRequest(parent=parent, pid=pid, process_id=process_id)
+        return (await self._ask(self._channel.processes.OpenProcess, request)).process
 
     async def get_process(self, name: str) -> Process:
         """Return a process.

@@ -12,7 +12,12 @@ import grpc
 from anyio.lowlevel import checkpoint_if_cancelled
 from google.rpc import status_pb2
 
-from hcsd.v1 import compute_system_service_pb2_grpc, host_service_pb2_grpc, process_service_pb2_grpc
+from hcsd.v1 import (
+    compute_system_service_pb2_grpc,
+    event_service_pb2_grpc,
+    host_service_pb2_grpc,
+    process_service_pb2_grpc,
+)
 from hcsd_client._errors import (
     CallError,
     ClientClosedError,
@@ -85,6 +90,7 @@ class Channel:
         metadata: What to pass as `metadata` to every call.
         processes: Stub of ProcessService.
         systems: Stub of ComputeSystemService.
+        events: Stub of EventService.
         host: Stub of HostService.
     """
 
@@ -99,6 +105,7 @@ class Channel:
         )
         self.processes = process_service_pb2_grpc.ProcessServiceStub(self._grpc)
         self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(self._grpc)
+        self.events = event_service_pb2_grpc.EventServiceStub(self._grpc)
         self.host = host_service_pb2_grpc.HostServiceStub(self._grpc)
 
     def pinned(self, incarnation: str) -> Channel:

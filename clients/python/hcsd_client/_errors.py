@@ -16,7 +16,8 @@
         │   ├── StdinBusyError
         │   └── StdinClosedError
         ├── OutOfRangeError
-        │   └── OutputEvictedError
+        │   ├── OutputEvictedError
+        │   └── RevisionCompactedError
         ├── AbortedError
         │   ├── StdinTakenOverError
         │   └── SubscriberStalledError
@@ -215,6 +216,10 @@ class OutputEvictedError(OutOfRangeError):
     """The output asked for is no longer kept."""
 
 
+class RevisionCompactedError(OutOfRangeError):
+    """Events after the revision asked for are no longer kept."""
+
+
 class AbortedError(CallError):
     """The daemon ended the call on behalf of somebody else."""
 
@@ -282,6 +287,7 @@ CLASSES: Mapping[tuple[grpc.StatusCode, str], type[CallError]] = {
     (grpc.StatusCode.FAILED_PRECONDITION, "STDIN_CLOSED"): StdinClosedError,
     (grpc.StatusCode.OUT_OF_RANGE, ""): OutOfRangeError,
     (grpc.StatusCode.OUT_OF_RANGE, "OUTPUT_EVICTED"): OutputEvictedError,
+    (grpc.StatusCode.OUT_OF_RANGE, "REVISION_COMPACTED"): RevisionCompactedError,
     (grpc.StatusCode.ABORTED, ""): AbortedError,
     (grpc.StatusCode.ABORTED, "STDIN_TAKEN_OVER"): StdinTakenOverError,
     (grpc.StatusCode.ABORTED, "SUBSCRIBER_STALLED"): SubscriberStalledError,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from hcsd.v1.event_service_pb2 import WatchEventsResponse
     from hcsd.v1.process_service_pb2 import ReadOutputResponse
     from hcsd_client import Address
 
@@ -146,6 +147,16 @@ class Output(Face[aio.Output]):
             yield message
 
     close = _call(aio.Output.aclose)
+
+
+class Events(Face[aio.Events]):
+    """The messages of one WatchEvents call; see `hcsd_client.Events`."""
+
+    def __iter__(self) -> Iterator[WatchEventsResponse]:
+        while (message := self._wait(lambda: anext(self._inner, None))) is not None:
+            yield message
+
+    close = _call(aio.Events.aclose)
 
 
 class RemoteInput(Face[aio.RemoteInput]):
@@ -276,6 +287,7 @@ class Client(Face[aio.Client]):
     open = _give(aio.Client.open, RemoteProcess)
 
     create_process = _call(aio.Client.create_process)
+    open_process = _call(aio.Client.open_process)
     get_process = _call(aio.Client.get_process)
     list_processes = _iterate(aio.Client.list_processes)
     wait_process = _call(aio.Client.wait_process)
@@ -286,6 +298,7 @@ class Client(Face[aio.Client]):
     delete_process = _call(aio.Client.delete_process)
     write_input = _call(aio.Client.write_input)
     read_output = _begin(aio.Client.read_output, Output)
+    watch_events = _begin(aio.Client.watch_events, Events)
     list_systems = _iterate(aio.Client.list_systems)
     create_system = _call(aio.Client.create_system)
     get_system = _call(aio.Client.get_system)

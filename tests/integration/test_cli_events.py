@@ -1,0 +1,100 @@
+"""`hcsd events` and `hcsd open`, against a real daemon."""
+
+import json
+import os
+import subprocess
+import sys
+
+import anyio
+import pytest
+
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
+from hcsd_client import Client as RemoteClient
+from hcsd_client import NotFoundError, OutOfRangeError, RevisionCompactedError
+from tests.integration.wire import HOST, Client, sh
+from tests.support.daemon import Daemon
+
+HCSD = (sys.executable, "-m", "hcsd")
+
+
+async def hcsd(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return await anyio.run_process(
+        [*HCSD, *arguments], check=False, env=os.environ | {"HCSD_ADDRESS": daemon.address}
+    )
+
+
+async def test_what_has_happened_is_told_in_columns(own_daemon: Daemon, own_client: Client) -> None:
+    made = await own_client.create(sh("exit 7"), process_id="seven")
+    await own_client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+    await own_client.delete(made.name)
+    result = await hcsd(own_daemon, "events")
+    assert result.returncode == 0
+    header, *lines = [line.split(maxsplit=4) for line in result.stdout.decode().splitlines()]
+    assert header == ["TIME", "EVENT", "SYSTEM", "ID", "DETAIL"]
+    assert [line[1:] for line in lines] == [
+        ["created", "host", "seven", "sh -c 'exit 7' sh"],
+        ["started", "host", "seven", f"pid {made.pid}"],
+        ["exited", "host", "seven", "7"],
+        ["output_complete", "host", "seven"],
+        ["deleted", "host", "seven"],
+    ]
+    other = await hcsd(own_daemon, "events", "--system", "other")
+    assert len(other.stdout.splitlines()) == 1
+
+
+async def test_no_events_are_none(own_daemon: Daemon) -> None:
+    result = await hcsd(own_daemon, "events", "--output", "json")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
+async def test_who_follows_is_told_what_comes_until_the_daemon_stops(
+    own_daemon: Daemon, own_client: Client
+) -> None:
+    command = [*HCSD, "--address", own_daemon.address, "events", "-f", "-o", "json"]
+    first = await own_client.create(pb.Argv(args=["true"]))
+    async with await anyio.open_process(command, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        text = ""
+        while first.uid not in text:
+            text += (await process.stdout.receive()).decode()
+        second = await own_client.create(pb.Argv(args=["true"]))
+        while second.uid not in text or not text.endswith("\n"):
+            text += (await process.stdout.receive()).decode()
+        await anyio.to_thread.run_sync(own_daemon.stop)
+        async for rest in process.stdout:
+            text += rest.decode()
+        assert await process.wait() == 1
+    events = [json.loads(line) for line in text.splitlines()]
+    revisions = [int(event["revision"]) for event in events]
+    assert revisions == list(range(1, len(events) + 1))
+
+
+async def test_a_process_is_opened_by_its_pid(daemon: Daemon, client: Client) -> None:
+    parent = await client.create(sh("sleep 1000 & echo $!; wait"))
+    pid = (await client.follow(parent.name).until_out(b"\n")).stdout.decode().strip()
+    opened = await hcsd(daemon, "open", pid, "--name", "by-pid")
+    assert (opened.returncode, opened.stdout) == (0, f"{HOST}/processes/by-pid\n".encode())
+    client.made.append(f"{HOST}/processes/by-pid")
+    listed = await hcsd(daemon, "ps", "-o", "json")
+    by_id = {process["name"]: process for process in json.loads(listed.stdout)}
+    assert by_id[f"{HOST}/processes/by-pid"]["origin"] == "PROCESS_ORIGIN_OPENED"
+    killed = await hcsd(daemon, "kill", "by-pid")
+    assert killed.returncode == 0
+    assert (await client.wait(parent.name)).exit.exit_code == 0
+    gone = await hcsd(daemon, "open", "1")
+    assert gone.returncode == 1
+    assert b"no process with pid 1 runs in system 'host'" in gone.stderr
+
+
+async def test_the_client_has_errors_for_what_a_watcher_may_meet(daemon: Daemon) -> None:
+    async with RemoteClient(daemon.address) as client:
+        with pytest.raises(NotFoundError):
+            await anext(client.watch_events("systems/none"))
+        with pytest.raises(OutOfRangeError):
+            await anext(client.watch_events(after_revision=1, incarnation="another"))
+        with pytest.raises(NotFoundError):
+            await client.open_process(1)
+        message = await anext(client.watch_events(send_snapshot=True))
+        assert message.snapshot.complete
+    assert issubclass(RevisionCompactedError, OutOfRangeError)
