@@ -349,7 +349,6 @@ RULES: dict[type[Message], tuple[Rule, ...]] = {
         _required("settings_json", "the settings to change"),
         _no_nul("settings_json"),
     ),
-    system_pb.ListComputeSystemsRequest: (_page_size,),
     event_pb.WatchEventsRequest: (
         _matches("parent", SYSTEM_NAME, SYSTEM),
         Rule(
