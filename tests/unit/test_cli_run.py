@@ -405,6 +405,37 @@ async def test_a_process_that_never_starts_can_be_given_up(daemon: FakeDaemon) -
     assert text == b"hcsd: gave up before the daemon said that the process has started\n"
 
 
+async def test_an_interrupt_passes_by_a_run_that_was_ended_for_our_pause(
+    daemon: FakeDaemon,
+) -> None:
+    refused, interrupted = anyio.Event(), anyio.Event()
+
+    async def handle(requests: Requests, context: Context) -> Events:
+        await anext(requests)
+        yield run_events()[0]
+        for chunk in chunks([bytes(65536)] * 19):  # some of it is still on the way at the end
+            yield chunk
+        refused.set()
+        await refuse(context, grpc.StatusCode.ABORTED, "no progress for 60 s", "SUBSCRIBER_STALLED")
+
+    async def signalled(request: Message, context: Context) -> Message:
+        interrupted.set()
+        return service_pb.SignalProcessResponse()
+
+    daemon.runs(handle)
+    daemon.does("SignalProcess", signalled)
+    read, write = os.pipe()
+    async with running(daemon, "run", "yes", stdout=write) as command:
+        os.close(write)
+        await refused.wait()
+        await anyio.sleep(0.5)  # the status has no other sign of its arrival
+        command.send_signal(signal.SIGINT)
+        await interrupted.wait()
+        command.send_signal(signal.SIGINT)
+        assert await command.wait() == 130
+    os.close(read)
+
+
 async def test_a_signal_that_cannot_be_sent_is_said(daemon: FakeDaemon) -> None:
     failed = service_pb.OpError(
         operation=service_pb.RUN_OPERATION_SIGNAL,

@@ -303,7 +303,6 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process, or it was deleted meanwhile.
             FailedPreconditionError: It was opened by its pid and has no streams.
             OutOfRangeError: A cursor lies past the end; `OutputEvictedError` before the start.
-            SubscriberStalledError: The caller held up the process for too long.
         """
         request = ReadOutputRequest(
             name=name,

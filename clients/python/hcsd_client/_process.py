@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import anyio
-import grpc
 
 from hcsd.v1.process_pb2 import (
     OUTPUT_STREAM_STDERR,
@@ -16,7 +15,7 @@ from hcsd.v1.process_pb2 import (
     ProcessExit,
 )
 from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_PROCESS
-from hcsd_client._errors import StdinClosedError, error_of
+from hcsd_client._errors import StdinClosedError, check_same
 from hcsd_client._input import RemoteInput
 from hcsd_client._output import RemoteOutput, cursor_of
 from hcsd_client._retry import retrying
@@ -107,7 +106,6 @@ class RemoteProcess:
             self.created,
             cursor_of(stream, offset, last_bytes),
             self._retry,
-            self._check,
             skip_gaps=skip_gaps,
         )
         self._outputs.append(output)
@@ -224,21 +222,8 @@ class RemoteProcess:
         return await retrying(self._retry, call)
 
     def _checked(self, process: Process) -> Process:
-        self._check(process)
+        check_same(self.created, process)
         return process
-
-    def _check(self, process: Process) -> None:
-        """Refuse what the daemon says of another process, which has got the same name.
-
-        Raises:
-            NotFoundError: It is another one.
-        """
-        if process.uid != self.created.uid:
-            raise error_of(
-                grpc.StatusCode.NOT_FOUND,
-                "PROCESS_NOT_FOUND",
-                f"process '{self.name}' was deleted; there is another one of its name now",
-            )
 
 
 class _Reading:
