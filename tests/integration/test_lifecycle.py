@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import suppress
 
 import anyio
 import grpc
@@ -279,6 +280,22 @@ async def test_a_running_process_is_deleted_by_force_only(client: Client) -> Non
         await ended(made.pid)
     with refused(Code.NOT_FOUND):
         await client.get(made.name)
+
+
+async def test_a_deletion_that_has_begun_completes_without_its_caller(client: Client) -> None:
+    for attempt in range(20):
+        made = await client.create(FOREVER)
+        request = service_pb.DeleteProcessRequest(name=made.name, force=True)
+        with suppress(grpc.aio.AioRpcError):
+            await client.processes.DeleteProcess(request, timeout=0.0005 * (attempt + 1))
+        wait = service_pb.WaitProcessRequest(name=made.name)
+        wait.timeout.FromMilliseconds(100)
+        with suppress(grpc.aio.AioRpcError):
+            if (await client.processes.WaitProcess(wait)).timed_out:  # it has not begun
+                await client.delete(made.name, force=True)
+        with anyio.fail_after(5):
+            while await code_of(client.get(made.name)) is not Code.NOT_FOUND:
+                pass
 
 
 async def test_deleting_ends_readers_and_waiters_with_not_found(client: Client) -> None:

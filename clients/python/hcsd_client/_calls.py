@@ -184,9 +184,9 @@ class Calls(SystemCalls, EventCalls):
         scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
         grace_period: float | None = None,
     ) -> Process:
-        """Kill a process; one that has exited is no error.
+        """Kill a process, and return it once it has exited; one that has exited before is no error.
 
-        It may still be running in the answer: to see the exit, wait for it.
+        A cancellation ends the wait only: the kill comes all the same.
 
         Args:
             name: The process.

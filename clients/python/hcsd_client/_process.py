@@ -55,7 +55,12 @@ class RemoteProcess:
     It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when
     the daemon is reached again, within the bounds of `Retry`, and without the caller noticing. Only
     `signal` is never repeated. All that is asked for is meant for this process alone: if the daemon was
-    started anew, which ends its processes, every method raises `DaemonRestartedError`.
+    started anew, which ends its processes, every method raises `DaemonRestartedError`. And if the
+    process was deleted and another one got its name, what is read or waited for raises `NotFoundError`.
+
+    What is written, sent or asked to end goes by the name, so with a `process_id` that is used again after
+    a deletion by somebody else it would reach the later process. Ids that the daemon issues, which is what
+    it does by default, are never used again.
 
     Used with ``async with`` it gives up its streams at the end; the process goes on.
 
@@ -151,7 +156,9 @@ class RemoteProcess:
         grace_period: float | None = None,
         scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
     ) -> None:
-        """Kill the process; that it has exited is no error. To see the exit, wait for it.
+        """Kill the process, and wait until it has exited; that it has exited before is no error.
+
+        A cancellation ends the wait only: the kill comes all the same.
 
         Args:
             grace_period: Seconds it gets after a TERM signal before it is killed. Default: none.
