@@ -324,7 +324,8 @@ class Endless:
             while not self._terminated.is_set():
                 await context.write(*chunks([self._piece]))
             tasks.cancel_scope.cancel()
-        for event in rest:
+        forced = pb.OutputEof(stream=pb.OUTPUT_STREAM_STDOUT, forced=True)
+        for event in (service_pb.RunProcessResponse(eof=forced), *rest):
             await context.write(event)
 
     async def _read(self, requests: Requests) -> None:
@@ -492,6 +493,19 @@ async def test_a_reader_that_was_ended_can_go_on_elsewhere(daemon: FakeDaemon) -
         "hcsd: detached; the process goes on",
         "hcsd: return to it with 'hcsd attach one', end it with 'hcsd kill one'",
     ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[b"\xff"], [b"-e", b"A=\xff", b"x"], [b"-w", b"\xff", b"x"], [b"--system", b"\xff", b"x"]],
+)
+async def test_what_is_not_utf_8_is_said(arguments: list[bytes], daemon: FakeDaemon) -> None:
+    result = await hcsd(daemon, "run", *map(os.fsdecode, arguments))
+    assert result.returncode == 125
+    assert result.stderr.splitlines() == [
+        b"hcsd: '\\xff' is not UTF-8, and the daemon takes nothing else: use another text or name"
+    ]
+    assert not daemon.requests
 
 
 async def test_without_a_daemon_it_is_said_how_to_start_one(tmp_path: Path) -> None:
