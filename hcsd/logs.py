@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 import structlog
@@ -16,6 +17,26 @@ Format = Literal["text", "json"]
 
 
 FILE_BYTES = 10 * 1024 * 1024  # of a log file, and as much of the one before it (arbitrary)
+
+
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """A log file. That it cannot be written, as on a full disk, is said once on standard error."""
+
+    _said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._said:
+            self._said = True
+            with suppress(OSError):
+                print(  # noqa: T201  (the log is what has failed)
+                    f"hcsd: cannot write the log file '{self.baseFilename}': {error.strerror};"
+                    " what it lacks is lost",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
 
 def configure(level: str, log_format: Format, path: Path | None = None) -> None:
@@ -37,9 +58,7 @@ def configure(level: str, log_format: Format, path: Path | None = None) -> None:
     handler: logging.Handler = (
         logging.StreamHandler(sys.stderr)
         if path is None
-        else logging.handlers.RotatingFileHandler(
-            path, maxBytes=FILE_BYTES, backupCount=1, encoding="utf-8"
-        )
+        else _LogFile(path, maxBytes=FILE_BYTES, backupCount=1, encoding="utf-8")
     )
     renderer: structlog.typing.Processor
     if log_format == "json":

@@ -21,7 +21,7 @@ def execute(
 ) -> NoReturn:
     """Run `work` with an open client and exit with its exit code.
 
-    An error of the client, or a terminal that is missing, is told on stderr and exits with
+    An error of the client, a terminal that is missing, or an argument that is not UTF-8, is told on stderr and exits with
     `failure_code`, or with the process's share of it where that is what failed.
     """
     # Imported here, so that help does not load gRPC.
@@ -43,6 +43,10 @@ def execute(
         code = failure_code
     except NoTerminalError as error:
         say(str(error))
+        code = failure_code
+    except UnicodeEncodeError as error:
+        shown = error.object.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        say(f"'{shown}' is not UTF-8, and the daemon takes nothing else: use another text or name")
         code = failure_code
     except BrokenPipeError:
         code = _errors.BROKEN_PIPE

@@ -73,6 +73,7 @@ class Session:
         self._sink = Sink()
         self._tasks = anyio.create_task_group()
         self._interrupted = False
+        self._all_received = False
         self._actions: dict[signal.Signals, Callable[[signal.Signals], None]] = {
             signal.SIGINT: self._interrupt,
             signal.SIGTERM: self._pass_signal,
@@ -97,6 +98,7 @@ class Session:
                 await self._pass_event(event)
         except CallError as error:
             failure = error
+        self._all_received = True
         await self._sink.flush()
         if self._sink.failure is not None:
             await anyio.sleep_forever()  # _watch_sink decides, and ends this
@@ -170,8 +172,17 @@ class Session:
     async def _send_signal(self, number: signal.Signals) -> None:
         try:
             await self._run.signal(SIGNALS[number])
-        except RunEndedError:  # only our own output is left to be written
-            self._leave(128 + number)
+        except RunEndedError:
+            if self._all_received:  # only our own output is left to be written
+                self._leave(128 + number)
+            else:  # ended by the daemon, since we paused; it goes on when our output does
+                await self._send_signal_alone(number)
+
+    async def _send_signal_alone(self, number: signal.Signals) -> None:
+        try:
+            await self._client.signal_process(self._name, SIGNALS[number])
+        except CallError as error:
+            _errors.say_error(error)
 
     def _leave(self, code: int) -> None:
         """End without the process."""

@@ -32,7 +32,7 @@ async def show(
             f"{gap.to_offset - gap.from_offset} bytes of {_NAMES[gap.stream]} are gone, from offset "
             f"{gap.from_offset} to {gap.to_offset}"
         )
-    elif kind == "eof" and event.eof.forced:
+    elif kind == "eof" and event.eof.forced and sink.failure is None:  # else we closed it ourselves
         await sink.flush()
         say(
             f"a descendant of the process keeps {_NAMES[event.eof.stream]} open; what it still "

@@ -1,4 +1,4 @@
-"""Commands about processes that the daemon knows: ps, open, inspect, wait, signal, kill."""
+"""Commands about processes that the daemon knows: ps, open, inspect, wait, signal, resize, kill."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 HEADER = ("ID", "SYSTEM", "PID", "STATE", "EXIT", "STARTED", "COMMAND")
+MAX_INT32 = 0x7FFFFFFF
+MAX_SIDE = 0xFFFF  # of a console
 STYLES = {"running": "green", "creating": "cyan", "failed": "red", "lost": "red", "exited": "dim"}
 
 
@@ -173,12 +175,36 @@ def signal(
         from hcsd.cli._text import say
         from hcsd.v1 import process_pb2 as pb
 
-        what = int(signal_) if signal_.isdecimal() else signal_
+        is_number = signal_.isdecimal() and int(signal_) <= MAX_INT32  # else the daemon refuses it
+        what = int(signal_) if is_number else signal_
         answer = await client.signal_process(process_of(name, system), what)
         if answer.delivery == pb.SIGNAL_DELIVERY_ALREADY_EXITED:
             say(f"'{name}' has ended already")
         elif answer.delivery == pb.SIGNAL_DELIVERY_PENDING:
             say(f"'{name}' has not taken the signal yet")
+        return 0
+
+    execute(connection_of(context, address, token_file), work)
+
+
+@app.command("resize")
+def resize(
+    context: typer.Context,
+    name: NameArgument,
+    columns: Annotated[int, typer.Argument(metavar="COLUMNS", min=1, max=MAX_SIDE, help="Width.")],
+    rows: Annotated[int, typer.Argument(metavar="ROWS", min=1, max=MAX_SIDE, help="Height.")],
+    *,
+    system: SystemOption = None,
+    address: AddressOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Change the size of a process's console, in characters.
+
+    Who is attached to it does so by changing the size of the terminal.
+    """
+
+    async def work(client: Client) -> int:
+        await client.modify_process(process_of(name, system), console_size=(columns, rows))
         return 0
 
     execute(connection_of(context, address, token_file), work)

@@ -144,9 +144,9 @@ def run(
     is put back in any case.
     """
     connection = connection_of(context, address, token_file)
-    parent = system_of(system)
 
     async def work(client: Client) -> int:
+        parent = system_of(system)
         terminal = _terminal(types=stdin) if tty and not detach else None
         spec = _spec(command, env or [], workdir, user, stdin=stdin, tty=tty)
         labels = dict(_pairs(label or []))

@@ -121,6 +121,26 @@ class Control:
         await self._registry.terminate(process, pb.EXIT_REASON_TERMINATED, tree=tree)
         await process.exited.wait()
 
+    async def delete(self) -> None:
+        """Kill the process if it is running, and make the daemon forget it once it has exited.
+
+        One that was opened is only forgotten.
+
+        A caller that goes away calls nothing back.
+
+        Raises:
+            HcsError: HCS could not kill it; it is still known then.
+        """
+        done = self._registry.spawn(self._delete, f"delete {self._process.name}")
+        result = await done.wait()
+        if isinstance(result, Exception):
+            raise result
+
+    async def _delete(self) -> None:
+        if self._process.running and not self._process.was_opened:
+            await self._terminate(0, tree=False)
+        self._registry.delete(self._process)
+
     async def modify(self, request: service_pb.ModifyProcessRequest) -> None:
         """Carry out a ModifyProcess request.
 

@@ -134,8 +134,7 @@ class OutputFeed(Generic[E]):
         open_streams = dict(self._cursors)
         exit_due = True
         while True:
-            if self._process.deleted:
-                raise ProcessNotFoundError(self._process.name)
+            self._check_known()
             self._awake.clear()
             progress = False
             while self._posted:
@@ -145,6 +144,7 @@ class OutputFeed(Generic[E]):
                 exit_due = False
                 yield self._exit(self._process.exited.value)
             for stream, cursor in list(open_streams.items()):
+                self._check_known()
                 left = self._until[stream] - cursor.offset
                 taken = cursor.take(min(self._max_chunk_bytes, left)) if left > 0 else None
                 if taken is not None:
@@ -159,6 +159,15 @@ class OutputFeed(Generic[E]):
                 break
             await self._awake.wait()
         yield self._end()
+
+    def _check_known(self) -> None:
+        """Look after each wait: what is left of the rings of a deleted process is no output.
+
+        Raises:
+            ProcessNotFoundError: The process was deleted.
+        """
+        if self._process.deleted:
+            raise ProcessNotFoundError(self._process.name)
 
     def _open(self, cursors: Sequence[pb.OutputCursor]) -> None:
         wanted = cursors or [pb.OutputCursor(stream=s, offset=0) for s in (STDOUT, STDERR)]

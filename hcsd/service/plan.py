@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from hcsd.config import Limits
     from hcsd.v1 import process_service_pb2 as service_pb
 
+OVERFLOWS: Mapping[int, Overflow] = {
+    pb.OVERFLOW_POLICY_BLOCK: Overflow.BLOCK,
+    pb.OVERFLOW_POLICY_DROP_OLDEST: Overflow.DROP_OLDEST,
+}
+COLUMNS, ROWS = 80, 25  # of a console whose size is left open; HCS has the same
+MAX_SIDE = 0xFFFF
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -27,8 +34,8 @@ class Plan:
         uid: Unique id, never used again.
         request_id: Request id of the create, or "".
         parameters: ProcessParameters document for the engine.
-        spec: What the client asked for, to be shown again; of a raw document its command.
-            None if nobody did.
+        spec: What the client asked for, with the defaults that apply, to be shown; of a raw document
+            the members that have a place there. None if nobody asked.
         labels: Labels.
         ring_bytes: Capacity of each output ring.
         overflow: What gives way when a ring is full.
@@ -66,7 +73,8 @@ def make_plan(
     Raises:
         InvalidRequestError: The request asks for what only an owner can have.
     """
-    spec = request.spec
+    raw = request.WhichOneof("source") == "parameters_json"
+    spec = _resolved(_shown(request.parameters_json) if raw else request.spec, limits, owned=owned)
     kill = spec.orphan_policy == pb.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT
     if kill and not owned:
         raise InvalidRequestError(
@@ -78,20 +86,15 @@ def make_plan(
                 )
             ]
         )
-    raw = request.WhichOneof("source") == "parameters_json"
     return Plan(
         uid=new_ulid(),
         request_id=request.request_id,
         parameters=request.parameters_json if raw else parameters(spec, guest_os),
-        spec=_shown(request.parameters_json) if raw else spec,
+        spec=spec,
         labels=dict(request.labels),
-        ring_bytes=spec.output.ring_bytes or limits.default_ring_bytes,
-        overflow=_overflow(spec.output.overflow, owned=owned),
-        drain_timeout=(
-            spec.drain_timeout.ToNanoseconds() / 1e9
-            if spec.HasField("drain_timeout")
-            else limits.drain_timeout
-        ),
+        ring_bytes=spec.output.ring_bytes,
+        overflow=OVERFLOWS[spec.output.overflow],
+        drain_timeout=spec.drain_timeout.ToNanoseconds() / 1e9,
         run_timeout=spec.run_timeout.ToNanoseconds() / 1e9,
         kill_when_orphaned=kill,
     )
@@ -114,26 +117,65 @@ def plan_opened() -> Plan:
     )
 
 
-def _overflow(policy: int, *, owned: bool) -> Overflow:
-    if policy == pb.OVERFLOW_POLICY_UNSPECIFIED:
-        return Overflow.BLOCK if owned else Overflow.DROP_OLDEST
-    return Overflow.BLOCK if policy == pb.OVERFLOW_POLICY_BLOCK else Overflow.DROP_OLDEST
+def _resolved(asked: pb.ProcessSpec, limits: Limits, *, owned: bool) -> pb.ProcessSpec:
+    """Return a spec of our own, with the defaults in the place of what was left open."""
+    spec = pb.ProcessSpec()
+    spec.CopyFrom(asked)
+    console = spec.HasField("console")
+    if console:
+        spec.console.columns = spec.console.columns or COLUMNS
+        spec.console.rows = spec.console.rows or ROWS
+    spec.stdin_mode = spec.stdin_mode or (pb.STDIN_MODE_PIPE if console else pb.STDIN_MODE_CLOSED)
+    if not spec.HasField("drain_timeout"):
+        spec.drain_timeout.FromNanoseconds(round(limits.drain_timeout * 1e9))
+    spec.output.ring_bytes = spec.output.ring_bytes or limits.default_ring_bytes
+    spec.output.overflow = spec.output.overflow or (
+        pb.OVERFLOW_POLICY_BLOCK if owned else pb.OVERFLOW_POLICY_DROP_OLDEST
+    )
+    spec.orphan_policy = spec.orphan_policy or pb.ORPHAN_POLICY_KEEP
+    return spec
 
 
 def _shown(document: str) -> pb.ProcessSpec:
-    """Read the command out of a raw document, as far as it can be read; HCS judges the rest."""
+    """Read what has a place in a spec out of a raw document; HCS judges the rest.
+
+    What is not as HCS has it is left out, since nothing is known of the process then.
+    """
     shown = pb.ProcessSpec()
     try:
         members = json.loads(document)
     except (ValueError, RecursionError):
         return shown
-    if isinstance(members, dict):
-        line, args = members.get("CommandLine"), members.get("CommandArgs")
-        if isinstance(line, str):
-            shown.command_line = _as_utf8(line)
-        elif isinstance(args, list):
-            shown.argv.args.extend(_as_utf8(str(arg)) for arg in args)
+    if not isinstance(members, dict):
+        return shown
+    line, args = members.get("CommandLine"), members.get("CommandArgs")
+    if isinstance(line, str):
+        shown.command_line = _as_utf8(line)
+    elif isinstance(args, list):
+        shown.argv.args.extend(_as_utf8(str(arg)) for arg in args)
+    shown.working_directory = _text(members.get("WorkingDirectory"))
+    shown.user = _text(members.get("User"))
+    shown.restricted_token = members.get("RestrictedToken") is True
+    environment = members.get("Environment")
+    for name, value in environment.items() if isinstance(environment, dict) else ():
+        shown.env.add(name=_text(name), value=_text(value))
+    if members.get("EmulateConsole") is True:
+        _show_console(shown.console, members.get("ConsoleSize"))
+    piped = members.get("CreateStdInPipe") is True
+    shown.stdin_mode = pb.STDIN_MODE_PIPE if piped else pb.STDIN_MODE_CLOSED
     return shown
+
+
+def _show_console(console: pb.Console, size: object) -> None:
+    console.SetInParent()
+    if isinstance(size, list) and len(size) == 2:  # height and width
+        console.rows, console.columns = (
+            side if isinstance(side, int) and 0 <= side <= MAX_SIDE else 0 for side in size
+        )
+
+
+def _text(value: object) -> str:
+    return _as_utf8(value) if isinstance(value, str) else ""
 
 
 def _as_utf8(text: str) -> str:

@@ -139,12 +139,9 @@ class ProcessService(ProcessServiceServicer):
             if request.allow_missing:
                 return service_pb.DeleteProcessResponse()
             raise
-        if process.running:
-            if not request.force:
-                raise StillRunningError(process.name)
-            if not process.was_opened:
-                await Control(self._registry, process).terminate(0)
-        self._registry.delete(process)
+        if process.running and not request.force:
+            raise StillRunningError(process.name)
+        await Control(self._registry, process).delete()
         return service_pb.DeleteProcessResponse()
 
     async def ReadOutput(  # type: ignore[override]  # a coroutine that writes is legal, too

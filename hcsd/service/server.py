@@ -57,6 +57,7 @@ SERVICES = tuple(
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
+MAX_WAITING_CALLS = 100_000  # arbitrary; more than the processes that one machine holds
 # How long the last answers may take to leave, once every RPC has been ended.
 SERVER_GRACE = 1.0
 
@@ -131,6 +132,10 @@ class Daemon:
             interceptors=[Interceptor(self._calls, token)],
             options=[
                 ("grpc.max_receive_message_length", self._limits.max_message_bytes),
+                # Beyond this many that wait to be served, a call is cancelled without a word. By
+                # default gRPC begins with that at 1,000.
+                ("grpc.server.max_pending_requests", MAX_WAITING_CALLS),
+                ("grpc.server.max_pending_requests_hard_limit", MAX_WAITING_CALLS),
                 ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
             ],
         )

@@ -211,11 +211,12 @@ class ProcessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TerminateProcess(self, request, context):
-        """Kills a process, after a signal and time to follow it if asked. Answers once HCS has accepted
-        the kill, or the exit is known; to see the exit, wait for it. Nothing that another call waits
-        for (a signal, a full pipe) can hold it up. A process that has exited is no error.
+        """Kills a process, after a signal and time to follow it if asked. Answers once the exit is known,
+        and with it, or once the process is lost for good; who does not want to wait for that ends the
+        call. Nothing that another call waits for (a signal, a full pipe) can hold up the kill. A process
+        that has exited is no error.
         Idempotency: idempotent.
-        Deadline: bounds the call, not the grace period.
+        Deadline: bounds the wait for the exit, not the grace period.
         Cancellation: what was begun completes, the kill after the grace period included.
         Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
         """

@@ -98,11 +98,12 @@ class ProcessServiceStub:
     Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
     """
     TerminateProcess: _grpc.UnaryUnaryMultiCallable[_process_service_pb2.TerminateProcessRequest, _process_service_pb2.TerminateProcessResponse]
-    """Kills a process, after a signal and time to follow it if asked. Answers once HCS has accepted
-    the kill, or the exit is known; to see the exit, wait for it. Nothing that another call waits
-    for (a signal, a full pipe) can hold it up. A process that has exited is no error.
+    """Kills a process, after a signal and time to follow it if asked. Answers once the exit is known,
+    and with it, or once the process is lost for good; who does not want to wait for that ends the
+    call. Nothing that another call waits for (a signal, a full pipe) can hold up the kill. A process
+    that has exited is no error.
     Idempotency: idempotent.
-    Deadline: bounds the call, not the grace period.
+    Deadline: bounds the wait for the exit, not the grace period.
     Cancellation: what was begun completes, the kill after the grace period included.
     Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
     """
@@ -244,11 +245,12 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
     """
     TerminateProcess: _aio.UnaryUnaryMultiCallable[_process_service_pb2.TerminateProcessRequest, _process_service_pb2.TerminateProcessResponse]  # type: ignore[assignment]
-    """Kills a process, after a signal and time to follow it if asked. Answers once HCS has accepted
-    the kill, or the exit is known; to see the exit, wait for it. Nothing that another call waits
-    for (a signal, a full pipe) can hold it up. A process that has exited is no error.
+    """Kills a process, after a signal and time to follow it if asked. Answers once the exit is known,
+    and with it, or once the process is lost for good; who does not want to wait for that ends the
+    call. Nothing that another call waits for (a signal, a full pipe) can hold up the kill. A process
+    that has exited is no error.
     Idempotency: idempotent.
-    Deadline: bounds the call, not the grace period.
+    Deadline: bounds the wait for the exit, not the grace period.
     Cancellation: what was begun completes, the kill after the grace period included.
     Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
     """
@@ -429,11 +431,12 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _process_service_pb2.TerminateProcessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_process_service_pb2.TerminateProcessResponse, _abc.Awaitable[_process_service_pb2.TerminateProcessResponse]]:
-        """Kills a process, after a signal and time to follow it if asked. Answers once HCS has accepted
-        the kill, or the exit is known; to see the exit, wait for it. Nothing that another call waits
-        for (a signal, a full pipe) can hold it up. A process that has exited is no error.
+        """Kills a process, after a signal and time to follow it if asked. Answers once the exit is known,
+        and with it, or once the process is lost for good; who does not want to wait for that ends the
+        call. Nothing that another call waits for (a signal, a full pipe) can hold up the kill. A process
+        that has exited is no error.
         Idempotency: idempotent.
-        Deadline: bounds the call, not the grace period.
+        Deadline: bounds the wait for the exit, not the grace period.
         Cancellation: what was begun completes, the kill after the grace period included.
         Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
         """

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import suppress
 
 import anyio
 import grpc
@@ -10,8 +11,9 @@ from google.rpc import error_details_pb2
 
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
-from tests.integration.wire import HOST, Client, code_of, refused, seconds, sh
+from tests.integration.wire import HOST, Client, code_of, connected, refused, seconds, sh
 from tests.support.census import ended, is_running
+from tests.support.daemon import Daemon
 
 Code = grpc.StatusCode
 
@@ -279,6 +281,45 @@ async def test_a_running_process_is_deleted_by_force_only(client: Client) -> Non
         await ended(made.pid)
     with refused(Code.NOT_FOUND):
         await client.get(made.name)
+
+
+async def test_a_deletion_that_has_begun_completes_without_its_caller(client: Client) -> None:
+    for attempt in range(20):
+        made = await client.create(FOREVER)
+        request = service_pb.DeleteProcessRequest(name=made.name, force=True)
+        with suppress(grpc.aio.AioRpcError):
+            await client.processes.DeleteProcess(request, timeout=0.0005 * (attempt + 1))
+        wait = service_pb.WaitProcessRequest(name=made.name)
+        wait.timeout.FromMilliseconds(100)
+        with suppress(grpc.aio.AioRpcError):
+            if (await client.processes.WaitProcess(wait)).timed_out:  # it has not begun
+                await client.delete(made.name, force=True)
+        with anyio.fail_after(5):
+            while await code_of(client.get(made.name)) is not Code.NOT_FOUND:
+                pass
+
+
+async def test_a_reader_that_stands_at_one_stream_hears_of_the_deletion_and_no_more(
+    client: Client, daemon: Daemon
+) -> None:
+    script = 'exec 3<&0; (read line <&3; echo err >&2) & head -c "$1" /dev/zero'
+    spec = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
+    spec.output.overflow = pb.OVERFLOW_POLICY_BLOCK
+    made = await client.create(sh(script, "40000000"), spec=spec)
+    async with connected(daemon.address) as other:
+        reader = other.follow(made.name, gap_policy=pb.GAP_POLICY_FAIL)
+        await reader.until("started")
+        size = stands = 0
+        while stands < 100:  # answers in which the reader has not moved
+            before, size = size, (await client.get(made.name)).stdout.end_offset
+            stands = stands + 1 if size == before else 0
+        await client.processes.WriteInput(
+            service_pb.WriteInputRequest(name=made.name, data=b"go\n")
+        )
+        while not (await client.get(made.name)).stderr.end_offset:
+            pass
+        await client.delete(made.name, force=True)
+        assert await code_of(reader.finish()) is Code.NOT_FOUND
 
 
 async def test_deleting_ends_readers_and_waiters_with_not_found(client: Client) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,6 +69,18 @@ async def test_a_daemon_may_have_more_descriptors_than_it_was_started_with() -> 
         assert len(os.listdir(f"/proc/{daemon.pid}/fd")) > FEW
         assert {feed.output.stdout for feed in feeds} == {b"%d\n" % FEW}
         await end_all(client, feeds)
+
+
+async def test_calls_that_come_faster_than_they_are_taken_wait_for_their_turn(
+    own_daemon: Daemon, own_client: Client
+) -> None:
+    name = (await own_client.create(sh("exit 0"))).name
+    own_daemon.signal(signal.SIGSTOP)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2000):
+            tasks.start_soon(own_client.get, name)
+        await anyio.wait_all_tasks_blocked()  # all are on their way
+        own_daemon.signal(signal.SIGCONT)
 
 
 @pytest.mark.slow

@@ -199,6 +199,33 @@ async def test_a_signal_to_who_has_ended_is_said_and_no_error(daemon: FakeDaemon
     assert (result.returncode, result.stderr) == (0, b"hcsd: 'one' has ended already\n")
 
 
+async def test_a_number_that_is_no_signal_is_left_to_the_daemon(daemon: FakeDaemon) -> None:
+    daemon.answers("SignalProcess", service_pb.SignalProcessResponse())
+    assert (await hcsd(daemon, "signal", "one", "99999999999")).returncode == 0
+    assert daemon.requests == [
+        service_pb.SignalProcessRequest(
+            name=NAME, signal=pb.ProcessSignal(signal_name="99999999999")
+        )
+    ]
+
+
+async def test_a_console_is_resized(daemon: FakeDaemon) -> None:
+    daemon.answers("ModifyProcess", service_pb.ModifyProcessResponse())
+    result = await hcsd(daemon, "resize", "one", "120", "40")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    assert daemon.requests == [
+        service_pb.ModifyProcessRequest(name=NAME, console_size=pb.Console(columns=120, rows=40))
+    ]
+    for size in (("0", "40"), ("120", "65536"), ("120", "x"), ("120",)):
+        assert (await hcsd(daemon, "resize", "one", *size)).returncode == 2
+
+
+async def test_a_name_that_is_not_utf_8_is_said(daemon: FakeDaemon) -> None:
+    result = await hcsd(daemon, "logs", os.fsdecode(b"a\xff"))
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"hcsd: 'a\\xff' is not UTF-8")
+
+
 async def test_a_kill_may_wait(daemon: FakeDaemon) -> None:
     daemon.answers("TerminateProcess", service_pb.TerminateProcessResponse())
     assert (await hcsd(daemon, "kill", "--grace", "1m500ms", "one", "two")).returncode == 0

@@ -324,7 +324,8 @@ class Endless:
             while not self._terminated.is_set():
                 await context.write(*chunks([self._piece]))
             tasks.cancel_scope.cancel()
-        for event in rest:
+        forced = pb.OutputEof(stream=pb.OUTPUT_STREAM_STDOUT, forced=True)
+        for event in (service_pb.RunProcessResponse(eof=forced), *rest):
             await context.write(event)
 
     async def _read(self, requests: Requests) -> None:
@@ -405,6 +406,37 @@ async def test_a_process_that_never_starts_can_be_given_up(daemon: FakeDaemon) -
     assert text == b"hcsd: gave up before the daemon said that the process has started\n"
 
 
+async def test_an_interrupt_passes_by_a_run_that_was_ended_for_our_pause(
+    daemon: FakeDaemon,
+) -> None:
+    refused, interrupted = anyio.Event(), anyio.Event()
+
+    async def handle(requests: Requests, context: Context) -> Events:
+        await anext(requests)
+        yield run_events()[0]
+        for chunk in chunks([bytes(65536)] * 19):  # some of it is still on the way at the end
+            yield chunk
+        refused.set()
+        await refuse(context, grpc.StatusCode.ABORTED, "no progress for 60 s", "SUBSCRIBER_STALLED")
+
+    async def signalled(request: Message, context: Context) -> Message:
+        interrupted.set()
+        return service_pb.SignalProcessResponse()
+
+    daemon.runs(handle)
+    daemon.does("SignalProcess", signalled)
+    read, write = os.pipe()
+    async with running(daemon, "run", "yes", stdout=write) as command:
+        os.close(write)
+        await refused.wait()
+        await anyio.sleep(0.5)  # the status has no other sign of its arrival
+        command.send_signal(signal.SIGINT)
+        await interrupted.wait()
+        command.send_signal(signal.SIGINT)
+        assert await command.wait() == 130
+    os.close(read)
+
+
 async def test_a_signal_that_cannot_be_sent_is_said(daemon: FakeDaemon) -> None:
     failed = service_pb.OpError(
         operation=service_pb.RUN_OPERATION_SIGNAL,
@@ -461,6 +493,19 @@ async def test_a_reader_that_was_ended_can_go_on_elsewhere(daemon: FakeDaemon) -
         "hcsd: detached; the process goes on",
         "hcsd: return to it with 'hcsd attach one', end it with 'hcsd kill one'",
     ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[b"\xff"], [b"-e", b"A=\xff", b"x"], [b"-w", b"\xff", b"x"], [b"--system", b"\xff", b"x"]],
+)
+async def test_what_is_not_utf_8_is_said(arguments: list[bytes], daemon: FakeDaemon) -> None:
+    result = await hcsd(daemon, "run", *map(os.fsdecode, arguments))
+    assert result.returncode == 125
+    assert result.stderr.splitlines() == [
+        b"hcsd: '\\xff' is not UTF-8, and the daemon takes nothing else: use another text or name"
+    ]
+    assert not daemon.requests
 
 
 async def test_without_a_daemon_it_is_said_how_to_start_one(tmp_path: Path) -> None:

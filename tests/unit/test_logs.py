@@ -1,6 +1,9 @@
 """What the daemon's log shows, and where it goes."""
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +49,19 @@ def test_a_log_file_is_appended_to(tmp_path: Path) -> None:
     logging.getLogger("test").info("now")
     assert path.read_text().startswith("before\n")
     assert "now" in path.read_text()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+def test_a_log_file_that_cannot_be_written_is_said_once() -> None:
+    script = (
+        "import logging, pathlib; from hcsd.logs import configure;"
+        "configure('info', 'text', pathlib.Path('/dev/full'));"
+        "logging.info('one'); logging.info('two')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert result.stderr == (
+        "hcsd: cannot write the log file '/dev/full': No space left on device;"
+        " what it lacks is lost\n"
+    )

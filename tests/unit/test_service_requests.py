@@ -430,13 +430,78 @@ def test_times_and_sizes_have_their_defaults_and_zero_is_zero_where_it_means_som
     assert (plan.drain_timeout, plan.run_timeout, plan.ring_bytes) == (0, 1.5, 5)
 
 
-def test_a_document_goes_through_unchanged_and_its_command_is_shown() -> None:
+def defaults(overflow: pb.OverflowPolicy = pb.OVERFLOW_POLICY_DROP_OLDEST) -> pb.ProcessSpec:
+    """What is shown of a request that leaves everything open."""
+    shown = pb.ProcessSpec(
+        stdin_mode=pb.STDIN_MODE_CLOSED,
+        output=pb.OutputOptions(ring_bytes=LIMITS.default_ring_bytes, overflow=overflow),
+        orphan_policy=pb.ORPHAN_POLICY_KEEP,
+    )
+    shown.drain_timeout.FromNanoseconds(round(LIMITS.drain_timeout * 1e9))
+    return shown
+
+
+def with_defaults(asked: pb.ProcessSpec) -> pb.ProcessSpec:
+    shown = defaults()
+    shown.MergeFrom(asked)
+    return shown
+
+
+def test_a_spec_is_shown_with_the_defaults_that_apply() -> None:
+    asked = spec()
+    before = asked.SerializeToString(deterministic=True)
+    for owned, overflow in (
+        (False, pb.OVERFLOW_POLICY_DROP_OLDEST),
+        (True, pb.OVERFLOW_POLICY_BLOCK),
+    ):
+        expected = defaults(overflow)
+        expected.MergeFrom(asked.spec)
+        assert make_plan(asked, LINUX, LIMITS, owned=owned).spec == expected
+    assert asked.SerializeToString(deterministic=True) == before
+    console = make_plan(spec(console=pb.Console()), LINUX, LIMITS, owned=False).spec
+    assert (console.console.columns, console.console.rows) == (80, 25)
+    assert console.stdin_mode == pb.STDIN_MODE_PIPE
+    chosen = pb.OutputOptions(ring_bytes=5, overflow=pb.OVERFLOW_POLICY_BLOCK)
+    shown = make_plan(spec(output=chosen), LINUX, LIMITS, owned=False).spec
+    assert shown.output == chosen
+
+
+def test_a_document_goes_through_unchanged_and_what_is_known_of_it_is_shown() -> None:
+    console = {
+        "CommandLine": "a",
+        "WorkingDirectory": "/b",
+        "User": "c",
+        "Environment": {"D": "e", "F": ""},
+        "RestrictedToken": True,
+        "EmulateConsole": True,
+        "ConsoleSize": [30, 90],
+        "CreateStdInPipe": True,
+    }
     for document, shown in (
         ('{"CommandLine": "a b"}', pb.ProcessSpec(command_line="a b")),
         ('{"CommandArgs": ["a", "b"]}', pb.ProcessSpec(argv=pb.Argv(args=["a", "b"]))),
         ('{"CommandArgs": ["a", 1]}', pb.ProcessSpec(argv=pb.Argv(args=["a", "1"]))),
         ('{"CommandLine": "\\ud800"}', pb.ProcessSpec(command_line="?")),
-        ('{"CommandLine": 1}', pb.ProcessSpec()),
+        ('{"CommandLine": 1, "User": 2, "Environment": [3]}', pb.ProcessSpec()),
+        (
+            '{"EmulateConsole": true, "ConsoleSize": [-1, "a"]}',
+            pb.ProcessSpec(console=pb.Console(columns=80, rows=25)),
+        ),
+        (
+            json.dumps(console),
+            pb.ProcessSpec(
+                command_line="a",
+                working_directory="/b",
+                user="c",
+                env=[
+                    pb.EnvironmentVariable(name="D", value="e"),
+                    pb.EnvironmentVariable(name="F"),
+                ],
+                restricted_token=True,
+                console=pb.Console(columns=90, rows=30),
+                stdin_mode=pb.STDIN_MODE_PIPE,
+            ),
+        ),
         ("{", pb.ProcessSpec()),
         ("[]", pb.ProcessSpec()),
         ("[" * 100_000, pb.ProcessSpec()),
@@ -444,4 +509,4 @@ def test_a_document_goes_through_unchanged_and_its_command_is_shown() -> None:
         request = service_pb.CreateProcessRequest(parent="systems/a", parameters_json=document)
         plan = make_plan(request, LINUX, LIMITS, owned=False)
         assert plan.parameters == document
-        assert plan.spec == shown
+        assert plan.spec == with_defaults(shown)

@@ -184,9 +184,9 @@ class Calls(SystemCalls, EventCalls):
         scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
         grace_period: float | None = None,
     ) -> Process:
-        """Kill a process; one that has exited is no error.
+        """Kill a process, and return it once it has exited; one that has exited before is no error.
 
-        It may still be running in the answer: to see the exit, wait for it.
+        A cancellation ends the wait only: the kill comes all the same.
 
         Args:
             name: The process.
@@ -303,7 +303,6 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process, or it was deleted meanwhile.
             FailedPreconditionError: It was opened by its pid and has no streams.
             OutOfRangeError: A cursor lies past the end; `OutputEvictedError` before the start.
-            SubscriberStalledError: The caller held up the process for too long.
         """
         request = ReadOutputRequest(
             name=name,

@@ -44,8 +44,8 @@ class Client(Calls):
                 print((await process.wait()).exit_code)
 
     `run`, `create` and `open` give a `RemoteProcess`, which goes on after a lost connection. The other
-    methods are the calls of the contract, one each and by the same names; they are made once, and their
-    answers are the messages of `hcsd.v1`, documented there. An answer with a single member is returned as
+    methods are the calls of the contract, one each and by the same names; they are made once (those whose
+    answers are iterated over again after a pause, see `Output`), and their answers are the messages of `hcsd.v1`, documented there. An answer with a single member is returned as
     that member. Names are resource names, as `process_name` makes them.
 
     It connects at the first call and never waits for a daemon that is not there.

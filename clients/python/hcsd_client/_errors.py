@@ -51,6 +51,8 @@ from hcsd.v1 import error_pb2
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hcsd.v1.process_pb2 import Process
+
 DOMAIN = "hcsd"
 
 
@@ -229,7 +231,7 @@ class StdinTakenOverError(AbortedError):
 
 
 class SubscriberStalledError(AbortedError):
-    """The reader made no progress for too long and held up the process."""
+    """The reader made no progress for too long and held up the process; this client then goes on."""
 
 
 class PermissionDeniedError(CallError):
@@ -317,6 +319,20 @@ def error_of(code: grpc.StatusCode, reason: str, message: str) -> CallError:
     status = status_pb2.Status(code=code.value[0], message=message)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN))
     return error_from_status(status)
+
+
+def check_same(known: Process, found: Process) -> None:
+    """Refuse what the daemon says of another process, which has got the same name.
+
+    Raises:
+        NotFoundError: It is another one.
+    """
+    if found.uid != known.uid:
+        raise error_of(
+            grpc.StatusCode.NOT_FOUND,
+            "PROCESS_NOT_FOUND",
+            f"process '{known.name}' was deleted; there is another one of its name now",
+        )
 
 
 def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:

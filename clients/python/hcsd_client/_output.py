@@ -18,12 +18,10 @@ import anyio
 from anyio.abc import ByteReceiveStream
 
 from hcsd.v1.process_pb2 import GAP_POLICY_FAIL, GAP_POLICY_REPORT, OutputCursor
-from hcsd_client._errors import UnavailableError
+from hcsd_client._errors import UnavailableError, check_same
 from hcsd_client._retry import Attempts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hcsd.v1.process_pb2 import OutputStream, Process
     from hcsd.v1.process_service_pb2 import ReadOutputResponse
     from hcsd_client._calls import Calls
@@ -35,8 +33,8 @@ class RemoteOutput(ByteReceiveStream):
     """What a process writes to one of its streams; iterate over it, or `receive`.
 
     It follows the stream until its end. A lost connection shows only as a pause: reading goes on at
-    the byte where it stopped, within the bounds of `Retry`. So does an iteration that was left, and a
-    `receive` that was cancelled.
+    the byte where it stopped, within the bounds of `Retry`. So does an iteration that was left, a `receive` that was
+    cancelled, and a program that pauses for longer than the daemon waits for it.
 
     It is an `anyio.abc.ByteReceiveStream`, so anyio's `TextReceiveStream` and
     `BufferedByteReceiveStream` can be put over it. One task may read it at a time.
@@ -61,7 +59,6 @@ class RemoteOutput(ByteReceiveStream):
         process: Process,
         cursor: OutputCursor,
         retry: Retry,
-        check: Callable[[Process], None],
         *,
         skip_gaps: bool,
     ) -> None:
@@ -70,10 +67,9 @@ class RemoteOutput(ByteReceiveStream):
         self.skipped = 0
         self.forced = False
         self._calls = calls
-        self._name = process.name
+        self._process = process
         self._start = cursor
         self._attempts = Attempts(retry)
-        self._check = check
         self._gap_policy = GAP_POLICY_REPORT if skip_gaps else GAP_POLICY_FAIL
         self._call: Output | None = None
         self._rest = b""  # received, and not yet handed out
@@ -121,7 +117,7 @@ class RemoteOutput(ByteReceiveStream):
             if self.offset is None:
                 cursor = self._start
             self._call = self._calls.read_output(
-                self._name, cursors=[cursor], follow=True, gap_policy=self._gap_policy
+                self._process.name, cursors=[cursor], follow=True, gap_policy=self._gap_policy
             )
         return await anext(self._call, None)
 
@@ -131,7 +127,7 @@ class RemoteOutput(ByteReceiveStream):
         if event is None or kind == "end":
             self._ended = True
         elif kind == "started":
-            self._check(event.started.process)
+            check_same(self._process, event.started.process)
             self.offset = event.started.cursors[0].offset
         elif kind == "chunk":
             self._rest = event.chunk.data

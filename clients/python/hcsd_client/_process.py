@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import anyio
-import grpc
 
 from hcsd.v1.process_pb2 import (
     OUTPUT_STREAM_STDERR,
@@ -16,7 +15,7 @@ from hcsd.v1.process_pb2 import (
     ProcessExit,
 )
 from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_PROCESS
-from hcsd_client._errors import StdinClosedError, error_of
+from hcsd_client._errors import StdinClosedError, check_same
 from hcsd_client._input import RemoteInput
 from hcsd_client._output import RemoteOutput, cursor_of
 from hcsd_client._retry import retrying
@@ -56,7 +55,12 @@ class RemoteProcess:
     It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when
     the daemon is reached again, within the bounds of `Retry`, and without the caller noticing. Only
     `signal` is never repeated. All that is asked for is meant for this process alone: if the daemon was
-    started anew, which ends its processes, every method raises `DaemonRestartedError`.
+    started anew, which ends its processes, every method raises `DaemonRestartedError`. And if the
+    process was deleted and another one got its name, what is read or waited for raises `NotFoundError`.
+
+    What is written, sent or asked to end goes by the name, so with a `process_id` that is used again after
+    a deletion by somebody else it would reach the later process. Ids that the daemon issues, which is what
+    it does by default, are never used again.
 
     Used with ``async with`` it gives up its streams at the end; the process goes on.
 
@@ -107,7 +111,6 @@ class RemoteProcess:
             self.created,
             cursor_of(stream, offset, last_bytes),
             self._retry,
-            self._check,
             skip_gaps=skip_gaps,
         )
         self._outputs.append(output)
@@ -153,7 +156,9 @@ class RemoteProcess:
         grace_period: float | None = None,
         scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
     ) -> None:
-        """Kill the process; that it has exited is no error. To see the exit, wait for it.
+        """Kill the process, and wait until it has exited; that it has exited before is no error.
+
+        A cancellation ends the wait only: the kill comes all the same.
 
         Args:
             grace_period: Seconds it gets after a TERM signal before it is killed. Default: none.
@@ -224,21 +229,8 @@ class RemoteProcess:
         return await retrying(self._retry, call)
 
     def _checked(self, process: Process) -> Process:
-        self._check(process)
+        check_same(self.created, process)
         return process
-
-    def _check(self, process: Process) -> None:
-        """Refuse what the daemon says of another process, which has got the same name.
-
-        Raises:
-            NotFoundError: It is another one.
-        """
-        if process.uid != self.created.uid:
-            raise error_of(
-                grpc.StatusCode.NOT_FOUND,
-                "PROCESS_NOT_FOUND",
-                f"process '{self.name}' was deleted; there is another one of its name now",
-            )
 
 
 class _Reading:

@@ -1,8 +1,13 @@
-"""The client's side of a RunProcess call."""
+"""The client's side of RunProcess.
+
+What is sent to stdin is kept until the pipe has taken it, for the case that the run goes on in another call
+(see `_stream`): it is then sent again, and the daemon skips what the pipe has taken.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +19,7 @@ from hcsd.v1.process_service_pb2 import (
     RUN_OPERATION_CLOSE_STDIN,
     RUN_OPERATION_STDIN,
     CloseStdin,
+    RunAttach,
     RunProcessRequest,
     RunProcessResponse,
     StdinData,
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from google.rpc import status_pb2
 
     from hcsd.v1.process_pb2 import ProcessSignal
+    from hcsd.v1.process_service_pb2 import StdinAccepted
     from hcsd_client._channel import Channel
 
 Result = TypeVar("Result")
@@ -76,6 +83,7 @@ class Run(EventStream[RunProcessResponse]):
         is_new = first.HasField("create") and not first.create.request_id
         self._sent: int | None = 0 if is_new else None
         self._accepted: int | None = self._sent
+        self._untaken: deque[RunProcessRequest] = deque()  # stdin that may have to be sent again
         self._stdin_error: CallError | None = None
         self._over = False
         self._progress = anyio.Event()
@@ -91,24 +99,20 @@ class Run(EventStream[RunProcessResponse]):
     async def __anext__(self) -> RunProcessResponse:
         try:
             event = await super().__anext__()
-        except InternalError as error:
-            self._end()
-            if error.message != WRITE_FAILED:
-                raise
-            await self._raise_status(error)
-            raise
         except BaseException:
             self._end()
             raise
         kind = event.WhichOneof("event")
         if kind == "stdin_accepted":
             self._accepted = event.stdin_accepted.committed_offset
+            self._forget_taken(event.stdin_accepted)
             self._wake_writer()
         elif kind == "op_error" and event.op_error.operation in {
             RUN_OPERATION_STDIN,
             RUN_OPERATION_CLOSE_STDIN,
         }:
             self._stdin_error = error_from_status(event.op_error.status)
+            self._untaken.clear()
             self._wake_writer()
         return event
 
@@ -136,7 +140,7 @@ class Run(EventStream[RunProcessResponse]):
                 await self._wait_until_accepted(self._sent + len(part) - STDIN_WINDOW_BYTES)
                 stdin = StdinData(offset=self._sent, data=part)
                 self._sent += len(part)
-                await self._send(RunProcessRequest(stdin=stdin))
+                await self._send_stdin(RunProcessRequest(stdin=stdin))
 
     async def claim_stdin(self) -> None:
         """Become the writer of stdin without writing, as the first write does.
@@ -165,7 +169,7 @@ class Run(EventStream[RunProcessResponse]):
             RunEndedError: The run has ended.
         """
         async with self._writing:
-            await self._send(RunProcessRequest(close_stdin=CloseStdin()))
+            await self._send_stdin(RunProcessRequest(close_stdin=CloseStdin()))
 
     async def resize(self, columns: int, rows: int) -> None:
         """Change the size of the console, in character cells.
@@ -188,7 +192,29 @@ class Run(EventStream[RunProcessResponse]):
         """
         await self._send(RunProcessRequest(signal=make_signal(signal)))
 
+    async def _receive(self) -> RunProcessResponse:
+        try:
+            return await super()._receive()
+        except InternalError as error:
+            if error.message == WRITE_FAILED:
+                await self._raise_status(error)
+            raise
+
+    async def _go_on(self) -> None:
+        place = self._place
+        attach = RunAttach(name=place.process.name if place.process else "", cursors=place.cursors)
+        if self._first.HasField("attach"):
+            asked = self._first.attach
+            attach.gap_policy, attach.max_chunk_bytes = asked.gap_policy, asked.max_chunk_bytes
+            attach.take_over = asked.take_over
+        async with self._sending:
+            await super()._go_on()
+            for request in (RunProcessRequest(attach=attach), *self._untaken):
+                if not await self._try_to_send(request):
+                    return  # the iteration raises why
+
     def _start(self) -> grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse]:
+        self._status, self._status_known = None, anyio.Event()
         self._writer = self._channel.processes.RunProcess(metadata=self._channel.metadata)
         self._writer.add_done_callback(self._note_status)
         return self._writer
@@ -196,15 +222,39 @@ class Run(EventStream[RunProcessResponse]):
     async def _send(self, request: RunProcessRequest) -> None:
         async with self._sending:
             self._check_running()
-            writer = self._writer
-            if writer is None:
-                raise RunEndedError("the run has not begun: enter it with 'async with'")
-            async with self._channel.translating(self._life):
-                try:
-                    await writer.write(request)
-                except (asyncio.InvalidStateError, grpc.aio.AioRpcError) as error:
-                    self._over = True
-                    raise self._ended() from error
+            if not await self._try_to_send(request):
+                raise self._ended()
+
+    async def _send_stdin(self, request: RunProcessRequest) -> None:
+        """Send what is sent again if this call has ended and the run goes on in another one."""
+        async with self._sending:
+            self._check_running()
+            if self._stdin_error is None:
+                self._untaken.append(request)
+            await self._try_to_send(request)  # if not, the iteration tells whether it goes on
+
+    async def _try_to_send(self, request: RunProcessRequest) -> bool:
+        """Send a request in its turn, and tell whether the call took it or has ended before."""
+        writer = self._writer
+        if writer is None:
+            raise RunEndedError("the run has not begun: enter it with 'async with'")
+        async with self._channel.translating(self._life):
+            try:
+                await writer.write(request)
+            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
+                return False
+        return True
+
+    def _forget_taken(self, accepted: StdinAccepted) -> None:
+        """Forget what need not be sent again."""
+        while self._untaken:
+            stdin = self._untaken[0].stdin
+            if self._untaken[0].HasField("close_stdin"):
+                if not accepted.closed:
+                    return
+            elif stdin.offset + len(stdin.data) > accepted.committed_offset:
+                return
+            self._untaken.popleft()
 
     def _note_status(self, call: grpc.aio.Call) -> None:
         """Keep what the call ended with, before gRPC replaces it.
@@ -230,7 +280,7 @@ class Run(EventStream[RunProcessResponse]):
 
     async def _ask_offset(self) -> int:
         """Become the writer by a write of nothing, which is answered with the offset."""
-        await self._send(RunProcessRequest(stdin=StdinData()))
+        await self._send_stdin(RunProcessRequest(stdin=StdinData()))
         return await self._wait_until_accepted(0)
 
     async def _wait_until_accepted(self, offset: int) -> int:
