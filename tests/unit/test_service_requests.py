@@ -459,10 +459,12 @@ def test_a_spec_is_shown_with_the_defaults_that_apply() -> None:
         assert make_plan(asked, LINUX, LIMITS, owned=owned).spec == expected
     assert asked.SerializeToString(deterministic=True) == before
     console = make_plan(spec(console=pb.Console()), LINUX, LIMITS, owned=False).spec
+    assert console is not None
     assert (console.console.columns, console.console.rows) == (80, 25)
     assert console.stdin_mode == pb.STDIN_MODE_PIPE
     chosen = pb.OutputOptions(ring_bytes=5, overflow=pb.OVERFLOW_POLICY_BLOCK)
     shown = make_plan(spec(output=chosen), LINUX, LIMITS, owned=False).spec
+    assert shown is not None
     assert shown.output == chosen
 
 

@@ -32,7 +32,7 @@ from hcsd_client._errors import (
     status_of_call,
 )
 from hcsd_client._requests import make_signal
-from hcsd_client._stream import EventStream
+from hcsd_client._stream import OutputStream
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -55,7 +55,7 @@ WRITE_FAILED = "Internal error from Core"  # what gRPC says of a call after a wr
 STATUS_TIMEOUT = 5.0  # the status is on its way already; so this is arbitrary
 
 
-class Run(EventStream[RunProcessResponse]):
+class Run(OutputStream[RunProcessResponse]):
     """One RunProcess call, as `Client.run_process` and `Client.attach_process` return it.
 
     Enter it to start the process or attach to it, and iterate over it for what happens, as

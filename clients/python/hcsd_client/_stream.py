@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from hcsd.v1.process_pb2 import OutputStream
+    from hcsd.v1 import process_pb2 as pb
     from hcsd_client._channel import Channel
 
-Message = TypeVar("Message", bound=ReadOutputResponse | RunProcessResponse)
+Message = TypeVar("Message")
+Event = TypeVar("Event", bound=ReadOutputResponse | RunProcessResponse)
 Message_co = TypeVar("Message_co", covariant=True)
 
 
@@ -52,8 +53,8 @@ class Place:
 
     def __init__(self) -> None:
         self.process: Process | None = None
-        self._offsets: dict[OutputStream, int] = {}
-        self._ended: set[OutputStream] = set()
+        self._offsets: dict[pb.OutputStream, int] = {}
+        self._ended: set[pb.OutputStream] = set()
         self._exited = False
         self._sequence = 0  # of the last chunk
         self._before = 0  # chunks of the calls before this one
@@ -99,9 +100,6 @@ class Place:
 class EventStream(ABC, Generic[Message]):
     """The messages of one call, in their order; iterate over it once.
 
-    A pause in the iteration is no failure, however long it is: if the daemon has ended the call
-    for it, which it does so that the process does not have to wait, another one takes its place.
-
     The call begins with the first message asked for, or with ``async with``, and is over when the
     iteration is. To leave earlier, leave ``async with`` or call `aclose`: that detaches from the
     process and changes nothing else.
@@ -114,8 +112,6 @@ class EventStream(ABC, Generic[Message]):
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._life = Life()
-        self._place = Place()
-        self._moved = False  # the present call has given news
         self._call: Responses[Message] | None = None
         # Not by read(): once a write has met the end of the call, read() drops what was received
         # and not yet read, and reports INTERNAL (grpcio 1.85, seen in 200 of 200 calls).
@@ -125,18 +121,7 @@ class EventStream(ABC, Generic[Message]):
         return self
 
     async def __anext__(self) -> Message:
-        while True:
-            try:
-                message = await self._receive()
-            except SubscriberStalledError:
-                if not self._moved:  # a call that gave nothing: another one would not, either
-                    raise
-                self._moved = False
-                await self._go_on()
-            else:
-                if self._place.note(message):
-                    self._moved = True
-                    return message
+        return await self._receive()
 
     async def __aenter__(self) -> Self:
         return self
@@ -168,17 +153,44 @@ class EventStream(ABC, Generic[Message]):
         self._life.connected = True
         return message
 
+    @abstractmethod
+    def _start(self) -> Responses[Message]:
+        """Start the call."""
+
+
+class OutputStream(EventStream[Event]):
+    """The messages of a call about a process's output.
+
+    A pause in the iteration is no failure, however long it is: if the daemon has ended the call
+    for it, which it does so that the process does not have to wait, another one takes its place.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
+        self._place = Place()
+        self._moved = False  # the present call has given news
+
+    async def __anext__(self) -> Event:
+        while True:
+            try:
+                message = await self._receive()
+            except SubscriberStalledError:
+                if not self._moved:  # a call that gave nothing: another one would not, either
+                    raise
+                self._moved = False
+                await self._go_on()
+            else:
+                if self._place.note(message):
+                    self._moved = True
+                    return message
+
     async def _go_on(self) -> None:
-        """Start another call, for what follows."""
+        """Start another call, for what follows `_place`."""
         self._messages = None
         self._begin()
 
-    @abstractmethod
-    def _start(self) -> Responses[Message]:
-        """Start the call, or another one that goes on at `_place`."""
 
-
-class Output(EventStream["ReadOutputResponse"]):
+class Output(OutputStream[ReadOutputResponse]):
     """What `Client.read_output` returns: the output of a process as `ReadOutputResponse`s."""
 
     def __init__(self, channel: Channel, request: ReadOutputRequest) -> None:
