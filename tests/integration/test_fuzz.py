@@ -284,7 +284,7 @@ def judge(method: MethodDescriptor, error: grpc.RpcError) -> Code:
 
 def waits(method: MethodDescriptor) -> bool:
     """Whether to wait for as long as it takes is what the method is for."""
-    return method.name in {"ReadOutput", "RunProcess"}
+    return method.name in {"ReadOutput", "RunProcess", "WatchEvents"}
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ from tests.unit.test_client_fake import (
 
 FAILURES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 
+SYSTEM = "systems/host"
 CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
     "create_process": lambda client: client.create_process(["x"]),
     "get_process": lambda client: client.get_process(NAME),
@@ -59,8 +60,22 @@ CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
     "open": lambda client: client.open(NAME),
     "run": lambda client: client.run(["x"]).__aenter__(),
     "list_systems": lambda client: first(client.list_systems()),
-    "get_system": lambda client: client.get_system("systems/host"),
+    "get_system": lambda client: client.get_system(SYSTEM),
+    "create_system": lambda client: client.create_system("{}"),
+    "start_system": lambda client: client.start_system(SYSTEM),
+    "shut_down_system": lambda client: client.shut_down_system(SYSTEM),
+    "terminate_system": lambda client: client.terminate_system(SYSTEM),
+    "pause_system": lambda client: client.pause_system(SYSTEM),
+    "resume_system": lambda client: client.resume_system(SYSTEM),
+    "save_system": lambda client: client.save_system(SYSTEM),
+    "modify_system": lambda client: client.modify_system(SYSTEM, "{}"),
+    "get_system_properties": lambda client: client.get_system_properties(SYSTEM),
+    "wait_system": lambda client: client.wait_system(SYSTEM),
+    "open_process": lambda client: client.open_process(7),
+    "watch_events": lambda client: first(client.watch_events()),
     "get_host": lambda client: client.get_host(),
+    "get_service_properties": lambda client: client.get_service_properties(),
+    "modify_service_settings": lambda client: client.modify_service_settings("{}"),
 }
 
 

@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 
 from hcsd.v1 import (
     compute_system_service_pb2,
+    event_service_pb2,
     host_service_pb2,
 )
 from hcsd.v1 import (
@@ -32,6 +33,7 @@ from hcsd_client import Client, UnimplementedError
 
 SERVICES = [
     compute_system_service_pb2.DESCRIPTOR.services_by_name["ComputeSystemService"],
+    event_service_pb2.DESCRIPTOR.services_by_name["EventService"],
     host_service_pb2.DESCRIPTOR.services_by_name["HostService"],
     service_pb.DESCRIPTOR.services_by_name["ProcessService"],
 ]
