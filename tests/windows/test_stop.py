@@ -56,7 +56,9 @@ def run(code: str, *, console: bool = False) -> tuple[int, list[str]]:
 
 def test_ctrl_c_stops_it_in_order() -> None:
     send = "    assert kernel32.GenerateConsoleCtrlEvent(0, 0)"
-    assert run(STARTS + send + ENDS, console=True) == (0, ["received SIGINT"])
+    code, lines = run(STARTS + send + ENDS, console=True)
+    # Before it may stand what Python says when Wine's sockets do not take its wake-up at once.
+    assert (code, lines[-1:]) == (0, ["received SIGINT"])
 
 
 def test_ctrl_break_stops_it_and_is_answered() -> None:

@@ -29,9 +29,9 @@ def shared(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dae
     try:
         daemon.await_ready()
         yield daemon
+        assert_calm(daemon.log)
     finally:
         daemon.stop(signal.SIGINT)
-    assert_calm(daemon.log)
 
 
 @pytest.fixture
