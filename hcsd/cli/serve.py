@@ -192,7 +192,7 @@ def serve(
     from hcsd.errors import HcsdError
     from hcsd_client import AddressError
 
-    expected = (HcsdError, AddressError, OSError, NotImplementedError)
+    expected = (HcsdError, AddressError, OSError)
     stops = StopRequests()
     settings = Settings(
         listen or [],
@@ -245,7 +245,10 @@ def _serve_as_service(
 
         host(lambda ready: _run(settings, stops, ready), stops.request, expected)
     else:
-        raise NotImplementedError("only Windows has services of this kind")
+        from hcsd.errors import HcsdError
+
+        msg = "only Windows has services of this kind"
+        raise HcsdError(msg)
 
 
 def _run(settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]) -> None:

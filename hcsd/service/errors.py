@@ -6,7 +6,6 @@ nowhere else.
     raised                              code                     reason
     RequestError and subclasses         its own                  its own
     HcsError                            from the HRESULT table   the symbol of the HRESULT
-    NotImplementedError                 UNIMPLEMENTED            NOT_SERVED
     anything else                       INTERNAL                 INTERNAL, with an incident id
 
 The daemon logs the last one with its traceback under the incident id; clients see only the id.
@@ -184,10 +183,6 @@ def describe(error: BaseException) -> RequestError:
         return error
     if isinstance(error, HcsError):
         return _describe_hcs(error)
-    if isinstance(error, NotImplementedError):  # raised by the methods that stubs are made with
-        return RequestError(
-            grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", "this version does not serve that yet"
-        )
     incident = secrets.token_hex(8)
     logger.error("incident %s", incident, exc_info=error)
     return RequestError(

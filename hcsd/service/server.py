@@ -198,8 +198,6 @@ def _add_services(
 ) -> None:
     # The cast: what the stubs ask of a server is to take handlers. Reflection asks what kind it is.
     handlers = cast("grpc.aio.Server", _GenericHandlers(server))
-    # Methods that are not served yet are those the stubs are made with; they are abstract to
-    # the type checker only, and answer UNIMPLEMENTED.
     process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
         ProcessService(registry), handlers
     )

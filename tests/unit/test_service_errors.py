@@ -116,7 +116,6 @@ def test_a_process_that_is_not_found_is_named(name: str) -> None:
     ("error", "code", "reason"),
     [
         (StoppingError(), grpc.StatusCode.UNAVAILABLE, "DAEMON_STOPPING"),
-        (NotImplementedError("x"), grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED"),
         (
             HcsError(HR.SYSTEM_NOT_FOUND, "HcsOpenComputeSystem"),
             grpc.StatusCode.NOT_FOUND,
@@ -134,7 +133,7 @@ def test_a_process_that_is_not_found_is_named(name: str) -> None:
         ),
         (RequestError(grpc.StatusCode.ABORTED, "X", "x"), grpc.StatusCode.ABORTED, "X"),
     ],
-    ids=["stopping", "unserved", "hcs", "program", "directory", "own"],
+    ids=["stopping", "hcs", "program", "directory", "own"],
 )
 def test_an_error_has_its_code_and_its_reason(
     error: Exception, code: grpc.StatusCode, reason: str, caplog: pytest.LogCaptureFixture
