@@ -144,8 +144,9 @@ async def test_no_fork_gets_away_from_a_pause(system: ComputeSystem) -> None:
     for _ in range(10):
         await system.pause()
         found = await members(system)
-        assert {state_of(pid) for pid in found} <= STOPPED
-        assert (await members(system)).keys() == found.keys()
+        # What was on its way out takes no signal any more, and is gone.
+        assert {state_of(pid) for pid in found} <= {*STOPPED, ""}
+        assert (await members(system)).keys() <= found.keys()
         await system.resume()
     for it in its:
         await it.process.terminate(tree=True)
