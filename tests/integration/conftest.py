@@ -19,6 +19,16 @@ def assert_calm(log: str) -> None:
         pytest.fail(f"the daemon logged a fault of its own:\n{log[max(0, found.start() - 500) :]}")
 
 
+@pytest.fixture(scope="package", autouse=True)
+async def one_loop(anyio_backend: object) -> AsyncIterator[None]:
+    """One event loop for all tests here.
+
+    The thread of grpc.aio that polls is the whole process's: what becomes of a call after its loop
+    was closed, it tells to the loop of the next test, which fails for it.
+    """
+    yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Daemon]:
     """One daemon for all tests that leave it as it was."""

@@ -357,6 +357,13 @@ HRESULT spawn(Process *process, const Launch *launch, Failure *failure)
     return result;
 }
 
+static void note_interrupted(Process *process, bool interrupted)
+{
+    lock();
+    process->interrupted = interrupted;
+    unlock();
+}
+
 /*
  * Deliver a control event: a thread in the process that runs CtrlRoutine, which is how Windows
  * itself does it. So handlers of the process run, and a process without one is ended by the default
@@ -371,24 +378,19 @@ HRESULT interrupt(Process *process, DWORD event)
 
     if (process->state != RUNNING)
         return HR_PROCESS_ALREADY_STOPPED;
-    if (routine)
+    if (routine) {
+        note_interrupted(process, true); /* before: it may have ended before the next line */
         thread =
             CreateRemoteThread(process->process, NULL, 0, (LPTHREAD_START_ROUTINE)(void *)routine,
                                (void *)(uintptr_t)event, 0, NULL);
+    }
     if (!thread) {
-        if (!TerminateProcess(process->process, CTRL_C_EXIT))
-            return E_ACCESSDENIED;
-        return S_OK;
+        note_interrupted(process, false);
+        return TerminateProcess(process->process, CTRL_C_EXIT) ? S_OK : E_ACCESSDENIED;
     }
-    lock();
-    process->interrupted = true;
-    unlock();
     if (WaitForSingleObject(thread, INTERRUPT_MS) == WAIT_OBJECT_0 &&
-        GetExitCodeThread(thread, &code) && code == 1) {
-        lock();
-        process->interrupted = false;
-        unlock();
-    }
+        GetExitCodeThread(thread, &code) && code == 1)
+        note_interrupted(process, false);
     CloseHandle(thread);
     return S_OK;
 }
