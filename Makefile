@@ -11,7 +11,7 @@ on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignore
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # a recipe uses all cores where it can, and its output stays in one piece under -j
 
-.PHONY: help setup run demo test test-all test-windows check fmt generate lock bench clean
+.PHONY: help setup run demo test test-all test-windows test-clients check fmt generate lock bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -36,6 +36,9 @@ test-all: setup ## run the slow tests too, and measure coverage
 
 test-windows: setup ## run the Windows half under Wine, over a test double of computecore.dll
 	@$(bin)/python -m tests.windows
+
+test-clients: setup ## build the clients of all languages and hold them to one suite
+	@$(bin)/python -m tests.conformance
 
 check: setup ## check format, style, types, layers, generated files and spelling
 	$(bin)/ruff format --check

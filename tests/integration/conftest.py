@@ -26,7 +26,7 @@ async def one_loop(anyio_backend: object) -> AsyncIterator[None]:
     The thread of grpc.aio that polls is the whole process's: what becomes of a call after its loop
     was closed, it tells to the loop of the next test, which fails for it.
     """
-    yield
+    yield  # noqa: PT022  (the loop lives as long as the fixture)
 
 
 @pytest.fixture(scope="session")

@@ -33,17 +33,24 @@ class Proxy:
         self.address = address
         self.target = target
         self.cuts = 0
-        self._up = self._down = NEVER
+        self._limits = (NEVER, NEVER)
+        self._up, self._down = self._limits
+        self._times = 0
         self._open: set[StreamWriter] = set()
         self._tasks: set[asyncio.Task[object] | None] = set()
 
-    def cut_after(self, *, up: int = NEVER, down: int = NEVER) -> None:
-        """Cut what is connected after so many more bytes to the daemon, or to the client; once."""
-        self._up, self._down = up, down
+    def cut_after(self, *, up: int = NEVER, down: int = NEVER, times: int = 1) -> None:
+        """Cut what is connected after so many more bytes to the daemon, or to the client.
+
+        And `times` - 1 times more, each after as many bytes again.
+        """
+        self._limits = self._up, self._down = up, down
+        self._times = times
 
     def cut(self) -> None:
         """Cut what is connected now."""
-        self.cut_after()
+        self._times -= 1
+        self._up, self._down = self._limits if self._times > 0 else (NEVER, NEVER)
         self.cuts += 1
         for end in self._open:
             end.transport.abort()

@@ -1,0 +1,88 @@
+"""The table of languages: where the client is, what builds it, and how its runner is started.
+
+Commands run in the root of the repository. What they need beside the tools, they fetch themselves, by versions
+that the repository pins.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that has to be there.
+
+    Attributes:
+        command: What it is called.
+        version: Asks for its version.
+        at_least: The oldest that will do.
+        remedy: How to get it.
+    """
+
+    command: str
+    version: Command
+    at_least: tuple[int, ...]
+    remedy: str
+
+    def problem(self) -> str | None:
+        """Return what is wrong with it here, and how to mend that; None if nothing is."""
+        wanted = ".".join(map(str, self.at_least))
+        if shutil.which(self.command) is None:
+            return f"{self.command} {wanted} or newer is not on the PATH: {self.remedy}"
+        done = subprocess.run(self.version, capture_output=True, text=True, check=False)
+        numbers = re.search(r"(\d+(?:\.\d+)+)", done.stdout + done.stderr)
+        found = numbers[1] if numbers else "0"
+        if tuple(map(int, found.split("."))) < self.at_least:
+            return f"{self.command} is {found}, and {wanted} or newer is needed: {self.remedy}"
+        return None
+
+
+@dataclass(frozen=True)
+class Language:
+    """One client.
+
+    Attributes:
+        name: As on the command line and in `clients/`.
+        title: As in the README.
+        tools: What has to be there.
+        build: Builds the library, its example and its runner, from a bare checkout.
+        runner: Starts the runner.
+        lint: Checks format and style.
+        unit: Runs the tests of the library itself.
+        generate: Writes the stubs that are committed; none if they are made by `build`.
+        generated: The folder that `generate` writes.
+        example: The program that the README shows.
+        run_example: Runs it, compiled by `build`.
+    """
+
+    name: str
+    title: str
+    runner: Command
+    tools: tuple[Tool, ...] = ()
+    build: tuple[Command, ...] = ()
+    lint: tuple[Command, ...] = ()
+    unit: tuple[Command, ...] = ()
+    generate: tuple[Command, ...] = ()
+    generated: str = ""
+    example: str = ""
+    run_example: Command = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LANGUAGES = (
+    Language(
+        name="python",
+        title="Python",
+        runner=(sys.executable, "tests/conformance/runners/python/runner.py"),
+    ),
+)

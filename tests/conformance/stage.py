@@ -1,0 +1,197 @@
+"""What a case is played on: a daemon, proxies before it, files, a runner, and what is known so far."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import grpc
+
+from hcsd.v1.process_service_pb2 import GetProcessRequest
+from hcsd.v1.process_service_pb2_grpc import ProcessServiceStub
+from tests.conformance.matching import differences, fill
+from tests.conformance.scripted_server import scripted
+from tests.support.daemon import serving
+from tests.support.proxy import proxying
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tests.conformance.case import Case, Step
+    from tests.conformance.matching import Table
+    from tests.conformance.runner import Runner
+    from tests.support.daemon import Daemon
+    from tests.support.proxy import Proxy
+
+    Asked = tuple[int, asyncio.Future[Table]]
+
+ANSWER_TIMEOUT = 60.0  # seconds; far more than any answer takes
+
+
+class CaseError(AssertionError):
+    """A step did not come out as the case says."""
+
+
+class Stage:
+    """Plays one case; use it in a ``with`` of its own `resources`.
+
+    Args:
+        runner: The runner.
+        daemon: The daemon.
+        folder: For files and sockets; its path must be short.
+        resources: What the stage opens is closed with them.
+    """
+
+    def __init__(
+        self, runner: Runner, daemon: Daemon, folder: Path, resources: contextlib.AsyncExitStack
+    ) -> None:
+        self._runner = runner
+        self._daemon = daemon
+        self._folder = folder
+        self._resources = resources
+        self._proxies: dict[str, Proxy] = {}
+        self._under_way: dict[str, Asked] = {}
+        self._known: dict[str, object] = {"folder": str(folder), "daemon": self._facts()}
+        self._actions: dict[str, Callable[..., Awaitable[None]]] = {
+            "suite.await": self._await,
+            "suite.cancel": self._cancel,
+            "suite.count": self._count,
+            "suite.cut": self._cut,
+            "suite.fill": self._fill,
+            "suite.kill_daemon": self._kill_daemon,
+            "suite.proxy": self._proxy,
+            "suite.restart_daemon": self._restart_daemon,
+            "suite.scripted": self._scripted,
+            "suite.until": self._until,
+        }
+
+    async def play(self, case: Case) -> None:
+        """Play a case.
+
+        Raises:
+            CaseError: It does not come out as it says.
+        """
+        for name, size in case.files.items():
+            await self._fill(name, size)
+        for number, step in enumerate(case.steps, 1):
+            try:
+                await self._step(step)
+            except (CaseError, KeyError) as error:
+                raise CaseError(f"step {number}, {step.do}: {error.args[0]}") from None
+
+    async def _step(self, step: Step) -> None:
+        action = self._actions.get(step.do)
+        if action and step.do == "suite.await":
+            await self._await(step)
+        elif action:
+            await action(**{key: fill(value, self._known) for key, value in step.arguments.items()})
+        else:
+            asked = []
+            for n in range(step.times):
+                self._known["n"] = n
+                arguments = {key: fill(value, self._known) for key, value in step.arguments.items()}
+                asked.append(self._runner.start(step.do, arguments))
+            if step.background:
+                [self._under_way[step.background]] = asked
+            else:
+                for n, each in enumerate(asked):
+                    self._known["n"] = n
+                    await self._check(step, each)
+
+    async def _check(self, step: Step, asked: Asked) -> None:
+        try:
+            with anyio.fail_after(ANSWER_TIMEOUT):
+                response = await asked[1]
+        except TimeoutError:
+            raise CaseError(f"no answer in {ANSWER_TIMEOUT:.0f} s") from None
+        key = "error" if step.error is not None else "ok"
+        if key not in response:
+            raise CaseError(f"answered {response}")
+        wanted = fill(step.error if step.error is not None else step.ok or {}, self._known)
+        if lines := differences(wanted, response[key]):
+            raise CaseError("\n  ".join([*lines, f"in {response}"]))
+        if step.save:
+            self._known[step.save] = response[key]
+
+    async def _await(self, step: Step) -> None:
+        """Check what a request in the background has come to."""
+        asked = self._under_way.pop(str(step.arguments["request"]))
+        await self._check(step, asked)
+
+    async def _cancel(self, request: str) -> None:
+        """Cancel a request in the background; what it comes to is checked by `suite.await`."""
+        number, _ = self._under_way[request]
+        _, answer = self._runner.start("cancel", {"request": number})
+        await answer
+
+    async def _proxy(self, name: str) -> None:
+        """Put a proxy before the daemon."""
+        folder = self._folder / name
+        folder.mkdir()
+        proxy = await self._resources.enter_async_context(proxying(self._daemon.socket, folder))
+        self._proxies[name] = proxy
+        self._known[name] = {"address": proxy.address}
+
+    async def _cut(
+        self, proxy: str, up: int | None = None, down: int | None = None, times: int = 1
+    ) -> None:
+        """Cut connections after so many bytes to the daemon or from it, so many times; else now."""
+        if up is None and down is None:
+            self._proxies[proxy].cut()
+        else:
+            limits = {key: value for key, value in (("up", up), ("down", down)) if value}
+            self._proxies[proxy].cut_after(**limits, times=times)
+
+    async def _fill(self, name: str, size: int) -> None:
+        """Make a file of random bytes."""
+        path = self._folder / f"{name}.bytes"
+        data = os.urandom(size)
+        path.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        self._known[name] = {"path": str(path), "bytes": size, "sha256": digest}
+
+    async def _kill_daemon(self) -> None:
+        await anyio.to_thread.run_sync(self._daemon.kill)
+
+    async def _restart_daemon(self) -> None:
+        """Start another one, which the proxies lead to from now on."""
+        starting = contextlib.ExitStack()
+        self._resources.callback(starting.close)
+        self._daemon = await anyio.to_thread.run_sync(starting.enter_context, serving())
+        self._known["daemon"] = self._facts()
+        for proxy in self._proxies.values():
+            proxy.target = self._daemon.socket
+
+    async def _scripted(self, name: str) -> None:
+        """Run the scripted server."""
+        address = await self._resources.enter_async_context(scripted(self._folder))
+        self._known[name] = {"address": address}
+
+    async def _until(self, process: str, field: str, wanted: object) -> None:
+        """Wait until a field of a process is as wanted."""
+        async with grpc.aio.insecure_channel(self._daemon.address) as channel:
+            stub, request = ProcessServiceStub(channel), GetProcessRequest(name=process)
+            with anyio.fail_after(ANSWER_TIMEOUT):
+                while True:
+                    found: object = (await stub.GetProcess(request)).process
+                    for part in field.split("."):
+                        found = getattr(found, part)
+                    if not differences(wanted, found):
+                        return
+
+    async def _count(self, what: list[object], wanted: int) -> None:
+        if len(what) != wanted:
+            raise CaseError(f"{len(what)} are there, not {wanted}")
+
+    def _facts(self) -> Table:
+        return {
+            "address": self._daemon.address,
+            "tcp": self._daemon.addresses[-1],
+            "token_file": str(self._daemon.token_file),
+        }

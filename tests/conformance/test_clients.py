@@ -1,0 +1,96 @@
+"""Every client library: its own checks, what the README shows of it, and case by case."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.case import Case
+from tests.conformance.languages import ROOT, Command, Language
+from tests.conformance.runner import running
+from tests.conformance.stage import Stage
+from tests.support.daemon import Daemon
+
+README = ROOT / "README.md"
+COMMAND_TIMEOUT = 900  # seconds; a first build fetches what it needs
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return ours, without what would tell a client where to go."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")} | more
+
+
+def run(commands: tuple[Command, ...]) -> None:
+    for command in commands:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+            check=False,
+        )
+        assert done.returncode == 0, f"{command} failed with {done.returncode}:\n{done.stdout}"
+
+
+@pytest.mark.timeout(COMMAND_TIMEOUT)
+def test_lint(language: Language) -> None:
+    run(language.lint)
+
+
+@pytest.mark.timeout(COMMAND_TIMEOUT)
+def test_unit(language: Language) -> None:
+    run(language.unit)
+
+
+@pytest.mark.timeout(COMMAND_TIMEOUT)
+def test_generated(language: Language) -> None:
+    """What is committed is what `make generate` writes."""
+    folder = ROOT / language.generated
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    run(language.generate)
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert before.keys() == after.keys()
+    assert [path for path in before if before[path] != after[path]] == []
+
+
+def test_readme(language: Language, shared_daemon: Daemon) -> None:
+    """The README shows the example as it is, and it runs."""
+    assert (ROOT / language.example).read_text("utf-8").strip() in README.read_text("utf-8")
+    done = subprocess.run(
+        [*language.run_example, "sh", "-c", "echo hello; echo wrong >&2; exit 7"],
+        cwd=ROOT,
+        env=environment(HCSD_ADDRESS=shared_daemon.address),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("hello\n", "wrong\n", 7)
+
+
+async def test_case(  # noqa: PLR0917  (fixtures)
+    request: pytest.FixtureRequest,
+    language: Language,
+    case: Case,
+    daemon: Daemon,
+    short_folder: Path,
+    tmp_path: Path,
+) -> None:
+    if language.name in case.known_failing:
+        request.applymarker(pytest.mark.xfail(strict=True, reason="known to fail"))
+    log = tmp_path / "stderr"
+    try:
+        async with (
+            contextlib.AsyncExitStack() as resources,
+            running(language.runner, environment(), log) as runner,
+        ):
+            await Stage(runner, daemon, short_folder, resources).play(case)
+    finally:
+        sys.stderr.write(log.read_text("utf-8", "backslashreplace"))  # shown if it fails
