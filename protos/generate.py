@@ -1,7 +1,8 @@
 """Make the Python modules of `hcsd.v1` from the Protobuf files, or check them.
 
 `generate` writes `hcsd/v1` and removes modules whose Protobuf file is gone. `check` changes
-nothing: it lints, looks at the format, and compares `hcsd/v1` with what `generate` would write.
+nothing: it lints, looks at the format, compares `hcsd/v1` with what `generate` would write, and the
+contract with that of main, which it may add to and not break. On main itself that is the commit before.
 Neither needs a network: the Google sources that the files import come from the installed
 `googleapis-common-protos`, and buf gets them as part of a compiled image.
 
@@ -15,6 +16,7 @@ import difflib
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from importlib import util
 from pathlib import Path
@@ -22,6 +24,8 @@ from pathlib import Path
 PROTOS = Path(__file__).resolve().parent
 ROOT = PROTOS.parent
 PACKAGE = Path("hcsd", "v1")
+# The path keeps the imported Google files, which follow other rules, out of it.
+BUF_OPTIONS = ("--config", str(PROTOS / "buf.yaml"), "--path", "hcsd")
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
@@ -46,7 +50,7 @@ def google_sources() -> Path:
     raise ToolError(message)
 
 
-def protoc(*options: str) -> None:
+def protoc(*options: str, protos: Path = PROTOS) -> None:
     """Run the Protobuf compiler over all files of the package.
 
     Raises:
@@ -55,8 +59,8 @@ def protoc(*options: str) -> None:
     if util.find_spec("grpc_tools") is None:
         message = "grpcio-tools is not installed in this environment"
         raise ToolError(message)
-    sources = sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto"))
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"-I{google_sources()}"]
+    sources = sorted(str(path) for path in (protos / PACKAGE).glob("*.proto"))
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", f"-I{google_sources()}"]
     if subprocess.run([*command, *options, *sources], check=False, cwd=ROOT).returncode:
         message = "protoc failed"
         raise ToolError(message)
@@ -119,18 +123,69 @@ def modules_in_step() -> bool:
     return wanted == present
 
 
-def lint() -> bool:
-    """Lint the Protobuf files as a compiled image, where all imports are resolved."""
-    with tempfile.TemporaryDirectory() as folder:
-        image = Path(folder, "image.binpb")
-        protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={image}")
-        # The path keeps the imported Google files, which follow other rules, out of the lint.
-        return buf("lint", str(image), "--config", str(PROTOS / "buf.yaml"), "--path", "hcsd")
+def image_of(protos: Path, folder: Path, name: str) -> str:
+    """Compile the Protobuf files into an image, where all imports are resolved; return its path."""
+    image = folder / f"{name}.binpb"
+    protoc(
+        "--include_imports",
+        "--include_source_info",
+        f"--descriptor_set_out={image}",
+        protos=protos,
+    )
+    return str(image)
+
+
+def git(*arguments: str) -> str | None:
+    """Return what git prints, without the line's end; None if it fails or is not there."""
+    program = shutil.which("git")
+    if program is None:
+        return None
+    done = subprocess.run([program, *arguments], check=False, cwd=ROOT, capture_output=True)
+    return done.stdout.decode().strip() if done.returncode == 0 else None
+
+
+def earlier() -> str | None:
+    """Return the commit whose contract must be kept; None if git knows of none."""
+    head = git("rev-parse", "HEAD")
+    for main in ("origin/main", "main", "HEAD"):
+        base = git("merge-base", "HEAD", main)
+        if base is not None and base != head:
+            return base
+    return git("rev-parse", "--verify", "HEAD~1")
+
+
+def contract_kept(folder: Path, image: str) -> bool:
+    """Compare the contract with the earlier one; return whether every client of that is served."""
+    commit = earlier()
+    if commit is None:
+        print("no earlier commit here, so nothing to compare the contract with")
+        return True
+    archive = folder / "earlier.tar"
+    if git("archive", f"--output={archive}", commit, "--", PROTOS.name) is None:
+        print(f"{commit} has no {PROTOS.name} to compare the contract with")
+        return True
+    with tarfile.open(archive) as files:
+        files.extractall(folder, filter="data")
+    before = image_of(folder / PROTOS.name, folder, "before")
+    if buf("breaking", image, "--against", before, *BUF_OPTIONS):
+        return True
+    print(f"hcsd.v1 only grows: the lines above would break clients of the contract at {commit}")
+    return False
 
 
 def check() -> bool:
     """Run all checks, also after one has failed; return whether all passed."""
-    return all([lint(), buf("format", str(PROTOS), "--diff", "--exit-code"), modules_in_step()])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        image = image_of(PROTOS, folder, "image")
+        return all(
+            [
+                buf("lint", image, *BUF_OPTIONS),
+                buf("format", str(PROTOS), "--diff", "--exit-code"),
+                modules_in_step(),
+                contract_kept(folder, image),
+            ]
+        )
 
 
 def main() -> int:
@@ -138,7 +193,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the modules of hcsd.v1, or check them.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("generate", help="write hcsd/v1 from protos/hcsd/v1")
-    commands.add_parser("check", help="lint, check the format, compare hcsd/v1 with the files")
+    commands.add_parser(
+        "check",
+        help="lint, check the format, compare hcsd/v1 with the files, and the contract with main's",
+    )
     command = parser.parse_args().command
     try:
         passed = generate() if command == "generate" else check()

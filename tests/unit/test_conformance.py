@@ -1,0 +1,59 @@
+"""The conformance suite's own judgement: a case that does not come out must be told."""
+
+import pytest
+
+from tests.conformance.case import CASES
+from tests.conformance.languages import LANGUAGES
+from tests.conformance.matching import differences, fill
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"exit_code": 0}, {"exit_code": 0, "signal": 0}),
+        ({"code": {"absent": True}}, {}),
+        ({"bytes": {"at_least": 3}}, {"bytes": 3}),
+        ({"bytes": {"below": 3}}, {"bytes": 2}),
+        ({"message": {"contains": "no"}}, {"message": "nobody"}),
+        ({"class": {"one_of": ["A", "B"]}}, {"class": "B"}),
+        ([{"field": "a"}, {"field": "b"}], [{"field": "a", "rule": "x"}, {"field": "b"}]),
+    ],
+)
+def test_what_fits_is_no_difference(wanted: object, found: object) -> None:
+    assert differences(wanted, found) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"exit_code": 0}, {"exit_code": False}),
+        ({"exit_code": 0}, {}),
+        ({"exit_code": 0}, None),
+        ({"code": {"absent": True}}, {"code": "NOT_FOUND"}),
+        ({"bytes": {"at_least": 3}}, {"bytes": 2}),
+        ({"bytes": {"at_least": 3}}, {"bytes": "3"}),
+        ({"bytes": {"below": 3}}, {"bytes": 3}),
+        ({"message": {"contains": "no"}}, {"message": "yes"}),
+        ({"class": {"one_of": ["A", "B"]}}, {"class": "C"}),
+        ([{"field": "a"}], [{"field": "a"}, {"field": "b"}]),
+        ([{"field": "a"}, {"field": "b"}], [{"field": "b"}, {"field": "a"}]),
+    ],
+)
+def test_what_does_not_fit_is_told(wanted: object, found: object) -> None:
+    assert len(differences(wanted, found)) >= 1
+
+
+def test_a_reference_is_filled_in_whole_or_in_part() -> None:
+    known = {"big": {"bytes": 7, "path": "/tmp/x"}, "n": 3}
+    filled = fill({"a": "$big.bytes", "b": ["p$n", "$$1"], "c": "cat $big.path"}, known)
+    assert filled == {"a": 7, "b": ["p3", "$1"], "c": "cat /tmp/x"}
+    with pytest.raises(KeyError, match="known are big, n"):
+        fill("$nothing", known)
+
+
+def test_every_case_asks_something_and_fails_for_known_languages_only() -> None:
+    names = {language.name for language in LANGUAGES}
+    for case in CASES:
+        assert case.title.endswith(".")
+        assert set(case.known_failing) <= names
+        assert any(step.ok or step.error or step.do == "suite.count" for step in case.steps), case
