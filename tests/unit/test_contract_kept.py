@@ -13,7 +13,9 @@ SERVICE = "protos/hcsd/v1/host_service.proto"
 
 def git(tree: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    subprocess.run(["git", *identity, *arguments], cwd=tree, check=True, capture_output=True)
+    subprocess.run(
+        ["/usr/bin/env", "git", *identity, *arguments], cwd=tree, check=True, capture_output=True
+    )
 
 
 @pytest.fixture
