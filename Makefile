@@ -53,8 +53,9 @@ fmt: setup ## format the code and repair what can be repaired
 	@$(bin)/ruff check --fix-only
 	@$(bin)/ruff format
 
-generate: setup ## write hcsd/v1 from protos
+generate: setup ## write hcsd/v1 and the stubs of the clients from protos
 	@$(bin)/python protos/generate.py generate
+	@$(bin)/python -m tests.conformance --generate
 
 lock: setup ## write .requirements.lock from pyproject.toml (LOCK=--upgrade: newest versions)
 	@$(bin)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \

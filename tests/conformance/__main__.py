@@ -3,6 +3,7 @@
     python -m tests.conformance                     all languages
     python -m tests.conformance go rust             these
     python -m tests.conformance go -- -k resumes    the cases whose names have it
+    python -m tests.conformance --generate          write the stubs of all languages
 
 The exit code is 0 if all that was asked for passed, 1 if something failed, 2 if a tool is missing.
 """
@@ -15,16 +16,16 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.conformance.languages import LANGUAGES, ROOT, Language
+from tests.conformance.languages import LANGUAGES, ROOT, Command, Language
 
 
 def say(text: str) -> None:
     print(f"clients: {text}", flush=True)
 
 
-def build(language: Language) -> bool:
-    """Run the commands that build a client, and say how that went."""
-    for command in language.build:
+def run(language: Language, commands: Sequence[Command]) -> bool:
+    """Run commands of a client until one fails, and say how that went."""
+    for command in commands:
         began = time.monotonic()
         say(f"{language.name}: {shlex.join(command)}")
         done = subprocess.run(command, cwd=ROOT, check=False)
@@ -44,8 +45,14 @@ def main(arguments: Sequence[str]) -> int:
         description="Build the clients and hold them to the conformance suite.",
         epilog="What follows a lone -- is for pytest, as in: go -- -k resumes",
     )
+    parser.add_argument(
+        "--generate",
+        action="store_true",
+        help="only write the stubs that are committed, from protos/hcsd/v1",
+    )
     parser.add_argument("language", nargs="*", help=f"{', '.join(names)} (default: all)")
-    wanted = parser.parse_args(arguments[:end]).language or names
+    options = parser.parse_args(arguments[:end])
+    wanted = options.language or names
     if unknown := set(wanted) - set(names):
         parser.error(f"no client for {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     chosen = [language for language in LANGUAGES if language.name in wanted]
@@ -59,7 +66,10 @@ def main(arguments: Sequence[str]) -> int:
         say(problem)
     if problems:
         return 2
-    built = [build(language) for language in chosen]  # all of them, for the sake of the log
+    if options.generate:
+        written = [run(language, language.generate) for language in chosen]
+        return 0 if all(written) else 1
+    built = [run(language, language.build) for language in chosen]  # all, for the sake of the log
     if not all(built):
         return 1
     environment = os.environ | {"HCSD_CONFORMANCE": " ".join(wanted)}
