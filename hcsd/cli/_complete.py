@@ -44,14 +44,14 @@ def _ask(
 ) -> list[str]:
     import anyio
 
-    from hcsd_client import Client, HcsdClientError
+    from hcsd.cli._connection import client_of
+    from hcsd_client import HcsdClientError
 
-    said = {**context.find_root().params, **{k: v for k, v in context.params.items() if v}}
     found: list[str] = []
 
     async def ask() -> None:
         with anyio.move_on_after(TIMEOUT):
-            async with Client(said.get("address"), said.get("token_file")) as client:
+            async with client_of(context) as client:
                 found.extend([name async for name in names(client)])
 
     try:

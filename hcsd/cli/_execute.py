@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from hcsd.cli._connection import client_of
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hcsd.cli._options import Connection
     from hcsd_client import Client
 
 
 def execute(
-    connection: Connection,
+    context: typer.Context,
     work: Callable[[Client], Awaitable[int]],
     *,
     failure_code: int = 1,
@@ -30,10 +31,10 @@ def execute(
     from hcsd.cli import _errors
     from hcsd.cli._terminal import NoTerminalError
     from hcsd.cli._text import say
-    from hcsd_client import Client, HcsdClientError
+    from hcsd_client import HcsdClientError
 
     async def main() -> int:
-        async with Client(connection.address, connection.token_file) as client:
+        async with client_of(context) as client:
             return await work(client)
 
     try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 import os
 import re
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,22 +20,6 @@ class OutputFormat(enum.StrEnum):
     JSON = "json"
 
 
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        metavar="ADDR",
-        help="Where the daemon listens: unix:///path or host:port. [env var: HCSD_ADDRESS]",
-    ),
-]
-TokenFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--token-file",
-        metavar="FILE",
-        help="File with the daemon's token, for a TCP address. [env var: HCSD_TOKEN_FILE]",
-    ),
-]
 OutputOption = Annotated[
     OutputFormat, typer.Option("--output", "-o", help="How to print the result.")
 ]
@@ -76,22 +58,6 @@ DetachKeysOption = Annotated[
         help="Keys that leave a console while the process goes on, as in ctrl-a,d; '' for none.",
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """What the options say about the daemon; None where they leave it to the environment."""
-
-    address: str | None = None
-    token_file: Path | None = None
-
-
-def connection_of(
-    context: typer.Context, address: str | None, token_file: Path | None
-) -> Connection:
-    """Merge the options after the command with those before it; the nearer one holds."""
-    outer = context.find_object(Connection) or Connection()
-    return Connection(address or outer.address, token_file or outer.token_file)
 
 
 def check_pairs(values: list[str] | None) -> list[str] | None:

@@ -7,17 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hcsd.cli._connection import ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._keys import DETACH_KEYS, DetachKeys
 from hcsd.cli._names import process_of
-from hcsd.cli._options import (
-    AddressOption,
-    DetachKeysOption,
-    NameArgument,
-    SystemOption,
-    TokenFileOption,
-    connection_of,
-)
+from hcsd.cli._options import DetachKeysOption, NameArgument, SystemOption  # noqa: TC001  (typer reads them)
 from hcsd.cli._terminal import NoTerminalError, Terminal
 from hcsd.cli.run import RUN_FAILED, SessionCommand
 
@@ -39,7 +33,7 @@ Examples:
   hcsd attach --no-stdin build-1
 """
 
-app = typer.Typer()
+app = ClientCommands()
 
 
 @app.command("attach", cls=SessionCommand, epilog=EPILOG)
@@ -56,8 +50,6 @@ def attach(
     ] = False,
     detach_keys: DetachKeysOption = DETACH_KEYS,
     system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Return to a process that is running, or see how it ended.
 
@@ -84,7 +76,7 @@ def attach(
         forward = types and not process.stdin.closed
         return await Session(client, run, forward_stdin=forward, owned=False).execute()
 
-    execute(connection_of(context, address, token_file), work, failure_code=RUN_FAILED)
+    execute(context, work, failure_code=RUN_FAILED)
 
 
 def _terminal(name: str, *, types: bool) -> Terminal:

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hcsd.cli._connection import ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._names import ids_of, system_of
 from hcsd.cli._options import (
-    AddressOption,
     OutputFormat,
     OutputOption,
     SystemOption,
-    TokenFileOption,
-    connection_of,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from hcsd.v1 import event_pb2 as pb
     from hcsd_client import Client
 
-app = typer.Typer()
+app = ClientCommands()
 
 LINE = "{:12}  {:15}  {:20}  {:26}  {}"
 HEADER = ("TIME", "EVENT", "SYSTEM", "ID", "DETAIL")
@@ -39,8 +37,6 @@ def events(
     ] = False,
     system: SystemOption = None,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show what has happened to processes and compute systems, as far as it is kept.
 
@@ -61,7 +57,7 @@ def events(
                     typer.echo(_line(event))
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 async def _events(client: Client, system: str, *, follow: bool) -> AsyncGenerator[pb.Event, None]:

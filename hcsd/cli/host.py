@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
+import typer  # noqa: TC002  (it reads the annotations)
 
+from hcsd.cli._connection import ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._options import (
-    AddressOption,
     OutputFormat,
     OutputOption,
-    TokenFileOption,
-    connection_of,
 )
 
 if TYPE_CHECKING:
     from hcsd_client import Client
 
-app = typer.Typer()
+app = ClientCommands()
 
 
 @app.command("info")
@@ -26,8 +24,6 @@ def info(
     context: typer.Context,
     *,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show what the daemon is and allows."""
 
@@ -41,4 +37,4 @@ def info(
             print_tree({"address": str(client.address), **tree_of(host)})
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)

@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hcsd.cli._connection import ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._names import process_of
-from hcsd.cli._options import (
-    AddressOption,
-    NameArgument,
-    SystemOption,
-    TokenFileOption,
-    connection_of,
-)
+from hcsd.cli._options import NameArgument, SystemOption  # noqa: TC001  (typer reads them)
 
 if TYPE_CHECKING:
     from hcsd_client import Client, Output
 
-app = typer.Typer()
+app = ClientCommands()
 
 EPILOG = """\b
 Examples:
@@ -43,8 +38,6 @@ def logs(
         bool, typer.Option("--stderr-only", help="Leave out what it wrote to stdout.")
     ] = False,
     system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show what a process has written.
 
@@ -65,7 +58,7 @@ def logs(
         output = client.read_output(process_of(name, system), cursors=cursors, follow=follow)
         return await _show(output)
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 async def _show(output: Output) -> int:

@@ -15,7 +15,7 @@ import typer
 
 from hcsd import __version__
 from hcsd.cli import attach, completion, events, host, logs, processes, run, service, stats, systems
-from hcsd.cli._options import AddressOption, Connection, TokenFileOption
+from hcsd.cli._connection import connecting
 from hcsd.cli.serve import serve
 
 HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
@@ -64,6 +64,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@connecting
 def options(
     context: typer.Context,
     *,
@@ -73,11 +74,8 @@ def options(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
-    """Keep the options before the command for it."""
-    context.obj = Connection(address, token_file)
+    """Take the options before the command."""
 
 
 def main() -> None:

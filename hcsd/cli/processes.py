@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hcsd.cli._connection import ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._names import ids_of, process_of, system_of
 from hcsd.cli._options import (
-    AddressOption,
     NameArgument,
     NamesArgument,
     OutputFormat,
     OutputOption,
     SystemOption,
-    TokenFileOption,
-    connection_of,
     seconds_of,
 )
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from hcsd.v1 import process_pb2 as pb
     from hcsd_client import Client
 
-app = typer.Typer()
+app = ClientCommands()
 
 HEADER = ("ID", "SYSTEM", "PID", "STATE", "EXIT", "STARTED", "COMMAND")
 MAX_INT32 = 0x7FFFFFFF
@@ -42,8 +40,6 @@ def ps(
     ] = False,
     system: SystemOption = None,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """List processes.
 
@@ -65,7 +61,7 @@ def ps(
             print_table(HEADER, [_row(process, now) for process in processes], STYLES)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("open")
@@ -79,8 +75,6 @@ def open_(
         str, typer.Option("--name", metavar="ID", help="Id of the process. Default: a new one.")
     ] = "",
     system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Make a process known that runs in a compute system already, and print its name.
 
@@ -92,7 +86,7 @@ def open_(
         typer.echo(opened.name)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("inspect")
@@ -102,8 +96,6 @@ def inspect(
     *,
     system: SystemOption = None,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show all that is known of processes."""
 
@@ -117,7 +109,7 @@ def inspect(
             print_trees(processes)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("wait")
@@ -126,8 +118,6 @@ def wait(
     names: NamesArgument,
     *,
     system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Wait for processes and print their exit codes.
 
@@ -150,7 +140,7 @@ def wait(
             code = FAILED
         return code
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("signal")
@@ -163,8 +153,6 @@ def signal(
     ],
     *,
     system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Send a signal to a process.
 
@@ -184,7 +172,7 @@ def signal(
             say(f"'{name}' has not taken the signal yet")
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("resize")
@@ -195,8 +183,6 @@ def resize(
     rows: Annotated[int, typer.Argument(metavar="ROWS", min=1, max=MAX_SIDE, help="Height.")],
     *,
     system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Change the size of a process's console, in characters.
 
@@ -207,7 +193,7 @@ def resize(
         await client.modify_process(process_of(name, system), console_size=(columns, rows))
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("kill")
@@ -225,8 +211,6 @@ def kill(
         ),
     ] = None,
     system: SystemOption = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """End processes by force.
 
@@ -239,7 +223,7 @@ def kill(
             await client.terminate_process(process_of(name, system), grace_period=grace)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 def _row(process: pb.Process, now: float) -> tuple[str, ...]:

@@ -6,18 +6,15 @@ import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
+from hcsd.cli._connection import ClientCommand, ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._keys import DETACH_KEYS, DetachKeys
 from hcsd.cli._names import system_of
 from hcsd.cli._options import (
-    AddressOption,
     DetachKeysOption,
     SystemOption,
-    TokenFileOption,
     check_pairs,
-    connection_of,
     expand_variables,
 )
 from hcsd.cli._terminal import NoTerminalError, Terminal
@@ -48,7 +45,7 @@ Examples:
 """
 
 
-class SessionCommand(TyperCommand):
+class SessionCommand(ClientCommand):
     """A command whose exit codes below 125 belong to the process, wrong options included."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
@@ -64,7 +61,7 @@ class SessionCommand(TyperCommand):
         return rest
 
 
-app = typer.Typer()
+app = ClientCommands()
 
 
 @app.command(
@@ -129,8 +126,6 @@ def run(
             help="Label to store with it. May be given more than once.",
         ),
     ] = None,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Run a process and pass its output on.
 
@@ -143,7 +138,6 @@ def run(
     waits when nobody has read the last megabyte it wrote; 'hcsd attach' returns to it. The terminal
     is put back in any case.
     """
-    connection = connection_of(context, address, token_file)
 
     async def work(client: Client) -> int:
         parent = system_of(system)
@@ -162,7 +156,7 @@ def run(
         keys = DetachKeys(detach_keys) if stdin else None
         return await ConsoleSession(client, run, terminal, keys, owned=True).execute()
 
-    execute(connection, work, failure_code=RUN_FAILED)
+    execute(context, work, failure_code=RUN_FAILED)
 
 
 def _terminal(*, types: bool) -> Terminal:

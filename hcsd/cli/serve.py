@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hcsd.cli._stop import StopRequests
     from hcsd.config import Limits
+    from hcsd.service.tls import Tls, TlsFiles
 
 CANNOT_START = 1
 MAX_SECONDS = 365 * 24 * 3600.0  # what timers can do anywhere
@@ -75,7 +76,7 @@ def serve(
             metavar="ADDR",
             envvar="HCSD_LISTEN",
             help="Where to listen: unix:///path or host:port; may be given more than once."
-            " A TCP address must be loopback, and its clients need the token."
+            " The clients of a TCP address need the token; one beyond loopback needs TLS."
             " Default: a Unix socket that only you can reach; on Windows 127.0.0.1:7443.",
         ),
     ] = None,
@@ -84,6 +85,25 @@ def serve(
         typer.Option(
             envvar="HCSD_TOKEN_FILE",
             help="Token that TCP clients must present; made at the first start.",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Certificate (PEM, with those between it and its CA): TLS at every TCP address."
+            " A renewed one is taken without a restart.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its private key, which nobody else may read."),
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CA (PEM): who calls by TCP must have a certificate of it, and needs no token.",
         ),
     ] = None,
     exited_retention: Annotated[
@@ -197,6 +217,7 @@ def serve(
     settings = Settings(
         listen or [],
         token_file or default_token_file(),
+        _tls_files(tls_cert, tls_key, tls_client_ca),
         Limits(
             exited_retention=seconds_of(exited_retention),
             max_exited=max_exited,
@@ -228,12 +249,34 @@ class Settings(NamedTuple):
     Attributes:
         addresses: Where to listen; empty for the default.
         token_file: Where the token of TCP clients is.
+        tls_files: What TCP listeners use for TLS, if they do.
         limits: Limits in force.
     """
 
     addresses: list[str]
     token_file: Path
+    tls_files: TlsFiles | None
     limits: Limits
+
+
+def _tls_files(
+    certificate: Path | None, key: Path | None, client_ca: Path | None
+) -> TlsFiles | None:
+    """Take the options of TLS together.
+
+    Raises:
+        typer.BadParameter: One is missing.
+    """
+    from hcsd.service.tls import TlsFiles
+
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate, key, client_ca)
+    if certificate or key or client_ca:
+        missing = [
+            name for name, path in (("--tls-cert", certificate), ("--tls-key", key)) if path is None
+        ]
+        raise typer.BadParameter(f"TLS needs {' and '.join(missing)}, too")
+    return None
 
 
 def _serve_as_service(
@@ -262,25 +305,40 @@ async def _serve(
 ) -> None:
     from hcsd.engine import open_host
     from hcsd.service.auth import load_token
-    from hcsd.service.listeners import TcpListener, unix_listener
+    from hcsd.service.listeners import ListenError, TcpListener, unix_listener
     from hcsd.service.server import Daemon
+    from hcsd.service.tls import Tls
 
     parsed = [parse_address(text) for text in settings.addresses] or [default_address(os.environ)]
+    if settings.tls_files and all(address.is_unix for address in parsed):
+        msg = "TLS is for TCP, and no TCP address is listened at: add --listen HOST:PORT"
+        raise ListenError(msg)
+    tls = Tls(settings.tls_files) if settings.tls_files else None
     listeners = [
         unix_listener(Path(address.path))
         if address.is_unix
-        else TcpListener(address.host, address.port)
+        else TcpListener(address.host, address.port, tls)
         for address in parsed
     ]
     needs_token = any(listener.needs_token for listener in listeners)
     token = load_token(settings.token_file) if needs_token else None
 
     def ready(bound: list[str]) -> None:
+        if needs := _needs(tls, settings.token_file if needs_token else None):
+            typer.echo(f"hcsd: TCP clients need {needs}", err=True)
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
-        if needs_token:
-            typer.echo(f"hcsd: TCP clients need --token-file {settings.token_file}", err=True)
         on_ready(bound)
 
     daemon = Daemon(open_host(), listeners, token, settings.limits)
     stops.hand_to(daemon.stop)
     await daemon.run(ready)
+
+
+def _needs(tls: Tls | None, token_file: Path | None) -> str:
+    """Say which options TCP clients need; "" if there are none."""
+    options = ["--tls-ca"] if tls else []
+    if tls and tls.authenticates:
+        options += ["--tls-cert", "--tls-key"]
+    if token_file:
+        options.append(f"--token-file {token_file}")
+    return ", ".join(options)

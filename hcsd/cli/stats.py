@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from hcsd.cli._complete import complete_systems
+from hcsd.cli._connection import ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._names import system_of
 from hcsd.cli._options import (
-    AddressOption,
     OutputFormat,
     OutputOption,
-    TokenFileOption,
-    connection_of,
     seconds_of,
 )
 from hcsd.cli.systems import STYLES, SystemArgument, state_of
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from hcsd.v1.compute_system_service_pb2 import GetComputeSystemPropertiesResponse
     from hcsd_client import Client
 
-app = typer.Typer()
+app = ClientCommands()
 
 HEADER = ("SYSTEM", "STATE", "CPU", "MEMORY", "PEAK", "READ", "WRITTEN", "PROCESSES", "UP")
 PROCESS_HEADER = ("PID", "IMAGE", "CPU TIME", "PRIVATE", "SHARED", "COMMITTED", "STARTED")
@@ -83,8 +81,6 @@ def stats(
         ),
     ] = None,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show what compute systems use, live.
 
@@ -111,7 +107,7 @@ def stats(
                 print_table(HEADER, rows)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @system_app.command("stats")
@@ -120,8 +116,6 @@ def system_stats(
     system: SystemArgument,
     *,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show what a compute system has used, and what runs in it.
 
@@ -140,7 +134,7 @@ def system_stats(
         print_table(PROCESS_HEADER, [_process_row(process) for process in figures.process_list])
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 async def _tables(

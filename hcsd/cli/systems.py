@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hcsd.cli._complete import complete_systems
+from hcsd.cli._connection import ClientCommands
 from hcsd.cli._execute import execute
 from hcsd.cli._names import system_of
 from hcsd.cli._options import (
-    AddressOption,
     OutputFormat,
     OutputOption,
-    TokenFileOption,
-    connection_of,
     seconds_of,
 )
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from hcsd.v1 import compute_system_pb2 as pb
     from hcsd_client import Client
 
-app = typer.Typer(
+app = ClientCommands(
     help="Create, control and watch compute systems.", no_args_is_help=True, rich_markup_mode=None
 )
 
@@ -83,8 +81,6 @@ def create(
         int | None, typer.Option(metavar="COUNT", min=1, help="Processors that it may use.")
     ] = None,
     start: Annotated[bool, typer.Option("--start", help="Start it, too.")] = False,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Create a compute system and print its id.
 
@@ -103,7 +99,7 @@ def create(
         typer.echo(created.system.system_id)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 def _configuration(owner: str, memory: int | None, processors: int | None) -> str:
@@ -128,12 +124,9 @@ def _read(file: Path) -> str:
 def start(
     context: typer.Context,
     systems: SystemsArgument,
-    *,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Start compute systems that were created and not started."""
-    _for_each(context, systems, address, token_file, lambda client, name: client.start_system(name))
+    _for_each(context, systems, lambda client, name: client.start_system(name))
 
 
 @app.command("stop")
@@ -155,8 +148,6 @@ def stop(
         bool,
         typer.Option("--kill/--no-kill", help="Kill what cannot be shut down, or not in time."),
     ] = True,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Shut compute systems down, and wait for their ends.
 
@@ -177,48 +168,37 @@ def stop(
                 code = FAILED
         return code
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("kill")
 def kill(
     context: typer.Context,
     systems: SystemsArgument,
-    *,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Kill compute systems with all that runs in them, and wait for their ends.
 
     One that has ended already is no error.
     """
-    _for_each(context, systems, address, token_file, _kill)
+    _for_each(context, systems, _kill)
 
 
 @app.command("pause")
 def pause(
     context: typer.Context,
     systems: SystemsArgument,
-    *,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Pause all that runs in compute systems."""
-    _for_each(context, systems, address, token_file, lambda client, name: client.pause_system(name))
+    _for_each(context, systems, lambda client, name: client.pause_system(name))
 
 
 @app.command("resume")
 def resume(
     context: typer.Context,
     systems: SystemsArgument,
-    *,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Let paused compute systems run on."""
-    _for_each(
-        context, systems, address, token_file, lambda client, name: client.resume_system(name)
-    )
+    _for_each(context, systems, lambda client, name: client.resume_system(name))
 
 
 @app.command("ps")
@@ -232,8 +212,6 @@ def ps(
         ),
     ] = None,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """List compute systems, whoever created them."""
 
@@ -248,7 +226,7 @@ def ps(
             print_table(HEADER, [_row(system, now) for system in systems], STYLES)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("inspect")
@@ -257,8 +235,6 @@ def inspect(
     systems: SystemsArgument,
     *,
     output: OutputOption = OutputFormat.TABLE,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show all that is known of compute systems.
 
@@ -275,7 +251,7 @@ def inspect(
             print_trees(found)
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 @app.command("rm")
@@ -286,8 +262,6 @@ def rm(
     force: Annotated[
         bool, typer.Option("--force", help="Remove those, too, in which something may run.")
     ] = False,
-    address: AddressOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Remove compute systems from the host.
 
@@ -312,7 +286,7 @@ def rm(
             await _kill(client, name)
         return code
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 def state_of(system: pb.ComputeSystem) -> str:
@@ -330,8 +304,6 @@ async def _kill(client: Client, name: str) -> None:
 def _for_each(
     context: typer.Context,
     systems: list[str],
-    address: str | None,
-    token_file: Path | None,
     change: Callable[[Client, str], Awaitable[object]],
 ) -> None:
     """Do something to one system after the other."""
@@ -341,7 +313,7 @@ def _for_each(
             await change(client, system_of(system))
         return 0
 
-    execute(connection_of(context, address, token_file), work)
+    execute(context, work)
 
 
 def _row(system: pb.ComputeSystem, now: float) -> tuple[str, ...]:

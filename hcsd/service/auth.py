@@ -2,7 +2,8 @@
 
 A Unix socket is guarded by its directory (0700) and its mode (0600). TCP has no such guard, so a
 TCP listener admits only who presents the daemon's token: 256 random bits in a file that only its
-owner can read (on Windows administrators, too), made at the first start.
+owner can read (on Windows administrators, too), made at the first start. Where TLS asks for a
+certificate of the client (tls.py), that is the guard, and nobody is asked for the token.
 """
 
 from __future__ import annotations

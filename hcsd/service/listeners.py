@@ -1,6 +1,7 @@
 """Where the daemon listens, and what keeps strangers out of each place.
 
 Unix socket        mode 0600 in a directory of mode 0700, both the daemon's own (unix_socket.py)
+TCP with TLS       a client certificate if there is a CA for it, else the daemon's token
 loopback TCP       the daemon's token
 any other TCP      refused: without TLS a token could be read on the way
 """
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import grpc
+
+    from hcsd.service.tls import Tls
 
 
 class ListenError(HcsdError):
@@ -52,7 +55,12 @@ class TcpListener:
 
     host: str
     port: int
-    needs_token = True
+    tls: Tls | None = None
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether no client certificate tells who calls."""
+        return self.tls is None or not self.tls.authenticates
 
     @contextlib.contextmanager
     def claim(self, server: grpc.aio.Server) -> Iterator[str]:
@@ -62,19 +70,23 @@ class TcpListener:
             The address that clients use, with the port in use.
 
         Raises:
-            ListenError: It is not loopback, or it cannot be bound.
+            ListenError: It is not loopback and has no TLS, or it cannot be bound.
         """
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        if not self._is_loopback():
+        if self.tls is None and not self._is_loopback():
             msg = (
                 f"cannot listen at '{shown}:{self.port}': it can be reached from other hosts, and"
-                " that needs TLS, which this version does not have. Listen at 127.0.0.1 or at a"
-                " Unix socket, and forward it, for example with ssh -L"
+                " that needs TLS. Give a certificate with --tls-cert and --tls-key; or listen at"
+                " 127.0.0.1 or at a Unix socket, and forward it, for example with ssh -L"
             )
             raise ListenError(msg)
         try:
             self._try()
-            port = server.add_insecure_port(f"{shown}:{self.port}")
+            at = f"{shown}:{self.port}"
+            if self.tls is None:
+                port = server.add_insecure_port(at)
+            else:
+                port = server.add_secure_port(at, self.tls.credentials())
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             msg = f"cannot listen at '{shown}:{self.port}': {reason}"

@@ -36,7 +36,7 @@ def make_private_directory(path: Path) -> None:
         msg = f"directory '{path}' cannot be used: {error.strerror}"
         raise NotPrivateError(msg) from error
     if others:
-        msg = f"{others} may enter directory '{path}'; {_remedy(path)}"
+        msg = f"{others} may enter directory '{path}'; {_remedy(path, made_by_us=True)}"
         raise NotPrivateError(msg)
 
 
@@ -56,8 +56,12 @@ def make_private_file(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def read_private_file(path: Path) -> str:
+def read_private_file(path: Path, *, made_by_us: bool = True) -> str:
     """Read a file that is the user's alone; what is checked is what is read.
+
+    Args:
+        path: The file.
+        made_by_us: Whether it would be made anew if it were not there.
 
     Raises:
         NotPrivateError: It is not, and how to mend that.
@@ -66,7 +70,7 @@ def read_private_file(path: Path) -> str:
     """
     with path.open(encoding="ascii") as file:
         if others := _others(file.fileno()):
-            msg = f"{others} may read '{path}'; {_remedy(path)}"
+            msg = f"{others} may read '{path}'; {_remedy(path, made_by_us=made_by_us)}"
             raise NotPrivateError(msg)
         return file.read()
 
@@ -82,9 +86,14 @@ if sys.platform == "win32":  # noqa: TID251  (privacy is the platform's to defin
         sids = security.strangers(what)
         return f"others ({', '.join(sids)})" if sids else ""
 
-    def _remedy(_path: Path) -> str:
-        """Return how to mend it: a new list would not keep out an owner."""
-        return "delete it, and the next start makes a new one"
+    def _remedy(path: Path, *, made_by_us: bool) -> str:
+        """Return how to mend it: a new list alone would not keep out an owner."""
+        if made_by_us:
+            return "delete it, and the next start makes a new one"
+        return (
+            f'make it yours alone: icacls "{path}" /setowner "%USERNAME%", then'
+            f' icacls "{path}" /inheritance:r /grant:r "%USERNAME%:F"'
+        )
 
 else:
 
@@ -100,6 +109,6 @@ else:
         private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & OTHERS
         return "" if private else "others"
 
-    def _remedy(path: Path) -> str:
+    def _remedy(path: Path, *, made_by_us: bool) -> str:
         """Return how to mend it."""
         return f"make it yours alone: chmod {'700' if path.is_dir() else '600'} '{path}'"

@@ -1,12 +1,18 @@
 """Daemons to talk to, and the talk. None starts unless a test asks for it."""
 
+import logging
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
+from typing import Protocol
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from hcsd.cli.serve import serve
 from tests.integration.wire import Client, connected
-from tests.support.daemon import Daemon, serving
+from tests.support.daemon import READY, Daemon, serving
 
 # A level of the log that only the daemon's own faults may have, or a traceback of whatever origin.
 FAULT = re.compile(r"\[(?:error|critical) *\]|Traceback|^(?:ERROR|CRITICAL)\b", re.MULTILINE)
@@ -66,3 +72,33 @@ async def own_client(own_daemon: Daemon) -> AsyncIterator[Client]:
     """A client of the test's own daemon."""
     async with connected(own_daemon.address) as client:
         yield client
+
+
+class RefusedHere(Protocol):
+    """Runs `hcsd serve` in this process; returns what it says as it refuses."""
+
+    def __call__(self, *options: str, **environment: str) -> str: ...
+
+
+@pytest.fixture
+def refused_here() -> Iterator[RefusedHere]:
+    """For what `hcsd serve` refuses before anything is started; quicker than a process for it."""
+    app = typer.Typer()
+    app.command()(serve)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*options: str, **environment: str) -> str:
+        plain = {"COLUMNS": "1000", "TERM": "dumb"}
+        result = CliRunner().invoke(app, options, env=plain | environment)
+        assert result.exit_code != 0
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        assert READY not in result.output
+        return " ".join(result.output.split())
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for number, handler in signals.items():
+        signal.signal(number, handler)

@@ -1,10 +1,8 @@
 """Where a daemon listens, who may come in, and with what it refuses to start."""
 
 import fcntl
-import logging
 import os
 import re
-import signal
 import socket
 import stat
 import subprocess
@@ -14,11 +12,8 @@ from typing import Protocol
 
 import grpc
 import pytest
-import typer
 from grpc_reflection.v1alpha import reflection_pb2
-from typer.testing import CliRunner
 
-from hcsd.cli.serve import serve
 from hcsd.v1 import (
     host_service_pb2 as host_pb,
 )
@@ -29,6 +24,7 @@ from hcsd.v1 import (
 from hcsd.v1 import (
     process_service_pb2 as service_pb,
 )
+from tests.integration.conftest import RefusedHere
 from tests.integration.wire import (
     HOST,
     REQUEST_ID,
@@ -72,36 +68,6 @@ class Readable(Protocol):
     """A call whose answer is a stream."""
 
     async def read(self) -> object: ...
-
-
-class RefusedHere(Protocol):
-    """Runs `hcsd serve` in this process; returns what it says as it refuses."""
-
-    def __call__(self, *options: str, **environment: str) -> str: ...
-
-
-@pytest.fixture
-def refused_here() -> Iterator[RefusedHere]:
-    """The same in this process, which is quicker: for what is refused before anything is started."""
-    app = typer.Typer()
-    app.command()(serve)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(*options: str, **environment: str) -> str:
-        plain = {"COLUMNS": "1000", "TERM": "dumb"}
-        result = CliRunner().invoke(app, options, env=plain | environment)
-        assert result.exit_code != 0
-        assert result.exception is None or isinstance(result.exception, SystemExit)
-        assert READY not in result.output
-        return " ".join(result.output.split())
-
-    yield run
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for number, handler in signals.items():
-        signal.signal(number, handler)
 
 
 def test_only_windows_can_start_it_as_a_service(refused_here: RefusedHere) -> None:

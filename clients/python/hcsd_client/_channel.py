@@ -29,12 +29,14 @@ from hcsd_client._errors import (
     error_from_status,
     status_of,
 )
+from hcsd_client._tls import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import anyio
 
+    from hcsd_client._tls import TlsFiles
     from hcsd_client.address import Address
 
 CONNECT_TIMEOUT_MS = 10_000  # for who listens and stays silent; who does not listen is seen at once
@@ -85,6 +87,8 @@ class Channel:
     Args:
         address: Where the daemon listens.
         token: Bearer token of the daemon, or "". Only TCP needs one, so only TCP gets it.
+        tls: What `credentials` were made from, to explain why a connection fails.
+        credentials: For TLS; None to speak in clear.
 
     Attributes:
         metadata: What to pass as `metadata` to every call.
@@ -94,14 +98,24 @@ class Channel:
         host: Stub of HostService.
     """
 
-    def __init__(self, address: Address, token: str) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: str,
+        tls: TlsFiles | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         self.metadata: tuple[tuple[str, str], ...] = ()
         if token:
             self.metadata = (("authorization", f"Bearer {token}"),)
         self._address = address
+        self._tls = tls
         self._closing = asyncio.Event()  # the views of `pinned` share it
-        self._grpc = grpc.aio.insecure_channel(
-            address.target, options=_OPTIONS + (_NO_PROXY if address.is_loopback else ())
+        options = _OPTIONS + (_NO_PROXY if address.is_loopback else ())
+        self._grpc = (
+            grpc.aio.secure_channel(address.target, credentials, options=options)
+            if credentials
+            else grpc.aio.insecure_channel(address.target, options=options)
         )
         self.processes = process_service_pb2_grpc.ProcessServiceStub(self._grpc)
         self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(self._grpc)
@@ -169,10 +183,13 @@ class Channel:
             return found
         # gRPC speaks, not the daemon.
         if not connected and self._never_connected(status.message):
-            status.message = (
-                f"cannot reach a daemon at {self._address}: {_cause(status.message)}; "
-                f"{_HOW_TO_REACH}"
+            why = (
+                ""
+                if self._address.is_unix
+                else explain(status.message, self._address.host, self._tls)
             )
+            why = why or f"{_cause(status.message)}; {_HOW_TO_REACH}"
+            status.message = f"cannot reach a daemon at {self._address}: {why}"
             return DaemonUnreachableError(status)
         status.message = f"lost the connection to the daemon at {self._address}: {status.message}"
         return ConnectionLostError(status)
@@ -189,18 +206,18 @@ class Channel:
         )
 
 
-async def read_token(file: anyio.Path, address: Address) -> str:
+async def read_token(file: anyio.Path, address: Address, tls: TlsFiles | None = None) -> str:
     """Read the token for a daemon at this address.
 
     Raises:
         TokenFileError: The file cannot be read or does not hold a token, or the token would
             leave this machine in clear.
     """
-    if not address.is_loopback:
+    if not address.is_loopback and tls is None:
         raise TokenFileError(
-            f"will not send the token to {address} in clear: TLS is not part of this version; make "
-            f"a tunnel, as with 'ssh -L 7443:localhost:{address.port} {address.host}', and use its "
-            "local end"
+            f"will not send the token to {address} in clear: name the CA of the daemon's "
+            "certificate with --tls-ca or HCSD_TLS_CA; or make a tunnel, as with "
+            f"'ssh -L 7443:localhost:{address.port} {address.host}', and use its local end"
         )
     try:
         token = (await file.read_text(encoding="ascii")).strip()

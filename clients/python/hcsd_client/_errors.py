@@ -3,6 +3,7 @@
     HcsdClientError
     ├── AddressError (ValueError)        text that is not an address
     ├── TokenFileError                   a token that cannot be read, or must not be sent
+    ├── TlsError                         a file for TLS that cannot be used
     ├── ClientClosedError                the client is not open, or was closed during the call
     ├── RunEndedError                    a run has ended; nothing more can be sent to it
     └── CallError                        the call failed, by the daemon or on the way to it
@@ -104,6 +105,10 @@ class AddressError(HcsdClientError, ValueError):
 
 class TokenFileError(HcsdClientError):
     """The token cannot be read from its file, or must not be sent to this address."""
+
+
+class TlsError(HcsdClientError):
+    """What the client was given for TLS cannot be read or used."""
 
 
 class ClientClosedError(HcsdClientError):

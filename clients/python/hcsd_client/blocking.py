@@ -251,8 +251,22 @@ class Client(Face[aio.Client]):
         *,
         timeout: float | None = None,
         retry: Retry = Retry(),  # noqa: B008  (it is immutable)
+        tls_ca_file: str | os.PathLike[str] | None = None,
+        tls_cert_file: str | os.PathLike[str] | None = None,
+        tls_key_file: str | os.PathLike[str] | None = None,
+        tls: bool | None = None,
     ) -> None:
-        super().__init__(aio.Client(address, token_file, timeout=timeout, retry=retry), None)
+        client = aio.Client(
+            address,
+            token_file,
+            timeout=timeout,
+            retry=retry,
+            tls_ca_file=tls_ca_file,
+            tls_cert_file=tls_cert_file,
+            tls_key_file=tls_key_file,
+            tls=tls,
+        )
+        super().__init__(client, None)
         self._stack = ExitStack()
 
     @property
@@ -265,6 +279,7 @@ class Client(Face[aio.Client]):
 
         Raises:
             TokenFileError: The token cannot be read, or the address is no place to send it to.
+            TlsError: A file for TLS cannot be used.
         """
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal(name="hcsd-client"))
