@@ -17,6 +17,7 @@ from tests.conformance.matching import differences, fill
 from tests.conformance.scripted_server import scripted
 from tests.support.daemon import serving
 from tests.support.proxy import proxying
+from tests.support.tls import LOOPBACK, Authority, serve_options
 
 if TYPE_CHECKING:
     import asyncio
@@ -68,6 +69,7 @@ class Stage:
             "suite.proxy": self._proxy,
             "suite.restart_daemon": self._restart_daemon,
             "suite.scripted": self._scripted,
+            "suite.tls": self._tls,
             "suite.until": self._until,
         }
 
@@ -172,6 +174,26 @@ class Stage:
         """Run the scripted server."""
         address = await self._resources.enter_async_context(scripted(self._folder))
         self._known[name] = {"address": address}
+
+    async def _tls(self, name: str, clients: bool = False) -> None:
+        """Start a daemon with TLS, which may want certificates of its clients."""
+        authority, other = Authority(self._folder), Authority(self._folder, "other")
+        server = authority.issue("server", *LOOPBACK)
+        options = serve_options(server, authority if clients else None)
+        starting = contextlib.ExitStack()
+        self._resources.callback(starting.close)
+        daemon = await anyio.to_thread.run_sync(starting.enter_context, serving(*options, tcp=True))
+        client, stranger = authority.issue("client", "us"), other.issue("stranger", "them")
+        token_file = daemon.token_file
+        if clients:  # it needs none, and so has made none
+            token_file = self._folder / "token"
+            token_file.write_text("0" * 64)
+        facts = {"ca": authority.file, "cert": client.certificate, "key": client.key}
+        facts |= {"other_ca": other.file, "token_file": token_file}
+        facts |= {"other_cert": stranger.certificate, "other_key": stranger.key}
+        self._known[name] = {key: str(path) for key, path in facts.items()} | {
+            "tcp": daemon.addresses[-1]
+        }
 
     async def _until(self, process: str, field: str, wanted: object) -> None:
         """Wait until a field of a process is as wanted."""
