@@ -1,6 +1,16 @@
-"""Run the command line as ``python -m hcsd``."""
+"""The command `hcsd`, also as ``python -m hcsd``."""
 
-from hcsd.cli.main import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; an interrupt while it is being loaded is no reason for a traceback."""
+    try:
+        from hcsd.cli.main import main as run  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(130)  # as ever: `hcsd.cli._errors`, which is not there yet
+    run()
+
 
 if __name__ == "__main__":
     main()

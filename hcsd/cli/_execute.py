@@ -31,11 +31,13 @@ def execute(
     from hcsd.cli import _errors
     from hcsd.cli._terminal import NoTerminalError
     from hcsd.cli._text import say
+    from hcsd.cli._wake import waking_on_signals
     from hcsd_client import HcsdClientError
 
     async def main() -> int:
-        async with client_of(context) as client:
-            return await work(client)
+        with waking_on_signals():
+            async with client_of(context) as client:
+                return await work(client)
 
     try:
         code = anyio.run(main)

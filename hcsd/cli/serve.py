@@ -303,6 +303,7 @@ def _run(settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]]
 async def _serve(
     settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]
 ) -> None:
+    from hcsd.cli._wake import waking_on_signals
     from hcsd.engine import open_host
     from hcsd.service.auth import load_token
     from hcsd.service.listeners import ListenError, TcpListener, unix_listener
@@ -330,8 +331,9 @@ async def _serve(
         on_ready(bound)
 
     daemon = Daemon(open_host(), listeners, token, settings.limits)
-    stops.hand_to(daemon.stop)
-    await daemon.run(ready)
+    with waking_on_signals():
+        stops.hand_to(daemon.stop)
+        await daemon.run(ready)
 
 
 def _needs(tls: Tls | None, token_file: Path | None) -> str:
