@@ -42,7 +42,7 @@ var (
 	ErrResourceExhausted  error = resourceExhausted  // a limit is reached
 	ErrUnimplemented      error = unimplemented      // this daemon, engine or guest has no such feature
 	ErrDeadlineExceeded   error = deadlineExceeded   // the deadline was up; the effect may still happen
-	ErrCancelledByDaemon  error = cancelledByDaemon  // one's own cancellation is context.Canceled
+	ErrCallCancelled      error = callCancelled      // by the daemon; one's own cancellation is context.Canceled
 	ErrInternal           error = internal           // a fault of the daemon, or of the contract
 	ErrUnavailable        error = unavailable        // the daemon is stopping, or HCS is out of reach
 	ErrDaemonUnreachable  error = daemonUnreachable  //   no daemon answers at the address
@@ -80,7 +80,7 @@ var (
 	resourceExhausted  = &class{text: "resource exhausted"}
 	unimplemented      = &class{text: "unimplemented"}
 	deadlineExceeded   = &class{text: "deadline exceeded"}
-	cancelledByDaemon  = &class{text: "cancelled by the daemon"}
+	callCancelled      = &class{text: "call cancelled"}
 	internal           = &class{text: "internal error"}
 	unavailable        = &class{text: "unavailable"}
 	daemonUnreachable  = &class{text: "daemon unreachable", refines: unavailable}
@@ -114,7 +114,7 @@ var classes = map[condition]*class{
 	{codes.ResourceExhausted, ""}:                  resourceExhausted,
 	{codes.Unimplemented, ""}:                      unimplemented,
 	{codes.DeadlineExceeded, ""}:                   deadlineExceeded,
-	{codes.Canceled, ""}:                           cancelledByDaemon,
+	{codes.Canceled, ""}:                           callCancelled,
 	{codes.Unavailable, ""}:                        unavailable,
 	{codes.Unknown, ""}:                            internal,
 	{codes.Internal, ""}:                           internal,

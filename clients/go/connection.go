@@ -135,7 +135,7 @@ func (c *connection) translate(ctx context.Context, err error, connected bool) e
 		return contextError(c.life)
 	case ctx.Err() != nil && (found.Code == codes.Canceled || found.Code == codes.DeadlineExceeded):
 		return contextError(ctx)
-	case found.Code == codes.DeadlineExceeded: // that of the caller, which the daemon has met first
+	case found.Code == codes.DeadlineExceeded && hasDeadline(ctx): // the daemon has met it first
 		found.cause = context.DeadlineExceeded
 	case found.Code != codes.Unavailable:
 	case connected:
@@ -147,6 +147,11 @@ func (c *connection) translate(ctx context.Context, err error, connected bool) e
 			"with WithAddress or HCSD_ADDRESS", c.address, cause(found.Message))
 	}
 	return found
+}
+
+func hasDeadline(ctx context.Context) bool {
+	_, has := ctx.Deadline()
+	return has
 }
 
 // cause shortens what gRPC says of a failed connection to what the system said.

@@ -64,6 +64,7 @@ var classes = []struct {
 	{hcsd.ErrResourceExhausted, "ResourceExhausted"},
 	{hcsd.ErrUnimplemented, "Unimplemented"},
 	{hcsd.ErrDeadlineExceeded, "DeadlineExceeded"},
+	{hcsd.ErrCallCancelled, "CallCancelled"},
 	{hcsd.ErrInternal, "Internal"},
 	{hcsd.ErrUnavailable, "Unavailable"},
 }
