@@ -156,8 +156,8 @@ func hasDeadline(ctx context.Context) bool {
 
 // cause shortens what gRPC says of a failed connection to what the system said.
 func cause(text string) string {
-	if _, said, found := strings.Cut(text, `desc = "transport: `); found {
-		return strings.TrimSuffix(said, `"`)
+	if _, said, found := strings.Cut(text, `desc = "`); found {
+		return strings.TrimPrefix(strings.TrimSuffix(said, `"`), "transport: ")
 	}
 	return text
 }

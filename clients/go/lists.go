@@ -18,10 +18,11 @@ import (
 // Errors: [ErrNotFound], there is no such system.
 func (c *Client) ListProcesses(ctx context.Context, request *hcsdv1.ListProcessesRequest) iter.Seq2[*hcsdv1.Process, error] {
 	return pages(func(token string) ([]*hcsdv1.Process, string, error) {
-		request := proto.CloneOf(request)
-		request.Parent = cmp.Or(request.GetParent(), AllSystems)
-		request.PageToken = cmp.Or(token, request.GetPageToken())
-		page, err := c.processes.ListProcesses(ctx, request)
+		asked := new(hcsdv1.ListProcessesRequest)
+		proto.Merge(asked, request) // which may be nil
+		asked.Parent = cmp.Or(asked.GetParent(), AllSystems)
+		asked.PageToken = cmp.Or(token, asked.GetPageToken())
+		page, err := c.processes.ListProcesses(ctx, asked)
 		return page.GetProcesses(), page.GetNextPageToken(), err
 	})
 }
@@ -31,9 +32,10 @@ func (c *Client) ListSystems(
 	ctx context.Context, request *hcsdv1.ListComputeSystemsRequest,
 ) iter.Seq2[*hcsdv1.ComputeSystem, error] {
 	return pages(func(token string) ([]*hcsdv1.ComputeSystem, string, error) {
-		request := proto.CloneOf(request)
-		request.PageToken = cmp.Or(token, request.GetPageToken())
-		page, err := c.systems.ListComputeSystems(ctx, request)
+		asked := new(hcsdv1.ListComputeSystemsRequest)
+		proto.Merge(asked, request) // which may be nil
+		asked.PageToken = cmp.Or(token, asked.GetPageToken())
+		page, err := c.systems.ListComputeSystems(ctx, asked)
 		return page.GetSystems(), page.GetNextPageToken(), err
 	})
 }

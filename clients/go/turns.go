@@ -24,7 +24,11 @@ func (t turns) give() { <-t }
 // joined returns a context that ends with either of two, with the cause of that one; to be released.
 func joined(ctx, life context.Context) (both context.Context, release func()) {
 	both, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(life, func() { cancel(context.Cause(life)) })
+	end := func() { cancel(context.Cause(life)) }
+	stop := context.AfterFunc(life, end)
+	if life.Err() != nil { // end comes in a goroutine of its own, which is too late
+		end()
+	}
 	return both, func() {
 		stop()
 		cancel(nil)

@@ -91,7 +91,14 @@ LANGUAGES = (
         tools=(Tool("go", ("go", "version"), (1, 26), "see https://go.dev/doc/install"),),
         build=(
             ("go", "build", "-C", "clients/go", "-o", "bin/example", "./example"),
-            ("go", "build", "-C", "tests/conformance/runners/go", "-o", f"{ROOT}/clients/go/bin/runner"),
+            (
+                "go",
+                "build",
+                "-C",
+                "tests/conformance/runners/go",
+                "-o",
+                f"{ROOT}/clients/go/bin/runner",
+            ),
         ),
         runner=("clients/go/bin/runner",),
         lint=(("clients/go/check",),),
