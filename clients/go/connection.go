@@ -59,8 +59,13 @@ func newConnection(address Address, security credentials.TransportCredentials, t
 		grpc.WithUserAgent("hcsd-go/" + Version),
 		grpc.WithStaticStreamWindowSize(streamWindow),
 		grpc.WithStaticConnWindowSize(connectionWindow),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)), // a page may be large
-		grpc.WithDisableServiceConfig(),                                     // or DNS is asked for one
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(math.MaxInt32), // a page may be large
+			// gRPC repeats calls that no daemon has seen, and if that connection ends too it may report the end
+			// of the call and no error (grpc-go 1.85, seen in 1 of 1,000 such calls). It cannot without a buffer.
+			grpc.MaxRetryRPCBufferSize(0),
+		),
+		grpc.WithDisableServiceConfig(), // or DNS is asked for one
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: reconnectMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnectMax},
 			MinConnectTimeout: connectTimeout,
@@ -124,8 +129,8 @@ func (c *connection) translate(ctx context.Context, err error, connected bool) e
 	if connected {
 		c.reached.Store(true)
 	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return err
+	if err == nil {
+		return nil
 	}
 	found := fromStatus(status.Convert(err))
 	switch {
@@ -179,5 +184,8 @@ func (s *stream) SendMsg(message any) error { return s.translate(s.ClientStream.
 func (s *stream) RecvMsg(message any) error { return s.translate(s.ClientStream.RecvMsg(message)) }
 
 func (s *stream) translate(err error) error {
+	if errors.Is(err, io.EOF) { // the end, which is no failure
+		return err
+	}
 	return s.connection.translate(s.ctx, err, true)
 }

@@ -3,7 +3,10 @@ package hcsd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
 )
@@ -195,9 +198,8 @@ func (o *Output) receive(ctx context.Context) error {
 	}
 	answer, err := o.call.Recv()
 	switch {
-	case errors.Is(err, io.EOF):
-		o.ended = true
-		return nil
+	case errors.Is(err, io.EOF): // what has an end says so before
+		return newError(codes.Internal, "", fmt.Sprintf("the daemon has left off the output of '%s' before its end", o.process.Name()))
 	case err != nil:
 		return callerError(ctx, err)
 	}

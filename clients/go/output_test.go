@@ -147,6 +147,18 @@ func TestAReadThatIsCancelledLosesNothing(t *testing.T) {
 	}
 }
 
+func TestAnOutputThatIsLeftOffIsNotTakenForAWholeOne(t *testing.T) {
+	d := serve(t)
+	d.output = func(_ *hcsdv1.ReadOutputRequest, stream outputStream) error {
+		return errors.Join(stream.Send(started(process(), 0)), stream.Send(chunk([]byte("abc"))))
+	}
+	found, err := io.ReadAll(d.created(t).Stdout)
+	wantIs(t, err, ErrInternal)
+	if string(found) != "abc" {
+		t.Errorf("%q", found)
+	}
+}
+
 func TestTheOutputOfAnotherProcessIsRefused(t *testing.T) {
 	d := serve(t)
 	d.output = func(_ *hcsdv1.ReadOutputRequest, stream outputStream) error {
