@@ -85,4 +85,27 @@ LANGUAGES = (
         title="Python",
         runner=(sys.executable, "tests/conformance/runners/python/runner.py"),
     ),
+    Language(
+        name="go",
+        title="Go",
+        tools=(Tool("go", ("go", "version"), (1, 26), "see https://go.dev/doc/install"),),
+        build=(
+            ("go", "build", "-C", "clients/go", "-o", "bin/example", "./example"),
+            (
+                "go",
+                "build",
+                "-C",
+                "tests/conformance/runners/go",
+                "-o",
+                f"{ROOT}/clients/go/bin/runner",
+            ),
+        ),
+        runner=("clients/go/bin/runner",),
+        lint=(("clients/go/check",),),
+        unit=(("go", "test", "-C", "clients/go", "./..."),),
+        generate=(("clients/go/generate",),),
+        generated="clients/go/hcsdv1",
+        example="clients/go/example/main.go",
+        run_example=("clients/go/bin/example",),
+    ),
 )

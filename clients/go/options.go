@@ -1,0 +1,117 @@
+package hcsd
+
+import (
+	"maps"
+
+	"github.com/hcsd/hcsd/clients/go/hcsdv1"
+)
+
+// Names of systems.
+const (
+	HostSystem = "systems/host" // the one that the embedded engine offers; where processes are made by default
+	AllSystems = "systems/-"    // all of them, for lists and events
+)
+
+// ClientOption says how a client reaches its daemon.
+type ClientOption func(*clientSettings)
+
+type clientSettings struct {
+	address  string
+	security security
+	retry    Retry
+}
+
+// WithAddress names where the daemon listens, see [ParseAddress]. Default: [DefaultAddress].
+func WithAddress(address string) ClientOption {
+	return func(s *clientSettings) { s.address = address }
+}
+
+// WithTokenFile names the file with the daemon's token. It is sent over TCP only, and only to this
+// machine or over TLS. Default: what HCSD_TOKEN_FILE names, else no token is sent.
+func WithTokenFile(path string) ClientOption {
+	return func(s *clientSettings) { s.security.tokenFile = path }
+}
+
+// WithCAFile turns TLS on and names the file with the certificates (PEM) of those who may vouch for the
+// daemon. Default: what HCSD_TLS_CA names, else TLS is off unless another option turns it on.
+func WithCAFile(path string) ClientOption {
+	return func(s *clientSettings) { s.security.caFile = path }
+}
+
+// WithSystemRoots turns TLS on, and lets those vouch for the daemon whom this machine trusts.
+func WithSystemRoots() ClientOption {
+	return func(s *clientSettings) { s.security.systemRoots = true }
+}
+
+// WithCertificate turns TLS on and names the files (PEM) with the certificate of this client, and of
+// those between it and its authority, and its private key. Default: what HCSD_TLS_CERT and HCSD_TLS_KEY
+// name.
+func WithCertificate(certFile, keyFile string) ClientOption {
+	return func(s *clientSettings) { s.security.certFile, s.security.keyFile = certFile, keyFile }
+}
+
+// WithRetry says how to go on after a lost connection. Default: [DefaultRetry].
+func WithRetry(retry Retry) ClientOption {
+	return func(s *clientSettings) { s.retry = retry }
+}
+
+// CreateOption says more about a process to start.
+type CreateOption func(*createSettings)
+
+type createSettings struct {
+	request *hcsdv1.CreateProcessRequest
+	stdin   bool
+}
+
+// WithStdin gives the process a stdin to write to, as STDIN_MODE_PIPE in the spec does. In a document
+// CreateStdInPipe does it.
+func WithStdin() CreateOption {
+	return func(s *createSettings) { s.stdin = true }
+}
+
+// WithParent names the system to run in, as in systems/web. Default: [HostSystem].
+func WithParent(name string) CreateOption {
+	return func(s *createSettings) { s.request.Parent = name }
+}
+
+// WithParametersJSON gives a document for HcsCreateProcess (ProcessParameters), passed to HCS unchanged.
+func WithParametersJSON(document string) CreateOption {
+	return func(s *createSettings) {
+		s.request.Source = &hcsdv1.CreateProcessRequest_ParametersJson{ParametersJson: document}
+	}
+}
+
+// WithProcessID chooses the last part of the name of the process. Default: issued by the daemon.
+func WithProcessID(id string) CreateOption {
+	return func(s *createSettings) { s.request.ProcessId = id }
+}
+
+// WithLabels stores labels with the process.
+func WithLabels(labels map[string]string) CreateOption {
+	return func(s *createSettings) { s.request.Labels = maps.Clone(labels) }
+}
+
+// WithRequestID chooses the UUID that makes the call safe to repeat, so that another call, or another
+// run of the program, finds the process again that this one has started. Default: a new one.
+func WithRequestID(id string) CreateOption {
+	return func(s *createSettings) { s.request.RequestId = id }
+}
+
+// OutputOption says where to read an output from.
+type OutputOption func(*Output)
+
+// FromOffset begins so many bytes after the start of the stream. Default: at its start.
+func FromOffset(offset uint64) OutputOption {
+	return func(o *Output) { o.start.Position = &hcsdv1.OutputCursor_Offset{Offset: offset} }
+}
+
+// FromLast begins so many bytes before the present end, or with as many as there are.
+func FromLast(bytes uint64) OutputOption {
+	return func(o *Output) { o.start.Position = &hcsdv1.OutputCursor_LastBytes{LastBytes: bytes} }
+}
+
+// SkippingGaps goes on behind bytes that are no longer kept, and counts them, instead of
+// [ErrOutputEvicted].
+func SkippingGaps() OutputOption {
+	return func(o *Output) { o.gaps = hcsdv1.GapPolicy_GAP_POLICY_REPORT }
+}
