@@ -35,7 +35,7 @@ impl Command {
         Self::from(ProcessSpec { command, ..ProcessSpec::default() })
     }
 
-    /// A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), which is passed on
+    /// A document for `HcsCreateProcess` (JSON, HCS schema `ProcessParameters`), which is passed on
     /// unchanged. It says itself what the other methods would, up to [`parent`](Self::parent); using
     /// them is [`ErrorKind::Usage`].
     pub fn from_parameters_json(document: impl Into<String>) -> Self {

@@ -204,7 +204,7 @@ impl Stream for Output {
     }
 }
 
-/// An error is an `io::Error` around an [`Error`].
+/// An error is an `io::Error` around an [`Error`](crate::Error).
 impl AsyncRead for Output {
     fn poll_read(
         self: Pin<&mut Self>,

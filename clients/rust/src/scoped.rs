@@ -6,7 +6,7 @@
 //! | Held     | `detach`            | over; the process goes on                              |
 //! | Ending   | the task is done    | over                                                   |
 
-use std::{ops::Deref, time::Duration};
+use std::{mem, ops::Deref, time::Duration};
 
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
@@ -22,13 +22,14 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`leave`](Self::leave) to know that it is over.
 #[derive(Debug)]
 pub struct ScopedProcess {
-    process: Option<Process>, // none once it was left
+    process: Process,
+    held: bool, // neither left nor detached
     runtime: Handle,
 }
 
 impl ScopedProcess {
     pub(crate) fn new(process: Process) -> Self {
-        Self { process: Some(process), runtime: Handle::current() }
+        Self { process, held: true, runtime: Handle::current() }
     }
 
     /// Kills the process if it still runs, and waits until it has ended, 5 s at the most. If that
@@ -45,11 +46,15 @@ impl ScopedProcess {
     /// Lets the process go on.
     #[must_use]
     pub fn detach(mut self) -> Process {
-        self.process.take().expect("only leaving takes it, which consumes this too")
+        self.held = false;
+        self.process.clone()
     }
 
     fn end(&mut self) -> Option<JoinHandle<()>> {
-        let process = self.process.take()?;
+        if !mem::take(&mut self.held) {
+            return None;
+        }
+        let process = self.process.clone();
         Some(self.runtime.spawn(async move {
             // What the caller leaves it for counts for more than that it cannot be killed.
             _ = timeout(LEAVE_TIMEOUT, process.terminate(Duration::ZERO)).await;
@@ -61,7 +66,7 @@ impl Deref for ScopedProcess {
     type Target = Process;
 
     fn deref(&self) -> &Process {
-        self.process.as_ref().expect("only leaving takes it, which consumes this too")
+        &self.process
     }
 }
 
