@@ -58,7 +58,7 @@ pub enum ErrorKind {
     /// HCS has not answered in time; the effect may still happen.
     DeadlineExceeded,
     /// The other side cancelled the call. A future that is dropped has no error.
-    Cancelled,
+    CallCancelled,
     /// A fault of the daemon, or an answer that is against the contract.
     Internal,
     /// The daemon is stopping, or HCS is out of reach.

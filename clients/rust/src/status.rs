@@ -38,7 +38,7 @@ fn kind_of(code: Code, reason: &str) -> ErrorKind {
         (Code::ResourceExhausted, _) => ErrorKind::ResourceExhausted,
         (Code::Unimplemented, _) => ErrorKind::Unimplemented,
         (Code::DeadlineExceeded, _) => ErrorKind::DeadlineExceeded,
-        (Code::Cancelled, _) => ErrorKind::Cancelled,
+        (Code::Cancelled, _) => ErrorKind::CallCancelled,
         // Whatever the daemon itself says has a reason.
         (Code::Unavailable, "") => ErrorKind::ConnectionLost,
         (Code::Unavailable, _) => ErrorKind::Unavailable,
