@@ -54,6 +54,8 @@ mod scoped;
 mod status;
 mod stdin;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod transport;
 

@@ -15,12 +15,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.file.retain(|file| file.package() != "google.api"); // options, which nobody reads here
     let mut config = Config::new();
     config.enable_type_names(); // tells the details of a status apart
+    config.disable_comments([".google"]); // examples in them would be compiled as Rust
     if fs::exists(OUT)? {
         fs::remove_dir_all(OUT)?;
     }
     fs::create_dir_all(OUT)?;
     tonic_prost_build::configure()
-        .build_server(false)
+        .server_mod_attribute(".", "#[cfg(test)]") // the tests of the crate have a server
+        .generate_default_stubs(true)
         .build_transport(false) // `connect`, past the address, the token and TLS of the crate
         .bytes(".")
         .out_dir(OUT)

@@ -2291,6 +2291,915 @@ pub mod compute_system_service_client {
         }
     }
 }
+/// Generated server implementations.
+#[cfg(test)]
+pub mod compute_system_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ComputeSystemServiceServer.
+    #[async_trait]
+    pub trait ComputeSystemService: std::marker::Send + std::marker::Sync + 'static {
+        /// Creates a compute system and starts it if asked.
+        /// Idempotency: with a `request_id`, the same request gives the same system; without, none.
+        /// Deadline: bounds the wait for the answer only; the id stays taken until the outcome is known.
+        /// Cancellation: a creation that HCS has accepted completes, and the start that belongs to it.
+        /// Codes: ALREADY_EXISTS (`system_id` taken; `REQUEST_ID_REUSED`), NOT_FOUND (a path in the
+        /// configuration), FAILED_PRECONDITION (host lacks what the configuration needs), ABORTED (ended
+        /// while starting).
+        async fn create_compute_system(
+            &self,
+            request: tonic::Request<super::CreateComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Returns one compute system, whoever created it.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: ends the call.
+        /// Codes: NOT_FOUND.
+        async fn get_compute_system(
+            &self,
+            request: tonic::Request<super::GetComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Lists the compute systems of the host, whoever created them, in the order of their ids.
+        /// Idempotency: no side effects. Pages are not a snapshot: what comes and goes between two of them
+        /// may be missing; nothing appears twice.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: ends the call.
+        /// Codes: none besides the common ones.
+        async fn list_compute_systems(
+            &self,
+            request: tonic::Request<super::ListComputeSystemsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListComputeSystemsResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Starts a compute system that was created and not started.
+        /// Idempotency: none; a system that is running or has ended is FAILED_PRECONDITION.
+        /// Deadline: bounds the wait for the answer only.
+        /// Cancellation: a start that HCS has accepted completes.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION, ABORTED (ended while starting).
+        async fn start_compute_system(
+            &self,
+            request: tonic::Request<super::StartComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Asks a compute system to shut down and waits for its exit. One that is gone is no error.
+        /// Idempotency: idempotent.
+        /// Deadline: bounds the call; `timeout` bounds the shutdown.
+        /// Cancellation: what was begun completes, the termination after `timeout` included.
+        /// Codes: NOT_FOUND (no such system ever known to the daemon), FAILED_PRECONDITION (never started
+        /// or paused, without `force`).
+        async fn shut_down_compute_system(
+            &self,
+            request: tonic::Request<super::ShutDownComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShutDownComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Ends a compute system by force. Answers once HCS has accepted it; to see the exit, wait for it.
+        /// One that is gone is no error.
+        /// Idempotency: idempotent.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: a termination that HCS has accepted completes.
+        /// Codes: NOT_FOUND (no such system ever known to the daemon).
+        async fn terminate_compute_system(
+            &self,
+            request: tonic::Request<super::TerminateComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TerminateComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Pauses a running compute system.
+        /// Idempotency: none; a system that is not running is FAILED_PRECONDITION.
+        /// Deadline: bounds the wait for the answer only.
+        /// Cancellation: a pause that HCS has accepted completes.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION.
+        async fn pause_compute_system(
+            &self,
+            request: tonic::Request<super::PauseComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Resumes a paused compute system.
+        /// Idempotency: none; a system that is not paused is FAILED_PRECONDITION.
+        /// Deadline: bounds the wait for the answer only.
+        /// Cancellation: a resume that HCS has accepted completes.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION.
+        async fn resume_compute_system(
+            &self,
+            request: tonic::Request<super::ResumeComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Saves the state of a paused virtual machine.
+        /// Idempotency: none.
+        /// Deadline: bounds the wait for the answer only.
+        /// Cancellation: a save that HCS has accepted completes.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (not paused).
+        async fn save_compute_system(
+            &self,
+            request: tonic::Request<super::SaveComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SaveComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Changes settings of a compute system.
+        /// Idempotency: as HCS has it for the settings in question.
+        /// Deadline: bounds the wait for the answer only.
+        /// Cancellation: a change that HCS has accepted completes.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (wrong state for this setting).
+        async fn modify_compute_system(
+            &self,
+            request: tonic::Request<super::ModifyComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ModifyComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Asks HCS about a compute system.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: ends the call.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (HCS has no such properties in this state).
+        async fn get_compute_system_properties(
+            &self,
+            request: tonic::Request<super::GetComputeSystemPropertiesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetComputeSystemPropertiesResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Waits until a compute system has ended. Any number may wait, and waiting takes nothing away.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the call; prefer `timeout`, which answers with the present state.
+        /// Cancellation: ends the call.
+        /// Codes: NOT_FOUND.
+        async fn wait_compute_system(
+            &self,
+            request: tonic::Request<super::WaitComputeSystemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WaitComputeSystemResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+    }
+    /// Creates and controls compute systems.
+    ///
+    /// For every RPC: ending it, by cancellation, deadline or a lost connection, detaches the caller;
+    /// what HCS has accepted completes all the same. Errors carry `google.rpc.ErrorInfo` and, when HCS
+    /// failed, `HcsErrorDetail`. Besides the codes listed with it, every RPC may end with
+    /// INVALID_ARGUMENT (all bad fields at once, in `google.rpc.BadRequest`), UNAUTHENTICATED,
+    /// PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
+    /// UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
+    /// safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+    #[derive(Debug)]
+    pub struct ComputeSystemServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ComputeSystemServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>>
+    for ComputeSystemServiceServer<T>
+    where
+        T: ComputeSystemService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hcsd.v1.ComputeSystemService/CreateComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::CreateComputeSystemRequest>
+                    for CreateComputeSystemSvc<T> {
+                        type Response = super::CreateComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::create_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/GetComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::GetComputeSystemRequest>
+                    for GetComputeSystemSvc<T> {
+                        type Response = super::GetComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::get_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/ListComputeSystems" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListComputeSystemsSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::ListComputeSystemsRequest>
+                    for ListComputeSystemsSvc<T> {
+                        type Response = super::ListComputeSystemsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListComputeSystemsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::list_compute_systems(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListComputeSystemsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/StartComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::StartComputeSystemRequest>
+                    for StartComputeSystemSvc<T> {
+                        type Response = super::StartComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::start_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/ShutDownComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShutDownComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::ShutDownComputeSystemRequest>
+                    for ShutDownComputeSystemSvc<T> {
+                        type Response = super::ShutDownComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShutDownComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::shut_down_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShutDownComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/TerminateComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct TerminateComputeSystemSvc<T: ComputeSystemService>(
+                        pub Arc<T>,
+                    );
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::TerminateComputeSystemRequest>
+                    for TerminateComputeSystemSvc<T> {
+                        type Response = super::TerminateComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TerminateComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::terminate_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TerminateComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/PauseComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::PauseComputeSystemRequest>
+                    for PauseComputeSystemSvc<T> {
+                        type Response = super::PauseComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::pause_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/ResumeComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::ResumeComputeSystemRequest>
+                    for ResumeComputeSystemSvc<T> {
+                        type Response = super::ResumeComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::resume_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/SaveComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct SaveComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::SaveComputeSystemRequest>
+                    for SaveComputeSystemSvc<T> {
+                        type Response = super::SaveComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SaveComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::save_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SaveComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/ModifyComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct ModifyComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::ModifyComputeSystemRequest>
+                    for ModifyComputeSystemSvc<T> {
+                        type Response = super::ModifyComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ModifyComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::modify_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ModifyComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/GetComputeSystemProperties" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetComputeSystemPropertiesSvc<T: ComputeSystemService>(
+                        pub Arc<T>,
+                    );
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<
+                        super::GetComputeSystemPropertiesRequest,
+                    > for GetComputeSystemPropertiesSvc<T> {
+                        type Response = super::GetComputeSystemPropertiesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::GetComputeSystemPropertiesRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::get_compute_system_properties(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetComputeSystemPropertiesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ComputeSystemService/WaitComputeSystem" => {
+                    #[allow(non_camel_case_types)]
+                    struct WaitComputeSystemSvc<T: ComputeSystemService>(pub Arc<T>);
+                    impl<
+                        T: ComputeSystemService,
+                    > tonic::server::UnaryService<super::WaitComputeSystemRequest>
+                    for WaitComputeSystemSvc<T> {
+                        type Response = super::WaitComputeSystemResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WaitComputeSystemRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ComputeSystemService>::wait_compute_system(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WaitComputeSystemSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ComputeSystemServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hcsd.v1.ComputeSystemService";
+    impl<T> tonic::server::NamedService for ComputeSystemServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// What the Host Compute Service said about a failure. Travels in the details of
 /// `google.rpc.Status` beside `google.rpc.ErrorInfo`, and only when HCS was asked: errors that the
 /// daemon finds by itself have no such detail.
@@ -2738,6 +3647,207 @@ pub mod event_service_client {
         }
     }
 }
+/// Generated server implementations.
+#[cfg(test)]
+pub mod event_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with EventServiceServer.
+    #[async_trait]
+    pub trait EventService: std::marker::Send + std::marker::Sync + 'static {
+        /// Sends events as they happen, until the caller ends the call. The daemon keeps the last events
+        /// (`Limits.event_ring_size`), so that a watcher can resume after a break. A watcher that falls
+        /// behind by more than that is ended and nobody else is held up.
+        /// Idempotency: no side effects; any number may watch.
+        /// Deadline: bounds the call.
+        /// Cancellation: ends the call; resume with the last revision and its incarnation.
+        /// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
+        /// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
+        /// is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
+        /// ABORTED begin anew with `send_snapshot`.
+        async fn watch_events(
+            &self,
+            request: tonic::Request<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<BoxStream<super::WatchEventsResponse>>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+    }
+    /// Tells what happens to compute systems and processes.
+    ///
+    /// Errors carry `google.rpc.ErrorInfo`. Besides the codes listed with it, every RPC may end with
+    /// INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE (the daemon
+    /// is stopping), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+    #[derive(Debug)]
+    pub struct EventServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> EventServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for EventServiceServer<T>
+    where
+        T: EventService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hcsd.v1.EventService/WatchEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchEventsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::ServerStreamingService<super::WatchEventsRequest>
+                    for WatchEventsSvc<T> {
+                        type Response = super::WatchEventsResponse;
+                        type ResponseStream = BoxStream<super::WatchEventsResponse>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::watch_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for EventServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hcsd.v1.EventService";
+    impl<T> tonic::server::NamedService for EventServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Request of GetHost.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetHostRequest {}
@@ -3126,6 +4236,322 @@ pub mod host_service_client {
                 .insert(GrpcMethod::new("hcsd.v1.HostService", "ModifyServiceSettings"));
             self.inner.unary(req, path, codec).await
         }
+    }
+}
+/// Generated server implementations.
+#[cfg(test)]
+pub mod host_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with HostServiceServer.
+    #[async_trait]
+    pub trait HostService: std::marker::Send + std::marker::Sync + 'static {
+        /// Returns what this daemon is and what it allows. Answers also when HCS is out of reach.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the call.
+        /// Cancellation: ends the call.
+        /// Codes: none besides the common ones.
+        async fn get_host(
+            &self,
+            request: tonic::Request<super::GetHostRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHostResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Asks HCS about itself.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: ends the call.
+        /// Codes: none besides the common ones.
+        async fn get_service_properties(
+            &self,
+            request: tonic::Request<super::GetServicePropertiesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetServicePropertiesResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Changes settings of HCS itself, for all its clients.
+        /// Idempotency: as HCS has it for the settings in question.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: a change that HCS has been given completes all the same.
+        /// Codes: FAILED_PRECONDITION (wrong state for this setting).
+        async fn modify_service_settings(
+            &self,
+            request: tonic::Request<super::ModifyServiceSettingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ModifyServiceSettingsResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+    }
+    /// Tells about the daemon and the service behind it.
+    ///
+    /// Errors carry `google.rpc.ErrorInfo` and, when HCS failed, `HcsErrorDetail`. Besides the codes
+    /// listed with it, every RPC may end with INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED,
+    /// RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine has no such feature), UNAVAILABLE (HCS went away
+    /// or the daemon is stopping), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+    #[derive(Debug)]
+    pub struct HostServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> HostServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for HostServiceServer<T>
+    where
+        T: HostService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hcsd.v1.HostService/GetHost" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHostSvc<T: HostService>(pub Arc<T>);
+                    impl<
+                        T: HostService,
+                    > tonic::server::UnaryService<super::GetHostRequest>
+                    for GetHostSvc<T> {
+                        type Response = super::GetHostResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHostRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HostService>::get_host(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHostSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.HostService/GetServiceProperties" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetServicePropertiesSvc<T: HostService>(pub Arc<T>);
+                    impl<
+                        T: HostService,
+                    > tonic::server::UnaryService<super::GetServicePropertiesRequest>
+                    for GetServicePropertiesSvc<T> {
+                        type Response = super::GetServicePropertiesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetServicePropertiesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HostService>::get_service_properties(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetServicePropertiesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.HostService/ModifyServiceSettings" => {
+                    #[allow(non_camel_case_types)]
+                    struct ModifyServiceSettingsSvc<T: HostService>(pub Arc<T>);
+                    impl<
+                        T: HostService,
+                    > tonic::server::UnaryService<super::ModifyServiceSettingsRequest>
+                    for ModifyServiceSettingsSvc<T> {
+                        type Response = super::ModifyServiceSettingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ModifyServiceSettingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HostService>::modify_service_settings(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ModifyServiceSettingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for HostServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hcsd.v1.HostService";
+    impl<T> tonic::server::NamedService for HostServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
     }
 }
 /// Request of CreateProcess.
@@ -4678,5 +6104,1016 @@ pub mod process_service_client {
                 .insert(GrpcMethod::new("hcsd.v1.ProcessService", "RunProcess"));
             self.inner.streaming(req, path, codec).await
         }
+    }
+}
+/// Generated server implementations.
+#[cfg(test)]
+pub mod process_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ProcessServiceServer.
+    #[async_trait]
+    pub trait ProcessService: std::marker::Send + std::marker::Sync + 'static {
+        /// Starts a process and answers once HCS has done so or has refused.
+        /// Idempotency: with a `request_id`, the same request gives the same process; without, none.
+        /// Deadline: bounds the wait for the answer only.
+        /// Cancellation: a start that HCS has accepted completes all the same.
+        /// Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
+        /// FAILED_PRECONDITION (system not running).
+        async fn create_process(
+            &self,
+            request: tonic::Request<super::CreateProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
+        /// for and it can be signalled; what needs its streams is FAILED_PRECONDITION, reason
+        /// `STDIO_NOT_OWNED`. A process that the daemon knows already, also as one that it created, is
+        /// returned as it is.
+        /// Idempotency: idempotent while the process runs; afterwards the pid may be another's.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: an open that HCS has accepted completes all the same.
+        /// Codes: NOT_FOUND (system; `PID_NOT_FOUND`, no such process runs in it), ALREADY_EXISTS
+        /// (`process_id` taken; `PROCESS_ALREADY_OPEN`, known by the name in the metadata `process`),
+        /// FAILED_PRECONDITION (system not running).
+        async fn open_process(
+            &self,
+            request: tonic::Request<super::OpenProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Returns one process. Answered from the daemon's memory, without HCS.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the call.
+        /// Cancellation: ends the call.
+        /// Codes: NOT_FOUND.
+        async fn get_process(
+            &self,
+            request: tonic::Request<super::GetProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Lists the processes that the daemon knows, in order of creation. Answered from the daemon's
+        /// memory, without HCS; processes that nobody created or opened through the daemon are missing.
+        /// Idempotency: no side effects. Pages are not a snapshot: what comes and goes between two of them
+        /// may be missing; nothing appears twice.
+        /// Deadline: bounds the call.
+        /// Cancellation: ends the call.
+        /// Codes: NOT_FOUND (`parent`).
+        async fn list_processes(
+            &self,
+            request: tonic::Request<super::ListProcessesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProcessesResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Waits until a process has exited or its output is complete. Any number may wait, and waiting
+        /// takes nothing away. Also answers for a process that was lost or never started.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the call; prefer `timeout`, which answers with the present state.
+        /// Cancellation: ends the call.
+        /// Codes: NOT_FOUND (also when the process is deleted meanwhile).
+        async fn wait_process(
+            &self,
+            request: tonic::Request<super::WaitProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WaitProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Sends a signal or console event to one process. A process that has exited is no error.
+        /// Idempotency: none; each call sends.
+        /// Deadline: bounds the call. The daemon answers within some 250 ms anyway.
+        /// Cancellation: a signal that HCS has accepted is not called back.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
+        async fn signal_process(
+            &self,
+            request: tonic::Request<super::SignalProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SignalProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Kills a process, after a signal and time to follow it if asked. Answers once the exit is known,
+        /// and with it, or once the process is lost for good; who does not want to wait for that ends the
+        /// call. Nothing that another call waits for (a signal, a full pipe) can hold up the kill. A process
+        /// that has exited is no error.
+        /// Idempotency: idempotent.
+        /// Deadline: bounds the wait for the exit, not the grace period.
+        /// Cancellation: what was begun completes, the kill after the grace period included.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (not started).
+        async fn terminate_process(
+            &self,
+            request: tonic::Request<super::TerminateProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TerminateProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Resizes the console or closes handles of a process.
+        /// Idempotency: idempotent in its typed forms; with a document as HCS has it.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: a change that HCS has accepted completes all the same.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (no console, exited; closing a handle that is closed is
+        /// OK).
+        async fn modify_process(
+            &self,
+            request: tonic::Request<super::ModifyProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ModifyProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Asks HCS about a process.
+        /// Idempotency: no side effects.
+        /// Deadline: bounds the wait for HCS.
+        /// Cancellation: ends the call.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (HCS has no information, as before the start or long
+        /// after the exit).
+        async fn get_process_properties(
+            &self,
+            request: tonic::Request<super::GetProcessPropertiesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProcessPropertiesResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Makes the daemon forget a process: frees its rings, its exit and the HCS handle. Its name may
+        /// be used again afterwards. Readers and waiters are ended with NOT_FOUND.
+        /// Idempotency: idempotent with `allow_missing`.
+        /// Deadline: bounds the call.
+        /// Cancellation: a deletion that has begun completes.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (running, without `force`).
+        async fn delete_process(
+            &self,
+            request: tonic::Request<super::DeleteProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteProcessResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Reads the output of a process, from any place that is still kept. `started` comes first and
+        /// `end` last; `exit` may come before the last chunks. Any number may read, each at its own pace.
+        /// Idempotency: no side effects; reading takes nothing away.
+        /// Deadline: bounds the call, not the process.
+        /// Cancellation: detaches; resume with the offset after the last byte received.
+        /// Codes: NOT_FOUND (also when the process is deleted meanwhile), FAILED_PRECONDITION (opened
+        /// process), OUT_OF_RANGE (`OUTPUT_EVICTED`, `OUTPUT_OFFSET`), ABORTED (`SUBSCRIBER_STALLED`).
+        async fn read_output(
+            &self,
+            request: tonic::Request<super::ReadOutputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<BoxStream<super::ReadOutputResponse>>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Writes to stdin once and waits until the pipe has taken all of it.
+        /// Idempotency: idempotent by `offset`: bytes below the committed offset are skipped.
+        /// Deadline: bounds the wait for a full pipe. What was taken until then stays committed, see
+        /// `Process.stdin.end_offset`.
+        /// Cancellation: as the deadline. Closing completes once it has begun.
+        /// Codes: NOT_FOUND, FAILED_PRECONDITION (`STDIN_BUSY`, `STDIN_CLOSED`), OUT_OF_RANGE
+        /// (`STDIN_OFFSET`); each of them with `committed_offset` in the metadata. Repeating bytes below
+        /// the committed offset, and closing, is OK even when stdin is closed.
+        async fn write_input(
+            &self,
+            request: tonic::Request<super::WriteInputRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WriteInputResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Writes to stdin as a stream. The first message is `start`; the answer comes when the caller
+        /// ends its side. Only `close` closes stdin: a stream that ends or breaks without it leaves stdin
+        /// open. The call fails as soon as another writer takes over or stdin is closed by others.
+        /// Idempotency: as WriteInput, by `start.offset`.
+        /// Deadline: bounds the call. What was taken until then stays committed.
+        /// Cancellation: as the deadline. Closing completes once it has begun.
+        /// Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
+        /// this call has come to in the metadata.
+        async fn stream_input(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::StreamInputRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::StreamInputResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Creates a process or attaches to one, and connects the caller with it both ways: the shape of
+        /// an interactive session. The first message is `create` or `attach`. Responses are those of
+        /// ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
+        /// failure of a later request is an `op_error` and the call goes on. The caller may end its side
+        /// at any time and still gets everything up to `end`; stdin stays open unless `close_stdin` was
+        /// sent. The call is the writer of stdin from its first `stdin` or `close_stdin` until its side has
+        /// ended and all was written. Once one of these has failed, the rest of them is dropped: what
+        /// follows a lost byte is of no use. To write again, attach again.
+        /// Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
+        /// Deadline: bounds the call, not the process.
+        /// Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
+        /// Codes: those of CreateProcess and ReadOutput.
+        async fn run_process(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::RunProcessRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<BoxStream<super::RunProcessResponse>>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+    }
+    /// Runs processes in compute systems.
+    ///
+    /// For every RPC: ending it, by cancellation, deadline or a lost connection, detaches the caller and
+    /// changes nothing else, except where a comment says so. Errors carry `google.rpc.ErrorInfo` and,
+    /// when HCS failed, `HcsErrorDetail`. Besides the codes listed with it, every RPC may end with
+    /// INVALID_ARGUMENT (all bad fields at once, in `google.rpc.BadRequest`), UNAUTHENTICATED,
+    /// PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED (this engine or guest has no such feature),
+    /// UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
+    /// safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
+    ///
+    /// Names may be used again, and after a restart of the daemon a call could reach another process than
+    /// it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
+    /// FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+    #[derive(Debug)]
+    pub struct ProcessServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ProcessServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ProcessServiceServer<T>
+    where
+        T: ProcessService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/hcsd.v1.ProcessService/CreateProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::CreateProcessRequest>
+                    for CreateProcessSvc<T> {
+                        type Response = super::CreateProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::create_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/OpenProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct OpenProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::OpenProcessRequest>
+                    for OpenProcessSvc<T> {
+                        type Response = super::OpenProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::OpenProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::open_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OpenProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/GetProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::GetProcessRequest>
+                    for GetProcessSvc<T> {
+                        type Response = super::GetProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::get_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/ListProcesses" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListProcessesSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::ListProcessesRequest>
+                    for ListProcessesSvc<T> {
+                        type Response = super::ListProcessesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListProcessesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::list_processes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListProcessesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/WaitProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct WaitProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::WaitProcessRequest>
+                    for WaitProcessSvc<T> {
+                        type Response = super::WaitProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WaitProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::wait_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WaitProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/SignalProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct SignalProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::SignalProcessRequest>
+                    for SignalProcessSvc<T> {
+                        type Response = super::SignalProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SignalProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::signal_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SignalProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/TerminateProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct TerminateProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::TerminateProcessRequest>
+                    for TerminateProcessSvc<T> {
+                        type Response = super::TerminateProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TerminateProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::terminate_process(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TerminateProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/ModifyProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct ModifyProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::ModifyProcessRequest>
+                    for ModifyProcessSvc<T> {
+                        type Response = super::ModifyProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ModifyProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::modify_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ModifyProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/GetProcessProperties" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetProcessPropertiesSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::GetProcessPropertiesRequest>
+                    for GetProcessPropertiesSvc<T> {
+                        type Response = super::GetProcessPropertiesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProcessPropertiesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::get_process_properties(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetProcessPropertiesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/DeleteProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::DeleteProcessRequest>
+                    for DeleteProcessSvc<T> {
+                        type Response = super::DeleteProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::delete_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/ReadOutput" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadOutputSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::ServerStreamingService<super::ReadOutputRequest>
+                    for ReadOutputSvc<T> {
+                        type Response = super::ReadOutputResponse;
+                        type ResponseStream = BoxStream<super::ReadOutputResponse>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadOutputRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::read_output(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadOutputSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/WriteInput" => {
+                    #[allow(non_camel_case_types)]
+                    struct WriteInputSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::WriteInputRequest>
+                    for WriteInputSvc<T> {
+                        type Response = super::WriteInputResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WriteInputRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::write_input(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WriteInputSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/StreamInput" => {
+                    #[allow(non_camel_case_types)]
+                    struct StreamInputSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::ClientStreamingService<super::StreamInputRequest>
+                    for StreamInputSvc<T> {
+                        type Response = super::StreamInputResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::StreamInputRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::stream_input(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StreamInputSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/RunProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct RunProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::StreamingService<super::RunProcessRequest>
+                    for RunProcessSvc<T> {
+                        type Response = super::RunProcessResponse;
+                        type ResponseStream = BoxStream<super::RunProcessResponse>;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::RunProcessRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::run_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RunProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ProcessServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "hcsd.v1.ProcessService";
+    impl<T> tonic::server::NamedService for ProcessServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
     }
 }
