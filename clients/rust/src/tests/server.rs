@@ -35,19 +35,19 @@ const CHUNK: usize = 1000;
 pub(super) struct Script {
     /// What the next calls fail with, one each.
     pub(super) failures: Mutex<VecDeque<Status>>,
-    /// Request ids of all CreateProcess.
+    /// Request ids of all `CreateProcess`.
     pub(super) request_ids: Mutex<Vec<String>>,
-    /// Offset, data and closing of all WriteInput.
+    /// Offset, data and closing of all `WriteInput`.
     pub(super) writes: Mutex<Vec<(u64, Vec<u8>, bool)>>,
-    /// How many calls have come, ReadOutput included.
+    /// How many calls have come, `ReadOutput` included.
     pub(super) calls: Mutex<u32>,
-    /// Tells of each TerminateProcess.
+    /// Tells of each `TerminateProcess`.
     pub(super) terminated: Notify,
     /// Tells of each write of bytes, which is then never answered.
     pub(super) writing: Notify,
     /// What the process has written.
     pub(super) output: Vec<u8>,
-    /// After how many chunks ReadOutput breaks; 0 is never.
+    /// After how many chunks `ReadOutput` breaks; 0 is never.
     pub(super) breaks_after: usize,
     /// What it says who is read; the process that was created, if empty.
     pub(super) uid: String,

@@ -40,7 +40,7 @@ fn main() -> io::Result<()> {
 }
 
 async fn serve(mut lines: mpsc::UnboundedReceiver<String>) {
-    let objects = Objects::default();
+    let objects = Objects::new();
     let mut cancels: HashMap<u64, oneshot::Sender<()>> = HashMap::new();
     while let Some(line) = lines.recv().await {
         let request = match Request::parse(&line) {

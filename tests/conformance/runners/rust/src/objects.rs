@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::{answer::Failure, request::Request};
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Objects {
     pub clients: Table<Client>,
     pub processes: Table<Rc<Held>>,
@@ -23,21 +23,24 @@ pub struct Table<T> {
     named: Rc<RefCell<HashMap<String, T>>>,
 }
 
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        let kind = match std::any::type_name::<T>() {
-            name if name.contains("Held") => "process",
-            name if name.contains("Events") => "watch",
-            _ => "client",
-        };
+impl Objects {
+    pub fn new() -> Self {
         Self {
-            kind,
-            named: Rc::default(),
+            clients: Table::new("client"),
+            processes: Table::new("process"),
+            watches: Table::new("watch"),
         }
     }
 }
 
 impl<T: Clone> Table<T> {
+    fn new(kind: &'static str) -> Self {
+        Self {
+            kind,
+            named: Rc::default(),
+        }
+    }
+
     pub fn add(&self, request: &Request, object: T) -> std::result::Result<(), Failure> {
         self.named
             .borrow_mut()
@@ -125,5 +128,7 @@ impl Reading {
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

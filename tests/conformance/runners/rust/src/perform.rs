@@ -109,13 +109,7 @@ async fn with_process(held: &Held, request: &Request) -> Answer {
         "signal" => {
             let answer = match request.text("signal") {
                 Some(name) => process.signal(name).await?,
-                None => {
-                    let number = request.value("signal").as_i64();
-                    let number = number.and_then(|number| i32::try_from(number).ok());
-                    process
-                        .signal(number.ok_or_else(|| request.lacks("signal"))?)
-                        .await?
-                }
+                None => process.signal(request.signal_number()?).await?,
             };
             return Ok(json!({"delivery": answer.delivery}));
         }
@@ -186,15 +180,14 @@ fn command(request: &Request) -> Result<Command, Failure> {
             size("rows").ok_or_else(|| request.lacks("console"))?,
         );
     }
-    let texts: [(&str, fn(Command, &str) -> Command); 3] = [
-        ("parent", |command, text| command.parent(text)),
-        ("process_id", |command, text| command.process_id(text)),
-        ("request_id", |command, text| command.request_id(text)),
-    ];
-    for (name, set) in texts {
-        if let Some(text) = request.text(name) {
-            command = set(command, text);
-        }
+    if let Some(parent) = request.text("parent") {
+        command = command.parent(parent);
+    }
+    if let Some(id) = request.text("process_id") {
+        command = command.process_id(id);
+    }
+    if let Some(id) = request.text("request_id") {
+        command = command.request_id(id);
     }
     Ok(command)
 }

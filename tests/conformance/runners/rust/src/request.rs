@@ -54,6 +54,14 @@ impl Request {
         number.map(Some).ok_or_else(|| self.lacks(name))
     }
 
+    /// Returns a signal's number.
+    pub fn signal_number(&self) -> Result<i32, Failure> {
+        let number = self.arguments["signal"].as_i64();
+        number
+            .and_then(|number| number.try_into().ok())
+            .ok_or_else(|| self.lacks("signal"))
+    }
+
     pub fn flag(&self, name: &str) -> bool {
         self.arguments[name].as_bool().unwrap_or(false)
     }
