@@ -79,6 +79,8 @@ class Language:
         return self.name
 
 
+CARGO_OPTIONS = ("--quiet", "--locked", "--manifest-path", "clients/rust/Cargo.toml")
+
 LANGUAGES = (
     Language(
         name="python",
@@ -107,5 +109,18 @@ LANGUAGES = (
         generated="clients/go/hcsdv1",
         example="clients/go/example/main.go",
         run_example=("clients/go/bin/example",),
+    ),
+    Language(
+        name="rust",
+        title="Rust",
+        tools=(Tool("cargo", ("cargo", "--version"), (1, 88), "see https://rustup.rs"),),
+        build=(("cargo", "build", *CARGO_OPTIONS, "--all-targets"),),
+        runner=("clients/rust/target/debug/hcsd-conformance-runner",),
+        lint=(("clients/rust/check",),),
+        unit=(("cargo", "test", *CARGO_OPTIONS),),
+        generate=(("clients/rust/generate/generate",),),
+        generated="clients/rust/src/gen",
+        example="clients/rust/examples/run.rs",
+        run_example=("clients/rust/target/debug/examples/run",),
     ),
 )

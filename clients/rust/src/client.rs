@@ -1,0 +1,243 @@
+//! The client: a connection to one daemon, and the processes that it gives.
+
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use crate::{
+    Address, Command, Events, Process, Result, Retry, ScopedProcess, Transport,
+    address::variable,
+    calls::{Calls, Contact},
+    tls::{TlsFiles, read_token},
+    transport::{self, Metadata},
+    v1::{
+        GetProcessRequest, ListProcessesRequest, Process as ProcessMessage, WatchEventsRequest,
+        compute_system_service_client::ComputeSystemServiceClient,
+        event_service_client::EventServiceClient, host_service_client::HostServiceClient,
+        process_service_client::ProcessServiceClient,
+    },
+};
+
+/// A connection to one daemon. Cheap to clone; clones share the connection.
+///
+/// It connects at the first call and never waits for a daemon that is not there. It ends with its last
+/// clone and the last object that came from it, or with [`close`](Self::close).
+#[derive(Clone, Debug)]
+pub struct Client {
+    calls: Calls,
+}
+
+/// Where a [`Client`] connects, and how; [`Client::builder`] returns it.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct ClientBuilder {
+    address: Option<String>,
+    token_file: Option<PathBuf>,
+    tls: TlsFiles,
+    retry: Retry,
+}
+
+impl ClientBuilder {
+    /// Sets where the daemon listens, as [`Address`] has it. Default: [`Address::from_env`].
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
+    /// Sets the file with the daemon's token, for TCP; over a Unix socket none is sent. Default: what
+    /// `HCSD_TOKEN_FILE` names, else no token is sent.
+    pub fn token_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.token_file = Some(file.into());
+        self
+    }
+
+    /// Connects by TLS, and trusts the certificates in this PEM file. Not used for a Unix socket.
+    /// Default: what `HCSD_TLS_CA` names, else TLS is not used.
+    pub fn tls_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.ca = Some(file.into());
+        self
+    }
+
+    /// Connects by TLS, and shows the daemon this certificate; PEM files of the chain and the private
+    /// key. Default: what `HCSD_TLS_CERT` and `HCSD_TLS_KEY` name, else none.
+    pub fn tls_identity_files(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.tls.cert = Some(certificate.into());
+        self.tls.key = Some(key.into());
+        self
+    }
+
+    /// Connects by TLS, and trusts what this system trusts unless a CA file is given.
+    pub fn tls_system_roots(mut self) -> Self {
+        self.tls.system_roots = true;
+        self
+    }
+
+    /// Sets how to go on after a lost connection.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Makes the client: reads the files, and connects at the first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Address`](crate::ErrorKind::Address), [`TokenFile`](crate::ErrorKind::TokenFile) and
+    /// [`Tls`](crate::ErrorKind::Tls).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn connect(self) -> Result<Client> {
+        let address = match self.address {
+            Some(text) => text.parse()?,
+            None => Address::from_env()?,
+        };
+        let mut token = None;
+        let mut tls = None;
+        if let Address::Tcp { .. } = address {
+            tls = self.tls.or_env().read().await?;
+            let file = self.token_file.or_else(|| variable("HCSD_TOKEN_FILE").map(PathBuf::from));
+            if let Some(file) = file {
+                token = Some(read_token(&file, &address, tls.is_some()).await?);
+            }
+        }
+        let channel = transport::open(&address, tls)?;
+        let calls = Calls::new(channel, Metadata::new(token.as_deref()), address, self.retry);
+        Ok(Client { calls })
+    }
+}
+
+impl Client {
+    /// Returns what to change of a connection's defaults.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Makes a client with all defaults; see [`ClientBuilder::connect`].
+    pub async fn connect() -> Result<Self> {
+        Self::builder().connect().await
+    }
+
+    /// Where the daemon listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.calls.address
+    }
+
+    /// Starts a process that lives on its own, with its output kept as in a log: of each stream the
+    /// last MiB, unless the command says otherwise.
+    ///
+    /// Cancel safety: a call that has reached the daemon completes there, with a process that nobody
+    /// has a handle of; give it a process id, and it can be opened.
+    ///
+    /// # Errors
+    ///
+    /// Among others [`ExecutableNotFound`](crate::ErrorKind::ExecutableNotFound),
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the system or folder,
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for the process id,
+    /// [`RequestIdReused`](crate::ErrorKind::RequestIdReused), and
+    /// [`FailedPrecondition`](crate::ErrorKind::FailedPrecondition) if the system is not running.
+    pub async fn create(&self, command: impl Into<Command>) -> Result<Process> {
+        self.create_process(command.into()).await
+    }
+
+    /// Starts a process that is for one scope alone: killed when what this returns is dropped.
+    ///
+    /// Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for
+    /// who reads it, unless the command says otherwise. A client that is killed does not take it along.
+    ///
+    /// Cancel safety and errors are those of [`create`](Self::create).
+    pub async fn run(&self, command: impl Into<Command>) -> Result<ScopedProcess> {
+        Ok(ScopedProcess::new(self.create_process(command.into().blocking()).await?))
+    }
+
+    /// Returns a process that was started before, by anyone.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound): there is no such process.
+    pub async fn open(&self, name: impl Into<String>) -> Result<Process> {
+        let request = GetProcessRequest { name: name.into() };
+        let call = self.calls.repeat(Contact::First, request, |mut stub, request| async move {
+            stub.get_process(request).await
+        });
+        Ok(Process::new(&self.calls, call.await?.process.unwrap_or_default(), None))
+    }
+
+    /// Returns the processes of a system, or of [`ALL_SYSTEMS`](crate::ALL_SYSTEMS), in order of
+    /// creation. What comes and goes meanwhile may be missing.
+    pub async fn list_processes(&self, parent: impl Into<String>) -> Result<Vec<ProcessMessage>> {
+        let mut request =
+            ListProcessesRequest { parent: parent.into(), ..ListProcessesRequest::default() };
+        let mut found = Vec::new();
+        loop {
+            let call = self.calls.repeat(
+                Contact::First,
+                request.clone(),
+                |mut stub, request| async move { stub.list_processes(request).await },
+            );
+            let page = call.await?;
+            found.extend(page.processes);
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// Watches what happens to compute systems and processes, without an end.
+    ///
+    /// Each message has the revision and the incarnation to go on with after a lost connection.
+    #[must_use]
+    pub fn watch_events(&self, request: WatchEventsRequest) -> Events {
+        Events::new(self.calls.clone(), request)
+    }
+
+    /// Ends the calls under way, and refuses others of this client, its clones and what came from them,
+    /// with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Processes go on.
+    pub fn close(&self) {
+        self.calls.close();
+    }
+
+    /// Returns the stub of `ProcessService`, for calls that this crate has no method for.
+    #[must_use]
+    pub fn processes(&self) -> ProcessServiceClient<Transport> {
+        self.calls.processes()
+    }
+
+    /// Returns the stub of `ComputeSystemService`.
+    #[must_use]
+    pub fn systems(&self) -> ComputeSystemServiceClient<Transport> {
+        self.calls.systems()
+    }
+
+    /// Returns the stub of `EventService`.
+    #[must_use]
+    pub fn events(&self) -> EventServiceClient<Transport> {
+        self.calls.events()
+    }
+
+    /// Returns the stub of `HostService`.
+    #[must_use]
+    pub fn host(&self) -> HostServiceClient<Transport> {
+        self.calls.host()
+    }
+
+    async fn create_process(&self, command: Command) -> Result<Process> {
+        let mut request = command.into_request()?;
+        let mut stdin_offset = None;
+        if request.request_id.is_empty() {
+            request.request_id = Uuid::new_v4().to_string();
+            stdin_offset = Some(0); // nobody else can have created it
+        }
+        let call = self.calls.repeat(Contact::First, request, |mut stub, request| async move {
+            stub.create_process(request).await
+        });
+        Ok(Process::new(&self.calls, call.await?.process.unwrap_or_default(), stdin_offset))
+    }
+}

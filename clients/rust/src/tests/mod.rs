@@ -1,0 +1,9 @@
+//! What the conformance suite, which is the same for all languages, does not ask: dropped futures, the
+//! types of the crate, and how it counts its attempts. Against a server in this process.
+
+mod errors;
+mod output;
+mod retry;
+mod scoped;
+mod server;
+mod stdin;

@@ -1,0 +1,77 @@
+use std::{sync::Mutex, time::Duration};
+
+use tokio::time::Instant;
+use tonic::Code;
+
+use super::server::{Script, Server, any, failure};
+use crate::{Client, Error, ErrorKind, Retry, retry::Attempts, rpc::RetryInfo};
+
+fn stopping() -> tonic::Status {
+    failure(Code::Unavailable, "STOPPING", &[])
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_double_up_to_a_bound_with_a_random_half() {
+    let mut attempts = Attempts::new(Retry { attempts: 9, ..Retry::default() });
+    for most in [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000] {
+        let began = Instant::now();
+        attempts.failed(stopping().into()).await.unwrap();
+        let most = Duration::from_millis(most);
+        let took = began.elapsed();
+        let clock = Duration::from_millis(1); // its grain
+        assert!(took >= most / 2 && took <= most + clock, "{took:?} of {most:?}");
+    }
+    attempts.failed(stopping().into()).await.unwrap_err();
+    attempts.succeeded();
+    attempts.failed(stopping().into()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_daemon_says_when_it_is_of_use_at_the_earliest() {
+    let delay = Some(prost_types::Duration { seconds: 30, nanos: 0 });
+    let details = [any(&RetryInfo { retry_delay: delay })];
+    let error = Error::from(failure(Code::Unavailable, "STOPPING", &details));
+    let began = Instant::now();
+    Attempts::new(Retry::default()).failed(error).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn what_is_safe_to_repeat_is_repeated_until_the_daemon_answers() {
+    let failures = Mutex::new([stopping(), stopping()].into());
+    let server = Server::start(Script { failures, ..Script::default() }).await;
+    server.client(12).await.create(["true"]).await.unwrap();
+    let ids = server.script.request_ids.lock().unwrap().clone();
+    assert_eq!(ids.len(), 3);
+    assert!(!ids[0].is_empty() && ids.iter().all(|id| *id == ids[0]), "{ids:?} start one process");
+}
+
+#[tokio::test]
+async fn after_the_last_attempt_the_last_error_is_told() {
+    let server = Server::start(Script::default()).await;
+    let process = server.client(2).await.create(["true"]).await.unwrap();
+    let aborted = failure(Code::Unavailable, "THE_LAST", &[]);
+    *server.script.failures.lock().unwrap() = [stopping(), stopping(), aborted].into();
+    let error = process.get().await.unwrap_err();
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::Unavailable, "THE_LAST"));
+    assert_eq!(server.script.calls(), 1 + 3);
+}
+
+#[tokio::test]
+async fn a_signal_is_sent_once() {
+    let server = Server::start(Script::default()).await;
+    let process = server.client(12).await.create(["true"]).await.unwrap();
+    *server.script.failures.lock().unwrap() = [stopping()].into();
+    assert_eq!(process.signal("TERM").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(server.script.calls(), 1 + 1);
+}
+
+#[tokio::test]
+async fn a_daemon_that_was_never_there_is_not_waited_for() {
+    let address = Server::start(Script::default()).await.address.clone(); // nobody is there any more
+    let patient = Retry { attempts: u32::MAX, ..Retry::default() };
+    let client = Client::builder().address(&address).retry(patient).connect().await.unwrap();
+    let error = client.create(["true"]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DaemonUnreachable);
+    assert!(error.to_string().contains(&address), "{error}");
+}

@@ -1,0 +1,242 @@
+//! From requests to calls of the library.
+
+use std::{rc::Rc, time::Duration};
+
+use hcsd_client::{
+    ALL_SYSTEMS, Client, Command, Process, Retry, ScopedProcess,
+    v1::{
+        EventBookmark, EventSnapshot, OverflowPolicy, WatchEventsRequest, WatchEventsResponse,
+        event::Event, watch_events_response::Item,
+    },
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use crate::{
+    answer::{Failure, exit_json},
+    objects::{Held, Objects, hex},
+    request::Request,
+};
+
+type Answer = Result<Value, Failure>;
+
+pub async fn perform(objects: &Objects, request: &Request) -> Answer {
+    match request.what.as_str() {
+        "connect" => {
+            objects.clients.add(request, connect(request).await?)?;
+        }
+        "disconnect" => objects.clients.get(request)?.close(),
+        "create" => {
+            let process = objects
+                .clients
+                .get(request)?
+                .create(command(request)?)
+                .await?;
+            return hold(objects, request, process, None);
+        }
+        "run" => {
+            let scope = objects.clients.get(request)?.run(command(request)?).await?;
+            return hold(objects, request, scope.clone(), Some(scope));
+        }
+        "open" => {
+            let process = objects
+                .clients
+                .get(request)?
+                .open(request.needed("name")?)
+                .await?;
+            return hold(objects, request, process, None);
+        }
+        "list" => {
+            let parent = request.text("parent").unwrap_or(ALL_SYSTEMS);
+            let found = objects.clients.get(request)?.list_processes(parent).await?;
+            let names: Vec<String> = found.into_iter().map(|process| process.name).collect();
+            return Ok(json!({"names": names}));
+        }
+        "watch" => {
+            let events = objects
+                .clients
+                .get(request)?
+                .watch_events(WatchEventsRequest {
+                    parent: request.text("parent").unwrap_or_default().to_owned(),
+                    after_revision: request.number("after_revision")?,
+                    incarnation: request.text("incarnation").unwrap_or_default().to_owned(),
+                    send_snapshot: request.flag("snapshot"),
+                });
+            objects.watches.add(request, Rc::new(Mutex::new(events)))?;
+        }
+        "next" => {
+            let watch = objects.watches.get(request)?;
+            let message = watch.lock().await.message().await?;
+            return Ok(message_json(&message.unwrap_or_default()));
+        }
+        "unwatch" => drop(objects.watches.take(request)?),
+        _ => return with_process(&*objects.processes.get(request)?, request).await,
+    }
+    Ok(json!({}))
+}
+
+async fn with_process(held: &Held, request: &Request) -> Answer {
+    let process = &held.process;
+    match request.what.as_str() {
+        "leave" => {
+            let scope = held.scope.borrow_mut().take();
+            scope.ok_or_else(|| request.lacks("process"))?.leave().await;
+        }
+        "get" => {
+            let now = process.get().await?;
+            let stdin_offset = now.stdin.map_or(0, |stdin| stdin.end_offset);
+            return Ok(json!({"name": now.name, "state": now.state, "stdin_offset": stdin_offset}));
+        }
+        "read" => {
+            let mut reading = held.output(request.text("stream")).lock().await;
+            return Ok(reading.read(request.number("until")?).await?);
+        }
+        "write" => process.stdin().write(&request.data()?).await?,
+        "committed" => return Ok(json!({"offset": process.stdin().committed().await?})),
+        "close_stdin" => process.stdin().close().await?,
+        "communicate" => {
+            let done = process.communicate(&request.data()?).await?;
+            let told =
+                |data: &[u8]| json!({"bytes": data.len(), "sha256": hex(&Sha256::digest(data))});
+            return Ok(json!({
+                "stdout": told(&done.stdout),
+                "stderr": told(&done.stderr),
+                "exit": exit_json(&done.exit),
+            }));
+        }
+        "wait" => return Ok(json!({"exit": exit_json(&process.wait().await?)})),
+        "signal" => {
+            let answer = match request.text("signal") {
+                Some(name) => process.signal(name).await?,
+                None => process.signal(request.signal_number()?).await?,
+            };
+            return Ok(json!({"delivery": answer.delivery}));
+        }
+        "terminate" => {
+            let grace = request.number("grace_ms")?.unwrap_or(0);
+            process.terminate(Duration::from_millis(grace)).await?;
+        }
+        "resize" => {
+            let size = |name| request.number(name)?.ok_or_else(|| request.lacks(name));
+            process.resize(size("columns")?, size("rows")?).await?;
+        }
+        "delete" => process.delete(request.flag("force")).await?,
+        unknown => return Err(Failure::Unsupported(format!("no idea how to '{unknown}'"))),
+    }
+    Ok(json!({}))
+}
+
+async fn connect(request: &Request) -> Result<Client, Failure> {
+    let mut builder = Client::builder().address(request.needed("address")?);
+    if let Some(file) = request.text("token_file") {
+        builder = builder.token_file(file);
+    }
+    if let Some(file) = request.text("tls_ca_file") {
+        builder = builder.tls_ca_file(file);
+    }
+    if let Some(file) = request.text("tls_cert_file") {
+        builder =
+            builder.tls_identity_files(file, request.text("tls_key_file").unwrap_or_default());
+    }
+    if let Some(attempts) = request.number("attempts")? {
+        builder = builder.retry(Retry {
+            attempts,
+            ..Retry::default()
+        });
+    }
+    Ok(builder.connect().await?)
+}
+
+fn command(request: &Request) -> Result<Command, Failure> {
+    let argv = request.value("argv").as_array();
+    let mut command = match (argv, request.text("parameters_json")) {
+        (Some(argv), None) => {
+            let words: Option<Vec<&str>> = argv.iter().map(Value::as_str).collect();
+            Command::from(words.ok_or_else(|| request.lacks("argv"))?)
+        }
+        (None, Some(document)) => Command::from_parameters_json(document),
+        _ => return Err(Failure::Inexpressible("a command is made of one source")),
+    };
+    if request.flag("stdin") {
+        command = command.stdin(true);
+    }
+    if request.flag("block") {
+        command = command.overflow(OverflowPolicy::Block);
+    }
+    if let Some(bytes) = request.number("ring_bytes")? {
+        command = command.ring_bytes(bytes);
+    }
+    let console = request.value("console");
+    if !console.is_null() {
+        let size = |name: &str| {
+            console[name]
+                .as_u64()
+                .and_then(|number| number.try_into().ok())
+        };
+        let columns = size("columns").ok_or_else(|| request.lacks("console"))?;
+        command = command.console(
+            columns,
+            size("rows").ok_or_else(|| request.lacks("console"))?,
+        );
+    }
+    if let Some(parent) = request.text("parent") {
+        command = command.parent(parent);
+    }
+    if let Some(id) = request.text("process_id") {
+        command = command.process_id(id);
+    }
+    if let Some(id) = request.text("request_id") {
+        command = command.request_id(id);
+    }
+    Ok(command)
+}
+
+fn hold(
+    objects: &Objects,
+    request: &Request,
+    process: Process,
+    scope: Option<ScopedProcess>,
+) -> Answer {
+    let answer = json!({"name": process.name(), "uid": process.uid(), "pid": process.pid()});
+    objects
+        .processes
+        .add(request, Rc::new(Held::new(process, scope)))?;
+    Ok(answer)
+}
+
+fn message_json(message: &WatchEventsResponse) -> Value {
+    match &message.item {
+        Some(Item::Event(event)) => {
+            let mut answer = json!({
+                "item": "event", "revision": event.revision, "incarnation": event.incarnation,
+            });
+            match &event.event {
+                Some(Event::Process(change)) => {
+                    answer["type"] = change.r#type.into();
+                    if let Some(process) = &change.process {
+                        answer["process"] = process.name.as_str().into();
+                        answer["state"] = process.state.into();
+                    }
+                }
+                Some(Event::System(change)) => answer["type"] = change.r#type.as_str().into(),
+                None => {}
+            }
+            answer
+        }
+        Some(Item::Snapshot(EventSnapshot {
+            revision,
+            incarnation,
+            ..
+        })) => {
+            json!({"item": "snapshot", "revision": revision, "incarnation": incarnation})
+        }
+        Some(Item::Bookmark(EventBookmark {
+            revision,
+            incarnation,
+        })) => {
+            json!({"item": "bookmark", "revision": revision, "incarnation": incarnation})
+        }
+        None => json!({"item": "unknown"}),
+    }
+}
