@@ -3,14 +3,12 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import typescript from "typescript-eslint";
 
 export default defineConfig(
-  globalIgnores(["**/build/", "**/gen/"]),
+  globalIgnores(["**/build/", "**/gen/", "eslint.config.js"]),
   js.configs.recommended,
   typescript.configs.strictTypeChecked,
   typescript.configs.stylisticTypeChecked,
   {
-    languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] } },
-    },
+    languageOptions: { parserOptions: { projectService: true } },
     rules: {
       // "" is unset, as in the contract and in the environment.
       "@typescript-eslint/prefer-nullish-coalescing": [

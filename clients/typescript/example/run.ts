@@ -1,13 +1,19 @@
-import { Client } from "hcsd";
+import { pipeline } from "node:stream/promises";
+import { Client, ExecutableNotFoundError } from "hcsd";
 
-using client = await Client.connect();
-await using running = await client.run(["sh", "-c", "cat; exit 7"], { stdin: true });
-
-await running.stdin.write("hello\n");
-await running.stdin.close();
-for await (const data of running.stdout) {
-  process.stdout.write(data);
+try {
+  using client = await Client.connect();
+  await using running = await client.run(process.argv.slice(2));
+  await Promise.all([
+    pipeline(running.stdout, process.stdout, { end: false }),
+    pipeline(running.stderr, process.stderr, { end: false }),
+  ]);
+  const { outcome } = await running.wait();
+  process.exitCode = outcome.case === "exitCode" ? outcome.value : 255;
+} catch (error) {
+  if (!(error instanceof ExecutableNotFoundError)) {
+    throw error;
+  }
+  console.error(`${error.reason}: ${error.message}`);
+  process.exitCode = 127;
 }
-
-const { outcome } = await running.wait();
-process.exitCode = outcome.case === "exitCode" ? outcome.value : 255;

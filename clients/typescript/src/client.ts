@@ -7,7 +7,7 @@ import { credentials } from "@grpc/grpc-js";
 
 import { Address } from "./address.js";
 import { Channel } from "./channel.js";
-import { readToken, tlsCredentials, type TlsFiles, tlsOf } from "./credentials.js";
+import { chooseTls, readToken, tlsCredentials, type TlsOptions } from "./credentials.js";
 import { ComputeSystemService } from "./gen/hcsd/v1/compute_system_service_pb.js";
 import { EventService, type WatchEventsResponse } from "./gen/hcsd/v1/event_service_pb.js";
 import { HostService } from "./gen/hcsd/v1/host_service_pb.js";
@@ -32,16 +32,11 @@ import { type CallOptions, createStub, type Stub } from "./stubs.js";
 const INCARNATION = "hcsd-incarnation";
 
 /** How to reach a daemon. */
-export interface ConnectOptions {
+export interface ConnectOptions extends TlsOptions {
   /** Where it listens. Default: see `Address.default`. */
   readonly address?: Address | string | undefined;
-  /** File with its token, for TCP. Default: what `HCSD_TOKEN_FILE` names, else no token is sent. */
+  /** File with its token, for TCP. Default: what `HCSD_TOKEN_FILE` names, else none. */
   readonly tokenFile?: string | undefined;
-  /**
-   * Whether to use TLS, and with what; over TCP only. Default: with what `HCSD_TLS_CA`, `HCSD_TLS_CERT`
-   * and `HCSD_TLS_KEY` name, if the first is set. `true` is with the roots that Node trusts.
-   */
-  readonly tls?: boolean | TlsFiles | undefined;
   /** How process objects go on after a lost connection. */
   readonly retry?: Partial<Retry> | undefined;
 }
@@ -150,7 +145,7 @@ export class Client implements Disposable {
   static async connect(options: ConnectOptions = {}): Promise<Client> {
     const { address: at = Address.default() } = options;
     const address = typeof at === "string" ? Address.parse(at) : at;
-    const tls = address.isUnix ? undefined : filesOf(options.tls);
+    const tls = address.isUnix ? undefined : chooseTls(options);
     const tokenFile = options.tokenFile ?? process.env["HCSD_TOKEN_FILE"];
     const metadata: Record<string, string> = {};
     if (tokenFile && !address.isUnix) {
@@ -306,19 +301,6 @@ export class Client implements Disposable {
     const pinned = { [INCARNATION]: process.incarnation };
     const processes = createStub(ProcessService, this.#channel, pinned);
     return new Kind(processes, process, this.#retry, stdinOffset);
-  }
-}
-
-function filesOf(tls: ConnectOptions["tls"]): TlsFiles | undefined {
-  switch (tls) {
-    case undefined:
-      return tlsOf(process.env);
-    case true:
-      return {};
-    case false:
-      return undefined;
-    default:
-      return tls;
   }
 }
 

@@ -7,16 +7,31 @@ import { createSecureContext } from "node:tls";
 import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 
 import type { Address } from "./address.js";
-import { TlsError, TokenFileError } from "./errors.js";
+import { type HcsdError, TlsError, TokenFileError } from "./errors.js";
 
-/** Files in PEM form. */
+/** What a client is told to use for TLS: names of files in PEM. */
+export interface TlsOptions {
+  /** Whether to use TLS, for TCP. Default: if one of the files is named. */
+  readonly tls?: boolean | undefined;
+  /**
+   * CA of the daemon's certificate. Default: what `HCSD_TLS_CA` names, else, with `tls`, those that Node
+   * trusts, to which `NODE_EXTRA_CA_CERTS` adds.
+   */
+  readonly tlsCaFile?: string | undefined;
+  /**
+   * Certificate of this client, and those between it and its CA after it, for a daemon that wants one.
+   * Default: what `HCSD_TLS_CERT` names.
+   */
+  readonly tlsCertFile?: string | undefined;
+  /** Its private key, without a passphrase. Default: what `HCSD_TLS_KEY` names. */
+  readonly tlsKeyFile?: string | undefined;
+}
+
+/** The files in use. */
 export interface TlsFiles {
-  /** Certificates that the daemon's is to be signed by. Default: the roots that Node trusts. */
-  readonly caFile?: string | undefined;
-  /** The client's certificate, for a daemon that asks for one; then with its key. */
-  readonly certFile?: string | undefined;
-  /** The key of the client's certificate. */
-  readonly keyFile?: string | undefined;
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
 }
 
 /**
@@ -28,11 +43,12 @@ export interface TlsFiles {
 export async function readToken(file: string, address: Address, secure: boolean): Promise<string> {
   if (!address.isLoopback && !secure) {
     throw new TokenFileError(
-      `will not send the token to ${address.toString()} in clear: turn TLS on, or make a tunnel, ` +
-        `as with 'ssh -L 7443:localhost:${String(address.port)} ${address.host}', and use its local end`,
+      `will not send the token to ${address.toString()} in clear: name the CA of the daemon's ` +
+        "certificate with tlsCaFile or HCSD_TLS_CA; or make a tunnel, as with " +
+        `'ssh -L 7443:localhost:${String(address.port)} ${address.host}', and use its local end`,
     );
   }
-  const token = (await read(file, "token file", TokenFileError)).toString("latin1").trim();
+  const token = (await readOr(TokenFileError, file, "token file")).toString("latin1").trim();
   if (!/^[\x21-\x7e]+$/.test(token)) {
     throw new TokenFileError(
       `the token file '${file}' does not hold a token; name the file that the daemon made with ` +
@@ -43,20 +59,29 @@ export async function readToken(file: string, address: Address, secure: boolean)
 }
 
 /**
- * Return the files that the environment names, or undefined if it asks for no TLS.
+ * Return what to use for TLS, or undefined to speak in clear.
  *
- * These are `HCSD_TLS_CA`, `HCSD_TLS_CERT` and `HCSD_TLS_KEY`; the first turns TLS on.
+ * @throws {@link TlsError} There is a certificate without a key, or the reverse.
  */
-export function tlsOf(environment: NodeJS.ProcessEnv): TlsFiles | undefined {
-  const caFile = environment["HCSD_TLS_CA"];
-  if (!caFile) {
+export function chooseTls(
+  options: TlsOptions,
+  environment: NodeJS.ProcessEnv = process.env,
+): TlsFiles | undefined {
+  const ca = options.tlsCaFile || environment["HCSD_TLS_CA"] || undefined;
+  const cert = options.tlsCertFile || environment["HCSD_TLS_CERT"] || undefined;
+  const key = options.tlsKeyFile || environment["HCSD_TLS_KEY"] || undefined;
+  const named = ca !== undefined || cert !== undefined || key !== undefined;
+  if (!(options.tls ?? named)) {
     return undefined;
   }
-  return {
-    caFile,
-    certFile: environment["HCSD_TLS_CERT"] || undefined,
-    keyFile: environment["HCSD_TLS_KEY"] || undefined,
-  };
+  if ((cert === undefined) !== (key === undefined)) {
+    const [alone, other] = key === undefined ? ["certificate", "key"] : ["key", "certificate"];
+    throw new TlsError(
+      `the ${alone} of this client is of no use without its ${other}: name both, with tlsCertFile ` +
+        "and tlsKeyFile, or HCSD_TLS_CERT and HCSD_TLS_KEY",
+    );
+  }
+  return { ca, cert, key };
 }
 
 /**
@@ -65,30 +90,23 @@ export function tlsOf(environment: NodeJS.ProcessEnv): TlsFiles | undefined {
  * @throws {@link TlsError} One of them cannot be read or used.
  */
 export async function tlsCredentials(files: TlsFiles): Promise<ChannelCredentials> {
-  if ((files.certFile === undefined) !== (files.keyFile === undefined)) {
-    throw new TlsError("a client's certificate needs its key, and the key its certificate");
-  }
-  const [ca, cert, key] = await Promise.all([
-    readPem(files.caFile, "CA file"),
-    readPem(files.certFile, "certificate file"),
-    readPem(files.keyFile, "key file"),
-  ]);
-  check(files.caFile, "holds no certificate", () => ca && new X509Certificate(ca));
-  check(files.certFile, "holds no certificate", () => cert && new X509Certificate(cert));
-  check(files.keyFile, "does not hold the certificate's key", () =>
-    createSecureContext({ cert, key }),
+  const read = async (file: string | undefined): Promise<Buffer | undefined> =>
+    file === undefined ? undefined : await readOr(TlsError, file, "TLS file");
+  const [ca, cert, key] = await Promise.all([read(files.ca), read(files.cert), read(files.key)]);
+  check(files.ca, "it holds no certificate in PEM", () => ca && new X509Certificate(ca));
+  check(files.cert, "it holds no certificate in PEM", () => cert && new X509Certificate(cert));
+  check(
+    files.key,
+    "it does not hold the certificate's private key, in PEM and without a passphrase",
+    () => createSecureContext({ cert, key }),
   );
   return credentials.createSsl(ca ?? null, key ?? null, cert ?? null);
 }
 
-async function readPem(file: string | undefined, kind: string): Promise<Buffer | undefined> {
-  return file === undefined ? undefined : await read(file, kind, TlsError);
-}
-
-async function read(
+async function readOr(
+  Failure: new (message: string, options: ErrorOptions) => HcsdError,
   file: string,
   kind: string,
-  Failure: typeof TokenFileError | typeof TlsError,
 ): Promise<Buffer> {
   try {
     return await readFile(file);
@@ -102,6 +120,6 @@ function check(file: string | undefined, problem: string, use: () => unknown): v
   try {
     use();
   } catch (error) {
-    throw new TlsError(`the file '${String(file)}' ${problem} in PEM form`, { cause: error });
+    throw new TlsError(`cannot use the TLS file '${String(file)}': ${problem}`, { cause: error });
   }
 }
