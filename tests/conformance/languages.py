@@ -123,4 +123,24 @@ LANGUAGES = (
         example="clients/rust/examples/run.rs",
         run_example=("clients/rust/target/debug/examples/run",),
     ),
+    Language(
+        name="typescript",
+        title="TypeScript",
+        tools=(
+            Tool("node", ("node", "--version"), (20, 3), "see https://nodejs.org/en/download"),
+            Tool("npm", ("npm", "--version"), (10,), "it comes with Node.js"),
+        ),
+        build=tuple(
+            ("npm", "--prefix", folder, "--loglevel", "error", *command)
+            for folder in ("clients/typescript", "tests/conformance/runners/typescript")
+            for command in (("ci", "--ignore-scripts"), ("run", "build"))
+        ),
+        runner=("node", "tests/conformance/runners/typescript/build/runner.js"),
+        lint=(("clients/typescript/check",),),
+        unit=(("npm", "--prefix", "clients/typescript", "--loglevel", "error", "test"),),
+        generate=(("clients/typescript/generate",),),
+        generated="clients/typescript/src/gen",
+        example="clients/typescript/example/run.ts",
+        run_example=("node", "clients/typescript/build/example/run.js"),
+    ),
 )

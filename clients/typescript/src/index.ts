@@ -1,0 +1,23 @@
+/**
+ * A client of the hcsd daemon.
+ *
+ * {@link Client} is where to begin. Messages are those of `hcsd/v1`, with no second set of types beside
+ * them: they are typed and documented, and a field that the contract gains is there without a change
+ * here. Sizes, offsets and revisions are `bigint`, times of this library's own are milliseconds.
+ *
+ * @module
+ */
+
+export * from "./address.js";
+export * from "./client.js";
+export * from "./errors.js";
+export * from "./input.js";
+export * from "./names.js";
+export * from "./output.js";
+export * from "./process.js";
+export { Responses } from "./responses.js";
+export type { Command, Signal } from "./requests.js";
+export type { Retry } from "./retry.js";
+export { errorFromStatus } from "./status.js";
+export type { CallOptions, Stub } from "./stubs.js";
+export type { TlsOptions } from "./credentials.js";

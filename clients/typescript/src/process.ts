@@ -1,0 +1,276 @@
+/** A process as an object that outlives its connections. */
+
+import { StdinClosedError } from "./errors.js";
+import {
+  OutputStream,
+  type Process,
+  type ProcessExit,
+  ProcessState,
+  type SignalDelivery,
+} from "./gen/hcsd/v1/process_pb.js";
+import { type ProcessService, TerminateScope } from "./gen/hcsd/v1/process_service_pb.js";
+import { RemoteInput } from "./input.js";
+import { Limits } from "./limits.js";
+import { type OutputOptions, RemoteOutput } from "./output.js";
+import { makeDuration, makeSignal, type Signal } from "./requests.js";
+import { type Retry, retrying } from "./retry.js";
+import { checkSame, present } from "./status.js";
+import type { CallOptions, Stub } from "./stubs.js";
+
+const LEAVE_TIMEOUT_MS = 5000; // to end a process that is left; arbitrary
+
+/** A process that has ended, and all of its output. */
+export interface Completed {
+  /** How it ended. */
+  readonly exit: ProcessExit;
+  /** What it wrote to stdout. */
+  readonly stdout: Uint8Array;
+  /** What it wrote to stderr. */
+  readonly stderr: Uint8Array;
+}
+
+/** How to terminate a process. */
+export interface TerminateOptions extends CallOptions {
+  /** Milliseconds it gets after a TERM signal before it is killed. Default: none. */
+  readonly gracePeriodMs?: number | undefined;
+  /** Whether its descendants are killed too. Default: `TerminateScope.PROCESS`. */
+  readonly scope?: TerminateScope | undefined;
+}
+
+/** How to delete a process. */
+export interface DeleteOptions extends CallOptions {
+  /** Kill it first if it is running. */
+  readonly force?: boolean | undefined;
+}
+
+/**
+ * A process of the daemon, as `Client.create` and `Client.open` return it.
+ *
+ * It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when the
+ * daemon is reached again, within the bounds of {@link Retry}, and without the caller noticing. Only
+ * `signal` is never repeated. All that is asked for is meant for this process alone: if the daemon was
+ * started anew, which ends its processes, every method throws `DaemonRestartedError`. And if the process
+ * was deleted and another one got its name, what is read or waited for throws `NotFoundError`.
+ *
+ * What is written, sent or asked to end goes by the name, so with a `processId` that is used again after
+ * a deletion by somebody else it would reach the later process. Ids that the daemon issues, which is
+ * what it does by default, are never used again.
+ *
+ * With `await using` it gives up its streams at the end; the process goes on.
+ *
+ * Methods throw `DaemonRestartedError`; `NotFoundError`, the process was deleted; `UnavailableError`,
+ * the daemon was out of reach for too long; and what any call throws, see `Client`.
+ */
+export class RemoteProcess implements AsyncDisposable {
+  /** Its resource name. */
+  readonly name: string;
+  /** Its process id in the guest. */
+  readonly pid: number;
+  /** Id that the daemon never issues twice. */
+  readonly uid: string;
+  /** The process as it was when this object was made. */
+  readonly created: Process;
+  /** Its stdin. */
+  readonly stdin: RemoteInput;
+  /** Its stdout from the first byte on; with a console, all output. */
+  readonly stdout: RemoteOutput;
+  /** Its stderr from the first byte on. */
+  readonly stderr: RemoteOutput;
+
+  readonly #processes: Stub<typeof ProcessService>;
+  readonly #retry: Retry;
+  readonly #outputs: RemoteOutput[] = [];
+  #exit: ProcessExit | undefined;
+
+  /** @internal */
+  constructor(
+    processes: Stub<typeof ProcessService>,
+    process: Process,
+    retry: Retry,
+    stdinOffset: bigint | undefined,
+  ) {
+    this.name = process.name;
+    this.pid = process.pid;
+    this.uid = process.uid;
+    this.created = process;
+    this.#processes = processes;
+    this.#retry = retry;
+    this.stdin = new RemoteInput(processes, this.name, stdinOffset, retry);
+    this.stdout = this.output(OutputStream.STDOUT);
+    this.stderr = this.output(OutputStream.STDERR);
+  }
+
+  /** Read an output once more, or from another place; any number may read at a time. */
+  output(stream: OutputStream, options?: OutputOptions): RemoteOutput {
+    const output = new RemoteOutput(this.#processes, this.created, stream, this.#retry, options);
+    this.#outputs.push(output);
+    return output;
+  }
+
+  /** Return the process as it is now. */
+  async get(options?: CallOptions): Promise<Process> {
+    const answer = await this.#repeat(options, (call) =>
+      this.#processes.getProcess({ name: this.name }, call),
+    );
+    return this.#checked(answer.process);
+  }
+
+  /**
+   * Wait for the exit, which waits for no output, and return how the process ended.
+   *
+   * Of a process that HCS has lost the outcome is `unknown`, until it is found again. A deadline or
+   * signal ends the wait and leaves the process alone.
+   */
+  async wait(options?: CallOptions): Promise<ProcessExit> {
+    if (this.#exit !== undefined) {
+      return this.#exit;
+    }
+    const answer = await this.#repeat(options, (call) =>
+      this.#processes.waitProcess({ name: this.name }, call),
+    );
+    const process = this.#checked(answer.process);
+    const exit = present(process.exit, "process.exit");
+    if (process.state === ProcessState.EXITED) {
+      this.#exit = exit; // not if it is LOST, which may be found again
+    }
+    return exit;
+  }
+
+  /**
+   * Send a signal; that the process has exited is no error, but in the answer.
+   *
+   * It is sent at most once: if the connection is lost, it may have been delivered.
+   */
+  async signal(signal: Signal, options?: CallOptions): Promise<SignalDelivery> {
+    const request = { name: this.name, signal: makeSignal(signal) };
+    return (await this.#processes.signalProcess(request, options)).delivery;
+  }
+
+  /**
+   * Kill the process, and wait until it has exited; that it has exited before is no error.
+   *
+   * A deadline or signal ends the wait only: the kill comes all the same.
+   */
+  async terminate(options: TerminateOptions = {}): Promise<void> {
+    const { scope = TerminateScope.PROCESS, gracePeriodMs } = options;
+    if (this.#exit !== undefined && scope === TerminateScope.PROCESS) {
+      return;
+    }
+    const gracePeriod = makeDuration(gracePeriodMs);
+    await this.#repeat(options, (call) =>
+      this.#processes.terminateProcess(
+        { name: this.name, scope, ...(gracePeriod && { gracePeriod }) },
+        call,
+      ),
+    );
+  }
+
+  /**
+   * Change the size of the console, in character cells.
+   *
+   * @throws `FailedPreconditionError` The process has no console, or has exited.
+   */
+  async resize(columns: number, rows: number, options?: CallOptions): Promise<void> {
+    await this.#repeat(options, (call) =>
+      this.#processes.modifyProcess(
+        {
+          name: this.name,
+          modification: { case: "consoleSize", value: { columns, rows } },
+        },
+        call,
+      ),
+    );
+  }
+
+  /**
+   * Make the daemon forget the process, with its exit and output; idempotent.
+   *
+   * @throws `FailedPreconditionError` It is running.
+   */
+  async delete(options: DeleteOptions = {}): Promise<void> {
+    const { force = false } = options;
+    await this.#repeat(options, (call) =>
+      this.#processes.deleteProcess({ name: this.name, force, allowMissing: true }, call),
+    );
+  }
+
+  /**
+   * Write to stdin, close it, read both outputs to their ends, and wait for the exit.
+   *
+   * That the process does not read all of the input is no error.
+   */
+  async communicate(
+    input: Uint8Array | string = "",
+    options: CallOptions = {},
+  ): Promise<Completed> {
+    const failed = new AbortController(); // ends the others when one has failed
+    const limits = new Limits(options);
+    const each = { signal: failed.signal };
+    const work = Promise.all([
+      this.stdout.bytes(each),
+      this.stderr.bytes(each),
+      this.#feed(input, each),
+      this.wait(each),
+    ]);
+    try {
+      const [stdout, stderr, , exit] = await limits.race(work);
+      return { exit, stdout, stderr };
+    } catch (error) {
+      failed.abort();
+      throw error;
+    }
+  }
+
+  /** Give up the streams; idempotent. Reading again goes on where it stopped. */
+  close(): void {
+    for (const output of this.#outputs) {
+      output.close();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  async #feed(input: Uint8Array | string, options: CallOptions): Promise<void> {
+    try {
+      await this.stdin.write(input, options);
+    } catch (error) {
+      if (!(error instanceof StdinClosedError)) {
+        throw error;
+      }
+    }
+    await this.stdin.close(options);
+  }
+
+  async #repeat<Result>(
+    options: CallOptions | undefined,
+    call: (options: CallOptions) => Promise<Result>,
+  ): Promise<Result> {
+    return await retrying(this.#retry, new Limits(options), call);
+  }
+
+  #checked(process: Process | undefined): Process {
+    checkSame(this.created, process);
+    return present(process, "process");
+  }
+}
+
+/**
+ * A process that is for one scope alone, as `Client.run` returns it.
+ *
+ * With `await using` it is killed at the end if it still runs. A program that is killed does not take it
+ * along; `client.processes.runProcess` with `KILL_ON_OWNER_DISCONNECT` does.
+ */
+export class OwnedProcess extends RemoteProcess {
+  /** Kill the process if it runs, for 5 s at the most; what goes wrong with that is not thrown. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.terminate({ timeoutMs: LEAVE_TIMEOUT_MS });
+    } catch {
+      // What went wrong in the scope counts for more, and a lost daemon has no process either.
+    }
+    await super[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,1 @@
+export { default } from "../../../../clients/typescript/eslint.config.js";
