@@ -44,6 +44,7 @@ type connection struct {
 type sharedConnection struct {
 	grpc    *grpc.ClientConn
 	address Address
+	tls     bool
 	retry   Retry
 	reached atomic.Bool // whether a daemon has ever been there
 
@@ -78,7 +79,8 @@ func newConnection(address Address, security credentials.TransportCredentials, t
 	if err != nil {
 		return nil, &AddressError{address.String(), err.Error(), addressSyntax}
 	}
-	shared := &sharedConnection{grpc: conn, address: address, retry: retry}
+	tls := security.Info().SecurityProtocol == "tls"
+	shared := &sharedConnection{grpc: conn, address: address, tls: tls, retry: retry}
 	shared.life, shared.close = context.WithCancelCause(context.Background())
 	c := &connection{sharedConnection: shared}
 	if token != "" {
@@ -148,8 +150,8 @@ func (c *connection) translate(ctx context.Context, err error, connected bool) e
 		found.Message = fmt.Sprintf("lost the connection to the daemon at %s: %s", c.address, found.Message)
 	default:
 		found.class = daemonUnreachable
-		found.Message = fmt.Sprintf("cannot reach a daemon at %s: %s; start one with 'hcsd serve', or name its address "+
-			"with WithAddress or HCSD_ADDRESS", c.address, cause(found.Message))
+		found.Message = fmt.Sprintf("cannot reach a daemon at %s: %s; %s",
+			c.address, cause(found.Message), remedy(c.address, c.tls, found.Message))
 	}
 	return found
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
 	"google.golang.org/grpc/credentials"
@@ -28,8 +29,11 @@ func (s *security) complete(getenv func(string) string) {
 	if s.caFile == "" && !s.systemRoots {
 		s.caFile = getenv("HCSD_TLS_CA")
 	}
-	if s.certFile == "" && s.keyFile == "" {
-		s.certFile, s.keyFile = getenv("HCSD_TLS_CERT"), getenv("HCSD_TLS_KEY")
+	if s.certFile == "" {
+		s.certFile = getenv("HCSD_TLS_CERT")
+	}
+	if s.keyFile == "" {
+		s.keyFile = getenv("HCSD_TLS_KEY")
 	}
 }
 
@@ -109,4 +113,32 @@ func tlsError(cause error, format string, arguments ...any) error {
 
 func tokenError(cause error, format string, arguments ...any) error {
 	return &localError{class: ErrTokenFile, message: fmt.Sprintf(format, arguments...), cause: cause}
+}
+
+// hungUp is how a daemon shows that rejects a handshake: why it does may be lost on the way.
+const hungUp = "preface|broken pipe|reset by peer|forcibly closed|aborted by"
+
+// remedies has what to do about a connection that does not come about, by what gRPC says of it.
+var remedies = []struct {
+	tls  bool // whether TLS was used
+	said *regexp.Regexp
+	todo string
+}{
+	{true, regexp.MustCompile("x509: certificate signed by"), "name the CA of its certificate with WithCAFile or HCSD_TLS_CA"},
+	{true, regexp.MustCompile("x509: certificate is"), "use a name that its certificate is for; see that it is valid now"},
+	{true, regexp.MustCompile("does not look like a TLS handshake"), "it does not speak TLS: leave out the TLS options, or " +
+		"give it a certificate with 'hcsd serve --tls-cert FILE --tls-key FILE'"},
+	{true, regexp.MustCompile(hungUp), "it may want another client certificate: name one with WithCertificate, or with " +
+		"HCSD_TLS_CERT and HCSD_TLS_KEY"},
+	{false, regexp.MustCompile(hungUp), "if it speaks TLS, name its CA with WithCAFile or HCSD_TLS_CA"},
+}
+
+// remedy says what to do about a connection that did not come about.
+func remedy(address Address, tls bool, said string) string {
+	for _, row := range remedies {
+		if !address.IsUnix() && row.tls == tls && row.said.MatchString(said) {
+			return row.todo
+		}
+	}
+	return "start one with 'hcsd serve', or name its address with WithAddress or HCSD_ADDRESS"
 }

@@ -79,21 +79,33 @@ func TestTLSGoesBothWays(t *testing.T) {
 	daemonCert, daemonKey := certificate(t)
 	clientCert, clientKey := certificate(t)
 	d := serveTLS(t, daemonCert, daemonKey, clientCert)
+	secure := d.address
 	d.created(t, WithCAFile(daemonCert), WithCertificate(clientCert, clientKey))
-	for name, options := range map[string][]ClientOption{
-		"no certificate":    {WithCAFile(daemonCert)},
-		"other certificate": {WithCAFile(daemonCert), WithCertificate(daemonCert, daemonKey)},
-		"other authority":   {WithCAFile(clientCert), WithCertificate(clientCert, clientKey)},
-		"system roots":      {WithSystemRoots(), WithCertificate(clientCert, clientKey)},
-		"no TLS":            nil,
+	for _, test := range []struct {
+		said    string
+		options []ClientOption
+	}{
+		{"want another client certificate", []ClientOption{WithCAFile(daemonCert)}},
+		{"want another client certificate", []ClientOption{WithCAFile(daemonCert), WithCertificate(daemonCert, daemonKey)}},
+		{"name the CA", []ClientOption{WithCAFile(clientCert), WithCertificate(clientCert, clientKey)}},
+		{"name the CA", []ClientOption{WithSystemRoots(), WithCertificate(clientCert, clientKey)}},
+		{"if it speaks TLS", nil},
 	} {
-		_, err := d.client(t, options...).Create(t.Context(), Command("x"))
-		t.Logf("%s: %v", name, err)
+		_, err := d.client(t, test.options...).Create(t.Context(), Command("x"))
 		wantIs(t, err, ErrDaemonUnreachable)
+		if err == nil || !strings.Contains(err.Error(), test.said) {
+			t.Errorf("no '%s' in: %v", test.said, err)
+		}
+	}
+	d.address = d.listen(t, "tcp", "127.0.0.1:0").String()
+	_, err := d.client(t, WithSystemRoots()).Create(t.Context(), Command("x"))
+	if err == nil || !strings.Contains(err.Error(), "does not speak TLS") {
+		t.Errorf("%v", err)
 	}
 	t.Setenv("HCSD_TLS_CA", daemonCert)
 	t.Setenv("HCSD_TLS_CERT", clientCert)
 	t.Setenv("HCSD_TLS_KEY", clientKey)
+	d.address = secure
 	d.created(t)
 }
 

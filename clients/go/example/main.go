@@ -10,27 +10,21 @@ import (
 )
 
 func main() {
-	code, err := run(context.Background(), os.Args[1:])
-	if err != nil {
-		log.Fatal(err)
-	}
+	ctx := context.Background()
+	client, err := hcsd.NewClient()
+	check(err)
+	process, err := client.Run(ctx, hcsd.Command(os.Args[1:]...))
+	check(err)
+	exit, err := process.Follow(ctx, os.Stdout, os.Stderr)
+	process.Close() // ends it, if it still runs
+	check(err)
+	code, err := hcsd.ExitCode(exit)
+	check(err)
 	os.Exit(int(code))
 }
 
-func run(ctx context.Context, command []string) (uint32, error) {
-	client, err := hcsd.NewClient()
+func check(err error) {
 	if err != nil {
-		return 0, err
+		log.Fatal(err)
 	}
-	defer client.Close()
-	process, err := client.Run(ctx, hcsd.Command(command...))
-	if err != nil {
-		return 0, err
-	}
-	defer process.Close()
-	exit, err := process.Follow(ctx, os.Stdout, os.Stderr)
-	if err != nil {
-		return 0, err
-	}
-	return hcsd.ExitCode(exit)
 }
