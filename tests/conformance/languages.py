@@ -127,7 +127,7 @@ LANGUAGES = (
         name="typescript",
         title="TypeScript",
         tools=(
-            Tool("node", ("node", "--version"), (20, 3), "see https://nodejs.org/en/download"),
+            Tool("node", ("node", "--version"), (20, 9), "see https://nodejs.org/en/download"),
             Tool("npm", ("npm", "--version"), (10,), "it comes with Node.js"),
         ),
         build=tuple(

@@ -3,11 +3,15 @@
 import {
   type ChannelCredentials,
   type ChannelOptions,
+  type ClientUnaryCall,
   Client as GrpcClient,
+  connectivityState,
   type ServiceError,
+  status,
 } from "@grpc/grpc-js";
 
 import type { Address } from "./address.js";
+import type { TlsFiles } from "./credentials.js";
 import {
   ClientClosedError,
   ConnectionLostError,
@@ -16,6 +20,7 @@ import {
   UnavailableError,
 } from "./errors.js";
 import { callError, failureOfCall } from "./status.js";
+import { explain, neverConnected, SILENCE } from "./unreachable.js";
 
 // What is on its way must be read anew when the connection breaks, so it must not be more than the
 // daemon keeps behind a reader: half a ring, 512 KiB by default.
@@ -32,25 +37,22 @@ const OPTIONS: ChannelOptions = {
   "grpc.service_config_disable_resolution": 1, // a daemon has none in DNS: one question less
 };
 
-const HOW_TO_REACH = "start one with 'hcsd serve', or name its address with HCSD_ADDRESS";
+const CONNECT_TIMEOUT_MS = 10_000; // for who listens and stays silent; grpc-js itself waits for ever
 
-/** What grpc-js says of a call that has never had a connection. */
-const NEVER_CONNECTED = /^(No connection established|Name resolution failed)/;
-
-/** A call under way. */
-interface Cancellable {
-  cancel(): void;
-}
+/** A call of any kind. */
+type Call = Pick<ClientUnaryCall, "call" | "cancel">;
 
 /** An open channel. It connects at the first call, and again whenever the connection is gone. */
 export class Channel {
   readonly grpc: GrpcClient;
-  readonly #calls = new Set<Cancellable>();
+  readonly #calls = new Set<Call>();
   #closed = false;
 
   constructor(
     readonly address: Address,
     credentials: ChannelCredentials,
+    /** What the credentials were made from, to explain why a connection fails. */
+    private readonly tls: TlsFiles | undefined,
     /** Goes with every call. */
     readonly metadata: Readonly<Record<string, string>>,
   ) {
@@ -77,14 +79,25 @@ export class Channel {
     signal?.throwIfAborted();
   }
 
-  /** Cancel a call when the client is closed or the signal says so; return what ends that. */
-  watch(call: Cancellable, signal: AbortSignal | undefined): () => void {
+  /**
+   * Cancel a call when the client is closed or the signal says so, and give it up when no connection
+   * comes about; return what ends that.
+   */
+  watch(call: Call, signal: AbortSignal | undefined): () => void {
     const cancel = (): void => {
       call.cancel();
     };
+    const timer = this.#isConnected
+      ? undefined
+      : setTimeout(() => {
+          if (!this.#isConnected) {
+            call.call?.cancelWithStatus(status.UNAVAILABLE, SILENCE);
+          }
+        }, CONNECT_TIMEOUT_MS);
     this.#calls.add(call);
     signal?.addEventListener("abort", cancel, { once: true });
     return () => {
+      clearTimeout(timer);
       this.#calls.delete(call);
       signal?.removeEventListener("abort", cancel);
     };
@@ -112,13 +125,17 @@ export class Channel {
       return found;
     }
     // gRPC speaks, not the daemon.
-    const where = this.address.toString();
-    if (!connected && NEVER_CONNECTED.test(error.details)) {
-      const message = `cannot reach a daemon at ${where}: ${causeIn(error.details)}; ${HOW_TO_REACH}`;
+    if (!connected && neverConnected(error.details)) {
+      const message = explain(error.details, this.address, this.tls);
       return new DaemonUnreachableError({ ...failure, message });
     }
+    const where = this.address.toString();
     const message = `lost the connection to the daemon at ${where}: ${error.details}`;
     return new ConnectionLostError({ ...failure, message });
+  }
+
+  get #isConnected(): boolean {
+    return this.grpc.getChannel().getConnectivityState(false) === connectivityState.READY;
   }
 }
 
@@ -129,12 +146,4 @@ function isServiceError(error: unknown): error is ServiceError {
 /** Return the address as grpc-js takes it. */
 function target(address: Address): string {
   return address.isUnix ? address.toString() : `dns:${address.toString()}`;
-}
-
-/** Shorten what grpc-js says of a failed connection to the system's own words. */
-function causeIn(details: string): string {
-  return details
-    .replace(/^No connection established\. Last error: (Error: )?/, "")
-    .replace(/\.? Resolution note:.*$/s, "")
-    .replace(/ \(\d{4}-[^)]*Z\)$/, "");
 }

@@ -153,7 +153,7 @@ export class Client implements Disposable {
       metadata["authorization"] = `Bearer ${token}`;
     }
     const proof = tls === undefined ? credentials.createInsecure() : await tlsCredentials(tls);
-    return new Client(new Channel(address, proof, metadata), {
+    return new Client(new Channel(address, proof, tls, metadata), {
       ...DEFAULT_RETRY,
       ...options.retry,
     });

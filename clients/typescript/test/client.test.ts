@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 
 import { create } from "@bufbuild/protobuf";
@@ -39,6 +41,27 @@ test("a daemon that is not there is told at once", async () => {
       return true;
     });
   }
+});
+
+test("who listens and says nothing is given up", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const sockets: Socket[] = [];
+  const listener = createServer((socket) => sockets.push(socket)).listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  t.after(() => {
+    listener.close();
+    sockets.forEach((socket) => socket.destroy());
+  });
+  const { port } = listener.address() as AddressInfo;
+  using client = await Client.connect({ address: `127.0.0.1:${String(port)}` });
+  const opening = client.open(NAME);
+  await once(listener, "connection");
+  t.mock.timers.tick(10_000);
+  await assert.rejects(opening, (error) => {
+    assert.ok(error instanceof hcsd.DaemonUnreachableError);
+    assert.match(error.message, /says nothing/);
+    return true;
+  });
 });
 
 test("a call is made again until it is answered, by default and as often as it may", async (t) => {

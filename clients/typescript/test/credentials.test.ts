@@ -50,8 +50,22 @@ test("a call goes over TLS, with the client's certificate and without a token in
   assert.deepEqual(tokens, ["Bearer secret"]);
 
   const tlsCaFile = await write(path, "stranger.pem", stranger.cert);
-  using wary = await Client.connect({ address, ...files, tlsCaFile });
-  await assert.rejects(wary.processes.listProcesses({}), DaemonUnreachableError);
+  const { tlsCertFile, tlsKeyFile, ...anonymous } = files;
+  const refused = [
+    [{ address, ...files, tlsCaFile }, /is not from the CA in '.*stranger\.pem'/],
+    [{ address, ...anonymous, tls: true, tlsCaFile: "" }, /is not from a CA that Node trusts/],
+    [{ ...files, address: daemon.address }, /is not for '127\.0\.0\.1'/],
+    [{ address, ...anonymous }, /may want a client certificate/],
+    [{ address, tlsCaFile, tlsCertFile, tlsKeyFile, tls: false }, /if it speaks TLS, name its CA/],
+  ] as const;
+  for (const [options, message] of refused) {
+    using wary = await Client.connect(options);
+    await assert.rejects(wary.processes.listProcesses({}), (error) => {
+      assert.ok(error instanceof DaemonUnreachableError);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
 });
 
 test("files that cannot be used for TLS are named", async (t) => {

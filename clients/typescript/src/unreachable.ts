@@ -1,0 +1,75 @@
+/** Says in words why no connection came about, as far as grpc-js tells. */
+
+import type { Address } from "./address.js";
+import type { TlsFiles } from "./credentials.js";
+
+const HOW_TO_REACH = "start one with 'hcsd serve', or name its address with HCSD_ADDRESS";
+
+/** What grpc-js says of a call that has never had a connection. */
+const NEVER_CONNECTED = /^(No connection established|Name resolution failed)/;
+const PREFIX = "No connection established. Last error: ";
+
+/** What grpc-js says when the other side has closed a connection before it was of use. */
+const HUNG_UP = /^Failed to connect$|ECONNRESET|EPIPE|socket disconnected|\balert\b/;
+
+/** What to give a call up with whose connection is not made in time. */
+export const SILENCE = `${PREFIX}it accepts connections and says nothing`;
+
+/** Whether a call failed since there was no connection, rather than lost one on its way. */
+export function neverConnected(details: string): boolean {
+  return NEVER_CONNECTED.test(details);
+}
+
+/** @param tls - What is used for TLS; undefined if nothing is. */
+export function explain(details: string, address: Address, tls: TlsFiles | undefined): string {
+  const cause = causeIn(details);
+  const known = tls === undefined ? inClear(cause, address) : overTls(cause, address, tls);
+  const why = known ?? `${cause}; ${HOW_TO_REACH}`;
+  return `cannot reach a daemon at ${address.toString()}: ${why}`;
+}
+
+function inClear(cause: string, address: Address): string | undefined {
+  // The other side of TLS takes what is in clear for nonsense, and hangs up.
+  return !address.isUnix && HUNG_UP.test(cause)
+    ? "it hung up at once; if it speaks TLS, name its CA with tlsCaFile or HCSD_TLS_CA"
+    : undefined;
+}
+
+function overTls(cause: string, { host }: Address, tls: TlsFiles): string | undefined {
+  const trusted = tls.ca === undefined ? "a CA that Node trusts" : `the CA in '${tls.ca}'`;
+  const another = tls.cert === undefined ? "a" : "another than this";
+  const rows: readonly (readonly [RegExp, string])[] = [
+    [
+      HUNG_UP,
+      `it ended the TLS handshake; it may want ${another} client certificate: name one with ` +
+        "tlsCertFile and tlsKeyFile, or HCSD_TLS_CERT and HCSD_TLS_KEY",
+    ],
+    [
+      /altnames/,
+      `its certificate is not for '${host}'; use a name that it is for, or have it made with this ` +
+        "one as a subjectAltName",
+    ],
+    [/certificate has expired/, "its certificate has expired"],
+    [/not yet valid/, "its certificate is not valid yet, by the clock here"],
+    [
+      /certificate/,
+      `its certificate is not from ${trusted}; name the right one with tlsCaFile or HCSD_TLS_CA`,
+    ],
+    [
+      /wrong version number/,
+      "it does not speak TLS; leave out the files of TLS, or give it a certificate with " +
+        "'hcsd serve --tls-cert FILE --tls-key FILE'",
+    ],
+  ];
+  return rows.find(([pattern]) => pattern.test(cause))?.[1];
+}
+
+/** Shorten what grpc-js says to the system's own words. */
+function causeIn(details: string): string {
+  return details
+    .replace(PREFIX, "")
+    .replace(/^Error: /, "")
+    .replace(/\.? Resolution note:.*$/s, "")
+    .replace(/ \(\d{4}-[^)]*Z\)$/, "")
+    .trim();
+}
