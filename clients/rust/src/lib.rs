@@ -71,7 +71,7 @@ pub use retry::Retry;
 pub use scoped::ScopedProcess;
 pub use stdin::Stdin;
 pub use tonic::Code;
-pub use transport::Transport;
+pub use transport::{Metadata, Transport};
 
 /// What methods of this crate return.
 pub type Result<T> = std::result::Result<T, Error>;
