@@ -199,7 +199,9 @@ impl Client {
     }
 
     /// Ends the calls under way, and refuses others of this client, its clones and what came from them,
-    /// with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Processes go on.
+    /// with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Processes go on, those of
+    /// [`run`](Self::run) too: leave them before. An [`Output`](crate::Output) or [`Events`] that nobody
+    /// waits for keeps its call until it is dropped or asked again.
     pub fn close(&self) {
         self.calls.close();
     }

@@ -1,4 +1,4 @@
-//! A client of the [hcsd](crate) daemon, which gives any language the processes of the Windows Host
+//! A client of the `hcsd` daemon, which gives any language the processes of the Windows Host
 //! Compute Service, and on Linux those of the host.
 //!
 //! ```no_run
