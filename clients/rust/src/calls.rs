@@ -7,9 +7,9 @@ use tokio::{select, sync::watch};
 use tonic::{Response, Status, transport::Channel};
 
 use crate::{
-    Address, Error, ErrorKind, Result, Retry,
+    Error, ErrorKind, Result, Retry,
     retry::Attempts,
-    transport::{Metadata, Transport},
+    transport::{Metadata, Peer, Transport},
     v1::{
         compute_system_service_client::ComputeSystemServiceClient,
         event_service_client::EventServiceClient, host_service_client::HostServiceClient,
@@ -22,7 +22,7 @@ pub(crate) struct Calls {
     channel: Channel,
     metadata: Metadata,
     closed: Arc<watch::Sender<bool>>,
-    pub(crate) address: Arc<Address>,
+    pub(crate) peer: Arc<Peer>,
     pub(crate) retry: Retry,
 }
 
@@ -34,14 +34,10 @@ pub(crate) enum Contact {
 }
 
 impl Calls {
-    pub(crate) fn new(
-        channel: Channel,
-        metadata: Metadata,
-        address: Address,
-        retry: Retry,
-    ) -> Self {
+    pub(crate) fn new(peer: Peer, metadata: Metadata, retry: Retry) -> Result<Self> {
+        let peer = Arc::new(peer);
         let closed = Arc::new(watch::Sender::new(false));
-        Self { channel, metadata, closed, address: Arc::new(address), retry }
+        Ok(Self { channel: peer.channel()?, metadata, closed, peer, retry })
     }
 
     /// Returns the same for calls that are meant for this run of the daemon alone.
@@ -85,7 +81,7 @@ impl Calls {
         select! {
             biased;
             _ = closed.wait_for(|closed| *closed) => Err(Error::closed()),
-            answer = call => Ok(answer?),
+            answer = call => answer.map_err(|status| self.peer.error(status)),
         }
     }
 
@@ -118,6 +114,6 @@ impl Calls {
 
 impl fmt::Debug for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Calls").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Calls").field("address", &self.peer.address).finish_non_exhaustive()
     }
 }

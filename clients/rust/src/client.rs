@@ -9,7 +9,7 @@ use crate::{
     address::variable,
     calls::{Calls, Contact},
     tls::{TlsFiles, read_token},
-    transport::{self, Metadata},
+    transport::{Metadata, Peer},
     v1::{
         GetProcessRequest, ListProcessesRequest, Process as ProcessMessage, WatchEventsRequest,
         compute_system_service_client::ComputeSystemServiceClient,
@@ -51,15 +51,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects by TLS, and trusts the certificates in this PEM file. Not used for a Unix socket.
-    /// Default: what `HCSD_TLS_CA` names, else TLS is not used.
+    /// Sets the PEM file of the CA of the daemon's certificate. Default: what `HCSD_TLS_CA` names, else,
+    /// with [`tls`](Self::tls), those that the system trusts.
     pub fn tls_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.tls.ca = Some(file.into());
         self
     }
 
-    /// Connects by TLS, and shows the daemon this certificate; PEM files of the chain and the private
-    /// key. Default: what `HCSD_TLS_CERT` and `HCSD_TLS_KEY` name, else none.
+    /// Sets the PEM files of the certificate of this client, with those between it and its CA after it,
+    /// and of its private key, for a daemon that wants them. Default: what `HCSD_TLS_CERT` and
+    /// `HCSD_TLS_KEY` name.
     pub fn tls_identity_files(
         mut self,
         certificate: impl Into<PathBuf>,
@@ -70,9 +71,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects by TLS, and trusts what this system trusts unless a CA file is given.
-    pub fn tls_system_roots(mut self) -> Self {
-        self.tls.system_roots = true;
+    /// Sets whether to use TLS, for TCP. Default: if a file for it is named.
+    pub fn tls(mut self, wanted: bool) -> Self {
+        self.tls.wanted = Some(wanted);
         self
     }
 
@@ -106,9 +107,8 @@ impl ClientBuilder {
                 token = Some(read_token(&file, &address, tls.is_some()).await?);
             }
         }
-        let channel = transport::open(&address, tls)?;
-        let calls = Calls::new(channel, Metadata::new(token.as_deref()), address, self.retry);
-        Ok(Client { calls })
+        let metadata = Metadata::new(token.as_deref());
+        Ok(Client { calls: Calls::new(Peer::new(address, tls), metadata, self.retry)? })
     }
 }
 
@@ -126,7 +126,7 @@ impl Client {
     /// Where the daemon listens.
     #[must_use]
     pub fn address(&self) -> &Address {
-        &self.calls.address
+        &self.calls.peer.address
     }
 
     /// Starts a process that lives on its own, with its output kept as in a log: of each stream the
@@ -199,7 +199,9 @@ impl Client {
     }
 
     /// Ends the calls under way, and refuses others of this client, its clones and what came from them,
-    /// with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Processes go on.
+    /// with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Processes go on, those of
+    /// [`run`](Self::run) too: leave them before. An [`Output`](crate::Output) or [`Events`] that nobody
+    /// waits for keeps its call until it is dropped or asked again.
     pub fn close(&self) {
         self.calls.close();
     }

@@ -1,4 +1,4 @@
-//! A client of the [hcsd](crate) daemon, which gives any language the processes of the Windows Host
+//! A client of the `hcsd` daemon, which gives any language the processes of the Windows Host
 //! Compute Service, and on Linux those of the host.
 //!
 //! ```no_run
@@ -71,7 +71,7 @@ pub use retry::Retry;
 pub use scoped::ScopedProcess;
 pub use stdin::Stdin;
 pub use tonic::Code;
-pub use transport::Transport;
+pub use transport::{Metadata, Transport};
 
 /// What methods of this crate return.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -2,13 +2,14 @@
 
 use std::{
     fmt::Display,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tokio::fs;
 use tokio_rustls::rustls::{
-    ClientConfig, RootCertStore,
+    self, CertificateError, ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
@@ -21,30 +22,29 @@ pub(crate) type Tls = Arc<ClientConfig>;
 /// Files for TLS, all PEM.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsFiles {
-    pub(crate) system_roots: bool,
+    pub(crate) wanted: Option<bool>,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) cert: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
 }
 
 impl TlsFiles {
-    /// Fills in what the environment has, if nothing was said about TLS.
+    /// Fills in what the environment names.
     pub(crate) fn or_env(self) -> Self {
-        if self.system_roots || [&self.ca, &self.cert, &self.key].iter().any(|file| file.is_some())
-        {
-            return self;
-        }
         let file = |name| variable(name).map(PathBuf::from);
         Self {
-            system_roots: false,
-            ca: file("HCSD_TLS_CA"),
-            cert: file("HCSD_TLS_CERT"),
-            key: file("HCSD_TLS_KEY"),
+            wanted: self.wanted,
+            ca: self.ca.or_else(|| file("HCSD_TLS_CA")),
+            cert: self.cert.or_else(|| file("HCSD_TLS_CERT")),
+            key: self.key.or_else(|| file("HCSD_TLS_KEY")),
         }
     }
 
     /// Returns how to connect; none if TLS is not asked for.
     pub(crate) async fn read(&self) -> Result<Option<Tls>> {
+        if self.wanted == Some(false) {
+            return Ok(None);
+        }
         if self.cert.is_some() != self.key.is_some() {
             let (has, lacks) =
                 if self.cert.is_some() { ("certificate", "key") } else { ("key", "certificate") };
@@ -59,7 +59,7 @@ impl TlsFiles {
                     roots.add(certificate).map_err(|error| bad_file(file, &error))?;
                 }
             }
-            None if self.system_roots || self.cert.is_some() => {
+            None if self.wanted == Some(true) || self.cert.is_some() => {
                 let found = rustls_native_certs::load_native_certs();
                 roots.add_parsable_certificates(found.certs);
                 if roots.is_empty() {
@@ -89,14 +89,37 @@ impl TlsFiles {
     }
 }
 
+/// Returns what may mend a connection that failed by TLS; none if it failed otherwise.
+pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
+    Some(match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "use a name that its certificate is for, or have it made with this one",
+        rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => "look at its dates, and at the clock here",
+        rustls::Error::InvalidCertificate(_) => {
+            "name the CA of its certificate in the client's builder or HCSD_TLS_CA"
+        }
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS: leave out the files for it, or give the daemon a certificate"
+        }
+        _ => "see what the daemon says of it in its log",
+    })
+}
+
 /// Reads the token for a daemon at this address, which must not leave this machine in clear.
 pub(crate) async fn read_token(file: &Path, address: &Address, tls: bool) -> Result<String> {
     if !tls && !address.is_loopback() {
         return Err(Error::new(
             ErrorKind::TokenFile,
             format!(
-                "will not send the token to {address} in clear: use TLS, or make a tunnel and use \
-                 its local end"
+                "will not send the token to {address} in clear: name the CA of the daemon's \
+                 certificate in the client's builder or HCSD_TLS_CA; or make a tunnel, and use its \
+                 local end"
             ),
         ));
     }

@@ -1,10 +1,19 @@
 //! The connection to one daemon: how it is made, and what every call carries.
 
-use std::{error, fmt, io, sync::Arc, time::Duration};
+use std::{
+    error, fmt, io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::timeout,
 };
@@ -17,7 +26,11 @@ use tonic::{
 };
 use tower::service_fn;
 
-use crate::{Address, Error, Result, tls::Tls};
+use crate::{
+    Address, Error, ErrorKind, Result,
+    error::Failure,
+    tls::{self, Tls},
+};
 
 /// For who listens and stays silent; who does not listen is seen at once.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,68 +83,76 @@ impl Interceptor for Metadata {
     }
 }
 
-/// Returns a channel that connects at its first call, and again whenever the connection is gone.
-/// Every call finds out for itself whether there is a daemon; none waits for one.
-pub(crate) fn open(address: &Address, tls: Option<Tls>) -> Result<Channel> {
-    let authority = match address {
-        Address::Unix { .. } => "localhost".to_owned(),
-        Address::Tcp { .. } => address.to_string(),
-    };
-    // The channel is not to see https, which it would want to do itself; the daemon is.
-    let uri = |scheme: &str| {
-        let uri = format!("{scheme}://{authority}").parse::<Uri>();
-        uri.map_err(|error| Error::address(&address.to_string(), &error.to_string(), HOW_TO_REACH))
-    };
-    let endpoint = Endpoint::from(uri("http")?)
-        .origin(uri(if tls.is_some() { "https" } else { "http" })?)
-        .user_agent(concat!("hcsd-client-rust/", env!("CARGO_PKG_VERSION")))
-        .map_err(|error| Error::new(crate::ErrorKind::Internal, error.to_string()))?
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
-    let connector = Arc::new(Connector { address: address.clone(), tls });
-    Ok(endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
-        let connector = Arc::clone(&connector);
-        async move { connector.connect().await }
-    })))
-}
-
-/// No daemon answers at the address. Found again by its type in what tonic makes of it.
-#[derive(Debug)]
-pub(crate) struct Unreachable {
-    address: Address,
-    pub(crate) cause: Arc<io::Error>,
-}
-
-impl fmt::Display for Unreachable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, cause } = self;
-        write!(f, "cannot reach a daemon at {address}: {cause}; {HOW_TO_REACH}")
-    }
-}
-
-impl error::Error for Unreachable {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&*self.cause)
-    }
-}
-
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-struct Connector {
-    address: Address,
+/// The daemon as the other end of connections.
+pub(crate) struct Peer {
+    pub(crate) address: Address,
     tls: Option<Tls>,
+    met: AtomicBool, // a byte has come from it, ever
 }
 
-impl Connector {
-    async fn connect(&self) -> std::result::Result<TokioIo<Box<dyn Io>>, Unreachable> {
-        let connected = timeout(CONNECT_TIMEOUT, self.try_connect()).await;
-        let connected = connected.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "it stays silent for 10 s"))
-        });
-        connected
-            .map(TokioIo::new)
-            .map_err(|error| Unreachable { address: self.address.clone(), cause: Arc::new(error) })
+impl Peer {
+    pub(crate) fn new(address: Address, tls: Option<Tls>) -> Self {
+        Self { address, tls, met: AtomicBool::new(false) }
+    }
+
+    /// Returns a channel that connects at its first call, and again whenever the connection is gone.
+    /// Every call finds out for itself whether there is a daemon; none waits for one.
+    pub(crate) fn channel(self: &Arc<Self>) -> Result<Channel> {
+        let authority = match &self.address {
+            Address::Unix { .. } => "localhost".to_owned(),
+            tcp @ Address::Tcp { .. } => tcp.to_string(),
+        };
+        let uri = |scheme: &str| {
+            let uri = format!("{scheme}://{authority}").parse::<Uri>();
+            let address = self.address.to_string();
+            uri.map_err(|error| Error::address(&address, &error.to_string(), HOW_TO_REACH))
+        };
+        // The channel is not to see https, which it would want to do itself; the daemon is.
+        let endpoint = Endpoint::from(uri("http")?)
+            .origin(uri(if self.tls.is_some() { "https" } else { "http" })?)
+            .user_agent(concat!("hcsd-client-rust/", env!("CARGO_PKG_VERSION")))
+            .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        let peer = Arc::clone(self);
+        Ok(endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
+            let peer = Arc::clone(&peer);
+            async move { peer.connect().await.map(TokioIo::new) }
+        })))
+    }
+
+    /// Translates what a call ended with.
+    pub(crate) fn error(&self, status: Status) -> Error {
+        let error = Error::from(status);
+        if error.kind() != ErrorKind::ConnectionLost || self.met.load(Relaxed) {
+            return error;
+        }
+        // Who hangs up without a word is no daemon, or not one for this client.
+        let remedy = match (&self.address, &self.tls) {
+            (Address::Unix { .. }, _) => HOW_TO_REACH,
+            (_, None) => "if it speaks TLS, name its CA in the client's builder or HCSD_TLS_CA",
+            (_, Some(_)) => {
+                "it may want a certificate of this client: name one in the client's builder, or \
+                 HCSD_TLS_CERT and HCSD_TLS_KEY"
+            }
+        };
+        let hung_up = io::Error::new(io::ErrorKind::ConnectionAborted, "it hung up at once");
+        let message = self.unreachable(hung_up, remedy).to_string();
+        Failure::new(ErrorKind::DaemonUnreachable, error.code(), message).into()
+    }
+
+    async fn connect(self: Arc<Self>) -> std::result::Result<Heard, Unreachable> {
+        match timeout(CONNECT_TIMEOUT, self.try_connect()).await {
+            Ok(Ok(io)) => Ok(Heard { io, peer: self }),
+            Ok(Err(error)) => {
+                let remedy = tls::remedy(&error).unwrap_or(HOW_TO_REACH);
+                Err(self.unreachable(error, remedy))
+            }
+            Err(_) => {
+                let silent = io::Error::new(io::ErrorKind::TimedOut, "it stays silent for 10 s");
+                Err(self.unreachable(silent, HOW_TO_REACH))
+            }
+        }
     }
 
     async fn try_connect(&self) -> io::Result<Box<dyn Io>> {
@@ -145,6 +166,85 @@ impl Connector {
         let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
         Ok(Box::new(stream))
+    }
+
+    fn unreachable(&self, cause: io::Error, remedy: &'static str) -> Unreachable {
+        Unreachable { address: self.address.clone(), cause: Arc::new(cause), remedy }
+    }
+}
+
+/// No daemon answers at the address. Found again by its type in what tonic makes of it.
+#[derive(Debug)]
+pub(crate) struct Unreachable {
+    address: Address,
+    pub(crate) cause: Arc<io::Error>,
+    remedy: &'static str,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, cause, remedy } = self;
+        write!(f, "cannot reach a daemon at {address}: {cause}; {remedy}")
+    }
+}
+
+impl error::Error for Unreachable {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection that notes whether the daemon has said anything.
+struct Heard {
+    io: Box<dyn Io>,
+    peer: Arc<Peer>,
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.peer.met.store(true, Relaxed);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{sync::Mutex, time::Duration};
 
-use tokio::time::Instant;
-use tonic::Code;
+use tokio::{net::TcpListener, time::Instant};
+use tonic::{Code, Status};
 
 use super::server::{Script, Server, any, failure};
 use crate::{Client, Error, ErrorKind, Retry, retry::Attempts, rpc::RetryInfo};
@@ -74,4 +74,29 @@ async fn a_daemon_that_was_never_there_is_not_waited_for() {
     let error = client.create(["true"]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DaemonUnreachable);
     assert!(error.to_string().contains(&address), "{error}");
+}
+
+#[tokio::test]
+async fn who_hangs_up_without_a_word_is_no_daemon() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let hanging_up = tokio::spawn(async move {
+        loop {
+            drop(listener.accept().await.unwrap());
+        }
+    });
+    let patient = Retry { attempts: u32::MAX, ..Retry::default() };
+    let client = Client::builder().address(address).retry(patient).connect().await.unwrap();
+    let error = client.create(["true"]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DaemonUnreachable);
+    assert!(error.to_string().contains("it hung up at once; if it speaks TLS"), "{error}");
+    hanging_up.abort();
+}
+
+#[tokio::test]
+async fn a_daemon_that_was_there_is_lost() {
+    let server = Server::start(Script::default()).await;
+    let process = server.client(0).await.create(["true"]).await.unwrap();
+    *server.script.failures.lock().unwrap() = [Status::unavailable("Socket closed")].into();
+    assert_eq!(process.get().await.unwrap_err().kind(), ErrorKind::ConnectionLost);
 }
