@@ -31,7 +31,7 @@ Examples:
 app = ClientCommands()
 
 HEADER = ("ID", "SYSTEM", "PID", "STATE", "EXIT", "STARTED", "COMMAND")
-SPARE = ("STARTED", "PID", "SYSTEM")  # what a narrow terminal can do without first
+SPARE = ("STARTED", "PID", "SYSTEM", "EXIT")  # what a narrow terminal can do without first
 STYLES = {"running": "green", "creating": "cyan", "failed": "red", "lost": "red", "exited": "dim"}
 
 
