@@ -166,10 +166,15 @@ def rm(
     """
 
     async def work(client: Client) -> int:
-        return await for_each(
-            client,
-            names,
-            lambda name: client.delete_process(process_of(name, system), force=force),
-        )
+        from hcsd_client import FailedPreconditionError
+
+        async def remove(name: str) -> None:
+            try:
+                await client.delete_process(process_of(name, system), force=force)
+            except FailedPreconditionError as error:
+                error.add_note("see 'hcsd stop', or use --force")
+                raise
+
+        return await for_each(client, names, remove)
 
     execute(context, work)

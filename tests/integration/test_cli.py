@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -149,6 +150,7 @@ async def test_rm_takes_what_has_ended_and_what_runs_by_force(
     told = await hcsd("rm", name)
     assert told.returncode == 1
     assert "is running" in told.stderr
+    assert "see 'hcsd stop', or use --force" in told.stderr
     assert (await hcsd("rm", "-f", name)).returncode == 0
     assert "no process" in (await hcsd("inspect", name)).stderr
 
@@ -306,3 +308,17 @@ async def test_a_narrow_terminal_gets_what_matters(
         assert any(name in line for line in lines)
         shown = lines[0].split()
         assert [title for title in ("PID", "STATE", "STARTED") if title in shown] == titles
+
+
+@pytest.mark.parametrize(("variable", "colour"), [("", True), ("1", False)])
+async def test_the_log_at_a_terminal_has_colour_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, colour: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", variable)
+    with at_terminal("", "serve", "--listen", f"unix://{tmp_path}/s") as person:
+        await person.expect(b"hcsd: ready at")
+        person.signal(signal.SIGTERM)
+        await person.expect(b"received SIGTERM")
+        code, seen = await person.leave()
+    assert code == 0
+    assert (b"\x1b[" in seen) is colour
