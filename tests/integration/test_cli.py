@@ -296,8 +296,9 @@ async def test_who_waits_at_a_terminal_sees_for_what(
 
 
 async def test_a_narrow_terminal_gets_what_matters(
-    daemon: Daemon, client: Client, name: str
+    daemon: Daemon, client: Client, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # of whoever runs the tests
     await start(client, name, "sleep 1000 # and so on, for long")
     for columns, titles in ((80, ["PID", "STATE", "STARTED"]), (44, ["STATE"])):
         with at_terminal(daemon.address, "ps", columns=columns) as person:
