@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
@@ -66,7 +67,7 @@ def configure(level: str, log_format: Format, path: Path | None = None) -> None:
         renderer = structlog.processors.JSONRenderer()
     else:
         renderer = structlog.dev.ConsoleRenderer(
-            colors=path is None and sys.stderr.isatty(),
+            colors=path is None and sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
             # The default shows local variables, and with them tokens and environments.
             exception_formatter=structlog.dev.plain_traceback,
         )

@@ -10,15 +10,16 @@ import functools
 import inspect
 from dataclasses import dataclass, fields, replace
 from pathlib import Path  # noqa: TC003  (typer reads it)
-from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Concatenate, ParamSpec, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+
+from hcsd.cli._help import PlainCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
+    from hcsd.cli._help import Formatter
     from hcsd_client import Client
 
 P = ParamSpec("P")
@@ -81,38 +82,14 @@ NAMES = tuple(field.name for field in fields(Connection))
 SEE = "It also takes the options that lead to the daemon: see 'hcsd --help'."
 
 
-class Formatter(Protocol):
-    """What writes a help text, as far as it is used here; typer has no public name for it."""
+class ClientCommand(PlainCommand):
+    """A command whose help has only a word on the options that lead to the daemon."""
 
-    def section(self, name: str) -> AbstractContextManager[None]:
-        """Put what is written meanwhile under a heading."""
-
-    def write_dl(self, rows: list[tuple[str, str]]) -> None:
-        """Write words and what they mean."""
-
-    def write_paragraph(self) -> None:
-        """Begin a paragraph."""
-
-    def write_text(self, text: str) -> None:
-        """Write a paragraph."""
-
-
-class ClientCommand(TyperCommand):
-    """A command whose help has its own options, and only a word on those that lead to the daemon."""
+    unlisted = frozenset(NAMES)
 
     def format_options(self, ctx: typer.Context, formatter: Formatter) -> None:  # type: ignore[override]
         """Write arguments and options."""
-        arguments, options = [], []
-        for param in self.get_params(ctx):
-            record = None if param.name in NAMES else param.get_help_record(ctx)
-            if record and param.param_type_name == "argument":
-                arguments.append((record[0].partition(" <")[0], record[1]))  # no Python types
-            elif record:
-                options.append(record)
-        for title, records in (("Arguments", arguments), ("Options", options)):
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
+        super().format_options(ctx, formatter)
         formatter.write_paragraph()
         formatter.write_text(SEE)
 

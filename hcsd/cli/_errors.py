@@ -37,7 +37,7 @@ def say_error(error: HcsdClientError) -> None:
         for violation in error.violations:
             say(f"  {violation.field}: {violation.message}")
         return
-    say(str(error))
+    say("; ".join([str(error), *getattr(error, "__notes__", ())]))
     if isinstance(error, UnauthenticatedError) and "--token-file" not in str(error):
         say("name the file with the daemon's token with --token-file or HCSD_TOKEN_FILE")
 

@@ -9,7 +9,7 @@ import typer
 from hcsd.cli._connection import client_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from hcsd_client import Client
 
@@ -29,6 +29,7 @@ def execute(
     import anyio
 
     from hcsd.cli import _errors
+    from hcsd.cli._hints import add_hint
     from hcsd.cli._terminal import NoTerminalError
     from hcsd.cli._text import say
     from hcsd.cli._wake import waking_on_signals
@@ -37,7 +38,11 @@ def execute(
     async def main() -> int:
         with waking_on_signals():
             async with client_of(context) as client:
-                return await work(client)
+                try:
+                    return await work(client)
+                except HcsdClientError as error:
+                    await add_hint(client, error)
+                    raise
 
     try:
         code = anyio.run(main)
@@ -56,3 +61,31 @@ def execute(
     except KeyboardInterrupt:
         code = _errors.INTERRUPTED
     raise typer.Exit(code)
+
+
+async def for_each(
+    client: Client, names: Sequence[str], act: Callable[[str], Awaitable[object]]
+) -> int:
+    """Do something for one name after the other; what fails for one is told, and the others follow.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UnavailableError: Then it would fail for the others, too.
+    """
+    from hcsd.cli import _errors
+    from hcsd.cli._hints import add_hint
+    from hcsd_client import CallError, UnavailableError
+
+    code = 0
+    for name in names:
+        try:
+            await act(name)
+        except UnavailableError:
+            raise
+        except CallError as error:
+            await add_hint(client, error)
+            _errors.say_error(error)
+            code = _errors.FAILED
+    return code

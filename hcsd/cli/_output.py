@@ -57,6 +57,7 @@ def print_table(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
     styles: Mapping[str, str] | None = None,
+    spare: Sequence[str] = (),
 ) -> None:
     """Print a table.
 
@@ -64,10 +65,11 @@ def print_table(
         header: Titles of the columns.
         rows: Cells.
         styles: Colours of words, for a terminal.
+        spare: Columns that a terminal can do without if it is too narrow, in this order.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _print_rich_table(header, rows, styles or {})
+        _print_rich_table(header, rows, styles or {}, spare)
         return
     widths = _widths(header, rows)
     text = "\n".join(
@@ -81,12 +83,25 @@ def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(header, *rows, strict=True)]
 
 
+def _least_width(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    *widths, last = _widths(header, rows)
+    return sum(widths) + len(GAP) * len(widths) + min(last, LEAST)
+
+
 def _print_rich_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], styles: Mapping[str, str]
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    styles: Mapping[str, str],
+    spare: Sequence[str],
 ) -> None:
     from rich.console import Console
 
     console = Console()
+    for title in spare:
+        if _least_width(header, rows) <= console.width:
+            break
+        place = header.index(title)
+        header, *rows = ([*line[:place], *line[place + 1 :]] for line in [header, *rows])
     table, width = _rich_table(header, rows, styles, console.width)
     console.width = width
     console.print(table)
@@ -100,7 +115,7 @@ def _rich_table(
 ) -> tuple[Table, int]:
     """Make a table, and tell how wide a terminal it needs.
 
-    The last column gives way; on a narrow terminal lines run over rather than lose columns.
+    The last column gives way; where that is not enough, lines run over.
     """
     # Imported here: only a terminal needs it, and it takes time.
     from rich.table import Table

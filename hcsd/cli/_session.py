@@ -4,7 +4,7 @@ Four tasks share one RunProcess call:
 
     events   the process's output to our stdout and stderr, its end to our exit code
     stdin    what we read to the process
-    signals  Ctrl-C and TERM to the process; a second Ctrl-C leaves it
+    signals  those of `SIGNALS` to the process; a second Ctrl-C leaves it
     sink     if our own output cannot be written any more, a process of ours is terminated
 
 The first that decides the exit code ends the others.
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hcsd.cli import _errors
+from hcsd.cli import _errors, _terminal
 from hcsd.cli._exits import exit_code, sink_exit_code
+from hcsd.cli._hints import add_hint
 from hcsd.cli._names import short_name
 from hcsd.cli._signals import receive_signals
 from hcsd.cli._sink import Sink
@@ -47,7 +48,11 @@ if TYPE_CHECKING:
 
 SIGNALS = {
     signal.SIGINT: pb.ProcessSignal(console_event=pb.CONSOLE_EVENT_CTRL_C),
-    signal.SIGTERM: pb.ProcessSignal(signal_name="TERM"),
+    **{
+        signal.Signals[f"SIG{name}"]: pb.ProcessSignal(signal_name=name)
+        for name in ("TERM", "HUP", "QUIT", "USR1", "USR2")
+        if f"SIG{name}" in signal.Signals.__members__  # Windows has the first alone
+    },
 }
 
 
@@ -75,9 +80,11 @@ class Session:
         self._interrupted = False
         self._all_received = False
         self._actions: dict[signal.Signals, Callable[[signal.Signals], None]] = {
+            **dict.fromkeys(SIGNALS, self._pass_signal),
             signal.SIGINT: self._interrupt,
-            signal.SIGTERM: self._pass_signal,
         }
+        if not owned:  # it does not end with the terminal of who looks at it
+            self._actions |= dict.fromkeys(_terminal.HANG_UPS, self._hang_up)
 
     async def execute(self) -> int:
         """Run to the end and return the exit code."""
@@ -103,6 +110,7 @@ class Session:
         if self._sink.failure is not None:
             await anyio.sleep_forever()  # _watch_sink decides, and ends this
         elif failure is not None:
+            await add_hint(self._client, failure)
             self._code = self._report_end(failure)
         else:
             self._code = exit_code(self._exit)
@@ -164,6 +172,9 @@ class Session:
         else:
             self._interrupted = True
             self._pass_signal(number)
+
+    def _hang_up(self, number: signal.Signals) -> None:
+        self._leave(128 + number)
 
     def _pass_signal(self, number: signal.Signals) -> None:
         # By a task of its own: a daemon that hangs must not keep us from the next signal.

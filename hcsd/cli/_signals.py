@@ -24,7 +24,11 @@ def receive_signals(*numbers: signal.Signals) -> Iterator[asyncio.Queue[signal.S
     def receive(number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(received.put_nowait, signal.Signals(number))
 
-    before = {number: signal.signal(number, receive) for number in numbers}
+    before = {
+        number: signal.signal(number, receive)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup wants it
+    }
     try:
         yield received
     finally:

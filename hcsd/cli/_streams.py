@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
-_DESCRIPTORS = {pb.OUTPUT_STREAM_STDOUT: STDOUT, pb.OUTPUT_STREAM_STDERR: STDERR}
+DESCRIPTORS = {pb.OUTPUT_STREAM_STDOUT: STDOUT, pb.OUTPUT_STREAM_STDERR: STDERR}
 _NAMES = {pb.OUTPUT_STREAM_STDOUT: "stdout", pb.OUTPUT_STREAM_STDERR: "stderr"}
 
 
@@ -24,7 +24,7 @@ async def show(
     kind = event.WhichOneof("event")
     if kind == "chunk":
         chunk = event.chunk
-        await sink.write(_DESCRIPTORS[chunk.stream], chunk.data)
+        await sink.write(DESCRIPTORS[chunk.stream], chunk.data)
     elif kind == "gap":
         gap = event.gap
         await sink.flush()

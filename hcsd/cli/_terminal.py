@@ -92,6 +92,7 @@ if sys.platform == "win32":  # noqa: TID251  (a terminal is an affair of the pla
     CAN_BE_RAW = False
     ENDS = (signal.SIGINT, signal.SIGTERM)
     RESIZES: tuple[signal.Signals, ...] = ()
+    HANG_UPS: tuple[signal.Signals, ...] = ()
     STOPS: tuple[signal.Signals, ...] = ()
     CONTINUES: tuple[signal.Signals, ...] = ()
 
@@ -107,6 +108,7 @@ else:
 
     CAN_BE_RAW = True
     ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    HANG_UPS = (signal.SIGHUP,)
     RESIZES = (signal.SIGWINCH,)
     STOPS = (signal.SIGTSTP,)
     CONTINUES = (signal.SIGCONT,)

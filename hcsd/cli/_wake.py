@@ -24,8 +24,13 @@ def waking_on_signals() -> Iterator[None]:
     """Have every signal wake the running loop, while inside. Thread: the main thread's."""
     if sys.platform == "win32":  # noqa: TID251  (asyncio does it itself there)
         yield
-        return
-    loop = asyncio.get_running_loop()
+    else:
+        with _waking(asyncio.get_running_loop()):
+            yield
+
+
+@contextmanager
+def _waking(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     wake, wake_in = socket.socketpair()
 
     def drain() -> None:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from typer.completion import get_completion_inspect_parameters, shell_complete
 
+from hcsd.cli._help import PlainCommand
+
 PROGRAM = "hcsd"
 VARIABLE = "_HCSD_COMPLETE"  # by it the script asks; its name is typer's
 
@@ -31,12 +33,16 @@ def prepare() -> None:
         _load_shells()
 
 
-@app.command("completion")
+@app.command("completion", cls=PlainCommand)
 def completion(
     context: typer.Context,
-    shell: Annotated[Shell, typer.Argument(help="For which shell.")],
+    shell: Annotated[
+        Shell, typer.Argument(metavar="SHELL", help="bash, zsh, fish, powershell or pwsh.")
+    ],
 ) -> None:
-    """Print a script that makes a shell complete commands, options and names.
+    """Print a script for a shell to complete what is typed.
+
+    It completes commands, options and names.
 
     For bash: source <(hcsd completion bash), in ~/.bashrc to have it always.
     """

@@ -38,9 +38,9 @@ def events(
     system: SystemOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Show what has happened to processes and compute systems, as far as it is kept.
+    """Show what has happened to processes and systems.
 
-    JSON is an object a line.
+    As far as it is kept: see 'hcsd info'. JSON is an object a line.
     """
 
     async def work(client: Client) -> int:

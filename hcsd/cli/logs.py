@@ -19,6 +19,7 @@ app = ClientCommands()
 EPILOG = """\b
 Examples:
   hcsd logs build-1
+  hcsd logs --follow --tail 10 build-1
   hcsd logs -f --stdout-only build-1 | grep warning
 """
 
@@ -31,6 +32,16 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the process has ended.")
     ] = False,
+    tail: Annotated[
+        int | None,
+        typer.Option(
+            "--tail",
+            "-n",
+            metavar="LINES",
+            min=0,
+            help="Begin with the last lines of what is kept. Default: all.",
+        ),
+    ] = None,
     stdout_only: Annotated[
         bool, typer.Option("--stdout-only", help="Leave out what it wrote to stderr.")
     ] = False,
@@ -56,22 +67,23 @@ def logs(
         }.get((stdout_only, stderr_only), [])
         cursors = [pb.OutputCursor(stream=stream) for stream in streams]
         output = client.read_output(process_of(name, system), cursors=cursors, follow=follow)
-        return await _show(output)
+        return await _show(output, tail)
 
     execute(context, work)
 
 
-async def _show(output: Output) -> int:
+async def _show(output: Output, lines: int | None) -> int:
     # Imported here, so that help does not load gRPC.
     import anyio
 
     from hcsd.cli._errors import FAILED
     from hcsd.cli._exits import sink_exit_code
     from hcsd.cli._sink import Sink
-    from hcsd.cli._streams import show
+    from hcsd.cli._tail import Tail
     from hcsd_client import CallError
 
     sink = Sink()
+    tail = Tail(lines, sink)
     failure: CallError | None = None
 
     async def stop_on_failure(scope: anyio.CancelScope) -> None:
@@ -82,9 +94,10 @@ async def _show(output: Output) -> int:
         tasks.start_soon(stop_on_failure, tasks.cancel_scope)
         try:
             async for event in output:
-                await show(event, sink)
+                await tail.show(event)
         except CallError as error:
             failure = error
+        await tail.finish()
         await sink.flush()
         tasks.cancel_scope.cancel()
     if sink.failure is not None:

@@ -14,8 +14,21 @@ from typing import Annotated
 import typer
 
 from hcsd import __version__
-from hcsd.cli import attach, completion, events, host, logs, processes, run, service, stats, systems
+from hcsd.cli import (
+    attach,
+    completion,
+    events,
+    host,
+    logs,
+    processes,
+    run,
+    service,
+    stats,
+    steer,
+    systems,
+)
 from hcsd.cli._connection import connecting
+from hcsd.cli._group import MainGroup
 from hcsd.cli.serve import serve
 
 HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
@@ -28,12 +41,26 @@ Examples:
   hcsd serve
   hcsd run -- sh -c 'echo hello; exit 7'
   hcsd run -it -- bash
+  hcsd run -d --name build -- make all
+  hcsd logs --follow build
   hcsd ps --all
+  hcsd stop build
+
+\b
+Exit code:
+  0    done
+  1    it failed, as stderr says; of several names, it failed for at least one
+  2    the command line makes no sense
+  130  ended by Ctrl-C
+  141  nobody reads the output any more
+
+'hcsd run' and 'hcsd attach' end as the process does: see their help.
 
 'hcsd COMMAND --help' tells about a command.
 """
 
 app = typer.Typer(
+    cls=MainGroup,
     help=HELP,
     epilog=EPILOG,
     add_completion=False,
@@ -46,6 +73,7 @@ for commands in (
     run.app,
     attach.app,
     processes.app,
+    steer.app,
     logs.app,
     events.app,
     stats.app,

@@ -170,11 +170,13 @@ async def _start(
     client: Client, spec: ProcessSpec, parent: str, name: str, labels: dict[str, str]
 ) -> int:
     from hcsd.cli._errors import say_error, start_exit_code
+    from hcsd.cli._hints import add_hint
     from hcsd_client import CallError
 
     try:
         created = await client.create_process(spec, parent=parent, process_id=name, labels=labels)
     except CallError as error:
+        await add_hint(client, error)
         say_error(error)
         return start_exit_code(error)
     typer.echo(created.process.name)

@@ -201,9 +201,9 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Run the daemon in the foreground, until SIGINT or SIGTERM (on Windows also Ctrl-Break).
+    """Run the daemon in the foreground.
 
-    It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
+    It ends by SIGINT or SIGTERM, on Windows also by Ctrl-Break. It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
     that user can.
     """
     from hcsd import logs

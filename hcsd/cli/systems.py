@@ -12,7 +12,7 @@ import typer
 
 from hcsd.cli._complete import complete_systems
 from hcsd.cli._connection import ClientCommands
-from hcsd.cli._execute import execute
+from hcsd.cli._execute import execute, for_each
 from hcsd.cli._names import system_of
 from hcsd.cli._options import (
     OutputFormat,
@@ -156,17 +156,23 @@ def stop(
 
     async def work(client: Client) -> int:
         from hcsd.cli._errors import FAILED
+        from hcsd.cli._progress import waiting
         from hcsd.cli._text import say
 
-        code = 0
-        for system in systems:
-            answer = await client.shut_down_system(system_of(system), timeout=timeout, force=kill)
+        alive = []
+
+        async def end(system: str) -> None:
+            with waiting(f"waiting for '{system}' to shut down"):
+                answer = await client.shut_down_system(
+                    system_of(system), timeout=timeout, force=kill
+                )
             if answer.forced:
                 say(f"'{system}' had to be killed")
             elif answer.timed_out:
                 say(f"'{system}' has not ended yet")
-                code = FAILED
-        return code
+                alive.append(system)
+
+        return await for_each(client, systems, end) or (FAILED if alive else 0)
 
     execute(context, work)
 
@@ -244,12 +250,17 @@ def inspect(
     async def work(client: Client) -> int:
         from hcsd.cli._output import print_json_array, print_trees
 
-        found = [await client.get_system(system_of(system)) for system in systems]
+        found = []
+
+        async def get(system: str) -> None:
+            found.append(await client.get_system(system_of(system)))
+
+        code = await for_each(client, systems, get)
         if output is OutputFormat.JSON:
             print_json_array(found)
         else:
             print_trees(found)
-        return 0
+        return code
 
     execute(context, work)
 
@@ -260,7 +271,7 @@ def rm(
     systems: SystemsArgument,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Remove those, too, in which something may run.")
+        bool, typer.Option("--force", "-f", help="Remove those, too, in which something may run.")
     ] = False,
 ) -> None:
     """Remove compute systems from the host.
@@ -275,16 +286,18 @@ def rm(
         from hcsd.v1 import compute_system_pb2 as pb
 
         busy = {pb.COMPUTE_SYSTEM_STATE_RUNNING, pb.COMPUTE_SYSTEM_STATE_PAUSED}
-        code = 0
-        for system in systems:
+        refused = []
+
+        async def remove(system: str) -> None:
             name = system_of(system)
             found = await client.get_system(name)
             if found.state in busy and not force:
                 say(f"'{system}' is {state_of(found)}: stop it first, or use --force")
-                code = FAILED
-                continue
-            await _kill(client, name)
-        return code
+                refused.append(system)
+            else:
+                await _kill(client, name)
+
+        return await for_each(client, systems, remove) or (FAILED if refused else 0)
 
     execute(context, work)
 
@@ -309,9 +322,7 @@ def _for_each(
     """Do something to one system after the other."""
 
     async def work(client: Client) -> int:
-        for system in systems:
-            await change(client, system_of(system))
-        return 0
+        return await for_each(client, systems, lambda system: change(client, system_of(system)))
 
     execute(context, work)
 

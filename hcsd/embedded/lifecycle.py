@@ -64,7 +64,7 @@ TABLE: dict[Call, tuple[HR | None, ...]] = {
 }  # fmt: skip
 
 
-def require(call: Call, state: SystemState, system_id: str) -> None:
+def require(call: Call, state: SystemState) -> None:
     """Let a legal call pass.
 
     Raises:
@@ -72,7 +72,7 @@ def require(call: Call, state: SystemState, system_id: str) -> None:
     """
     answer = TABLE[call][list(SystemState).index(state)]
     if answer is not None:
-        text = f"cannot {call.value} system '{system_id}': it is {state.value.lower()}"
+        text = f"it is {state.value.lower()}"
         if answer is _NEVER:
             text = f"the embedded engine cannot {call.value} systems"
         raise Fault(answer, text)

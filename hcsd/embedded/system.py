@@ -282,7 +282,7 @@ class System:
             self.end()
 
     def _require(self, call: Call) -> None:
-        require(call, self._state, self.id)
+        require(call, self._state)
 
     def _enter(self, state: SystemState, exit_type: str = "") -> None:
         with self._lock:

@@ -12,6 +12,9 @@ import pytest
 from tests.support.daemon import Daemon, serving
 
 README = Path(__file__).parents[2] / "README.md"
+TRANSCRIPT = re.compile(
+    r"^What that looks like:\n\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOST = "build-1.example"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -67,3 +70,30 @@ def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
             )
         assert (done.stderr, done.returncode) == ("", 0)
         assert "version:" in done.stdout
+
+
+def test_the_transcript_is_what_happens(own_daemon: Daemon) -> None:
+    found = TRANSCRIPT.search(README.read_text("utf-8"))
+    assert found is not None
+    steps = [step.partition("\n") for step in found[1].removeprefix("$ ").split("\n$ ")]
+    assert len(steps) == 8
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for command, _, printed in steps:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            env=os.environ | {"HCSD_ADDRESS": own_daemon.address, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert _settled(done.stdout) == _settled(printed), command
+
+
+def _settled(text: str) -> list[list[str]]:
+    """Return the words of each line, without what differs from one run to the next."""
+    text = re.sub(r"\d+s ago", "0s ago", text)
+    text = re.sub(r"(?<= host )( +)\d+", r"\1PID", text)
+    return [line.split() for line in text.splitlines()]

@@ -35,6 +35,15 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "secret-secret" not in str(refusal.value)
 
 
+def test_a_key_that_others_can_read_is_refused_with_what_makes_it_private(tmp_path: Path) -> None:
+    path = tmp_path / "server.key"
+    path.write_text("secret-secret-secret")
+    with pytest.raises(NotPrivateError, match=r"icacls .* /inheritance:r /grant:r") as refusal:
+        read_private_file(path, made_by_us=False)
+    assert "delete it" not in str(refusal.value)
+    assert "secret-secret" not in str(refusal.value)
+
+
 def test_a_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "open"
     path.mkdir()
