@@ -9,6 +9,7 @@ import pytest
 from hcsd.v1 import compute_system_pb2
 from hcsd.v1 import compute_system_service_pb2 as service_pb
 from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as process_pb
 from tests.integration.test_events import CREATED as BEGUN
 from tests.integration.test_events import EXITED, STARTED, watching
 from tests.integration.test_systems import CREATED, PAUSED, RUNNING, STOPPED, Systems
@@ -73,9 +74,12 @@ async def test_a_system_that_is_shut_down_says_so(systems: Systems) -> None:
     assert answer.system.exit.exit_type == compute_system_pb2.COMPUTE_SYSTEM_EXIT_TYPE_GRACEFUL_EXIT
 
 
-async def test_what_runs_in_a_system_is_listed(systems: Systems) -> None:
+async def test_what_runs_in_a_system_is_listed(client: Client, systems: Systems) -> None:
     made = await systems.create(start=True)
     process = await systems.run(made.name, guest("sleep"))
+    request = process_pb.GetProcessPropertiesRequest(name=process.name, include_stats=True)
+    stats = (await client.processes.GetProcessProperties(request)).stats
+    assert (stats.pid, stats.image_name) == (process.pid, "guest.exe")
     found = await systems.properties(made.name, "ProcessList")
     assert [(entry.pid, entry.image_name) for entry in found.process_list] == [
         (process.pid, "guest.exe")
