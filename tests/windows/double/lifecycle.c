@@ -29,17 +29,17 @@ static const struct {
     HRESULT answers[SYSTEM_STOPPED + 1];
 } table[CALLS] = {
     /* clang-format off */
-    /*                                         CREATING CREATED RUNNING PAUSED  ENDING STOPPED */
-    [CALL_START]          = {"start",          {NONE,    OK,    WRONG,  WRONG,  GONE,  GONE}},
-    [CALL_CREATE_PROCESS] = {"run a process in", {NONE,  WRONG, OK,     WRONG,  GONE,  GONE}},
-    [CALL_SHUT_DOWN]      = {"shut down",      {NONE,    WRONG, OK,     WRONG,  GONE,  GONE}},
-    [CALL_TERMINATE]      = {"terminate",      {NONE,    OK,    OK,     OK,     OK,    GONE}},
-    [CALL_PAUSE]          = {"pause",          {NONE,    WRONG, OK,     WRONG,  GONE,  GONE}},
-    [CALL_RESUME]         = {"resume",         {NONE,    WRONG, WRONG,  OK,     GONE,  GONE}},
-    [CALL_SAVE]           = {"save",           {NONE,    WRONG, WRONG,  NEVER,  GONE,  GONE}},
-    [CALL_MODIFY]         = {"modify",         {NONE,    NEVER, NEVER,  NEVER,  GONE,  GONE}},
-    [CALL_QUERY]          = {"query",          {NONE,    OK,    OK,     OK,     OK,    OK}},
-    [CALL_MEASURE]        = {"measure",        {NONE,    WRONG, OK,     OK,     GONE,  GONE}},
+    /*                                          CREATING CREATED RUNNING PAUSED ENDING STOPPED */
+    [CALL_START]          = {"start",            {NONE,    OK,     WRONG,  WRONG, GONE,  GONE}},
+    [CALL_CREATE_PROCESS] = {"run a process in", {NONE,    WRONG,  OK,     WRONG, GONE,  GONE}},
+    [CALL_SHUT_DOWN]      = {"shut down",        {NONE,    WRONG,  OK,     WRONG, GONE,  GONE}},
+    [CALL_TERMINATE]      = {"terminate",        {NONE,    OK,     OK,     OK,    OK,    GONE}},
+    [CALL_PAUSE]          = {"pause",            {NONE,    WRONG,  OK,     WRONG, GONE,  GONE}},
+    [CALL_RESUME]         = {"resume",           {NONE,    WRONG,  WRONG,  OK,    GONE,  GONE}},
+    [CALL_SAVE]           = {"save",             {NONE,    WRONG,  WRONG,  NEVER, GONE,  GONE}},
+    [CALL_MODIFY]         = {"modify",           {NONE,    NEVER,  NEVER,  NEVER, GONE,  GONE}},
+    [CALL_QUERY]          = {"query",            {NONE,    OK,     OK,     OK,    OK,    OK}},
+    [CALL_MEASURE]        = {"measure",          {NONE,    WRONG,  OK,     OK,    GONE,  GONE}},
     /* clang-format on */
 };
 
