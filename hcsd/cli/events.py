@@ -66,8 +66,10 @@ async def _events(client: Client, system: str, *, follow: bool) -> AsyncGenerato
     if not follow:  # a watch of what comes begins with the revision that is the last by now
         async with client.watch_events() as now:
             newest = (await anext(now)).bookmark.revision
-    # Of all systems: only so it is sure that the last one comes.
-    async with client.watch_events(after_revision=0) as watch:
+    # Of all systems, or it would not be sure that the last one comes. Who follows one watches it by
+    # its name, so that the daemon keeps it open.
+    parent = system if follow else ""
+    async with client.watch_events(parent=parent, after_revision=0) as watch:
         async for message in watch:
             event = message.event
             revision = max(event.revision, message.bookmark.revision)

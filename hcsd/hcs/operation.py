@@ -99,7 +99,7 @@ class Operations:
         start: Callable[[HCS_OPERATION], object],
         *,
         subject: str,
-        timeout: float = TIMEOUT,
+        timeout: float | None = None,
     ) -> str | None:
         """Run an operation that gives a document or nothing.
 
@@ -108,7 +108,8 @@ class Operations:
             function: The export that starts it, for the error.
             start: Makes the starting call with the operation it is given.
             subject: What is being done, for the error's text.
-            timeout: Seconds to wait for the completion. It ends the wait, not the operation.
+            timeout: Seconds to wait for the completion; None for `TIMEOUT`. It ends the wait, not the
+                operation.
 
         Returns:
             The result document.
@@ -137,14 +138,14 @@ class Operations:
             function: See there.
             start: See there.
             subject: See there.
-            timeout: As in `run`; None for its default.
+            timeout: See there.
             orphaned: Called with information that nobody waits for any more, when its handles
                 have been closed. Thread: the loop's, or hcs-callbacks once that has closed.
 
         Ownership: the handles in it are the caller's. If the caller is cancelled they are closed.
         """
         pending = _Pending(self.library, function, subject, orphaned)
-        fetched = await self._run(lane, pending, start, TIMEOUT if timeout is None else timeout)
+        fetched = await self._run(lane, pending, start, timeout)
         assert fetched.info is not None  # noqa: S101  (asked for, and no error)
         return fetched.info
 
@@ -153,9 +154,10 @@ class Operations:
         lane: Lane,
         pending: _Pending,
         start: Callable[[HCS_OPERATION], object],
-        timeout: float,
+        timeout: float | None,
     ) -> Fetched:
         loop = asyncio.get_running_loop()
+        timeout = TIMEOUT if timeout is None else timeout
         fetched: Fetched | None = None
         try:
             await self.lanes.call(lane, lambda: pending.start(start))

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from hcsd.hcs.schema import SystemProperties
 
 
+PROCESS_LIST = '{"PropertyTypes":["ProcessList"]}'
+
 # How a system says that it cannot list its processes: not every kind of guest can.
 NO_LIST = (DocumentError, InvalidDocumentError, NotSupportedError)
 
@@ -411,7 +413,7 @@ class ComputeSystem:
             HcsError: HCS could not tell.
             DocumentError: It answered without a list, as not every kind of guest has one.
         """
-        return parse_process_list(await self.raw_properties('{"PropertyTypes":["ProcessList"]}'))
+        return parse_process_list(await self.raw_properties(PROCESS_LIST))
 
     async def raw_properties(self, query: str | None = None) -> str | None:
         """Return the Properties document as HCS gives it.

@@ -91,12 +91,17 @@ class ComputeSystemService(ComputeSystemServiceServicer):
         async with self._found(request.name) as served:
             outcome = Outcome(forced=False, timed_out=False)
             if not served.ended:
-                outcome = await self._registry.finish(
-                    lambda: shut_down(
-                        served.system, request.options_json or None, timeout, force=request.force
-                    ),
-                    f"shut down {served.name}",
-                )
+
+                async def end() -> Outcome:
+                    with self._systems.using(served):  # also if the caller leaves
+                        return await shut_down(
+                            served.system,
+                            request.options_json or None,
+                            timeout,
+                            force=request.force,
+                        )
+
+                outcome = await self._registry.finish(end, f"shut down {served.name}")
             return service_pb.ShutDownComputeSystemResponse(
                 system=await self._now(served), forced=outcome.forced, timed_out=outcome.timed_out
             )
@@ -173,15 +178,15 @@ class ComputeSystemService(ComputeSystemServiceServicer):
     async def _found(self, name: str) -> AsyncIterator[ServedSystem]:
         """Find a system, which may have ended, and name it in the errors of what is done inside."""
         system_id = parse_system(name)
-        with about(system_id):
-            yield await self._systems.find(system_id)
+        with about(system_id), self._systems.using(await self._systems.find(system_id)) as served:
+            yield served
 
     @contextlib.asynccontextmanager
     async def _open(self, name: str) -> AsyncIterator[ServedSystem]:
         """The same of a system that must not have ended."""
         system_id = parse_system(name)
-        with about(system_id):
-            yield await self._systems.open(system_id)
+        with about(system_id), self._systems.using(await self._systems.open(system_id)) as served:
+            yield served
 
     async def _change(
         self, name: str, work: Callable[[ComputeSystem], Awaitable[None]]

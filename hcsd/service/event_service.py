@@ -12,10 +12,12 @@ already when it is listed; it is not told of too little.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import grpc
 
+from hcsd.hcs.errors import HcsError
 from hcsd.service.errors import RequestError
 from hcsd.service.names import ANY_SYSTEM, parse_system
 from hcsd.v1 import event_pb2 as pb
@@ -49,12 +51,18 @@ class EventService(EventServiceServicer):
             raise _incarnation_changed(request.incarnation, log.incarnation)
         system_id = parse_system(request.parent) if request.parent else ANY_SYSTEM
         wanted = None if system_id == ANY_SYSTEM else system_id
-        if wanted is not None and not resumes:  # else its last events may be what is waited for
-            await self._registry.system(wanted)
+        held = contextlib.ExitStack()
+        if wanted is not None:
+            try:
+                opened = await self._registry.system(wanted)
+                held.enter_context(self._registry.systems.using(opened))
+            except (RequestError, HcsError):
+                if not resumes:  # else its last events may be what is waited for
+                    raise
         after = request.after_revision if resumes else None
         if resumes and not request.incarnation:
             after = log.oldest - 1
-        with log.watch(wanted, after) as watcher:
+        with held, log.watch(wanted, after) as watcher:
             if request.send_snapshot:
                 for part in await self._snapshot(wanted, watcher.revision):
                     yield service_pb.WatchEventsResponse(snapshot=part)

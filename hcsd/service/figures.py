@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from google.protobuf.message import Message
 
+from hcsd.hcs.errors import HandleClosedError, HcsError
+from hcsd.hcs.system import PROCESS_LIST
 from hcsd.v1 import compute_system_pb2 as pb
 from hcsd.v1 import process_pb2
+
+if TYPE_CHECKING:
+    from hcsd.hcs.process import Process
 
 M = TypeVar("M", bound=Message)
 
@@ -75,6 +80,20 @@ def read_figures(
             if isinstance(entry, dict)
         ],
     )
+
+
+async def stats_of(process: Process) -> process_pb2.ProcessStats | None:
+    """Return what the system of a process lists of it; None if it lists none, or not this one.
+
+    A pid may be another process's by the time of the list. It is ours if the process, asked by its
+    own handle afterwards, still runs.
+    """
+    try:
+        document = await process.system.raw_properties(PROCESS_LIST)
+    except (HcsError, HandleClosedError):  # a system that is ending has many ways to say so
+        return None
+    _, listed = read_figures(document or "")
+    return next((entry for entry in listed if entry.pid == process.pid), None)
 
 
 def _statistics(members: dict[str, object]) -> pb.ComputeSystemStatistics:

@@ -13,6 +13,7 @@ from hcsd.service.errors import (
     ProcessNotFoundError,
     RequestError,
 )
+from hcsd.service.figures import stats_of
 from hcsd.service.input import stream_input, write_input
 from hcsd.service.names import ANY_SYSTEM, parse_system
 from hcsd.service.output import OutputFeed
@@ -117,6 +118,7 @@ class ProcessService(ProcessServiceServicer):
     ) -> service_pb.GetProcessPropertiesResponse:
         engine = self._registry.get(request.name).engine
         assert engine is not None  # noqa: S101  (the registry shows no process before it runs)
+        stats = await stats_of(engine) if request.include_stats else None
         document = await engine.properties(request.property_query_json or None)
         status = ProcessStatus.parse(document)
         return service_pb.GetProcessPropertiesResponse(
@@ -128,6 +130,7 @@ class ProcessService(ProcessServiceServicer):
                 last_wait_result=status.last_wait_result,
                 signal=status.signal or None,
             ),
+            stats=None if status.exited else stats,
         )
 
     async def DeleteProcess(

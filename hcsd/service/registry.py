@@ -17,6 +17,7 @@ Thread: the event loop's. No locks: what must be atomic has no await in it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import logging
@@ -97,6 +98,7 @@ class Registry:
         self.systems = Systems(host, limits, self.spawn, self._publish_system_events)
         self._processes: dict[ProcessKey, ServedProcess] = {}
         self._running: dict[tuple[str, int], ServedProcess] = {}  # by system id and pid
+        self._inside: dict[ServedProcess, contextlib.ExitStack] = {}  # each uses its system
         self._requests: Requests[ServedProcess] = Requests()
         # Exited processes, oldest first, each with the timer that ends its time.
         self._exited: dict[ServedProcess, asyncio.TimerHandle] = {}
@@ -178,10 +180,16 @@ class Registry:
         if self._stopping:
             raise StoppingError
         opened = await self.system(parse_system(request.parent))
+        with self.systems.using(opened):
+            return await self._start_in(opened, request, owned=owned)
+
+    async def _start_in(
+        self, opened: ServedSystem, request: service_pb.CreateProcessRequest, *, owned: bool
+    ) -> ServedProcess:
         plan = make_plan(request, opened.guest_os, self.limits, owned=owned)
         process = self._add(ProcessKey(opened.system.id, request.process_id or plan.uid), plan)
         try:
-            self._run(process, await opened.system.create_process(plan.parameters))
+            self._run(opened, process, await opened.system.create_process(plan.parameters))
         except BaseException as error:
             process.fail(error)
             self.delete(process)
@@ -214,23 +222,33 @@ class Registry:
         self.events.follow(process)
         return process
 
-    def _run(self, process: ServedProcess, engine: Process) -> None:
-        """Note that a process runs, and what is to be done at its end.
+    def _run(self, opened: ServedSystem, process: ServedProcess, engine: Process) -> None:
+        """Note that a process runs in a system, and what is to be done at its end.
 
         Ownership: of the engine's process.
         """
         place = process.key.system_id, engine.pid
         self._running[place] = process
+        self._inside[process] = contextlib.ExitStack()
+        self._inside[process].enter_context(self.systems.using(opened))
 
         def leave(_exit: pb.ProcessExit) -> None:
             if self._running.get(place) is process:
                 del self._running[place]
+            if process.state != pb.PROCESS_STATE_LOST:  # else it can still be killed there
+                self._leave_system(process)
             if not process.deleted:
                 self._keep(process)
 
         process.run(engine)
         process.exited.observe(leave)
         process.ended.observe(self._ring_memory.settle)
+
+    def _leave_system(self, process: ServedProcess) -> None:
+        """Note that a process needs its system no more; idempotent."""
+        use = self._inside.pop(process, None)
+        if use is not None:
+            use.close()
 
     async def open(self, request: service_pb.OpenProcessRequest) -> ServedProcess:
         """Return the process that runs under a pid, whether it was known or not.
@@ -263,30 +281,39 @@ class Registry:
             if self._stopping:
                 raise StoppingError
             opened = await self.system(parse_system(request.parent))
-            place = opened.system.id, request.pid
-            known = self._running.get(place)
-            if known is not None and known.engine is not None:
-                if await known.engine.still_runs():
-                    must_be_of_name(known, request)
-                    return known
-                continue  # the pid is free, or another process's by now
-            engine = await open_engine(opened.system, request.pid)
-            # It may be one that was just created, of which HCS has not told the pid yet.
-            for process in self._of_system(opened.system.id):
-                await process.started.wait()
-            if place in self._running or self._stopping:
-                engine.close()
-                continue
-            plan = plan_opened()
-            key = ProcessKey(opened.system.id, request.process_id or plan.uid)
-            try:
-                process = self._add(key, plan)
-            except BaseException:
-                engine.close()
-                raise
-            self._run(process, engine)
-            await engine.confirm()
-            return process
+            with self.systems.using(opened):
+                process = await self._adopt_in(opened, request)
+            if process is not None:
+                return process
+
+    async def _adopt_in(
+        self, opened: ServedSystem, request: service_pb.OpenProcessRequest
+    ) -> ServedProcess | None:
+        """Return the process; None if another one has or had its pid, so that it is to be tried anew."""
+        place = opened.system.id, request.pid
+        known = self._running.get(place)
+        if known is not None and known.engine is not None:
+            if await known.engine.still_runs():
+                must_be_of_name(known, request)
+                return known
+            return None  # the pid is free, or another process's by now
+        engine = await open_engine(opened.system, request.pid)
+        # It may be one that was just created, of which HCS has not told the pid yet.
+        for process in self._of_system(opened.system.id):
+            await process.started.wait()
+        if place in self._running or self._stopping:
+            engine.close()
+            return None
+        plan = plan_opened()
+        key = ProcessKey(opened.system.id, request.process_id or plan.uid)
+        try:
+            process = self._add(key, plan)
+        except BaseException:
+            engine.close()
+            raise
+        self._run(opened, process, engine)
+        await engine.confirm()
+        return process
 
     def _limit_run(self, process: ServedProcess) -> None:
         timer = asyncio.get_running_loop().call_later(
@@ -367,6 +394,7 @@ class Registry:
         if timer is not None:
             timer.cancel()
         process.close()
+        self._leave_system(process)
         self._ring_memory.give_back(process)
         self.events.publish_process_event(process, DELETED)
 

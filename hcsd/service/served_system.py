@@ -55,6 +55,7 @@ class ServedSystem:
         request_id: See there.
         created: See there.
         exit: How it ended, once that is known.
+        uses: How much goes on in it for which it must stay open; see `Systems.using`.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ServedSystem:
         self.request_id = request_id
         self.created = created
         self.exit: pb.ComputeSystemExit | None = None
+        self.uses = 0
         system.exited.observe(self._on_exit)
 
     @property

@@ -1,8 +1,17 @@
 """The compute systems that the daemon knows, its own and those that others made.
 
-A system made by others is opened when it is first asked for. A handle serves all RPCs and all
-processes of its system, and is closed when the system has ended, or with the daemon. Closing it
-ends no system, unless the system was made to end with its last handle.
+One handle serves all RPCs and all processes of a system:
+
+    made by the daemon ──▶ OPEN ──it has ended, or the daemon ends──▶ CLOSED
+    made by others ──first use──▶ IN USE ◀──use──┐
+                                    └──last use──▶ IDLE ──`IDLE_TIME`──▶ CLOSED, and forgotten
+                                    └──it has ended──▶ CLOSED
+
+In use is a system that a call is about, that a process of the daemon runs in, or that somebody watches
+by its name. Closing a handle ends no system, unless that was made to end with its last one. Of such a
+system of others ours is the last only if they have closed theirs or are gone: it has outlived its
+owner for us, and must not for longer than we use it. That is why a handle is not kept for events alone:
+a daemon that was asked about a container once would keep it alive after its shim has crashed.
 
 The record of a system that has ended is kept as long as that of a process that has exited, and as
 many of them, so that its exit can be asked for after the fact. A new system of the same id takes
@@ -48,6 +57,10 @@ if TYPE_CHECKING:
 
 GONE = (AlreadyStoppedError, SystemNotFoundError)
 
+# Seconds; longer than clients try to come back after a lost connection, so that who watches a system
+# by its name and resumes has missed nothing.
+IDLE_TIME = 30.0
+
 
 class Systems:
     """Compute systems by their ids.
@@ -75,6 +88,8 @@ class Systems:
         self._requests: Requests[ServedSystem] = Requests()
         # Systems that have ended, oldest first, each with the timer that ends its time.
         self._kept: dict[ServedSystem, asyncio.TimerHandle] = {}
+        # Systems of others that nobody uses, each with the timer that closes it.
+        self._idle: dict[ServedSystem, asyncio.TimerHandle] = {}
         self._stopping = False
 
     def __iter__(self) -> Iterator[ServedSystem]:
@@ -91,8 +106,32 @@ class Systems:
         message.capabilities.pause = is_vm or self.host.pauses_containers
         return message
 
+    @contextlib.contextmanager
+    def using(self, served: ServedSystem) -> Iterator[ServedSystem]:
+        """Keep a system open while the block runs."""
+        timer = self._idle.pop(served, None)
+        if timer is not None:
+            timer.cancel()
+        served.uses += 1
+        try:
+            yield served
+        finally:
+            served.uses -= 1
+            self._close_when_idle(served)
+
+    def _close_when_idle(self, served: ServedSystem) -> None:
+        """Give a system of others that nobody uses the time that it stays open."""
+        known = self._known.get(served.id) is served
+        if known and not served.uses and served.created is None and not served.ended:
+            self._idle[served] = asyncio.get_running_loop().call_later(
+                IDLE_TIME, self._forget, served
+            )
+
     async def find(self, system_id: str) -> ServedSystem:
         """Return a system, opening it at its first use, and again when it was lost.
+
+        Who does more with it than look at what is known does that in a block of `using`, with no
+        await before.
 
         Raises:
             SystemNotFoundError: There is none, and the daemon remembers none that has ended.
@@ -102,7 +141,8 @@ class Systems:
         try:
             if known is None or known.ended:
                 return await self._open(system_id)
-            await known.system.reopen()
+            with self.using(known):
+                await known.system.reopen()
         except SystemNotFoundError:
             if known is None:
                 raise
@@ -215,6 +255,7 @@ class Systems:
         if before is not None:
             self._forget(before)
         self._known[served.id] = served
+        self._close_when_idle(served)
         self._on_new(served)
         served.system.exited.observe(lambda _: self._keep(served))
 
@@ -234,6 +275,9 @@ class Systems:
     def _keep(self, served: ServedSystem) -> None:
         """Keep the record of a system that has ended for a while, and not more than so many."""
         served.system.close()
+        timer = self._idle.pop(served, None)
+        if timer is not None:
+            timer.cancel()
         loop = asyncio.get_running_loop()
         self._kept[served] = loop.call_later(self._limits.exited_retention, self._forget, served)
         excess = len(self._kept) - self._limits.max_exited
@@ -241,9 +285,10 @@ class Systems:
             self._forget(oldest)
 
     def _forget(self, served: ServedSystem) -> None:
-        timer = self._kept.pop(served, None)
-        if timer is not None:
-            timer.cancel()
+        for timers in (self._kept, self._idle):
+            timer = timers.pop(served, None)
+            if timer is not None:
+                timer.cancel()
         if self._known.get(served.id) is served:
             del self._known[served.id]
             self._requests.forget(served.request_id)

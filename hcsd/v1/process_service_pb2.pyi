@@ -220,12 +220,14 @@ class ModifyProcessResponse(_message.Message):
     def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ...) -> None: ...
 
 class GetProcessPropertiesRequest(_message.Message):
-    __slots__ = ("name", "property_query_json")
+    __slots__ = ("name", "property_query_json", "include_stats")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROPERTY_QUERY_JSON_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_STATS_FIELD_NUMBER: _ClassVar[int]
     name: str
     property_query_json: str
-    def __init__(self, name: _Optional[str] = ..., property_query_json: _Optional[str] = ...) -> None: ...
+    include_stats: bool
+    def __init__(self, name: _Optional[str] = ..., property_query_json: _Optional[str] = ..., include_stats: _Optional[bool] = ...) -> None: ...
 
 class GetProcessPropertiesResponse(_message.Message):
     __slots__ = ("properties_json", "status", "stats")

@@ -1,8 +1,11 @@
 """Create, get, list, wait, delete, properties: what a client finds of a process."""
 
 import json
+import os
+import time
 import uuid
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import grpc
@@ -367,6 +370,35 @@ async def test_a_bad_property_query_is_the_clients_mistake(client: Client, query
         await client.processes.GetProcessProperties(
             service_pb.GetProcessPropertiesRequest(name=made.name, property_query_json=query)
         )
+
+
+def _user_time(pid: int) -> int:
+    """Processor time of a process in user mode by the kernel, in nanoseconds."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return int(stat[11]) * 10**9 // os.sysconf("SC_CLK_TCK")
+
+
+async def test_the_figures_of_a_process_are_those_of_the_kernel_while_it_runs(
+    client: Client,
+) -> None:
+    created = time.time()
+    made = await client.create(sh("while :; do :; done"))
+    await client.create(FOREVER)  # which is listed, too
+    while not _user_time(made.pid):
+        await client.settle()
+    request = service_pb.GetProcessPropertiesRequest(name=made.name, include_stats=True)
+    before = _user_time(made.pid)
+    stats = (await client.processes.GetProcessProperties(request)).stats
+    assert before <= stats.user_time.ToNanoseconds() <= _user_time(made.pid)
+    assert (stats.pid, stats.image_name) == (made.pid, "sh")
+    assert created - 0.1 <= stats.create_time.ToNanoseconds() / 1e9 <= time.time()
+    assert stats.memory_working_set_private_bytes > 0
+    unasked = service_pb.GetProcessPropertiesRequest(name=made.name)
+    assert not (await client.processes.GetProcessProperties(unasked)).HasField("stats")
+    await client.terminate(made.name)
+    dead = await client.processes.GetProcessProperties(request)
+    assert dead.status.exited
+    assert not dead.HasField("stats")
 
 
 # --- request ids and process ids ---

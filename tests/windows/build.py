@@ -47,7 +47,10 @@ def build() -> None:
         ):
             definition = Path(scratch) / "computecore.def"
             definition.write_text("\n".join(names) + "\n")
-            run(places.COMPILER, "-shared", "-static-libgcc", *objects, definition, "-o", target)
+            run(
+                places.COMPILER, "-shared", "-static-libgcc", *objects, definition,
+                "-lntdll", "-o", target,
+            )  # fmt: skip
     console = places.DOUBLE.with_name("console.exe")
     for source, target in (
         (SOURCES / "console" / "console.c", console),

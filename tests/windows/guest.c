@@ -3,7 +3,7 @@
  * and says what it was given without any shell's quoting.
  *
  *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
- *         | arguments ARG... | zeros COUNT
+ *         | arguments ARG... | zeros COUNT | tick | stubborn TEXT | parent
  */
 #include <fcntl.h>
 #include <io.h>
@@ -74,6 +74,36 @@ static void zeros(size_t count)
     }
 }
 
+/* Print a line now and then, for ever. */
+static void tick(void)
+{
+    for (;; Sleep(1)) {
+        puts("tick");
+        fflush(stdout);
+    }
+}
+
+static BOOL WINAPI ignore(DWORD event)
+{
+    (void)event;
+    return TRUE;
+}
+
+/* Say the pid of a child that sleeps, and sleep. */
+static void parent(WCHAR *program)
+{
+    STARTUPINFOW info = {.cb = sizeof info};
+    PROCESS_INFORMATION made;
+    WCHAR line[MAX_PATH + 16];
+
+    _snwprintf(line, MAX_PATH + 16, L"\"%ls\" sleep", program);
+    if (!CreateProcessW(NULL, line, NULL, NULL, FALSE, DETACHED_PROCESS, NULL, NULL, &info, &made))
+        exit(5);
+    printf("%lu\n", made.dwProcessId);
+    fflush(stdout);
+    Sleep(INFINITE);
+}
+
 int wmain(int argc, WCHAR **argv)
 {
     const WCHAR *verb = argc > 1 ? argv[1] : L"", *operand = argc > 2 ? argv[2] : L"";
@@ -107,6 +137,15 @@ int wmain(int argc, WCHAR **argv)
         }
     } else if (!wcscmp(verb, L"zeros")) {
         zeros(wcstoull(operand, NULL, 10));
+    } else if (!wcscmp(verb, L"tick")) {
+        tick();
+    } else if (!wcscmp(verb, L"stubborn")) {
+        SetConsoleCtrlHandler(ignore, TRUE);
+        put(stdout, operand);
+        fflush(stdout);
+        Sleep(INFINITE);
+    } else if (!wcscmp(verb, L"parent")) {
+        parent(argv[0]);
     } else {
         fputs("guest: what?\n", stderr);
         return 2;

@@ -22,7 +22,7 @@ assert sys.platform == "win32"
 
 _overlapped = importlib.import_module("_overlapped")  # the part of asyncio in C; has no types
 
-COUNTED = ("operations", "systems", "processes", "strings")
+COUNTED = ("operations", "systems", "processes", "strings", "created systems")
 
 Document = dict[str, object]
 
@@ -170,7 +170,7 @@ class Native:
 
     def live(self) -> dict[str, int]:
         """Count what has been given out and not been given back."""
-        counts = (ctypes.c_uint64 * 4)()
+        counts = (ctypes.c_uint64 * len(COUNTED))()
         self.library.HcsdDoubleLive(counts)
         pipes = self.library.HcsdDoublePipes
         pipes.restype = ctypes.c_uint64
@@ -237,6 +237,30 @@ class Native:
         )  # fmt: skip
         stdio = [handle.value or 0 for handle in (info.StdInput, info.StdOutput, info.StdError)]
         return Outcome(hresult, self.take(document), info.ProcessId, (stdio[0], stdio[1], stdio[2]))
+
+    def create_system(
+        self, system_id: str, configuration: str
+    ) -> tuple[abi.HCS_SYSTEM, OperationFailedError | None]:
+        """Create a system; the handle is to be closed, also if that failed."""
+        system = abi.HCS_SYSTEM()
+        out = ctypes.byref(system)
+        try:
+            self.run(
+                lambda operation: self.call(
+                    "HcsCreateComputeSystem", system_id, configuration, operation, None, out
+                )
+            )
+        except OperationFailedError as error:
+            return system, error
+        return system, None
+
+    def on_system(self, name: str, system: abi.HCS_SYSTEM, document: str | None = None) -> Outcome:
+        arguments = (document, None) if name == "HcsModifyComputeSystem" else (document,)
+        return self.run(lambda operation: self.call(name, system, operation, *arguments))
+
+    def listen_to_system(self, system: abi.HCS_SYSTEM, events: Events) -> int:
+        self._callbacks.append(events)
+        return self.call("HcsSetComputeSystemCallback", system, 0, None, events.callback)
 
     def start_process(
         self,

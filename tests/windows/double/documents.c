@@ -1,5 +1,6 @@
 /*
- * HCS documents: what is accepted, and how answers are worded.
+ * HCS documents about processes: what is accepted, and how answers are worded; and the checks that
+ * `configuration.c` shares.
  *
  * A document that is not JSON, or has a member that its schema does not know or whose value is of
  * the wrong type, is HCS_E_INVALID_JSON. What the schema knows and the double cannot do is
@@ -10,19 +11,12 @@
 #include <string.h>
 #include <wchar.h>
 
-typedef bool (*Check)(const Json *value);
-
-typedef struct Member {
-    const WCHAR *name; /* NULL ends a schema */
-    Check check;
-} Member;
-
-static bool is_string(const Json *value)
+bool is_string(const Json *value)
 {
     return value->kind == JSON_STRING && !value->holds_nul;
 }
 
-static bool is_bool(const Json *value)
+bool is_bool(const Json *value)
 {
     return value->kind == JSON_BOOL;
 }
@@ -32,7 +26,7 @@ static bool is_uint16(const Json *value)
     return value->kind == JSON_INTEGER && value->integer >= 0 && value->integer <= UINT16_MAX;
 }
 
-static bool is_object(const Json *value)
+bool is_object(const Json *value)
 {
     return value->kind == JSON_OBJECT;
 }
@@ -49,7 +43,7 @@ static bool all(const Json *list, Check check)
     return true;
 }
 
-static bool is_strings(const Json *value)
+bool is_strings(const Json *value)
 {
     return value->kind == JSON_ARRAY && all(value, is_string);
 }
@@ -112,17 +106,9 @@ static const Member modify_request[] = {{L"Operation", is_string},
 static const Member console_size[] = {{L"Height", is_uint16}, {L"Width", is_uint16}, {NULL, NULL}};
 static const Member close_handle[] = {{L"Handle", is_stdio}, {NULL, NULL}};
 static const Member signal_options[] = {{L"Signal", is_event}, {NULL, NULL}};
-static const Member system_query[] = {{L"Ids", is_strings},
-                                      {L"Names", is_strings},
-                                      {L"Types", is_strings},
-                                      {L"Owners", is_strings},
-                                      {NULL, NULL}};
-static const Member service_query[] = {
-    {L"PropertyTypes", is_strings}, {L"PropertyQueries", is_object}, {NULL, NULL}};
 static const Member nothing[] = {{NULL, NULL}};
 
-static bool check_members(const Json *value, const char *what, const Member *members,
-                          Failure *failure)
+bool check_members(const Json *value, const char *what, const Member *members, Failure *failure)
 {
     const Json *item;
 
@@ -147,7 +133,7 @@ static bool check_members(const Json *value, const char *what, const Member *mem
     return true;
 }
 
-static Json *parse(const WCHAR *text, const char *what, const Member *members, Failure *failure)
+Json *read_document(const WCHAR *text, const char *what, const Member *members, Failure *failure)
 {
     Json *value = json_read(text && *text ? text : L"{}");
 
@@ -162,7 +148,7 @@ static Json *parse(const WCHAR *text, const char *what, const Member *members, F
 
 bool parse_nothing(const WCHAR *text, const char *what, Failure *failure)
 {
-    Json *value = parse(text, what, nothing, failure);
+    Json *value = read_document(text, what, nothing, failure);
 
     json_free(value);
     return value != NULL;
@@ -170,7 +156,7 @@ bool parse_nothing(const WCHAR *text, const char *what, Failure *failure)
 
 /* ---- ProcessParameters ---- */
 
-static WCHAR *copy_string(const Json *object, const WCHAR *name)
+WCHAR *copy_string(const Json *object, const WCHAR *name)
 {
     const Json *value = json_member(object, name);
 
@@ -240,7 +226,7 @@ static bool refuse_launch(const Json *parameters, Failure *failure)
 
 bool parse_launch(const WCHAR *text, Launch *launch, Failure *failure)
 {
-    Json *value = parse(text, "ProcessParameters", process_parameters, failure);
+    Json *value = read_document(text, "ProcessParameters", process_parameters, failure);
     bool accepted = value && !refuse_launch(value, failure);
 
     if (accepted) {
@@ -305,7 +291,7 @@ static bool parse_close(const Json *close, Modify *modify, Failure *failure)
 
 bool parse_modify(const WCHAR *text, Modify *modify, Failure *failure)
 {
-    Json *value = parse(text, "ProcessModifyRequest", modify_request, failure);
+    Json *value = read_document(text, "ProcessModifyRequest", modify_request, failure);
     const Json *operation = json_member(value, L"Operation");
     bool accepted = false;
 
@@ -322,7 +308,7 @@ bool parse_modify(const WCHAR *text, Modify *modify, Failure *failure)
 
 bool parse_signal(const WCHAR *text, DWORD *event, Failure *failure)
 {
-    Json *value = parse(text, "SignalProcessOptions", signal_options, failure);
+    Json *value = read_document(text, "SignalProcessOptions", signal_options, failure);
     const Json *signal = json_member(value, L"Signal");
     DWORD index;
     bool accepted = value != NULL;
@@ -333,38 +319,6 @@ bool parse_signal(const WCHAR *text, DWORD *event, Failure *failure)
             *event = index;
     json_free(value);
     return accepted;
-}
-
-Json *parse_system_query(const WCHAR *text, Failure *failure)
-{
-    return parse(text, "SystemQuery", system_query, failure);
-}
-
-bool parse_property_query(const WCHAR *text, bool *processes, Failure *failure)
-{
-    Json *value = parse(text, "System_PropertyQuery", service_query, failure);
-    const Json *types = json_member(value, L"PropertyTypes");
-    bool known = value != NULL;
-
-    *processes = types && types->count == 1 && json_is(types->first, L"ProcessList");
-    if (value && types && types->count && !*processes) {
-        fail(failure, HR_NOT_SUPPORTED, "the double has a ProcessList and no other property type");
-        known = false;
-    }
-    json_free(value);
-    return known;
-}
-
-bool parse_service_query(const WCHAR *text, Failure *failure)
-{
-    Json *value = parse(text, "Service_PropertyQuery", service_query, failure);
-    const Json *types = json_member(value, L"PropertyTypes");
-    bool basic = types && types->count == 1 && json_is(types->first, L"Basic");
-
-    if (value && !basic)
-        fail(failure, HR_NOT_SUPPORTED, "the double has Basic properties only");
-    json_free(value);
-    return basic;
 }
 
 void word_status(Text *text, const Process *process)

@@ -8,11 +8,16 @@
  *   handles.c     slots with generations: HCS_OPERATION, HCS_SYSTEM, HCS_PROCESS are such numbers
  *   operation.c   the life of an operation, and the exports about operations
  *   events.c      event callbacks of a handle: delivery, and the close that drains them
- *   system.c      compute systems and their exports
+ *   system.c      compute systems: which there are, their handles and events
+ *   lifecycle.c   from the creation of a system to its end
+ *   properties.c  what a system tells of itself and of what runs in it
+ *   job.c         the processes of a system as a whole: ended, suspended, resumed
  *   process.c     processes and their exports
  *   spawn.c       pipes, environment, console and the start of a real process
  *   console.c     what a pseudo console of Wine 8 lacks
- *   documents.c   the JSON documents of HCS: what is accepted, how answers are worded
+ *   documents.c   the JSON documents of HCS about processes: what is accepted, how answers are
+ *                 worded
+ *   configuration.c  ... and those about systems
  *   json.c        a strict JSON reader
  *   text.c        wide text that grows, and the strings that callers free
  *   faults.c      faults on command
@@ -34,8 +39,11 @@
 /* Codes that mingw's headers lack. */
 #define DOUBLE_HR(code) ((HRESULT)(code))
 #define HR_INVALID_STATE DOUBLE_HR(0x80370105)
+#define HR_TERMINATED DOUBLE_HR(0x80370107)
 #define HR_INVALID_JSON DOUBLE_HR(0x8037010D)
 #define HR_SYSTEM_NOT_FOUND DOUBLE_HR(0x8037010E)
+#define HR_SYSTEM_ALREADY_EXISTS DOUBLE_HR(0x8037010F)
+#define HR_SYSTEM_ALREADY_STOPPED DOUBLE_HR(0x80370110)
 #define HR_OPERATION_NOT_STARTED DOUBLE_HR(0x80370115)
 #define HR_OPERATION_ALREADY_STARTED DOUBLE_HR(0x80370116)
 #define HR_OPERATION_PENDING DOUBLE_HR(0x80370117)
@@ -77,34 +85,6 @@ void text_add_json(Text *text, const WCHAR *value); /* as a JSON string, in quot
 PWSTR give_text(const WCHAR *text);
 UINT64 live_strings(void);
 
-/* ---- json.c ---- */
-
-typedef enum JsonKind {
-    JSON_NULL,
-    JSON_BOOL,
-    JSON_INTEGER,
-    JSON_NUMBER,
-    JSON_STRING,
-    JSON_ARRAY,
-    JSON_OBJECT
-} JsonKind;
-
-typedef struct Json {
-    JsonKind kind;
-    WCHAR *name; /* of a member of an object */
-    WCHAR *string;
-    int64_t integer; /* also the value of a JSON_BOOL */
-    bool holds_nul;  /* the string has a NUL in it, which ends it early */
-    struct Json *first, *next;
-    size_t count;
-} Json;
-
-Json *json_read(const WCHAR *text); /* NULL: not a JSON document */
-void json_free(Json *value);
-const Json *json_member(const Json *object, const WCHAR *name); /* NULL: absent */
-bool json_is(const Json *value, const WCHAR *string);
-bool json_true(const Json *value); /* false if absent */
-
 /* ---- how things fail ---- */
 
 /* A code with its reason. Whoever makes one clears it with `failure_clear`. */
@@ -118,6 +98,8 @@ HRESULT fail(Failure *failure, HRESULT code, const char *format, ...)
     __attribute__((format(gnu_printf, 3, 4)));
 void failure_clear(Failure *failure);
 WCHAR *result_error(const Failure *failure); /* the ResultError document, or NULL */
+
+#include "documents.h"
 
 /* ---- handles.c ---- */
 
@@ -167,15 +149,6 @@ typedef enum ProcessState {
     FAILED
 } ProcessState;
 
-/* What a ProcessParameters document asks for. */
-typedef struct Launch {
-    WCHAR *application, *command, *directory, *user;
-    WCHAR
-        *environment; /* members to add or override: NAME=VALUE, each NUL-terminated, then a NUL */
-    bool console, pipes[3];
-    COORD size;
-} Launch;
-
 /* The service's side of a started process. NULL is none. */
 typedef struct Stdio {
     HANDLE ours[3];       /* what the caller gets: once */
@@ -196,12 +169,33 @@ struct Process {
     bool told; /* its end was delivered to whoever listens */
 };
 
+/* See lifecycle.c. The order is that of the columns of its table. */
+typedef enum SystemState {
+    SYSTEM_CREATING,
+    SYSTEM_CREATED,
+    SYSTEM_RUNNING,
+    SYSTEM_PAUSED,
+    SYSTEM_ENDING,
+    SYSTEM_STOPPED
+} SystemState;
+
+typedef enum SystemExit {
+    EXIT_GRACEFUL,
+    EXIT_FORCED
+} SystemExit;
+
 struct System {
-    System *next;
+    System *next; /* of those that are listed */
     Opened *handles;
-    Process *processes;
-    const WCHAR *id, *owner, *runtime_id;
-    HANDLE job; /* ends its processes when the process that loaded us ends */
+    Process *processes; /* that run */
+    int references;     /* the list, handles, processes, work under way */
+    int untold;         /* processes whose end has not been delivered, or has not come */
+    SystemState state, shown;
+    SystemExit exit; /* once it is ending */
+    Configuration asked;
+    WCHAR *id;
+    WCHAR runtime_id[37];
+    HANDLE job; /* has its processes; NULL before the first of them */
 };
 
 extern System *systems;
@@ -215,7 +209,7 @@ typedef struct Fault {
     bool inline_completion, never, lost, after, no_document, disconnect;
     bool exit_first; /* of HcsCreateProcess: it completes after the process has ended */
     DWORD delay_ms, block_ms;
-    int event_count; /* of ProcessExited: how often it is delivered */
+    int event_count; /* of an event: how often it is delivered */
     bool event_null, event_malformed, wait_failed;
     WCHAR *message;
     unsigned epoch; /* of the script that it comes from: a reset begins the next */
@@ -262,17 +256,61 @@ bool kickoff_begin(Kickoff *kickoff, HRESULT *result); /* false: return that res
 HRESULT kickoff_end(Kickoff *kickoff);
 void operations_disconnect(bool stuck_only);
 
-/* ---- process.c, system.c ---- */
+/* ---- process.c ---- */
 
 void process_retain(Process *process);                                           /* lock held */
 void process_release(Process *process);                                          /* lock held */
 void process_take_stdio(Process *process, HCS_PROCESS_INFORMATION *information); /* lock held */
 void process_ended(Process *process); /* lock not held; gives up the reference of the watch */
-void disconnect(void); /* lock not held: the service goes away, and is back at once */
-Opened *system_opened(HCS_SYSTEM handle, Failure *failure);   /* lock held */
 Opened *process_opened(HCS_PROCESS handle, Failure *failure); /* lock held */
 
+/* ---- system.c; all but the last three with the lock held ---- */
+
+System *system_new(const WCHAR *id, Configuration *configuration); /* takes that over */
+void system_retain(System *system);
+void system_release(System *system);
+bool system_list(System *system); /* false: its id is in use */
+void system_unlist(System *system);
+HCS_SYSTEM system_handle(System *system); /* one more */
+Opened *system_opened(HCS_SYSTEM handle, Failure *failure);
+Process **system_processes(System *system); /* each with a reference; NULL ends them */
+void system_discard(void *system); /* gives up the reference of a kickoff */
+UINT64 live_systems(void);         /* of those that were created */
+void disconnect(void);             /* the service goes away, and is back at once */
+
+/* ---- lifecycle.c ---- */
+
+typedef enum Call {
+    CALL_START,
+    CALL_CREATE_PROCESS,
+    CALL_SHUT_DOWN,
+    CALL_TERMINATE,
+    CALL_PAUSE,
+    CALL_RESUME,
+    CALL_SAVE,
+    CALL_MODIFY,
+    CALL_QUERY,
+    CALL_MEASURE, /* what runs in it */
+    CALLS
+} Call;
+
+bool is_legal(Call call, const System *system, Failure *failure); /* lock held */
+void system_closed(System *system); /* lock held: a handle was closed */
+void system_settle(System *system); /* lock not held: its end is told once nothing of it is left */
+
+/* ---- job.c; the lock held ---- */
+
+void job_add(System *system, HANDLE process);
+void job_kill(System *system);
+void job_close(System *system); /* with whatever is left in it */
+void job_suspend(System *system);
+void job_resume(System *system);
+
+void word_status(Text *text, const Process *process); /* documents.c */
+
 /* ---- spawn.c ---- */
+
+#define INTERRUPT_MS 5000 /* how long handlers of a control event may take; as Windows grants */
 
 HRESULT spawn(Process *process, const Launch *launch, Failure *failure);
 HRESULT interrupt(Process *process, DWORD event);
@@ -286,23 +324,5 @@ UINT64 repeated_starts(void);
 bool console_handles(HPCON console, HANDLE *input, HANDLE *output); /* for a process to inherit */
 bool console_resize(HPCON console, COORD size);
 void console_close(HPCON console); /* does not wait for it */
-
-/* ---- documents.c ---- */
-
-bool parse_launch(const WCHAR *text, Launch *launch, Failure *failure);
-void launch_clear(Launch *launch);
-bool parse_nothing(const WCHAR *text, const char *what, Failure *failure);
-
-typedef struct Modify {
-    bool resize, close_stdin;
-    COORD size;
-} Modify;
-
-bool parse_modify(const WCHAR *text, Modify *modify, Failure *failure);
-bool parse_signal(const WCHAR *text, DWORD *event, Failure *failure); /* MAXDWORD: kill */
-Json *parse_system_query(const WCHAR *text, Failure *failure);
-bool parse_property_query(const WCHAR *text, bool *processes, Failure *failure);
-bool parse_service_query(const WCHAR *text, Failure *failure);
-void word_status(Text *text, const Process *process);
 
 #endif

@@ -3,7 +3,7 @@
  *
  *   [{"Function": "HcsCreateProcess", "Complete": 2147942487, "Skip": 1, "Times": 2}]
  *
- *   Function   which calls it is for; "ProcessExited" is for events
+ *   Function   which calls it is for; "ProcessExited" and "SystemExited" are for events
  *   Skip       how many of them pass before it applies (0)
  *   Times      how often it applies then (1); 0 is always
  *   Message    text of the ResultError document
@@ -20,10 +20,10 @@
  *   Disconnect the service goes away as the call is made
  *   ExitFirst  of HcsCreateProcess: it completes when the process has ended and its exit event is out
  *
- *   Events     of ProcessExited: how often the event is delivered (1)
+ *   Events     of an event: how often it is delivered (1)
  *   NoData     ... without a document
  *   Malformed  ... with half a document
- *   WaitFailed ... saying that the service could not wait for the process
+ *   WaitFailed of ProcessExited: it says that the service could not wait for the process
  *
  * Rules are asked in their order and the first that applies counts. The environment variable
  * HCSD_DOUBLE_SCRIPT holds the rules to begin with. HcsdDoubleReset forgets all rules, ends what
@@ -223,7 +223,7 @@ bool fault_wait(DWORD milliseconds)
 HRESULT WINAPI HcsdDoubleScript(PCWSTR json);
 void WINAPI HcsdDoubleReset(void);
 void WINAPI HcsdDoubleDisconnect(void);
-void WINAPI HcsdDoubleLive(UINT64 counts[4]);
+void WINAPI HcsdDoubleLive(UINT64 counts[5]);
 UINT64 WINAPI HcsdDoublePipes(void);
 UINT64 WINAPI HcsdDoubleRepeatedStarts(void);
 
@@ -259,9 +259,13 @@ void WINAPI HcsdDoubleDisconnect(void)
     disconnect();
 }
 
-/* Count what the caller holds: operations, system handles, process handles, strings. */
-void WINAPI HcsdDoubleLive(UINT64 counts[4])
+/*
+ * Count what the caller holds: operations, system handles, process handles, strings; and the systems
+ * that were created and are still there.
+ */
+void WINAPI HcsdDoubleLive(UINT64 counts[5])
 {
+    counts[4] = live_systems();
     counts[3] = live_strings();
     lock();
     counts[0] = handle_count(OPERATION_HANDLE);

@@ -206,8 +206,8 @@ HRESULT kickoff_end(Kickoff *kickoff)
         result = operation ? refuse(operation, kickoff) : E_HANDLE;
     } else {
         operation->references++;
-        if (kickoff->process)
-            operation->process = kickoff->process; /* that of HcsCreateProcess is known only now */
+        operation->system = kickoff->system; /* those that are created are known only now */
+        operation->process = kickoff->process;
         job = allocate(sizeof(*job));
         job->operation = operation;
         job->use = operation->use;

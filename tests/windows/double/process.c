@@ -27,6 +27,7 @@ void process_release(Process *process)
     stdio_close_service(&process->stdio);
     if (process->process)
         CloseHandle(process->process);
+    system_release(process->system);
     release(process);
 }
 
@@ -158,10 +159,12 @@ HRESULT WINAPI HcsCreateProcess(HCS_SYSTEM computeSystem, PCWSTR processParamete
     opened = system_opened(computeSystem, &kickoff.failure);
     if (opened && securityDescriptor)
         fail(&kickoff.failure, E_INVALIDARG, "the security descriptor is reserved");
-    else if (opened && parse_launch(processParameters, &creation->launch, &kickoff.failure)) {
+    else if (opened && parse_launch(processParameters, &creation->launch, &kickoff.failure) &&
+             is_legal(CALL_CREATE_PROCESS, opened->target, &kickoff.failure)) {
         Process *made = creation->process = allocate(sizeof(*made));
 
         made->system = opened->target;
+        system_retain(made->system);
         made->references = 2; /* the creation and the handle */
         kickoff.process = *process = handle_add(PROCESS_HANDLE, opened_new(made, &made->handles));
     }
@@ -465,7 +468,11 @@ void process_ended(Process *process)
     fault_clear(&fault);
     lock();
     process->told = true;
+    system->untold--;
     WakeAllConditionVariable(&double_changed);
+    unlock();
+    system_settle(system);
+    lock();
     process_release(process);
     unlock();
 }

@@ -69,27 +69,12 @@ NOT_OFFERED(HcsEnumerateComputeSystemsInNamespace, PCWSTR idNamespace, PCWSTR qu
             HCS_OPERATION operation)
 NOT_OFFERED(HcsGetProcessorCompatibilityFromSavedState, PCWSTR RuntimeFileName,
             PCWSTR *ProcessorFeaturesString)
-NOT_OFFERED(HcsCreateComputeSystem, PCWSTR id, PCWSTR configuration, HCS_OPERATION operation,
-            const SECURITY_DESCRIPTOR *securityDescriptor, HCS_SYSTEM *computeSystem)
 NOT_OFFERED(HcsCreateComputeSystemInNamespace, PCWSTR idNamespace, PCWSTR id, PCWSTR configuration,
             HCS_OPERATION operation, const HCS_CREATE_OPTIONS *options, HCS_SYSTEM *computeSystem)
 NOT_OFFERED(HcsOpenComputeSystemInNamespace, PCWSTR idNamespace, PCWSTR id, DWORD requestedAccess,
             HCS_SYSTEM *computeSystem)
-NOT_OFFERED(HcsStartComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
-            PCWSTR options)
-NOT_OFFERED(HcsShutDownComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
-            PCWSTR options)
-NOT_OFFERED(HcsTerminateComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
-            PCWSTR options)
 NOT_OFFERED(HcsCrashComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
             PCWSTR options)
-NOT_OFFERED(HcsPauseComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
-            PCWSTR options)
-NOT_OFFERED(HcsResumeComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
-            PCWSTR options)
-NOT_OFFERED(HcsSaveComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation, PCWSTR options)
-NOT_OFFERED(HcsModifyComputeSystem, HCS_SYSTEM computeSystem, HCS_OPERATION operation,
-            PCWSTR configuration, HANDLE identity)
 NOT_OFFERED(HcsWaitForComputeSystemExit, HCS_SYSTEM computeSystem, DWORD timeoutMs, PWSTR *result)
 NOT_OFFERED(HcsWaitForProcessExit, HCS_PROCESS computeSystem, DWORD timeoutMs, PWSTR *result)
 NOT_OFFERED(HcsModifyServiceSettings, PCWSTR settings, PWSTR *result)

@@ -22,7 +22,6 @@
 
 #define PIPE_BYTES 65536
 #define TRIES 3 /* of a start that fails inside Wine, about one in a thousand under load */
-#define INTERRUPT_MS 5000 /* how long handlers of a control event may take; as Windows grants */
 #define MAX_PIPES 65536
 
 static SRWLOCK spawn_lock = SRWLOCK_INIT; /* never taken with the lock of all objects held */
@@ -290,34 +289,39 @@ static void CALLBACK on_exit(void *argument, BOOLEAN timed_out)
     UnregisterWaitEx(watch, NULL);
 }
 
-/* Note that it runs, watch for its end, and let it go. */
-static void let_run(Process *process, Start *start, bool dies)
+/*
+ * Note that it runs, watch for its end, and let it go. Its system may have been paused or ended
+ * since the create was begun; then it never runs.
+ */
+static HRESULT let_run(Process *process, Start *start, bool dies, Failure *failure)
 {
-    lock();
-    if (!process->system->job) {
-        JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits = {0};
+    System *system = process->system;
+    bool legal;
 
-        limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-        process->system->job = CreateJobObjectW(NULL, NULL);
-        SetInformationJobObject(process->system->job, JobObjectExtendedLimitInformation, &limits,
-                                sizeof(limits));
+    lock();
+    legal = is_legal(CALL_CREATE_PROCESS, system, failure);
+    if (legal) {
+        job_add(system, start->made.hProcess);
+        process->process = start->made.hProcess;
+        process->pid = start->made.dwProcessId;
+        process->state = RUNNING;
+        process->next = system->processes;
+        system->processes = process;
+        system->untold++;
+        process_retain(process); /* the watch */
+        if (!RegisterWaitForSingleObject(&process->watch, process->process, on_exit, process,
+                                         INFINITE, WT_EXECUTEONLYONCE))
+            abort();
     }
-    AssignProcessToJobObject(process->system->job, start->made.hProcess);
-    process->process = start->made.hProcess;
-    process->pid = start->made.dwProcessId;
-    process->state = RUNNING;
-    process->next = process->system->processes;
-    process->system->processes = process;
-    process_retain(process); /* the watch */
-    if (!RegisterWaitForSingleObject(&process->watch, process->process, on_exit, process, INFINITE,
-                                     WT_EXECUTEONLYONCE))
-        abort();
     unlock();
-    if (dies)
-        TerminateProcess(process->process, CTRL_C_EXIT);
+    if (!legal || dies)
+        TerminateProcess(start->made.hProcess, CTRL_C_EXIT);
     else
         ResumeThread(start->made.hThread);
     CloseHandle(start->made.hThread);
+    if (!legal)
+        CloseHandle(start->made.hProcess);
+    return failure->code;
 }
 
 HRESULT spawn(Process *process, const Launch *launch, Failure *failure)
@@ -342,9 +346,9 @@ HRESULT spawn(Process *process, const Launch *launch, Failure *failure)
             close_handle(&start.theirs[index]);
         ReleaseSRWLockExclusive(&spawn_lock);
     }
-    if (result == S_OK) {
-        let_run(process, &start, launch->console && !launch->pipes[0]);
-    } else {
+    if (result == S_OK)
+        result = let_run(process, &start, launch->console && !launch->pipes[0], failure);
+    if (result != S_OK) {
         stdio_close_untaken(&process->stdio);
         stdio_close_service(&process->stdio);
     }

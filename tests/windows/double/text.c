@@ -84,7 +84,7 @@ void text_add(Text *text, const WCHAR *more)
     text_add_units(text, more, wcslen(more));
 }
 
-/* Only what is used here: %s, %ls, %lu, %ld and %04x. Those of C know no UTF-16. */
+/* Only what is used here: %s, %ls, %lu, %ld, %llu and %04x. Those of C know no UTF-16. */
 static void text_add_arguments(Text *text, const char *format, va_list arguments)
 {
     WCHAR number[32], unit[2] = {0};
@@ -105,6 +105,10 @@ static void text_add_arguments(Text *text, const char *format, va_list arguments
                 unit[0] = (unsigned char)*narrow;
                 text_add(text, unit);
             }
+        } else if (strncmp(format, "llu", 3) == 0) {
+            _snwprintf(number, ARRAYSIZE(number), L"%I64u",
+                       va_arg(arguments, unsigned long long));
+            format += 2;
         } else if (strncmp(format, "lu", 2) == 0) {
             _snwprintf(number, ARRAYSIZE(number), L"%lu", va_arg(arguments, unsigned long));
             format++;
