@@ -22,7 +22,7 @@ from tests.support.scripting import settled
 assert sys.platform == "win32"
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from hcsd.hcs.host import Host
     from hcsd.hcs.system import ComputeSystem
@@ -145,7 +145,7 @@ async def test_an_exit_without_an_event_is_found_by_asking(
 async def test_any_other_call_may_fail_and_say_why(
     made: ComputeSystem, script: Callable[[Rule], None], verb: str, way: str
 ) -> None:
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "Pause": made.pause,
         "Resume": made.resume,
         "ShutDown": made.shut_down,

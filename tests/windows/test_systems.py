@@ -228,7 +228,7 @@ def test_a_pause_suspends_what_its_processes_have_started_too(
     _, elsewhere = other.run("tick")
     read_some(stdout, 5)
     system.do("Pause")
-    waiting = _winapi.PeekNamedPipe(stdout)[0]
+    waiting = int(_winapi.PeekNamedPipe(stdout)[0])
     for _ in range(50):  # as much time as somebody else gets
         read_some(elsewhere, 5)
     assert _winapi.PeekNamedPipe(stdout)[0] == waiting
@@ -328,7 +328,9 @@ def test_a_system_ends_with_its_last_handle_if_it_was_made_so(native: Native) ->
 
 def test_its_process_list_has_the_figures_of_windows(system: System) -> None:
     pid = system.say("say")
-    (entry,) = system.properties(PROCESS_LIST)["ProcessList"]  # type: ignore[misc]
+    entries = system.properties(PROCESS_LIST)["ProcessList"]
+    assert isinstance(entries, list)
+    (entry,) = entries
     assert (entry["ProcessId"], entry["ImageName"]) == (pid, "guest.exe")
     assert entry["MemoryWorkingSetPrivateBytes"] + entry["MemoryWorkingSetSharedBytes"] > 0
     assert entry["CreateTimestamp"].endswith("Z")
