@@ -67,4 +67,5 @@ bench: setup ## measure against the budgets
 
 clean: ## remove what the other targets made, .venv too
 	rm -rf .venv .venv-windows .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist
+	git clean -fdXq clients tests/conformance
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
