@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FROM_LINUX = "tests/windows/from_linux"
 SUITES = ("tests/abi", "tests/contract", "tests/windows", FROM_LINUX)
-TIMEOUT = 900.0
+TIMEOUT = 1800.0  # seconds for all tests; twice what they take on a machine with much else to do
 DOUBLE = "C:\\windows\\system32\\computecore.dll"
 REPORT = "report.xml"
 PROPERTY = "double: "  # how conftest.py marks what it reports
