@@ -80,6 +80,7 @@ class Language:
 
 
 CARGO_OPTIONS = ("--quiet", "--locked", "--manifest-path", "clients/rust/Cargo.toml")
+MAVEN = ("mvn", "-q", "-B", "-ntp", "-f", "clients/java/pom.xml")
 
 LANGUAGES = (
     Language(
@@ -142,5 +143,22 @@ LANGUAGES = (
         generated="clients/typescript/src/gen",
         example="clients/typescript/example/run.ts",
         run_example=("node", "clients/typescript/build/example/run.js"),
+    ),
+    Language(
+        name="java",
+        title="Java",
+        tools=(
+            Tool("javac", ("javac", "-version"), (17,), "install a JDK: openjdk-17-jdk-headless"),
+            Tool("mvn", ("mvn", "-version"), (3, 8, 7), "install Maven: maven"),
+        ),
+        build=((*MAVEN, "-Dmaven.test.skip", "package"),),
+        runner=(
+            *("java", "-cp", "tests/conformance/runners/java/target/hcsd-conformance.jar"),
+            "hcsd.conformance.Runner",
+        ),
+        lint=((*MAVEN, "spotless:check"), (*MAVEN, "-pl", ":hcsd", "javadoc:javadoc")),
+        unit=((*MAVEN, "-pl", ":hcsd", "test"),),
+        example="clients/java/example/src/main/java/RunCommand.java",
+        run_example=("java", "-cp", "clients/java/example/target/hcsd-example.jar", "RunCommand"),
     ),
 )

@@ -1,0 +1,350 @@
+package hcsd;
+
+import hcsd.v1.Argv;
+import hcsd.v1.CreateProcessRequest;
+import hcsd.v1.EventServiceGrpc;
+import hcsd.v1.GetProcessRequest;
+import hcsd.v1.ListProcessesRequest;
+import hcsd.v1.ListProcessesResponse;
+import hcsd.v1.OverflowPolicy;
+import hcsd.v1.Process;
+import hcsd.v1.ProcessServiceGrpc;
+import hcsd.v1.ProcessSpec;
+import hcsd.v1.WatchEventsRequest;
+import hcsd.v1.WatchEventsResponse;
+import io.grpc.Channel;
+import io.grpc.MethodDescriptor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * A connection to one daemon, and the processes that it gives.
+ *
+ * <pre>{@code
+ * try (HcsdClient client = HcsdClient.connect();
+ *         RemoteProcess process = client.run("sh", "-c", "echo hello; exit 7")) {
+ *     process.stdout().transferTo(System.out);
+ *     System.out.println(process.waitFor().getExitCode());
+ * }
+ * }</pre>
+ *
+ * <p>It connects at the first call and never waits for a daemon that is not there. Messages are
+ * those of {@code hcsd.v1}, documented there; names are resource names, as {@link Names} makes
+ * them. {@link #call} and {@link #stream} reach everything of the contract.
+ *
+ * <p>Every method may throw a {@link HcsdException}: {@link HcsdException.DaemonUnreachable},
+ * {@link HcsdException.ConnectionLost}, {@link HcsdException.Unavailable}, {@link
+ * HcsdException.InvalidRequest}, {@link HcsdException.Unauthenticated}, {@link
+ * HcsdException.PermissionDenied}, {@link HcsdException.Unimplemented}, {@link
+ * HcsdException.ResourceExhausted}, {@link HcsdException.DeadlineExceeded}, {@link
+ * HcsdException.Internal} and {@link HcsdException.ClientClosed}; those named with a method come on
+ * top. No error of gRPC gets out.
+ *
+ * <p>An interrupt ends a call with an {@link InterruptedException}, and cancelling the future of a
+ * method whose name ends in {@code Async}, or {@code orTimeout} on it, ends its call. That only
+ * ends the wait for the answer: what the daemon has begun, it completes. All methods may be called
+ * from any thread.
+ */
+public final class HcsdClient implements AutoCloseable {
+    private static final long UNKNOWN = -1;
+
+    private final Address address;
+    private final Connection connection;
+    private final Retry retry;
+
+    HcsdClient(Address address, Connection connection, Retry retry) {
+        this.address = address;
+        this.connection = connection;
+        this.retry = retry;
+    }
+
+    /**
+     * Returns a client of the daemon that the environment names, see {@link Address#byDefault}.
+     *
+     * @return the client
+     */
+    public static HcsdClient connect() {
+        return builder().connect();
+    }
+
+    /**
+     * Returns a client to be configured.
+     *
+     * @return the builder
+     */
+    public static HcsdClientBuilder builder() {
+        return new HcsdClientBuilder();
+    }
+
+    /**
+     * Returns the spec of a program with its arguments, for more to be set.
+     *
+     * @param args the program and its arguments
+     * @return the spec
+     */
+    public static ProcessSpec.Builder argv(String... args) {
+        return ProcessSpec.newBuilder().setArgv(Argv.newBuilder().addAllArgs(List.of(args)));
+    }
+
+    /**
+     * Returns where the daemon listens.
+     *
+     * @return the address
+     */
+    public Address address() {
+        return address;
+    }
+
+    /**
+     * Starts a process that is for a block alone; see {@link #run(CreateProcessRequest)}.
+     *
+     * @param args the program and its arguments
+     * @return the process, killed when it is closed
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess run(String... args) throws InterruptedException {
+        return run(argv(args).build());
+    }
+
+    /**
+     * Starts a process that is for a block alone; see {@link #run(CreateProcessRequest)}.
+     *
+     * @param spec what to run
+     * @return the process, killed when it is closed
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess run(ProcessSpec spec) throws InterruptedException {
+        return run(CreateProcessRequest.newBuilder().setSpec(spec).build());
+    }
+
+    /**
+     * Starts a process that is for a block alone: {@link RemoteProcess#close} kills it if it still
+     * runs.
+     *
+     * <p>Nothing of its output is lost, however slowly it is read: as with a pipe, the process
+     * waits for who reads it, unless the spec says otherwise. A program that is killed does not
+     * take it along. If the start is interrupted, the process may have been started all the same.
+     *
+     * @param request as of {@link #create(CreateProcessRequest)}, with the same errors
+     * @return the process, killed when it is closed
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess run(CreateProcessRequest request) throws InterruptedException {
+        return Task.await(runAsync(request));
+    }
+
+    /**
+     * As {@link #run(CreateProcessRequest)}.
+     *
+     * @param request what to run
+     * @return the process, killed when it is closed
+     */
+    public CompletableFuture<RemoteProcess> runAsync(CreateProcessRequest request) {
+        CreateProcessRequest.Builder piped = request.toBuilder();
+        if (request.hasSpec()
+                && request.getSpec().getOutput().getOverflowValue()
+                        == OverflowPolicy.OVERFLOW_POLICY_UNSPECIFIED_VALUE) {
+            piped.getSpecBuilder()
+                    .getOutputBuilder()
+                    .setOverflow(OverflowPolicy.OVERFLOW_POLICY_BLOCK);
+        }
+        return start(piped, true);
+    }
+
+    /**
+     * Starts a process that lives on its own; see {@link #create(CreateProcessRequest)}.
+     *
+     * @param args the program and its arguments
+     * @return the process
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess create(String... args) throws InterruptedException {
+        return create(argv(args).build());
+    }
+
+    /**
+     * Starts a process that lives on its own; see {@link #create(CreateProcessRequest)}.
+     *
+     * @param spec what to run
+     * @return the process
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess create(ProcessSpec spec) throws InterruptedException {
+        return create(CreateProcessRequest.newBuilder().setSpec(spec).build());
+    }
+
+    /**
+     * Starts a process that lives on its own, with its output kept as in a log.
+     *
+     * <p>Of each output the daemon keeps the last MiB, unless the spec says otherwise. Who reads
+     * too late gets an {@link HcsdException.OutputEvicted}, or see {@link RemoteProcess#output}.
+     *
+     * @param request what to run; by default in the system {@code host}, and with a new {@code
+     *     request_id}, so that a call whose connection is lost can be repeated and starts one
+     *     process
+     * @return the process
+     * @throws HcsdException.ExecutableNotFound there is no such program
+     * @throws HcsdException.NotFound there is no such system or folder
+     * @throws HcsdException.AlreadyExists the {@code process_id} is taken
+     * @throws HcsdException.RequestIdReused the {@code request_id} was used with another request
+     * @throws HcsdException.FailedPrecondition the system is not running
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess create(CreateProcessRequest request) throws InterruptedException {
+        return Task.await(createAsync(request));
+    }
+
+    /**
+     * As {@link #create(CreateProcessRequest)}.
+     *
+     * @param request what to run
+     * @return the process
+     */
+    public CompletableFuture<RemoteProcess> createAsync(CreateProcessRequest request) {
+        return start(request.toBuilder(), false);
+    }
+
+    /**
+     * Returns a process that was started before, by anyone.
+     *
+     * @param name its resource name
+     * @return the process
+     * @throws HcsdException.NotFound there is no such process
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess open(String name) throws InterruptedException {
+        return Task.await(openAsync(name));
+    }
+
+    /**
+     * As {@link #open}.
+     *
+     * @param name its resource name
+     * @return the process
+     */
+    public CompletableFuture<RemoteProcess> openAsync(String name) {
+        GetProcessRequest request = GetProcessRequest.newBuilder().setName(name).build();
+        return Task.mapped(
+                contact(ProcessServiceGrpc.getGetProcessMethod(), request),
+                answer -> process(answer.getProcess(), UNKNOWN, false));
+    }
+
+    /**
+     * Returns the processes of a system, or of all, in order of creation.
+     *
+     * @param parent name of a system, or {@link Names#ALL_SYSTEMS}
+     * @return the processes of all pages
+     * @throws HcsdException.NotFound there is no such system
+     * @throws InterruptedException the thread was interrupted
+     */
+    public List<Process> listProcesses(String parent) throws InterruptedException {
+        List<Process> processes = new ArrayList<>();
+        ListProcessesRequest.Builder request = ListProcessesRequest.newBuilder().setParent(parent);
+        ListProcessesResponse page;
+        do {
+            page = call(ProcessServiceGrpc.getListProcessesMethod(), request.build());
+            processes.addAll(page.getProcessesList());
+            request.setPageToken(page.getNextPageToken());
+        } while (!page.getNextPageToken().isEmpty());
+        return processes;
+    }
+
+    /**
+     * Watches what happens to compute systems and processes, without an end.
+     *
+     * <p>Each message has the revision and the incarnation to go on with after a lost connection.
+     *
+     * @param request what to watch, and from where on; iterating may throw {@link
+     *     HcsdException.NotFound}, there is no such system, {@link HcsdException.OutOfRange}, above
+     *     all its {@link HcsdException.RevisionCompacted}, and {@link
+     *     HcsdException.SubscriberStalled}, the caller has fallen too far behind
+     * @return the messages, to be closed
+     */
+    public MessageStream<WatchEventsResponse> watchEvents(WatchEventsRequest request) {
+        return stream(EventServiceGrpc.getWatchEventsMethod(), request);
+    }
+
+    /**
+     * Makes any call of the contract that has one answer, once.
+     *
+     * @param <Q> the request
+     * @param <R> the answer
+     * @param method the method, as in {@code HostServiceGrpc.getGetHostMethod()}
+     * @param request the request
+     * @return the answer
+     * @throws InterruptedException the thread was interrupted
+     */
+    public <Q, R> R call(MethodDescriptor<Q, R> method, Q request) throws InterruptedException {
+        return Task.await(callAsync(method, request));
+    }
+
+    /**
+     * As {@link #call}.
+     *
+     * @param <Q> the request
+     * @param <R> the answer
+     * @param method the method
+     * @param request the request
+     * @return the answer
+     */
+    public <Q, R> CompletableFuture<R> callAsync(MethodDescriptor<Q, R> method, Q request) {
+        return connection.ask(method, request);
+    }
+
+    /**
+     * Makes any call of the contract that answers with many messages, once.
+     *
+     * @param <Q> the request
+     * @param <R> the message
+     * @param method the method, as in {@code ProcessServiceGrpc.getReadOutputMethod()}
+     * @param request the request
+     * @return the messages, to be closed
+     */
+    public <Q, R> MessageStream<R> stream(MethodDescriptor<Q, R> method, Q request) {
+        return new MessageStream<>(connection, method, request, null);
+    }
+
+    /**
+     * Returns the channel for the generated stubs, as in {@code
+     * ProcessServiceGrpc.newBlockingStub(client.channel())}. They throw the errors of gRPC.
+     *
+     * @return the channel; it ends with this client
+     */
+    public Channel channel() {
+        return connection.channel();
+    }
+
+    /**
+     * Closes the connection; idempotent. Calls under way end with {@link
+     * HcsdException.ClientClosed}. Processes do not notice.
+     */
+    @Override
+    public void close() {
+        connection.close();
+    }
+
+    private CompletableFuture<RemoteProcess> start(
+            CreateProcessRequest.Builder request, boolean killedWhenLeft) {
+        boolean repeatedByCaller = !request.getRequestId().isEmpty();
+        if (!repeatedByCaller) {
+            request.setRequestId(UUID.randomUUID().toString());
+        }
+        if (request.getParent().isEmpty()) {
+            request.setParent(Names.HOST_SYSTEM);
+        }
+        long stdinOffset = repeatedByCaller ? UNKNOWN : 0;
+        return Task.mapped(
+                contact(ProcessServiceGrpc.getCreateProcessMethod(), request.build()),
+                answer -> process(answer.getProcess(), stdinOffset, killedWhenLeft));
+    }
+
+    private RemoteProcess process(Process process, long stdinOffset, boolean killedWhenLeft) {
+        return new RemoteProcess(connection, process, retry, stdinOffset, killedWhenLeft);
+    }
+
+    private <Q, R> CompletableFuture<R> contact(MethodDescriptor<Q, R> method, Q request) {
+        return Attempts.contact(retry, () -> connection.ask(method, request));
+    }
+}

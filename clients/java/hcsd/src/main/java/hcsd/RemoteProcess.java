@@ -1,0 +1,436 @@
+package hcsd;
+
+import hcsd.v1.Console;
+import hcsd.v1.DeleteProcessRequest;
+import hcsd.v1.GetProcessRequest;
+import hcsd.v1.ModifyProcessRequest;
+import hcsd.v1.OutputCursor;
+import hcsd.v1.OutputStream;
+import hcsd.v1.Process;
+import hcsd.v1.ProcessExit;
+import hcsd.v1.ProcessServiceGrpc;
+import hcsd.v1.ProcessSignal;
+import hcsd.v1.ProcessState;
+import hcsd.v1.SignalProcessRequest;
+import hcsd.v1.SignalProcessResponse;
+import hcsd.v1.TerminateProcessRequest;
+import hcsd.v1.TerminateScope;
+import hcsd.v1.WaitProcessRequest;
+import io.grpc.MethodDescriptor;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/**
+ * A process of the daemon, as {@link HcsdClient#run}, {@link HcsdClient#create} and {@link
+ * HcsdClient#open} give it.
+ *
+ * <p>It is not bound to a connection: what it reads, writes and waits for goes on where it stopped
+ * when the daemon is reached again, within the bounds of {@link Retry}, and without the caller
+ * noticing. Only a signal is never repeated. All that is asked for is meant for this process alone:
+ * if the daemon was started anew, which ends its processes, every method throws {@link
+ * HcsdException.DaemonRestarted}. And if the process was deleted and another one got its name, what
+ * is read or waited for throws {@link HcsdException.NotFound}.
+ *
+ * <p>What is written, sent or asked to end goes by the name, so with a {@code process_id} that is
+ * used again after a deletion by somebody else it would reach the later process. Ids that the
+ * daemon issues, which is what it does by default, are never used again.
+ *
+ * <p>Methods throw {@link HcsdException.DaemonRestarted}; {@link HcsdException.NotFound}, the
+ * process was deleted; {@link HcsdException.Unavailable}, the daemon was out of reach for too long;
+ * and the errors of every call, see {@link HcsdClient}. An interrupt ends the call with an {@link
+ * InterruptedException}, and so does cancelling the future of a method whose name ends in {@code
+ * Async}: it changes nothing about the process. All methods may be called from any thread.
+ */
+public final class RemoteProcess implements AutoCloseable {
+    private static final long LEAVE_SECONDS = 5; // to end a process that is left; arbitrary
+
+    private final Connection connection;
+    private final Process created;
+    private final Retry retry;
+    private final boolean killedWhenLeft;
+    private final Queue<RemoteOutput> outputs = new ConcurrentLinkedQueue<>();
+    private final RemoteOutput stdout;
+    private final RemoteOutput stderr;
+    private final RemoteInput stdin;
+
+    private volatile ProcessExit exit; // null until it is known
+
+    RemoteProcess(
+            Connection connection,
+            Process created,
+            Retry retry,
+            long stdinOffset,
+            boolean killedWhenLeft) {
+        this.connection = connection.pinned(created.getIncarnation());
+        this.created = created;
+        this.retry = retry;
+        this.killedWhenLeft = killedWhenLeft;
+        this.stdin = new RemoteInput(this.connection, created.getName(), retry, stdinOffset);
+        this.stdout = fromStart(OutputStream.OUTPUT_STREAM_STDOUT);
+        this.stderr = fromStart(OutputStream.OUTPUT_STREAM_STDERR);
+    }
+
+    /**
+     * Returns its resource name.
+     *
+     * @return the name
+     */
+    public String name() {
+        return created.getName();
+    }
+
+    /**
+     * Returns its process id in the guest.
+     *
+     * @return the pid
+     */
+    public long pid() {
+        return Integer.toUnsignedLong(created.getPid());
+    }
+
+    /**
+     * Returns the process as it was when this object was made; see {@link #get} for now.
+     *
+     * @return the process
+     */
+    public Process created() {
+        return created;
+    }
+
+    /**
+     * Returns its stdin.
+     *
+     * @return always the same object
+     */
+    public RemoteInput stdin() {
+        return stdin;
+    }
+
+    /**
+     * Returns its stdout from the first byte on; with a console, all output.
+     *
+     * @return always the same object
+     */
+    public RemoteOutput stdout() {
+        return stdout;
+    }
+
+    /**
+     * Returns its stderr from the first byte on.
+     *
+     * @return always the same object
+     */
+    public RemoteOutput stderr() {
+        return stderr;
+    }
+
+    /**
+     * Reads an output once more, or from another place; any number may be read at a time.
+     *
+     * @param cursor which stream, and where to begin
+     * @param skipGaps whether to go on behind bytes that are gone, and count them, rather than fail
+     * @return the output
+     */
+    public RemoteOutput output(OutputCursor cursor, boolean skipGaps) {
+        RemoteOutput output = new RemoteOutput(connection, created, retry, cursor, skipGaps);
+        outputs.add(output);
+        return output;
+    }
+
+    /**
+     * Returns the process as it is now.
+     *
+     * @return the process
+     * @throws InterruptedException the thread was interrupted
+     */
+    public Process get() throws InterruptedException {
+        return Task.await(getAsync());
+    }
+
+    /**
+     * As {@link #get}.
+     *
+     * @return the process
+     */
+    public CompletableFuture<Process> getAsync() {
+        GetProcessRequest request = GetProcessRequest.newBuilder().setName(name()).build();
+        return Task.mapped(
+                repeat(ProcessServiceGrpc.getGetProcessMethod(), request),
+                answer -> Failures.same(created, answer.getProcess()));
+    }
+
+    /**
+     * Waits for the exit, which waits for no output.
+     *
+     * @return how the process ended; of one that HCS has lost the outcome is {@code unknown}, until
+     *     it is found again
+     * @throws InterruptedException the thread was interrupted
+     */
+    public ProcessExit waitFor() throws InterruptedException {
+        return Task.await(waitForAsync());
+    }
+
+    /**
+     * Waits for the exit, but not for ever.
+     *
+     * @param timeout how long to wait at the most
+     * @return as {@link #waitFor()}
+     * @throws TimeoutException the time is up; the process goes on
+     * @throws InterruptedException the thread was interrupted
+     */
+    public ProcessExit waitFor(Duration timeout) throws InterruptedException, TimeoutException {
+        return Task.await(waitForAsync(), timeout);
+    }
+
+    /**
+     * As {@link #waitFor()}.
+     *
+     * @return how the process ended
+     */
+    public CompletableFuture<ProcessExit> waitForAsync() {
+        if (exit != null) {
+            return CompletableFuture.completedFuture(exit);
+        }
+        WaitProcessRequest request = WaitProcessRequest.newBuilder().setName(name()).build();
+        return Task.mapped(
+                repeat(ProcessServiceGrpc.getWaitProcessMethod(), request),
+                answer -> exitOf(Failures.same(created, answer.getProcess())));
+    }
+
+    /**
+     * Sends a signal; that the process has exited is no error, but in the answer.
+     *
+     * <p>It is sent at most once: if the connection is lost, it may have been delivered.
+     *
+     * @param name its name, with or without {@code SIG}
+     * @return what became of it
+     * @throws InterruptedException the thread was interrupted
+     */
+    public SignalProcessResponse signal(String name) throws InterruptedException {
+        return Task.await(signalAsync(ProcessSignal.newBuilder().setSignalName(name).build()));
+    }
+
+    /**
+     * As {@link #signal(String)}, by its number in the guest.
+     *
+     * @param number the number
+     * @return what became of it
+     * @throws InterruptedException the thread was interrupted
+     */
+    public SignalProcessResponse signal(int number) throws InterruptedException {
+        return Task.await(signalAsync(ProcessSignal.newBuilder().setSignalNumber(number).build()));
+    }
+
+    /**
+     * As {@link #signal(String)}, of any kind.
+     *
+     * @param signal what to send
+     * @return what became of it
+     */
+    public CompletableFuture<SignalProcessResponse> signalAsync(ProcessSignal signal) {
+        SignalProcessRequest request =
+                SignalProcessRequest.newBuilder().setName(name()).setSignal(signal).build();
+        return connection.ask(ProcessServiceGrpc.getSignalProcessMethod(), request);
+    }
+
+    /**
+     * Kills the process, and waits until it has exited; that it has exited before is no error. An
+     * interrupt ends the wait only: the kill comes all the same.
+     *
+     * @throws InterruptedException the thread was interrupted
+     */
+    public void terminate() throws InterruptedException {
+        terminate(Duration.ZERO);
+    }
+
+    /**
+     * As {@link #terminate()}, after a TERM signal.
+     *
+     * @param gracePeriod how long it gets after the signal before it is killed
+     * @throws InterruptedException the thread was interrupted
+     */
+    public void terminate(Duration gracePeriod) throws InterruptedException {
+        Task.await(terminateAsync(TerminateScope.TERMINATE_SCOPE_PROCESS, gracePeriod));
+    }
+
+    /**
+     * As {@link #terminate(Duration)}.
+     *
+     * @param scope whether its descendants are killed too
+     * @param gracePeriod how long it gets after a TERM signal before it is killed; zero for none
+     * @return completes when the process has exited
+     */
+    public CompletableFuture<Void> terminateAsync(TerminateScope scope, Duration gracePeriod) {
+        if (exit != null && scope == TerminateScope.TERMINATE_SCOPE_PROCESS) {
+            return CompletableFuture.completedFuture(null);
+        }
+        TerminateProcessRequest.Builder request =
+                TerminateProcessRequest.newBuilder().setName(name()).setScope(scope);
+        if (!gracePeriod.isZero()) {
+            request.setGracePeriod(
+                    com.google.protobuf.Duration.newBuilder()
+                            .setSeconds(gracePeriod.getSeconds())
+                            .setNanos(gracePeriod.getNano()));
+        }
+        return Task.mapped(
+                repeat(ProcessServiceGrpc.getTerminateProcessMethod(), request.build()),
+                answer -> null);
+    }
+
+    /**
+     * Changes the size of the console, in character cells.
+     *
+     * @param columns its width
+     * @param rows its height
+     * @throws HcsdException.FailedPrecondition the process has no console, or has exited
+     * @throws InterruptedException the thread was interrupted
+     */
+    public void resize(int columns, int rows) throws InterruptedException {
+        Task.await(resizeAsync(columns, rows));
+    }
+
+    /**
+     * As {@link #resize}.
+     *
+     * @param columns its width
+     * @param rows its height
+     * @return completes when it is done
+     */
+    public CompletableFuture<Void> resizeAsync(int columns, int rows) {
+        ModifyProcessRequest request =
+                ModifyProcessRequest.newBuilder()
+                        .setName(name())
+                        .setConsoleSize(Console.newBuilder().setColumns(columns).setRows(rows))
+                        .build();
+        return Task.mapped(
+                repeat(ProcessServiceGrpc.getModifyProcessMethod(), request), answer -> null);
+    }
+
+    /**
+     * Makes the daemon forget the process, with its exit and output; idempotent.
+     *
+     * @param force whether to kill it first if it is running
+     * @throws HcsdException.FailedPrecondition it is running
+     * @throws InterruptedException the thread was interrupted
+     */
+    public void delete(boolean force) throws InterruptedException {
+        Task.await(deleteAsync(force));
+    }
+
+    /**
+     * As {@link #delete}.
+     *
+     * @param force whether to kill it first if it is running
+     * @return completes when it is done
+     */
+    public CompletableFuture<Void> deleteAsync(boolean force) {
+        DeleteProcessRequest request =
+                DeleteProcessRequest.newBuilder()
+                        .setName(name())
+                        .setForce(force)
+                        .setAllowMissing(true)
+                        .build();
+        return Task.mapped(
+                repeat(ProcessServiceGrpc.getDeleteProcessMethod(), request), answer -> null);
+    }
+
+    /**
+     * Writes to stdin, closes it, reads both outputs to their ends, and waits for the exit.
+     *
+     * @param input what to write; that the process does not read all of it is no error
+     * @return how it ended, and what it wrote
+     * @throws InterruptedException the thread was interrupted
+     */
+    public Completed communicate(byte[] input) throws InterruptedException {
+        return Task.await(communicateAsync(input));
+    }
+
+    /**
+     * As {@link #communicate}.
+     *
+     * @param input what to write
+     * @return how it ended, and what it wrote
+     */
+    public CompletableFuture<Completed> communicateAsync(byte[] input) {
+        Task<byte[]> out = Task.inThread(stdout::readAllBytes);
+        Task<byte[]> err = Task.inThread(stderr::readAllBytes);
+        Task<Completed> all =
+                Task.inThread(
+                        () -> {
+                            feed(input);
+                            byte[] output = Task.await(out);
+                            return new Completed(waitFor(), output, Task.await(err));
+                        });
+        for (Task<byte[]> reader : List.of(out, err)) {
+            // The first that fails ends the others.
+            reader.whenComplete((data, error) -> all.fail(error));
+            all.whenComplete((result, error) -> reader.cancel(true));
+        }
+        return all;
+    }
+
+    /**
+     * Leaves the process: one of {@link HcsdClient#run} is killed if it still runs, within 5 s or
+     * else without waiting for it, whatever the daemon says to that; any other goes on. The streams
+     * are given up. Idempotent.
+     */
+    @Override
+    public void close() {
+        if (killedWhenLeft) {
+            kill();
+        }
+        outputs.forEach(RemoteOutput::close);
+    }
+
+    private void kill() {
+        CompletableFuture<Void> killing =
+                terminateAsync(TerminateScope.TERMINATE_SCOPE_PROCESS, Duration.ZERO);
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LEAVE_SECONDS);
+        boolean interrupted = false;
+        while (true) {
+            try {
+                killing.get(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+                break;
+            } catch (InterruptedException interrupt) {
+                interrupted = true; // the kill must have reached the daemon all the same
+            } catch (ExecutionException | TimeoutException error) {
+                killing.cancel(true);
+                break;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void feed(byte[] input) throws IOException {
+        try {
+            stdin.write(input);
+        } catch (HcsdException.StdinClosed closed) {
+            return; // it has read what it wanted
+        }
+        stdin.close();
+    }
+
+    private ProcessExit exitOf(Process process) {
+        if (process.getState() == ProcessState.PROCESS_STATE_EXITED) {
+            exit = process.getExit(); // not of LOST, which may be found again
+        }
+        return process.getExit();
+    }
+
+    private RemoteOutput fromStart(OutputStream stream) {
+        return output(OutputCursor.newBuilder().setStream(stream).build(), false);
+    }
+
+    private <Q, R> CompletableFuture<R> repeat(MethodDescriptor<Q, R> method, Q request) {
+        return Attempts.repeat(retry, () -> connection.ask(method, request));
+    }
+}

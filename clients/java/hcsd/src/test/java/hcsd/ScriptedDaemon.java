@@ -1,0 +1,122 @@
+package hcsd;
+
+import hcsd.v1.GetProcessRequest;
+import hcsd.v1.GetProcessResponse;
+import hcsd.v1.Process;
+import hcsd.v1.ProcessServiceGrpc;
+import hcsd.v1.ReadOutputRequest;
+import hcsd.v1.ReadOutputResponse;
+import hcsd.v1.SignalProcessRequest;
+import hcsd.v1.SignalProcessResponse;
+import hcsd.v1.WaitProcessRequest;
+import hcsd.v1.WaitProcessResponse;
+import io.grpc.Server;
+import io.grpc.Status;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Queue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.Consumer;
+
+/** A server at a TCP port that answers as a test tells it, over the real transport. */
+final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
+    static final Process PROCESS =
+            Process.newBuilder()
+                    .setName("systems/host/processes/p")
+                    .setUid("uid")
+                    .setIncarnation("boot")
+                    .build();
+
+    /** What GetProcess and SignalProcess fail with, one each; then they succeed. */
+    final Queue<RuntimeException> failures = new ArrayDeque<>();
+
+    /** What each ReadOutput call does, in turn. */
+    final Queue<Consumer<StreamObserver<ReadOutputResponse>>> reads = new ArrayDeque<>();
+
+    final BlockingQueue<Object> received = new LinkedBlockingQueue<>();
+    final CompletableFuture<Void> waitCancelled = new CompletableFuture<>();
+
+    private final Server server;
+
+    ScriptedDaemon() throws IOException {
+        this(0);
+    }
+
+    ScriptedDaemon(int port) throws IOException {
+        server =
+                NettyServerBuilder.forAddress(
+                                new InetSocketAddress(InetAddress.getLoopbackAddress(), port))
+                        .addService(this)
+                        .build()
+                        .start();
+    }
+
+    int port() {
+        return server.getPort();
+    }
+
+    HcsdClient client(int attempts) {
+        return client(port(), attempts);
+    }
+
+    static HcsdClient client(int port, int attempts) {
+        Duration soon = Duration.ofMillis(1);
+        return HcsdClient.builder()
+                .address("127.0.0.1:" + port)
+                .retry(new Retry(attempts, soon, soon))
+                .connect();
+    }
+
+    void stop() throws InterruptedException {
+        server.shutdownNow().awaitTermination();
+    }
+
+    @Override
+    public void getProcess(GetProcessRequest request, StreamObserver<GetProcessResponse> answer) {
+        answer(request, GetProcessResponse.newBuilder().setProcess(PROCESS).build(), answer);
+    }
+
+    @Override
+    public void signalProcess(
+            SignalProcessRequest request, StreamObserver<SignalProcessResponse> answer) {
+        answer(request, SignalProcessResponse.getDefaultInstance(), answer);
+    }
+
+    @Override
+    public void waitProcess(
+            WaitProcessRequest request, StreamObserver<WaitProcessResponse> answer) {
+        if (answer instanceof ServerCallStreamObserver<WaitProcessResponse> call) {
+            call.setOnCancelHandler(() -> waitCancelled.complete(null));
+        }
+        received.add(request);
+    }
+
+    @Override
+    public void readOutput(ReadOutputRequest request, StreamObserver<ReadOutputResponse> answer) {
+        received.add(request);
+        reads.remove().accept(answer);
+    }
+
+    private <T> void answer(Object request, T response, StreamObserver<T> answer) {
+        received.add(request);
+        RuntimeException failure = failures.poll();
+        if (failure != null) {
+            answer.onError(failure);
+            return;
+        }
+        answer.onNext(response);
+        answer.onCompleted();
+    }
+
+    static RuntimeException unavailable() {
+        return Status.UNAVAILABLE.withDescription("not now").asRuntimeException();
+    }
+}
