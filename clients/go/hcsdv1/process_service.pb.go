@@ -1326,8 +1326,11 @@ type GetProcessPropertiesRequest struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// A document for HcsGetProcessProperties (JSON), passed unchanged. Default: none.
 	PropertyQueryJson string `protobuf:"bytes,2,opt,name=property_query_json,json=propertyQueryJson,proto3" json:"property_query_json,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Answer with `stats`, too. HCS tells them of all processes of a system at once, so that this takes
+	// longer the more there are: of several processes, ask GetComputeSystemProperties for the list.
+	IncludeStats  bool `protobuf:"varint,3,opt,name=include_stats,json=includeStats,proto3" json:"include_stats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetProcessPropertiesRequest) Reset() {
@@ -1374,6 +1377,13 @@ func (x *GetProcessPropertiesRequest) GetPropertyQueryJson() string {
 	return ""
 }
 
+func (x *GetProcessPropertiesRequest) GetIncludeStats() bool {
+	if x != nil {
+		return x.IncludeStats
+	}
+	return false
+}
+
 // Response of GetProcessProperties.
 type GetProcessPropertiesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1381,8 +1391,8 @@ type GetProcessPropertiesResponse struct {
 	PropertiesJson string `protobuf:"bytes,1,opt,name=properties_json,json=propertiesJson,proto3" json:"properties_json,omitempty"`
 	// The same, typed. Unset if the document is of another kind.
 	Status *ProcessStatus `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
-	// What the guest reports of the process. Set when the system lists its processes and this one is
-	// among them.
+	// What the guest reports of the process. Set if it was asked for, when the system lists its
+	// processes and this one is among them.
 	Stats         *ProcessStats `protobuf:"bytes,3,opt,name=stats,proto3" json:"stats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2849,10 +2859,11 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x11modification_json\x18\x04 \x01(\tH\x00R\x10modificationJsonB\x0e\n" +
 	"\fmodification\"C\n" +
 	"\x15ModifyProcessResponse\x12*\n" +
-	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\"m\n" +
+	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\"\x98\x01\n" +
 	"\x1bGetProcessPropertiesRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x124\n" +
-	"\x13property_query_json\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\"\xa4\x01\n" +
+	"\x13property_query_json\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\x12)\n" +
+	"\rinclude_stats\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\fincludeStats\"\xa4\x01\n" +
 	"\x1cGetProcessPropertiesResponse\x12'\n" +
 	"\x0fproperties_json\x18\x01 \x01(\tR\x0epropertiesJson\x12.\n" +
 	"\x06status\x18\x02 \x01(\v2\x16.hcsd.v1.ProcessStatusR\x06status\x12+\n" +

@@ -3614,6 +3614,9 @@ pub mod event_service_client {
         /// Sends events as they happen, until the caller ends the call. The daemon keeps the last events
         /// (`Limits.event_ring_size`), so that a watcher can resume after a break. A watcher that falls
         /// behind by more than that is ended and nobody else is held up.
+        /// Of processes the daemon tells all that it knows. Of compute systems it tells those that it has
+        /// created, and of others those that are in use: one that a call is about, that has a process of the
+        /// daemon, or that somebody watches as `parent`. So watch, or wait for, one whose exit matters to you.
         /// Idempotency: no side effects; any number may watch.
         /// Deadline: bounds the call.
         /// Cancellation: ends the call; resume with the last revision and its incarnation.
@@ -3664,6 +3667,9 @@ pub mod event_service_server {
         /// Sends events as they happen, until the caller ends the call. The daemon keeps the last events
         /// (`Limits.event_ring_size`), so that a watcher can resume after a break. A watcher that falls
         /// behind by more than that is ended and nobody else is held up.
+        /// Of processes the daemon tells all that it knows. Of compute systems it tells those that it has
+        /// created, and of others those that are in use: one that a call is about, that has a process of the
+        /// daemon, or that somebody watches as `parent`. So watch, or wait for, one whose exit matters to you.
         /// Idempotency: no side effects; any number may watch.
         /// Deadline: bounds the call.
         /// Cancellation: ends the call; resume with the last revision and its incarnation.
@@ -4951,6 +4957,10 @@ pub struct GetProcessPropertiesRequest {
     /// A document for HcsGetProcessProperties (JSON), passed unchanged. Default: none.
     #[prost(string, tag = "2")]
     pub property_query_json: ::prost::alloc::string::String,
+    /// Answer with `stats`, too. HCS tells them of all processes of a system at once, so that this takes
+    /// longer the more there are: of several processes, ask GetComputeSystemProperties for the list.
+    #[prost(bool, tag = "3")]
+    pub include_stats: bool,
 }
 impl ::prost::Name for GetProcessPropertiesRequest {
     const NAME: &'static str = "GetProcessPropertiesRequest";
@@ -4971,8 +4981,8 @@ pub struct GetProcessPropertiesResponse {
     /// The same, typed. Unset if the document is of another kind.
     #[prost(message, optional, tag = "2")]
     pub status: ::core::option::Option<ProcessStatus>,
-    /// What the guest reports of the process. Set when the system lists its processes and this one is
-    /// among them.
+    /// What the guest reports of the process. Set if it was asked for, when the system lists its
+    /// processes and this one is among them.
     #[prost(message, optional, tag = "3")]
     pub stats: ::core::option::Option<ProcessStats>,
 }

@@ -119,6 +119,9 @@ export const EventService: GenService<{
    * Sends events as they happen, until the caller ends the call. The daemon keeps the last events
    * (`Limits.event_ring_size`), so that a watcher can resume after a break. A watcher that falls
    * behind by more than that is ended and nobody else is held up.
+   * Of processes the daemon tells all that it knows. Of compute systems it tells those that it has
+   * created, and of others those that are in use: one that a call is about, that has a process of the
+   * daemon, or that somebody watches as `parent`. So watch, or wait for, one whose exit matters to you.
    * Idempotency: no side effects; any number may watch.
    * Deadline: bounds the call.
    * Cancellation: ends the call; resume with the last revision and its incarnation.
