@@ -80,7 +80,7 @@ class Language:
 
 
 CARGO_OPTIONS = ("--quiet", "--locked", "--manifest-path", "clients/rust/Cargo.toml")
-MAVEN = ("mvn", "-q", "-B", "-ntp", "-f", "clients/java/pom.xml")
+MAVEN = ("mvn", "-q", "-B", "-ntp", "-Dstyle.color=never", "-f", "clients/java/pom.xml")
 
 LANGUAGES = (
     Language(
