@@ -10,6 +10,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.security.GeneralSecurityException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 
@@ -64,7 +65,7 @@ final class Credentials {
                 builder.trustManager(certificates(ca));
             }
             if (certificate != null) {
-                builder.keyManager(certificates(certificate), read(key));
+                builder.keyManager(certificates(certificate), privateKey(key));
             }
         } catch (IOException error) {
             throw new HcsdException.BadTls(why(error), error);
@@ -94,6 +95,17 @@ final class Credentials {
                     error);
         }
         return read(file);
+    }
+
+    private static InputStream privateKey(Path file) {
+        try {
+            String pem = new String(read(file).readAllBytes(), StandardCharsets.ISO_8859_1);
+            String key = PrivateKeys.toPkcs8(pem);
+            return new ByteArrayInputStream(key.getBytes(StandardCharsets.US_ASCII));
+        } catch (IOException | GeneralSecurityException error) {
+            throw new HcsdException.BadTls(
+                    "cannot use the TLS file '%s': %s".formatted(file, error.getMessage()), error);
+        }
     }
 
     private static String why(IOException error) {

@@ -85,7 +85,7 @@ public final class HcsdClientBuilder {
      * Default: {@code HCSD_TLS_CERT} and {@code HCSD_TLS_KEY}.
      *
      * @param certificate the client's certificate (PEM)
-     * @param key its key (PEM, PKCS #8)
+     * @param key its key (PEM)
      * @return this
      */
     public HcsdClientBuilder tlsClient(Path certificate, Path key) {

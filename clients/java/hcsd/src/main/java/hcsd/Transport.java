@@ -53,6 +53,10 @@ final class Transport {
                     "dns:///" + address,
                     credentials == null ? InsecureChannelCredentials.create() : credentials);
         } catch (IllegalArgumentException refused) {
+            if (credentials != null) { // they are read here, and the address is known to be one
+                throw new HcsdException.BadTls(
+                        "cannot use the TLS files: " + refused.getMessage(), refused);
+            }
             throw new HcsdException.BadAddress(
                     address.toString(), refused.getMessage(), "write host:port");
         }
