@@ -35,8 +35,6 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Does what is asked, in the thread of the request; an interrupt of it cancels the request. */
 final class Actions {
-    private static final int PIECE_BYTES = 64 * 1024;
-
     private final Map<String, HcsdClient> clients = new ConcurrentHashMap<>();
     private final Map<String, Held> processes = new ConcurrentHashMap<>();
     private final Map<String, MessageStream<WatchEventsResponse>> watches =
@@ -127,11 +125,7 @@ final class Actions {
     }
 
     private JsonObject write(JsonObject request) throws IOException {
-        byte[] data = content(request);
-        for (int from = 0; from < data.length; from += PIECE_BYTES) {
-            int count = Math.min(PIECE_BYTES, data.length - from);
-            process(request).stdin().write(data, from, count);
-        }
+        process(request).stdin().write(content(request));
         return new JsonObject();
     }
 
