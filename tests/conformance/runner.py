@@ -57,12 +57,15 @@ class Runner:
         async for line in self._process.stdout:
             try:
                 response = json.loads(line)
-                self._waiting.pop(response["id"]).set_result(response)
+                future = self._waiting.pop(response["id"])
             except (ValueError, KeyError, TypeError):
                 problem = f"not a response to anything: {line.decode(errors='replace')}"
                 break
+            if not future.done():  # or nobody waits any more
+                future.set_result(response)
         for future in self._waiting.values():
-            future.set_result({"problem": problem})
+            if not future.done():
+                future.set_result({"problem": problem})
 
 
 @asynccontextmanager

@@ -17,8 +17,6 @@ from hcsd_client import CallError, Client, HcsdClientError, RemoteOutput, Remote
 
 Table = dict[str, Any]
 
-PIECE_BYTES = 64 * 1024
-
 
 class Unsupported(Exception):  # noqa: N818  (the protocol's word)
     """A request that this runner does not know."""
@@ -145,9 +143,7 @@ class Runner:
         return await self._processes[process].outputs[stream].read(until)
 
     async def write(self, process: str, file: str | None = None, text: str | None = None) -> Table:
-        data = content(file, text)
-        for start in range(0, len(data), PIECE_BYTES):
-            await self._processes[process].process.stdin.write(data[start : start + PIECE_BYTES])
+        await self._processes[process].process.stdin.write(content(file, text))
         return {}
 
     async def committed(self, process: str) -> Table:
