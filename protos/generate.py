@@ -16,7 +16,6 @@ import difflib
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from importlib import util
 from pathlib import Path
@@ -160,12 +159,11 @@ def contract_kept(folder: Path, image: str) -> bool:
     if commit is None:
         print("no earlier commit here, so nothing to compare the contract with")
         return True
-    archive = folder / "earlier.tar"
+    archive = folder / "earlier.zip"
     if git("archive", f"--output={archive}", commit, "--", PROTOS.name) is None:
         print(f"{commit} has no {PROTOS.name} to compare the contract with")
         return True
-    with tarfile.open(archive) as files:
-        files.extractall(folder, filter="data")
+    shutil.unpack_archive(archive, folder)
     before = image_of(folder / PROTOS.name, folder, "before")
     if buf("breaking", image, "--against", before, *BUF_OPTIONS):
         return True
