@@ -13,27 +13,12 @@ from hcsd.embedded.lifecycle import Call, SystemState
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.library import Library
+from tests.support.lifecycle import EXPECTED
 
 CONFIGURATION = '{"SchemaVersion":{"Major":2,"Minor":1},"Container":{}}'
 FIGURES = '{"PropertyTypes":["Statistics","ProcessList"]}'
 SLEEPER = '{"CommandArgs":["sleep","1000"]}'
 STUBBORN = {"CommandArgs": ["sh", "-c", "trap '' TERM; echo ready; sleep 1000; sleep 1000"]}
-
-OK, WRONG, GONE, NEVER = 0, HR.INVALID_STATE, HR.SYSTEM_ALREADY_STOPPED, HR.ERROR_NOT_SUPPORTED
-# Written down here once more, from the reference's words on each call.
-EXPECTED = {
-    #                CREATED RUNNING PAUSED ENDING STOPPED
-    "Start":         (OK,    WRONG,  WRONG, GONE,  GONE),
-    "CreateProcess": (WRONG, OK,     WRONG, GONE,  GONE),
-    "ShutDown":      (WRONG, OK,     WRONG, GONE,  GONE),
-    "Terminate":     (OK,    OK,     OK,    OK,    GONE),
-    "Pause":         (WRONG, OK,     WRONG, GONE,  GONE),
-    "Resume":        (WRONG, WRONG,  OK,    GONE,  GONE),
-    "Save":          (WRONG, WRONG,  NEVER, GONE,  GONE),
-    "Modify":        (NEVER, NEVER,  NEVER, GONE,  GONE),
-    "Properties":    (OK,    OK,     OK,    OK,    OK),
-    "Figures":       (WRONG, OK,     OK,    GONE,  GONE),
-}  # fmt: skip
 
 
 class Bench:
@@ -79,7 +64,7 @@ class Bench:
             "CreateProcess": lambda: self.create_process(system, SLEEPER),
             "Modify": lambda: run("HcsModifyComputeSystem", system, ..., change, None),
             "Properties": lambda: run("HcsGetComputeSystemProperties", system, ..., None),
-            "Figures": lambda: run("HcsGetComputeSystemProperties", system, ..., FIGURES),
+            "ProcessList": lambda: run("HcsGetComputeSystemProperties", system, ..., FIGURES),
         }
 
     def system_in(self, state: SystemState) -> HCS_SYSTEM:

@@ -13,6 +13,7 @@ import pytest
 from hcsd.abi import types as abi
 from hcsd.abi.hresult import HR
 from tests.support.guest import WindowsGuest
+from tests.support.lifecycle import EXPECTED, GONE, STATES
 from tests.windows.native import (
     Events,
     Native,
@@ -30,23 +31,6 @@ GUEST = WindowsGuest()
 SYSTEM_EXITED = 1
 PROCESS_EXITED = 0x10000
 PROCESS_LIST = '{"PropertyTypes": ["ProcessList"]}'
-
-OK, WRONG, GONE, NEVER = 0, HR.INVALID_STATE, HR.SYSTEM_ALREADY_STOPPED, HR.ERROR_NOT_SUPPORTED
-# Written down here once more, from the reference's words on each call.
-EXPECTED = {
-    #                CREATED RUNNING PAUSED ENDING STOPPED
-    "Start":         (OK,    WRONG,  WRONG, GONE,  GONE),
-    "CreateProcess": (WRONG, OK,     WRONG, GONE,  GONE),
-    "ShutDown":      (WRONG, OK,     WRONG, GONE,  GONE),
-    "Terminate":     (OK,    OK,     OK,    OK,    GONE),
-    "Pause":         (WRONG, OK,     WRONG, GONE,  GONE),
-    "Resume":        (WRONG, WRONG,  OK,    GONE,  GONE),
-    "Save":          (WRONG, WRONG,  NEVER, GONE,  GONE),
-    "Modify":        (NEVER, NEVER,  NEVER, GONE,  GONE),
-    "Properties":    (OK,    OK,     OK,    OK,    OK),
-    "ProcessList":   (WRONG, OK,     OK,    GONE,  GONE),
-}  # fmt: skip
-STATES = ("CREATED", "RUNNING", "PAUSED", "ENDING", "STOPPED")
 
 
 def configuration(**members: object) -> str:
