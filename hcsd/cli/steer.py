@@ -103,7 +103,7 @@ def kill(
     """End processes by force.
 
     One that has ended already is no error. What is killed has not ended yet when this command has:
-    see 'hcsd wait'.
+    see 'hcsd wait'. For any other signal, see 'hcsd signal'.
     """
 
     async def work(client: Client) -> int:
