@@ -78,6 +78,7 @@ class Session:
         self._sink = Sink()
         self._tasks = anyio.create_task_group()
         self._interrupted = False
+        self._signalling = anyio.Lock()  # they go in the order in which they came
         self._all_received = False
         self._actions: dict[signal.Signals, Callable[[signal.Signals], None]] = {
             **dict.fromkeys(SIGNALS, self._pass_signal),
@@ -181,19 +182,19 @@ class Session:
         self._tasks.start_soon(self._send_signal, number)
 
     async def _send_signal(self, number: signal.Signals) -> None:
-        try:
-            await self._run.signal(SIGNALS[number])
-        except RunEndedError:
-            if self._all_received:  # only our own output is left to be written
-                self._leave(128 + number)
-            else:  # ended by the daemon, since we paused; it goes on when our output does
-                await self._send_signal_alone(number)
-
-    async def _send_signal_alone(self, number: signal.Signals) -> None:
-        try:
-            await self._client.signal_process(self._name, SIGNALS[number])
-        except CallError as error:
-            _errors.say_error(error)
+        """Send a signal, not by the run: that may have been ended since we paused, unknown to us."""
+        async with self._signalling:
+            try:
+                if self._all_received:  # only our own output is left to be written
+                    self._leave(128 + number)
+                elif self._name:
+                    await self._client.signal_process(self._name, SIGNALS[number])
+                else:  # it is for the process as soon as that has a name
+                    await self._run.signal(SIGNALS[number])
+            except RunEndedError:  # refused, as the events say
+                return
+            except CallError as error:
+                _errors.say_error(error)
 
     def _leave(self, code: int) -> None:
         """End without the process."""

@@ -310,6 +310,7 @@ class Endless:
         self._piece = piece
         daemon.drives(self._run)
         daemon.does("TerminateProcess", self._terminate)
+        daemon.does("SignalProcess", self._signal)
 
     async def _terminate(self, request: Message, context: Context) -> Message:
         self._terminated.set()
@@ -319,20 +320,18 @@ class Endless:
         await anext(requests)
         started, *rest = run_events(ended=pb.ProcessExit(exit_code=137, signal_name="KILL"))
         await context.write(started)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._read, requests)
-            while not self._terminated.is_set():
-                await context.write(*chunks([self._piece]))
-            tasks.cancel_scope.cancel()
+        while not self._terminated.is_set():
+            await context.write(*chunks([self._piece]))
         forced = pb.OutputEof(stream=pb.OUTPUT_STREAM_STDOUT, forced=True)
         for event in (service_pb.RunProcessResponse(eof=forced), *rest):
             await context.write(event)
 
-    async def _read(self, requests: Requests) -> None:
-        async for request in requests:
-            self.signals.append(request.signal)
-            self.signalled.set()
-            self.signalled = anyio.Event()
+    async def _signal(self, request: Message, context: Context) -> Message:
+        assert isinstance(request, service_pb.SignalProcessRequest)
+        self.signals.append(request.signal)
+        self.signalled.set()
+        self.signalled = anyio.Event()
+        return service_pb.SignalProcessResponse()
 
 
 async def test_without_a_reader_the_process_is_terminated(daemon: FakeDaemon) -> None:
@@ -429,7 +428,6 @@ async def test_an_interrupt_passes_by_a_run_that_was_ended_for_our_pause(
     async with running(daemon, "run", "yes", stdout=write) as command:
         os.close(write)
         await refused.wait()
-        await anyio.sleep(0.5)  # the status has no other sign of its arrival
         command.send_signal(signal.SIGINT)
         await interrupted.wait()
         command.send_signal(signal.SIGINT)
