@@ -8,6 +8,9 @@ on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignore
 	tests/windows/native.py tests/windows/conftest.py tests/windows/provider.py \
 	$(wildcard tests/windows/test_*.py)
 
+# One more than there are cores, since tests also wait.
+workers := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # a recipe uses all cores where it can, and its output stays in one piece under -j
 
@@ -26,7 +29,7 @@ demo: setup ## start a daemon, run real processes through it, and show them
 	@$(bin)/python -m tests.demo
 
 test: setup ## run the tests
-	@$(bin)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+	@$(bin)/python -m pytest -n $(workers) --maxprocesses 4 --dist worksteal
 
 test-all: setup ## run the slow tests too, and measure coverage
 	@$(bin)/coverage erase

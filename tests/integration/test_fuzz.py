@@ -44,6 +44,7 @@ from tests.support.daemon import Daemon
 
 Code = grpc.StatusCode
 DEADLINE = 5.0
+PATIENCE = 0.5  # seconds, with what may go on for ever
 
 NAMES = [f"{HOST}/processes/{name}" for name in ("fuzz-exited", "fuzz-running", "fuzz-console")]
 # What may be done to them is done to these, and to no other: the rest of the tests need the host.
@@ -258,7 +259,8 @@ class Target:
     def stream(self, method: MethodDescriptor, requests: list[Message]) -> Code:
         path = f"/{method.containing_service.full_name}/{method.name}"
         call = self.channel.stream_stream(path, raw, raw)(
-            iter([request.SerializeToString() for request in requests]), timeout=DEADLINE
+            iter([request.SerializeToString() for request in requests]),
+            timeout=PATIENCE if waits(method) else DEADLINE,
         )
         try:
             for count, _ in enumerate(call):
