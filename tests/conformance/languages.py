@@ -51,7 +51,6 @@ class Language:
 
     Attributes:
         name: As on the command line and in `clients/`.
-        title: As in the README.
         tools: What has to be there.
         build: Builds the library, its example and its runner, from a bare checkout.
         runner: Starts the runner.
@@ -64,7 +63,6 @@ class Language:
     """
 
     name: str
-    title: str
     runner: Command
     tools: tuple[Tool, ...] = ()
     build: tuple[Command, ...] = ()
@@ -85,12 +83,10 @@ MAVEN = ("mvn", "-q", "-B", "-ntp", "-Dstyle.color=never", "-f", "clients/java/p
 LANGUAGES = (
     Language(
         name="python",
-        title="Python",
         runner=(sys.executable, "tests/conformance/runners/python/runner.py"),
     ),
     Language(
         name="go",
-        title="Go",
         tools=(Tool("go", ("go", "version"), (1, 26), "see https://go.dev/doc/install"),),
         build=(
             ("go", "build", "-C", "clients/go", "-o", "bin/example", "./example"),
@@ -113,7 +109,6 @@ LANGUAGES = (
     ),
     Language(
         name="rust",
-        title="Rust",
         tools=(Tool("cargo", ("cargo", "--version"), (1, 88), "see https://rustup.rs"),),
         build=(("cargo", "build", *CARGO_OPTIONS, "--all-targets"),),
         runner=("clients/rust/target/debug/hcsd-conformance-runner",),
@@ -126,7 +121,6 @@ LANGUAGES = (
     ),
     Language(
         name="typescript",
-        title="TypeScript",
         tools=(
             Tool("node", ("node", "--version"), (20, 9), "see https://nodejs.org/en/download"),
             Tool("npm", ("npm", "--version"), (10,), "it comes with Node.js"),
@@ -146,7 +140,6 @@ LANGUAGES = (
     ),
     Language(
         name="java",
-        title="Java",
         tools=(
             Tool("javac", ("javac", "-version"), (17,), "install a JDK: openjdk-17-jdk-headless"),
             Tool("mvn", ("mvn", "-version"), (3, 8, 7), "install Maven: maven"),
