@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from hcsd.cli._options import seconds_of
+from hcsd.cli.limit_options import limits_of, with_limit_options
 from hcsd_client.address import default_address, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hcsd.cli._stop import StopRequests
-    from hcsd.config import Limits
-    from hcsd.service.tls import Tls, TlsFiles
+    from hcsd.daemon.settings import Limits
+    from hcsd.listen.tls import Tls, TlsFiles
 
 CANNOT_START = 1
-MAX_SECONDS = 365 * 24 * 3600.0  # what timers can do anywhere
 
 
 class Level(enum.StrEnum):
@@ -62,12 +61,7 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def _positive_time(text: str) -> str:
-    if not 0 < seconds_of(text) <= MAX_SECONDS:
-        raise typer.BadParameter(f"'{text}' is not more than nothing and at most a year")
-    return text
-
-
+@with_limit_options
 def serve(
     *,
     listen: Annotated[
@@ -106,80 +100,6 @@ def serve(
             help="CA (PEM): who calls by TCP must have a certificate of it, and needs no token.",
         ),
     ] = None,
-    exited_retention: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME",
-            callback=_positive_time,
-            help="How long the daemon remembers a process that has exited, with its output, or a"
-            " compute system, as in 90s or 15m.",
-        ),
-    ] = "15m",
-    max_exited: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="COUNT",
-            help="How many such processes it remembers; the oldest go first, but not those that"
-            " somebody reads.",
-        ),
-    ] = 4096,
-    max_processes: Annotated[
-        int, typer.Option(min=1, metavar="COUNT", help="How many processes may run at once.")
-    ] = 8192,
-    max_systems: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="COUNT",
-            help="How many compute systems that the daemon has created there may be.",
-        ),
-    ] = 1024,
-    max_streams_per_client: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="COUNT",
-            help="How many streaming calls a client may have at once: a TCP connection, or all that"
-            " come by a Unix socket.",
-        ),
-    ] = 16_384,
-    max_message: Annotated[
-        int, typer.Option(min=1, metavar="MIB", help="Size limit of a request, in MiB.")
-    ] = 4,
-    stall_timeout: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME",
-            callback=_positive_time,
-            help="How long a reader that takes nothing may hold up a process.",
-        ),
-    ] = "60s",
-    ring_memory: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="MIB",
-            help="Memory for the output that is kept, of all processes together, in MiB. A process"
-            " whose output may not fit is not started. Default: half of what the machine has.",
-        ),
-    ] = None,
-    event_ring: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="COUNT",
-            help="How many events it keeps for watchers that are slow, or come back.",
-        ),
-    ] = 8192,
-    bookmark_interval: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME",
-            callback=_positive_time,
-            help="How long a watcher of events is told nothing when nothing happens.",
-        ),
-    ] = "30s",
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
     log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
     log_file: Annotated[
@@ -200,6 +120,7 @@ def serve(
             help="TOML file with defaults for these options, by their long names.",
         ),
     ] = None,
+    **limits: object,
 ) -> None:
     """Run the daemon in the foreground.
 
@@ -208,8 +129,8 @@ def serve(
     """
     from hcsd import logs
     from hcsd.cli._stop import StopRequests, stopping_on_signals
-    from hcsd.config import MIB, Limits, default_ring_memory, default_token_file
     from hcsd.errors import HcsdError
+    from hcsd.folders import default_token_file
     from hcsd_client import AddressError
 
     expected = (HcsdError, AddressError, OSError)
@@ -218,18 +139,7 @@ def serve(
         listen or [],
         token_file or default_token_file(),
         _tls_files(tls_cert, tls_key, tls_client_ca),
-        Limits(
-            exited_retention=seconds_of(exited_retention),
-            max_exited=max_exited,
-            max_processes=max_processes,
-            max_systems=max_systems,
-            max_streams_per_client=max_streams_per_client,
-            max_message_bytes=max_message * MIB,
-            stall_timeout=seconds_of(stall_timeout),
-            event_ring_size=event_ring,
-            bookmark_interval=seconds_of(bookmark_interval),
-            ring_memory_bytes=ring_memory * MIB if ring_memory else default_ring_memory(),
-        ),
+        limits_of(limits),
     )
     try:
         logs.configure(log_level.value, log_format.value, log_file)
@@ -267,7 +177,7 @@ def _tls_files(
     Raises:
         typer.BadParameter: One is missing.
     """
-    from hcsd.service.tls import TlsFiles
+    from hcsd.listen.tls import TlsFiles
 
     if certificate is not None and key is not None:
         return TlsFiles(certificate, key, client_ca)
@@ -305,10 +215,11 @@ async def _serve(
 ) -> None:
     from hcsd.cli._wake import waking_on_signals
     from hcsd.engine import open_host
-    from hcsd.service.auth import load_token
-    from hcsd.service.listeners import ListenError, TcpListener, unix_listener
-    from hcsd.service.server import Daemon
-    from hcsd.service.tls import Tls
+    from hcsd.listen.listener import ListenError, unix_listener
+    from hcsd.listen.tcp import TcpListener
+    from hcsd.listen.tls import Tls
+    from hcsd.listen.token import load_token
+    from hcsd.rpc.server import Server
 
     parsed = [parse_address(text) for text in settings.addresses] or [default_address(os.environ)]
     if settings.tls_files and all(address.is_unix for address in parsed):
@@ -330,10 +241,10 @@ async def _serve(
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         on_ready(bound)
 
-    daemon = Daemon(open_host(), listeners, token, settings.limits)
+    server = Server(open_host(), listeners, token, settings.limits)
     with waking_on_signals():
-        stops.hand_to(daemon.stop)
-        await daemon.run(ready)
+        stops.hand_to(server.stop)
+        await server.run(ready)
 
 
 def _needs(tls: Tls | None, token_file: Path | None) -> str:

@@ -79,8 +79,8 @@ def install(
     is done by SYSTEM.
     """
     with _manager() as scm:
-        from hcsd.config import default_log_file
-        from hcsd.service.private import make_private_directory
+        from hcsd.folders import default_log_file
+        from hcsd.listen.private import make_private_directory
 
         if config is not None:
             _check(config)
