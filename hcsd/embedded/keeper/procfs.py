@@ -10,10 +10,13 @@ import contextlib
 import os
 import select
 import sys
+import time
 from typing import NamedTuple
 
 ON_LINUX = sys.platform == "linux"  # noqa: TID251  (the kernel offers more there)
 LOOKS = 10  # at the ancestors of a process; one that dies meanwhile leaves a hole (arbitrary)
+MOMENT = 0.001  # seconds between two looks at a process that is changing its program
+MOMENTS = 100  # as long as it may take on a busy host (arbitrary)
 
 Identity = tuple[int, int]  # a pid and when its process started, in clock ticks
 
@@ -26,12 +29,14 @@ class Entry(NamedTuple):
         parent: Pid of its parent.
         session: Its session.
         started: When it started, in clock ticks.
+        changing: Whether it is changing its program, and so has no environment for a moment.
     """
 
     state: bytes
     parent: int
     session: int
     started: int
+    changing: bool
 
 
 def look_at(pid: int) -> Entry | None:
@@ -44,7 +49,9 @@ def look_at(pid: int) -> Entry | None:
     fields = stat[stat.rindex(b")") + 2 :].split()
     if fields[0] == b"Z":
         return None
-    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
+    # Memory, but no environment in it. A kernel thread has neither.
+    changing = fields[20] != b"0" and fields[48] == b"0"
+    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]), changing)
 
 
 def is_still(member: Identity) -> bool:
@@ -84,12 +91,25 @@ def descendants(root: int) -> list[int]:
 
 
 def environment_of(pid: int) -> list[bytes]:
-    """Return the variables that a process started with; none if it cannot be looked at."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return file.read().split(b"\0")
-    except OSError:  # it has ended, or belongs to somebody else
-        return []
+    """Return the variables that a process started with; none if it cannot be looked at.
+
+    A process has no environment while it changes its program; this waits until it has. So an empty
+    environment is believed only when it is read twice, and the program was settled in between.
+    """
+    settled = False
+    for _ in range(MOMENTS):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                variables = file.read()
+        except OSError:  # it has ended, or belongs to somebody else
+            break
+        entry = look_at(pid)
+        if variables or settled or entry is None:
+            return variables.split(b"\0")
+        settled = not entry.changing
+        if not settled:
+            time.sleep(MOMENT)
+    return []
 
 
 def open_descendant(pid: int, ancestor: int) -> int | None:
