@@ -13,7 +13,7 @@ them, and reports their ends. Four promises rest on it being a process of its ow
 * A signal cannot hit a reused pid. Only the keeper reaps, and it signals only what it has not
   reaped yet. What others reap, it kills through a pidfd that was checked after it was opened.
 
-From the bottom up, each module importing only those above it:
+Each module imports only modules that are listed before it:
 
     frames      the messages and how they are framed     (the engine imports it, too)
     procfs      what Linux tells of processes            (the engine imports it, too)
