@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded.documents import (
+from hcsd.embedded.faults import Fault
+from hcsd.embedded.process_documents import (
     DEFAULT_CONSOLE,
     CloseStdio,
     Launch,
@@ -18,7 +19,6 @@ from hcsd.embedded.documents import (
     parse_signal_options,
     process_status,
 )
-from hcsd.embedded.faults import Fault
 from hcsd.hcs.schema import ProcessParameters, ProcessStatus, ResultError, SignalProcessOptions
 
 Parser = Callable[[str | None], object]

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from hcsd.embedded import keeper
+from hcsd.embedded.keeper.procfs import descendants
 
 TICKS = os.sysconf("SC_CLK_TCK")
 UNIT = 10_000_000  # HCS counts time in 100 ns
@@ -176,7 +176,7 @@ class Meter:
         }
 
     def _members(self) -> list[Member]:
-        found = map(look_at, keeper.descendants(self._keeper))
+        found = map(look_at, descendants(self._keeper))
         return [member for member in found if member is not None]
 
 

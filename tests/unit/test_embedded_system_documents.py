@@ -8,19 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded import configuration
-from hcsd.embedded.configuration import (
-    Configuration,
-    Limits,
+from hcsd.embedded import configuration, system_documents
+from hcsd.embedded.configuration import Configuration, Limits, parse_configuration
+from hcsd.embedded.faults import Fault
+from hcsd.embedded.groups import settings_of
+from hcsd.embedded.system_documents import (
     exit_status,
-    parse_configuration,
     parse_modify_setting,
     parse_pause_options,
     parse_property_query,
     parse_shutdown_options,
 )
-from hcsd.embedded.faults import Fault
-from hcsd.embedded.groups import settings_of
 from hcsd.hcs.schema import SystemExitStatus
 
 VERSION = {"SchemaVersion": {"Major": 2, "Minor": 1}}
@@ -39,10 +37,10 @@ NAMES = st.sampled_from(
         | configuration.MEMORY.keys()
         | configuration.PROCESSOR.keys()
         | configuration.SCHEMA_VERSION.keys()
-        | configuration.PROPERTY_QUERY.keys()
-        | configuration.SHUTDOWN_OPTIONS.keys()
-        | configuration.PAUSE_OPTIONS.keys()
-        | configuration.MODIFY_SETTING.keys()
+        | system_documents.PROPERTY_QUERY.keys()
+        | system_documents.SHUTDOWN_OPTIONS.keys()
+        | system_documents.PAUSE_OPTIONS.keys()
+        | system_documents.MODIFY_SETTING.keys()
     )
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

@@ -20,22 +20,24 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
-from hcsd.embedded import keeper
 from hcsd.embedded.descriptors import FEW
+from hcsd.embedded.keeper import frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hcsd.embedded.keeper import Message
+    from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.worker import Worker
 
 logger = logging.getLogger(__name__)
+
+PROGRAM = os.path.join(os.path.dirname(frames.__file__), "__main__.py")
 
 # Not for the processes of a system: settings of the daemon, where its secrets are.
 PRIVATE_PREFIX = "HCSD_"
 
 
-class Link:
+class KeeperClient:
     """A keeper and the socket to it.
 
     Args:
@@ -71,7 +73,7 @@ class Link:
             failed.callback(self._sock.close)
             self._keeper = subprocess.Popen(  # noqa: S603  (our own program)
                 [
-                    *(sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__),
+                    *(sys.executable, "-I", "-S", "-X", "utf8", PROGRAM),
                     *(str(theirs.fileno()), str(FEW), self.mark, *groups),
                 ],
                 pass_fds=[theirs.fileno()],
@@ -104,7 +106,7 @@ class Link:
             self._refuse(on_answer, errno.ESRCH)
             return
         try:
-            keeper.send_frame(self._sock, {"id": 0, **message}, fds)
+            frames.send_frame(self._sock, {"id": 0, **message}, fds)
         except OSError as error:
             # Not queued: the answers that come are to the requests that were sent.
             logger.debug("cannot reach the keeper: %s", error)
@@ -119,7 +121,7 @@ class Link:
             self._sock.shutdown(socket.SHUT_WR)
 
     def _readable(self) -> None:
-        frame = keeper.receive_frame(self._sock)
+        frame = frames.receive_frame(self._sock)
         if frame is None:
             self._go_down()
             return

@@ -1,4 +1,4 @@
-"""What an open handle refers to, and the delivery of events to it.
+"""An open handle: what it refers to, and the delivery of events to its callback.
 
 A handle has at most one event callback, set once. Closing it drains: it returns only when no
 invocation of the callback is under way, and afterwards none follows. Closing it from inside its
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-EventCallback = "Callable[[int, str | None], None]"
 
 
-class Opened(Generic[T]):
+class Handle(Generic[T]):
     """An open handle.
 
     Attributes:
