@@ -1,0 +1,346 @@
+"""`hcsd serve`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import enum
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from hcsd.cli.options import seconds_of
+from hcsd_client.address import default_address, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.cli.stop_requests import StopRequests
+    from hcsd.config import Limits
+    from hcsd.service.tls import Tls, TlsFiles
+
+CANNOT_START = 1
+MAX_SECONDS = 365 * 24 * 3600.0  # what timers can do anywhere
+
+
+class Level(enum.StrEnum):
+    """Lowest level that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(enum.StrEnum):
+    """How logs are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take defaults from a TOML file; what the command line or the environment says wins."""
+    if path is None:
+        return None
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"cannot read '{path}': {error}"
+        raise typer.BadParameter(msg) from error
+    excepted = {"config", "help", "as_service"}
+    known = {str(param.name) for param in context.command.params} - excepted
+    values = {key.replace("-", "_"): value for key, value in settings.items()}
+    if unknown := sorted(values.keys() - known):
+        msg = f"'{path}' sets {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        raise typer.BadParameter(msg)
+    if isinstance(values.get("listen"), str):
+        values["listen"] = [values["listen"]]
+    context.default_map = values
+    return path
+
+
+def _positive_time(text: str) -> str:
+    if not 0 < seconds_of(text) <= MAX_SECONDS:
+        raise typer.BadParameter(f"'{text}' is not more than nothing and at most a year")
+    return text
+
+
+def serve(
+    *,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDR",
+            envvar="HCSD_LISTEN",
+            help="Where to listen: unix:///path or host:port; may be given more than once."
+            " The clients of a TCP address need the token; one beyond loopback needs TLS."
+            " Default: a Unix socket that only you can reach; on Windows 127.0.0.1:7443.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HCSD_TOKEN_FILE",
+            help="Token that TCP clients must present; made at the first start.",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Certificate (PEM, with those between it and its CA): TLS at every TCP address."
+            " A renewed one is taken without a restart.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its private key, which nobody else may read."),
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CA (PEM): who calls by TCP must have a certificate of it, and needs no token.",
+        ),
+    ] = None,
+    exited_retention: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long the daemon remembers a process that has exited, with its output, or a"
+            " compute system, as in 90s or 15m.",
+        ),
+    ] = "15m",
+    max_exited: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many such processes it remembers; the oldest go first, but not those that"
+            " somebody reads.",
+        ),
+    ] = 4096,
+    max_processes: Annotated[
+        int, typer.Option(min=1, metavar="COUNT", help="How many processes may run at once.")
+    ] = 8192,
+    max_systems: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many compute systems that the daemon has created there may be.",
+        ),
+    ] = 1024,
+    max_streams_per_client: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many streaming calls a client may have at once: a TCP connection, or all that"
+            " come by a Unix socket.",
+        ),
+    ] = 16_384,
+    max_message: Annotated[
+        int, typer.Option(min=1, metavar="MIB", help="Size limit of a request, in MiB.")
+    ] = 4,
+    stall_timeout: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long a reader that takes nothing may hold up a process.",
+        ),
+    ] = "60s",
+    ring_memory: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="MIB",
+            help="Memory for the output that is kept, of all processes together, in MiB. A process"
+            " whose output may not fit is not started. Default: half of what the machine has.",
+        ),
+    ] = None,
+    event_ring: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many events it keeps for watchers that are slow, or come back.",
+        ),
+    ] = 8192,
+    bookmark_interval: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            callback=_positive_time,
+            help="How long a watcher of events is told nothing when nothing happens.",
+        ),
+    ] = "30s",
+    log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
+    log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Write the log to this file instead of stderr; FILE.1 is the one before it.",
+        ),
+    ] = None,
+    as_service: Annotated[bool, typer.Option("--as-service", hidden=True)] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            callback=_load_config,
+            is_eager=True,
+            envvar="HCSD_CONFIG",
+            help="TOML file with defaults for these options, by their long names.",
+        ),
+    ] = None,
+) -> None:
+    """Run the daemon in the foreground.
+
+    It ends by SIGINT or SIGTERM, on Windows also by Ctrl-Break. It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
+    that user can.
+    """
+    from hcsd import logs
+    from hcsd.cli.stop_requests import StopRequests, stopping_on_signals
+    from hcsd.config import MIB, Limits, default_ring_memory, default_token_file
+    from hcsd.errors import HcsdError
+    from hcsd_client import AddressError
+
+    expected = (HcsdError, AddressError, OSError)
+    stops = StopRequests()
+    settings = Settings(
+        listen or [],
+        token_file or default_token_file(),
+        _tls_files(tls_cert, tls_key, tls_client_ca),
+        Limits(
+            exited_retention=seconds_of(exited_retention),
+            max_exited=max_exited,
+            max_processes=max_processes,
+            max_systems=max_systems,
+            max_streams_per_client=max_streams_per_client,
+            max_message_bytes=max_message * MIB,
+            stall_timeout=seconds_of(stall_timeout),
+            event_ring_size=event_ring,
+            bookmark_interval=seconds_of(bookmark_interval),
+            ring_memory_bytes=ring_memory * MIB if ring_memory else default_ring_memory(),
+        ),
+    )
+    try:
+        logs.configure(log_level.value, log_format.value, log_file)
+        if as_service:
+            _serve_as_service(settings, stops, expected)
+        else:
+            with stopping_on_signals(stops):
+                _run(settings, stops, lambda _bound: None)
+    except expected as error:
+        typer.echo(f"hcsd: cannot start: {error}", err=True)
+        raise typer.Exit(CANNOT_START) from None
+
+
+class Settings(NamedTuple):
+    """What the daemon is started with.
+
+    Attributes:
+        addresses: Where to listen; empty for the default.
+        token_file: Where the token of TCP clients is.
+        tls_files: What TCP listeners use for TLS, if they do.
+        limits: Limits in force.
+    """
+
+    addresses: list[str]
+    token_file: Path
+    tls_files: TlsFiles | None
+    limits: Limits
+
+
+def _tls_files(
+    certificate: Path | None, key: Path | None, client_ca: Path | None
+) -> TlsFiles | None:
+    """Take the options of TLS together.
+
+    Raises:
+        typer.BadParameter: One is missing.
+    """
+    from hcsd.service.tls import TlsFiles
+
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate, key, client_ca)
+    if certificate or key or client_ca:
+        missing = [
+            name for name, path in (("--tls-cert", certificate), ("--tls-key", key)) if path is None
+        ]
+        raise typer.BadParameter(f"TLS needs {' and '.join(missing)}, too")
+    return None
+
+
+def _serve_as_service(
+    settings: Settings, stops: StopRequests, expected: tuple[type[Exception], ...]
+) -> None:
+    """Run the daemon for the service manager of Windows, which has started this process."""
+    if sys.platform == "win32":  # noqa: TID251  (there is no such manager elsewhere)
+        from hcsd.win32.service import host
+
+        host(lambda ready: _run(settings, stops, ready), stops.request, expected)
+    else:
+        from hcsd.errors import HcsdError
+
+        msg = "only Windows has services of this kind"
+        raise HcsdError(msg)
+
+
+def _run(settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]) -> None:
+    import anyio
+
+    anyio.run(_serve, settings, stops, on_ready)
+
+
+async def _serve(
+    settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]
+) -> None:
+    from hcsd.cli.wake_on_signals import waking_on_signals
+    from hcsd.engine import open_host
+    from hcsd.service.auth import load_token
+    from hcsd.service.listeners import ListenError, TcpListener, unix_listener
+    from hcsd.service.server import Daemon
+    from hcsd.service.tls import Tls
+
+    parsed = [parse_address(text) for text in settings.addresses] or [default_address(os.environ)]
+    if settings.tls_files and all(address.is_unix for address in parsed):
+        msg = "TLS is for TCP, and no TCP address is listened at: add --listen HOST:PORT"
+        raise ListenError(msg)
+    tls = Tls(settings.tls_files) if settings.tls_files else None
+    listeners = [
+        unix_listener(Path(address.path))
+        if address.is_unix
+        else TcpListener(address.host, address.port, tls)
+        for address in parsed
+    ]
+    needs_token = any(listener.needs_token for listener in listeners)
+    token = load_token(settings.token_file) if needs_token else None
+
+    def ready(bound: list[str]) -> None:
+        if needs := _needs(tls, settings.token_file if needs_token else None):
+            typer.echo(f"hcsd: TCP clients need {needs}", err=True)
+        typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
+        on_ready(bound)
+
+    daemon = Daemon(open_host(), listeners, token, settings.limits)
+    with waking_on_signals():
+        stops.hand_to(daemon.stop)
+        await daemon.run(ready)
+
+
+def _needs(tls: Tls | None, token_file: Path | None) -> str:
+    """Say which options TCP clients need; "" if there are none."""
+    options = ["--tls-ca"] if tls else []
+    if tls and tls.authenticates:
+        options += ["--tls-cert", "--tls-key"]
+    if token_file:
+        options.append(f"--token-file {token_file}")
+    return ", ".join(options)
