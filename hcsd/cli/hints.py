@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 
+from hcsd.cli.did_you_mean import did_you_mean
 from hcsd.cli.resource_names import ids_of, short_name
 from hcsd_client import HcsdClientError, NotFoundError
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from hcsd_client import Client
 
 TIMEOUT = 1.0  # seconds that somebody waits for a hint; arbitrary
-MOST = 3
 
 
 async def add_hint(client: Client, error: HcsdClientError) -> None:
@@ -40,11 +39,5 @@ def _same_id(name: str, names: list[str]) -> list[str]:
 
 def _hint(said: str, certain: list[str], names: list[str], command: str) -> str:
     known = [short_name(name) for name in names]
-    likely = (
-        [short_name(name) for name in certain]
-        or [name for name in known if name.startswith(said)]
-        or difflib.get_close_matches(said, known, n=MOST)
-    )
-    if 0 < len(likely) <= MOST:
-        return f"did you mean {' or '.join(repr(name) for name in likely)}?"
-    return f"see what there is with '{command}'"
+    asked = did_you_mean(said, known, [short_name(name) for name in certain])
+    return asked or f"see what there is with '{command}'"

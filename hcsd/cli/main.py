@@ -17,6 +17,7 @@ from hcsd import __version__
 from hcsd.cli.commands import (
     attach,
     completion,
+    docs,
     events,
     info,
     logs,
@@ -57,7 +58,7 @@ Exit code:
 
 'hcsd run' and 'hcsd attach' end as the process does: see their help.
 
-'hcsd COMMAND --help' tells about a command.
+'hcsd COMMAND --help' tells about a command, 'hcsd docs' lists pages to read.
 """
 
 app = typer.Typer(
@@ -80,6 +81,7 @@ for commands in (
     events.app,
     stats.app,
     info.app,
+    docs.app,
     completion.app,
 ):
     app.add_typer(commands)

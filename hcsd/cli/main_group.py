@@ -18,7 +18,8 @@ GROUPS = {
     "Look at processes": ("ps", "logs", "wait", "inspect", "events"),
     "Steer processes": ("stop", "kill", "signal", "resize", "rm", "open"),
     "Compute systems": ("system", "stats"),
-    "Daemon": ("serve", "service", "info", "completion"),
+    "Daemon": ("serve", "service", "info"),
+    "Help": ("docs", "completion"),
 }
 
 # Commands of docker, ctr and crictl that go by other names here.
