@@ -76,7 +76,8 @@ def test_all_pages_are_listed_and_the_index_first() -> None:
         assert sentence in listed.stdout  # whole: nothing is wrapped in a pipe
 
 
-async def test_the_list_fits_a_terminal() -> None:
+async def test_the_list_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # set in a test worker; it beats the terminal's
     with at_terminal(NO_DAEMON, "docs", columns=40) as person:
         code, seen = await person.leave()
     assert code == 0
