@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from hcsd.daemon.background import Background
-from hcsd.daemon.events import EventLog
+from hcsd.daemon.event_log import EventLog
 from hcsd.daemon.processes import Processes
 from hcsd.daemon.stalls import StallWatch
 from hcsd.daemon.systems import Systems

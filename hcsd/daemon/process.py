@@ -96,6 +96,34 @@ class Process(ProcessRecord):
         """
         self.begin(engine, lambda: self.kill_in_background(ExitReason.RUN_TIMEOUT))
 
+    def require_stdio(self) -> None:
+        """Refuse what needs the stdio of the process, if the daemon does not have it.
+
+        Raises:
+            RequestError: STDIO_NOT_OWNED; it was opened by its pid.
+        """
+        if self.was_opened:
+            raise RequestError(
+                Reason.STDIO_NOT_OWNED,
+                f"the daemon has neither stdin nor output of '{self.name}', which it did not start:"
+                " whoever started it has them",
+                metadata={"process": self.name},
+            )
+
+    def require_running(self, verb: str) -> EngineProcess:
+        """Return the engine's process, to do something with it.
+
+        Raises:
+            RequestError: PROCESS_NOT_RUNNING.
+        """
+        if self.engine is None or not self.running:
+            raise RequestError(
+                Reason.PROCESS_NOT_RUNNING,
+                f"cannot {verb} process '{self.name}': it has exited",
+                metadata={"process": self.name},
+            )
+        return self.engine
+
     async def signal(self, signal: Signal) -> Delivery:
         """Send a signal; a kill travels as a termination, on its own handles.
 

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi.hresult import HR
 from hcsd.daemon.drains import Drains
-from hcsd.daemon.errors import RequestError
 from hcsd.daemon.process_life import Effect, Life, State, Step, transition
 from hcsd.daemon.process_view import (
     LOST_EXIT,
@@ -36,7 +35,6 @@ from hcsd.daemon.process_view import (
     Stream,
     StreamStatus,
 )
-from hcsd.daemon.reasons import Reason
 from hcsd.daemon.stdin import Stdin
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.latch import Latch
@@ -190,34 +188,6 @@ class ProcessRecord:
     def close(self) -> None:
         """Forget it, and free all that it holds; the process itself is left alone. Idempotent."""
         self._take(Step.DELETED)
-
-    def require_stdio(self) -> None:
-        """Refuse what needs the stdio of the process, if the daemon does not have it.
-
-        Raises:
-            RequestError: STDIO_NOT_OWNED; it was opened by its pid.
-        """
-        if self.was_opened:
-            raise RequestError(
-                Reason.STDIO_NOT_OWNED,
-                f"the daemon has neither stdin nor output of '{self.name}', which it did not start:"
-                " whoever started it has them",
-                metadata={"process": self.name},
-            )
-
-    def require_running(self, verb: str) -> EngineProcess:
-        """Return the engine's process, to do something with it.
-
-        Raises:
-            RequestError: PROCESS_NOT_RUNNING.
-        """
-        if self.engine is None or not self.running:
-            raise RequestError(
-                Reason.PROCESS_NOT_RUNNING,
-                f"cannot {verb} process '{self.name}': it has exited",
-                metadata={"process": self.name},
-            )
-        return self.engine
 
     def expect(self, reason: ExitReason) -> None:
         """Note why it is about to end; the first reason stands."""

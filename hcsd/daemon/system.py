@@ -150,13 +150,13 @@ class System:
         self.engine.exited.observe(self._on_exit)
 
     @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> Iterator[System]:
         """Keep it open while the block runs."""
         self._uses += 1
         if self._uses == 1:
             self._take(Step.USED)
         try:
-            yield
+            yield self
         finally:
             self._uses -= 1
             if not self._uses:

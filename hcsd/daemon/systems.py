@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
-from hcsd.daemon.errors import HcsFailureError, LimitError, Resource, StoppingError
+from hcsd.daemon.errors import LimitError, StoppingError
 from hcsd.daemon.guests import Guest
 from hcsd.daemon.idempotency import Idempotency
-from hcsd.daemon.names import new_ulid, system_name
+from hcsd.daemon.names import new_ulid
 from hcsd.daemon.retention import Retention
 from hcsd.daemon.system import System, SystemView
+from hcsd.daemon.system_errors import about, failure, stopped
 from hcsd.daemon.system_life import Effect
 from hcsd.hcs.errors import (
     AlreadyStoppedError,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hcsd.daemon.background import Background
-    from hcsd.daemon.events import EventLog
+    from hcsd.daemon.event_log import EventLog
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.system import SystemRequest
     from hcsd.hcs.host import Host
@@ -97,16 +98,10 @@ class Systems:
             pauses=is_vm or self.host.pauses_containers,
         )
 
-    @contextlib.contextmanager
-    def using(self, system: System) -> Iterator[System]:
-        """Keep a system open while the block runs."""
-        with system.in_use():
-            yield system
-
     async def find(self, system_id: str) -> System:
         """Return a system, opening it at its first use, and again when it was lost.
 
-        Who does more with it than look at what is known does that in a block of `using`, with no
+        Who does more with it than look at what is known does that in a block of `System.in_use`, with no
         await before.
 
         Raises:
@@ -117,7 +112,7 @@ class Systems:
         try:
             if known is None or known.ended:
                 return await self._open(system_id)
-            with self.using(known):
+            with known.in_use():
                 await known.engine.reopen()
         except SystemNotFoundError as error:
             if known is None:
@@ -133,7 +128,7 @@ class Systems:
         """
         found = await self.find(system_id)
         if found.ended:
-            raise _stopped(system_id)
+            raise stopped(system_id)
         return found
 
     async def _open(self, system_id: str) -> System:
@@ -177,10 +172,7 @@ class Systems:
         with about(system_id):
             if system_id in self._creating:
                 raise SystemAlreadyExistsError(
-                    HR.SYSTEM_ALREADY_EXISTS,
-                    "",
-                    subject=f"create compute system '{system_id}'",
-                    text="it is being created already",
+                    HR.SYSTEM_ALREADY_EXISTS, "", subject=f"create compute system '{system_id}'"
                 )
             self._creating.add(system_id)
             try:
@@ -212,11 +204,10 @@ class Systems:
         self, engine: ComputeSystem, request_id: str = "", created: int | None = None
     ) -> System:
         properties = await engine.properties()
-        guest = Guest.of(properties.runtime_os_type, self.host.guest_os)
         return System(
             engine,
             properties,
-            guest,
+            Guest.of(properties.runtime_os_type, self.host.guest_os),
             surroundings=self,
             request_id=request_id,
             create_time=created,
@@ -307,31 +298,3 @@ class Systems:
         self.stop()
         for system in self:
             system.drop()
-
-
-def _stopped(system_id: str) -> AlreadyStoppedError:
-    return AlreadyStoppedError(
-        HR.SYSTEM_ALREADY_STOPPED, "", subject=f"use compute system '{system_id}'"
-    )
-
-
-def failure(error: HcsError, system_id: str) -> HcsFailureError:
-    """Return what a call about a system has failed with, with the system named."""
-    name = system_name(system_id)
-    missing = isinstance(error, SystemNotFoundError)
-    return HcsFailureError(
-        error,
-        metadata={"system": name},
-        resource=Resource("ComputeSystem", name) if missing else None,
-    )
-
-
-@contextlib.contextmanager
-def about(system_id: str) -> Iterator[None]:
-    """Name the system in the errors of what is done inside."""
-    try:
-        yield
-    except HandleClosedError as error:  # it ended meanwhile
-        raise failure(_stopped(system_id), system_id) from error
-    except HcsError as error:
-        raise failure(error, system_id) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Protocol
 
 from hcsd.errors import HcsdError
@@ -10,7 +9,6 @@ from hcsd.errors import HcsdError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from hcsd.listen.tls import Tls
 
@@ -42,21 +40,3 @@ class Listener(Protocol):
         Raises:
             ListenError: It cannot be used.
         """
-
-
-def unix_listener(path: Path) -> Listener:
-    """Return a listener at a Unix socket.
-
-    Raises:
-        ListenError: The platform has none.
-    """
-    if sys.platform == "win32":  # noqa: TID251  (what a platform has)
-        msg = (
-            f"cannot listen at 'unix://{path.as_posix()}': gRPC has no Unix sockets on Windows."
-            " Listen at 127.0.0.1 and a port"
-        )
-        raise ListenError(msg)
-    else:  # noqa: RET506  (type checkers follow platforms by branches)
-        from hcsd.listen.unix_socket import UnixListener  # noqa: PLC0415
-
-        return UnixListener(path)

@@ -11,15 +11,10 @@ import anyio
 from hcsd.daemon.names import parse_system
 from hcsd.daemon.shutdown import Outcome, shut_down
 from hcsd.daemon.statistics import read_statistics
-from hcsd.daemon.systems import about
+from hcsd.daemon.system_errors import about
 from hcsd.hcs.schema import SystemQuery
-from hcsd.rpc.convert import (
-    SYSTEM_TYPES,
-    fill_statistics,
-    seconds,
-    system_message,
-    system_request_from,
-)
+from hcsd.rpc.convert import fill_statistics, seconds, system_message, system_request_from
+from hcsd.rpc.enums import SYSTEM_TYPES
 from hcsd.rpc.paging import page
 from hcsd.v1 import compute_system_service_pb2 as service_pb
 from hcsd.v1 import process_pb2
@@ -101,7 +96,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
             if not system.ended:
 
                 async def end() -> Outcome:
-                    with self._systems.using(system):  # also if the caller leaves
+                    with system.in_use():  # also if the caller leaves
                         return await shut_down(
                             system.engine,
                             request.options_json or None,
@@ -191,14 +186,14 @@ class ComputeSystemService(ComputeSystemServiceServicer):
     async def _found(self, name: str) -> AsyncIterator[System]:
         """Find a system, which may have ended, and name it in the errors of what is done inside."""
         system_id = parse_system(name)
-        with about(system_id), self._systems.using(await self._systems.find(system_id)) as system:
+        with about(system_id), (await self._systems.find(system_id)).in_use() as system:
             yield system
 
     @contextlib.asynccontextmanager
     async def _open(self, name: str) -> AsyncIterator[System]:
         """The same of a system that must not have ended."""
         system_id = parse_system(name)
-        with about(system_id), self._systems.using(await self._systems.open(system_id)) as system:
+        with about(system_id), (await self._systems.open(system_id)).in_use() as system:
             yield system
 
     async def _change(

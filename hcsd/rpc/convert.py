@@ -16,18 +16,29 @@ from typing import TYPE_CHECKING, TypeVar
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from hcsd.daemon.events import ProcessEvent, ProcessEventKind
+from hcsd.daemon.events import ProcessEvent
 from hcsd.daemon.idempotency import RequestKey
 from hcsd.daemon.names import parse_system, system_name
 from hcsd.daemon.output import Start
-from hcsd.daemon.process_life import Life
-from hcsd.daemon.process_view import ExitReason, Origin, Stream
 from hcsd.daemon.settings import SETTINGS, Unit
-from hcsd.daemon.signals import Delivery, Signal, signal_name
-from hcsd.daemon.spec import ConsoleSize, OrphanPolicy, ProcessRequest, ProcessSpec, StdinMode
+from hcsd.daemon.signals import Signal, signal_name
+from hcsd.daemon.spec import ConsoleSize, ProcessRequest, ProcessSpec
 from hcsd.daemon.statistics import Span
 from hcsd.daemon.system import SystemRequest
-from hcsd.io import Overflow
+from hcsd.rpc.enums import (
+    CONSOLE_EVENTS,
+    EXIT_REASONS,
+    EXIT_TYPES,
+    ORIGINS,
+    ORPHAN_POLICIES,
+    OVERFLOWS,
+    PROCESS_EVENTS,
+    PROCESS_STATES,
+    STDIN_MODES,
+    STREAMS,
+    SYSTEM_STATES,
+    SYSTEM_TYPES,
+)
 from hcsd.rpc.status import MESSAGE_BYTES, shorten
 from hcsd.v1 import compute_system_pb2 as system_pb
 from hcsd.v1 import event_pb2
@@ -40,90 +51,13 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.events import Event
     from hcsd.daemon.output import Position
-    from hcsd.daemon.process_view import Exit, Failure, Identity, ProcessView, StreamStatus
+    from hcsd.daemon.process_view import Exit, Failure, Identity, ProcessView, Stream, StreamStatus
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.system import SystemView
-    from hcsd.hcs.schema import ProcessStatus, StdioHandle
+    from hcsd.hcs.schema import ProcessStatus
     from hcsd.v1 import compute_system_service_pb2 as system_service_pb
 
 M = TypeVar("M", bound=Message)
-
-# --- enums ---
-
-STDIN_MODES = {StdinMode.CLOSED: pb.STDIN_MODE_CLOSED, StdinMode.PIPE: pb.STDIN_MODE_PIPE}
-OVERFLOWS = {
-    Overflow.BLOCK: pb.OVERFLOW_POLICY_BLOCK,
-    Overflow.DROP_OLDEST: pb.OVERFLOW_POLICY_DROP_OLDEST,
-}
-ORPHAN_POLICIES = {
-    OrphanPolicy.KEEP: pb.ORPHAN_POLICY_KEEP,
-    OrphanPolicy.KILL_ON_OWNER_DISCONNECT: pb.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
-}
-STREAMS = {Stream.STDOUT: pb.OUTPUT_STREAM_STDOUT, Stream.STDERR: pb.OUTPUT_STREAM_STDERR}
-ORIGINS = {
-    Origin.CREATED: pb.PROCESS_ORIGIN_CREATED,
-    Origin.OPENED: pb.PROCESS_ORIGIN_OPENED,
-}
-PROCESS_STATES = {
-    Life.CREATING: pb.PROCESS_STATE_CREATING,
-    Life.RUNNING: pb.PROCESS_STATE_RUNNING,
-    Life.LOST: pb.PROCESS_STATE_LOST,
-    Life.ABANDONED: pb.PROCESS_STATE_LOST,
-    Life.EXITED: pb.PROCESS_STATE_EXITED,
-    Life.FAILED: pb.PROCESS_STATE_FAILED,
-}
-EXIT_REASONS = {
-    ExitReason.EXITED: pb.EXIT_REASON_EXITED,
-    ExitReason.SIGNALED: pb.EXIT_REASON_SIGNALED,
-    ExitReason.TERMINATED: pb.EXIT_REASON_TERMINATED,
-    ExitReason.RUN_TIMEOUT: pb.EXIT_REASON_RUN_TIMEOUT,
-    ExitReason.OWNER_GONE: pb.EXIT_REASON_OWNER_GONE,
-    ExitReason.SYSTEM_EXITED: pb.EXIT_REASON_SYSTEM_EXITED,
-    ExitReason.DAEMON_SHUTDOWN: pb.EXIT_REASON_DAEMON_SHUTDOWN,
-}
-DELIVERIES = {
-    Delivery.DELIVERED: pb.SIGNAL_DELIVERY_DELIVERED,
-    Delivery.PENDING: pb.SIGNAL_DELIVERY_PENDING,
-    Delivery.ALREADY_EXITED: pb.SIGNAL_DELIVERY_ALREADY_EXITED,
-}
-PROCESS_EVENTS = {
-    ProcessEventKind.CREATED: event_pb2.PROCESS_EVENT_TYPE_CREATED,
-    ProcessEventKind.STARTED: event_pb2.PROCESS_EVENT_TYPE_STARTED,
-    ProcessEventKind.EXITED: event_pb2.PROCESS_EVENT_TYPE_EXITED,
-    ProcessEventKind.OUTPUT_COMPLETE: event_pb2.PROCESS_EVENT_TYPE_OUTPUT_COMPLETE,
-    ProcessEventKind.DELETED: event_pb2.PROCESS_EVENT_TYPE_DELETED,
-}
-CONSOLE_EVENTS: Mapping[int, str] = {
-    pb.CONSOLE_EVENT_CTRL_C: "CtrlC",
-    pb.CONSOLE_EVENT_CTRL_BREAK: "CtrlBreak",
-    pb.CONSOLE_EVENT_CTRL_CLOSE: "CtrlClose",
-    pb.CONSOLE_EVENT_CTRL_LOG_OFF: "CtrlLogOff",
-    pb.CONSOLE_EVENT_CTRL_SHUTDOWN: "CtrlShutdown",
-}
-STDIO_HANDLES: Mapping[int, StdioHandle] = {
-    service_pb.STDIO_HANDLE_STDIN: "StdIn",
-    service_pb.STDIO_HANDLE_STDOUT: "StdOut",
-    service_pb.STDIO_HANDLE_STDERR: "StdErr",
-    service_pb.STDIO_HANDLE_ALL: "All",
-}
-SYSTEM_TYPES = {
-    "Container": system_pb.COMPUTE_SYSTEM_TYPE_CONTAINER,
-    "VirtualMachine": system_pb.COMPUTE_SYSTEM_TYPE_VIRTUAL_MACHINE,
-}
-SYSTEM_STATES = {
-    "Created": system_pb.COMPUTE_SYSTEM_STATE_CREATED,
-    "Running": system_pb.COMPUTE_SYSTEM_STATE_RUNNING,
-    "Paused": system_pb.COMPUTE_SYSTEM_STATE_PAUSED,
-    "Stopped": system_pb.COMPUTE_SYSTEM_STATE_STOPPED,
-    "SavedAsTemplate": system_pb.COMPUTE_SYSTEM_STATE_SAVED_AS_TEMPLATE,
-}
-EXIT_TYPES = {
-    "None": system_pb.COMPUTE_SYSTEM_EXIT_TYPE_NONE,
-    "GracefulExit": system_pb.COMPUTE_SYSTEM_EXIT_TYPE_GRACEFUL_EXIT,
-    "ForcedExit": system_pb.COMPUTE_SYSTEM_EXIT_TYPE_FORCED_EXIT,
-    "UnexpectedExit": system_pb.COMPUTE_SYSTEM_EXIT_TYPE_UNEXPECTED_EXIT,
-    "Unknown": system_pb.COMPUTE_SYSTEM_EXIT_TYPE_UNKNOWN,
-}
 
 # From the wire; what is not there is left open.
 _STDIN_MODES = {value: mode for mode, value in STDIN_MODES.items()}

@@ -57,7 +57,7 @@ class EventService(EventServiceServicer):
         if wanted is not None:
             try:
                 opened = await self._daemon.systems.open(wanted)
-                held.enter_context(self._daemon.systems.using(opened))
+                held.enter_context(opened.in_use())
             except (RequestError, HcsError):
                 if not resumes:  # else its last events may be what is waited for
                     raise

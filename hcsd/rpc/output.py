@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from hcsd.daemon.output import Chunk, End, Eof, Exited, Missing, Started
-from hcsd.rpc.convert import STREAMS, cursor_messages, fill_exit, fill_process
+from hcsd.rpc.convert import cursor_messages, fill_exit, fill_process
+from hcsd.rpc.enums import STREAMS
 from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:

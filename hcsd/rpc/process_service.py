@@ -14,9 +14,6 @@ from hcsd.daemon.reasons import Reason
 from hcsd.daemon.statistics import statistics_of
 from hcsd.hcs.schema import ProcessStatus
 from hcsd.rpc.convert import (
-    DELIVERIES,
-    PROCESS_STATES,
-    STDIO_HANDLES,
     console_from,
     fill_statistics,
     process_message,
@@ -26,6 +23,7 @@ from hcsd.rpc.convert import (
     starts_from,
     status_message,
 )
+from hcsd.rpc.enums import DELIVERIES, PROCESS_STATES, STDIO_HANDLES
 from hcsd.rpc.input import stream_input, write_input
 from hcsd.rpc.output import write_events
 from hcsd.rpc.paging import page

@@ -3,7 +3,7 @@
 Two tasks share the RPC. The events of an `OutputFeed` are written by the RPC's own task, which is
 the only writer. Requests are read by another one; it answers through the feed.
 
-Stdin goes through a bounded buffer that a third task empties, see `hcsd.service.input`, so that a
+Stdin goes through a bounded buffer that a third task empties, see `hcsd.rpc.input`, so that a
 signal or a resize behind it is not held up by a process that does not read. When the buffer is full,
 requests are no longer read, and gRPC's flow control stops the client.
 

@@ -4,9 +4,10 @@ import anyio
 import pytest
 
 from hcsd.abi.hresult import Kind
-from hcsd.daemon import events
+from hcsd.daemon import event_log
 from hcsd.daemon.errors import RequestError
-from hcsd.daemon.events import Bookmark, Event, EventLog, SystemEvent, Watcher
+from hcsd.daemon.event_log import EventLog, Watcher
+from hcsd.daemon.events import Bookmark, Event, SystemEvent
 
 CRASH = 2
 HOUR = 3600.0
@@ -43,7 +44,7 @@ async def test_revisions_have_no_holes_and_the_oldest_go_first() -> None:
 
 
 async def test_large_events_go_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(event_log, "MAX_BYTES", 10_000)
     log = a_log(capacity=100)
     publish(log, 8, document="x" * 4000)
     assert (log.oldest, log.newest) == (7, 8)

@@ -17,7 +17,6 @@ KNOWN = {
     "hcsd.hcs.errors → hcsd.hcs.schema",
     "hcsd.hcs.process → hcsd.hcs.start → hcsd.hcs.system",
     "hcsd.hcs.process → hcsd.hcs.system",
-    "hcsd.service.listeners → hcsd.service.unix_socket",
 }
 
 LIMIT = 300
@@ -27,18 +26,13 @@ LONGER = {
     "clients/python/hcsd_client/_errors.py": "a table: one class per error, and the tree of them",
     "clients/python/hcsd_client/_run.py": "to be split: the stream of a run, and its recovery",
     "clients/python/hcsd_client/blocking.py": "a table: each method of the client, blocking",
-    "hcsd/cli/serve.py": "to be split: the options of the daemon, and its start",
-    "hcsd/cli/systems.py": "to be split: a command each",
     "hcsd/hcs/process.py": "to be split: attachment, streams and recovery",
     "hcsd/hcs/schema.py": "a table: one dataclass per document",
     "hcsd/hcs/system.py": "to be split: attachment and recovery",
+    "hcsd/rpc/convert.py": "the one place where messages meet the daemon's own types",
+    "hcsd/rpc/validate.py": "a table: the rules of each request",
     "hcsd/io/ring.py": "to be split: the ring and its cursors, and their errors",
     "hcsd/io/win32.py": "to be split: overlapped operations, and the two pipe ends",
-    "hcsd/service/interceptor.py": "to be split: admission, validation and errors",
-    "hcsd/service/registry.py": "to be split: processes, systems and background",
-    "hcsd/service/served.py": "to be split: the process, and its life",
-    "hcsd/service/systems.py": "to be split: the list of systems, and what is asked of one",
-    "hcsd/service/validate.py": "a table: the rules of each request",
 }
 
 

@@ -18,7 +18,7 @@ from hcsd.daemon.process_view import (
 from hcsd.daemon.settings import SETTINGS, Limits
 from hcsd.daemon.spec import OrphanPolicy, StdinMode, resolve
 from hcsd.io import Overflow
-from hcsd.rpc import convert
+from hcsd.rpc import convert, enums
 from hcsd.v1 import host_service_pb2 as host_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -112,11 +112,11 @@ def test_an_exit_has_one_outcome(exit_: Exit, outcome: str) -> None:
 @pytest.mark.parametrize(
     ("ours", "table", "theirs"),
     [
-        (StdinMode, convert.STDIN_MODES, pb.StdinMode),
-        (Overflow, convert.OVERFLOWS, pb.OverflowPolicy),
-        (OrphanPolicy, convert.ORPHAN_POLICIES, pb.OrphanPolicy),
-        (ExitReason, convert.EXIT_REASONS, pb.ExitReason),
-        (Origin, convert.ORIGINS, pb.ProcessOrigin),
+        (StdinMode, enums.STDIN_MODES, pb.StdinMode),
+        (Overflow, enums.OVERFLOWS, pb.OverflowPolicy),
+        (OrphanPolicy, enums.ORPHAN_POLICIES, pb.OrphanPolicy),
+        (ExitReason, enums.EXIT_REASONS, pb.ExitReason),
+        (Origin, enums.ORIGINS, pb.ProcessOrigin),
     ],
     ids=lambda item: getattr(item, "__name__", ""),
 )
@@ -132,8 +132,8 @@ def test_every_value_has_its_namesake(
 
 
 def test_every_state_of_a_process_is_told() -> None:
-    assert convert.PROCESS_STATES.keys() == set(Life) - {Life.DELETED}
-    assert set(convert.PROCESS_STATES.values()) == set(pb.ProcessState.values()) - {0}
+    assert enums.PROCESS_STATES.keys() == set(Life) - {Life.DELETED}
+    assert set(enums.PROCESS_STATES.values()) == set(pb.ProcessState.values()) - {0}
 
 
 def test_a_request_without_an_id_is_known_by_nothing() -> None:
