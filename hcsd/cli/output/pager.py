@@ -31,6 +31,9 @@ def page_through(text: str) -> bool:
     pager = os.environ.get("PAGER", shutil.which(DEFAULT) and DEFAULT)
     if not pager:
         return False
+    # Ctrl-C is for the pager. A handler is in place before it starts, since it may come at once; and
+    # it is none that ignores, since programs inherit that.
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         # Windows takes the command as it is written.
         command = pager if os.name == "nt" else shlex.split(pager)
@@ -41,12 +44,10 @@ def page_through(text: str) -> bool:
             errors="replace",
             env={"LESS": LESS, **os.environ},
         )
+        process.communicate(text)  # a pager that is left early is no error
     except (OSError, ValueError) as error:
         say(f"cannot start the pager '{pager}': {error}")
         return False
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pager
-    try:
-        process.communicate(text)  # a pager that is left early is no error
     finally:
         signal.signal(signal.SIGINT, before)
     return True
