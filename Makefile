@@ -56,13 +56,14 @@ fmt: setup ## format the code and repair what can be repaired
 	@$(bin)/ruff check --fix-only
 	@$(bin)/ruff format
 
-generate: setup ## write hcsd/v1 and the stubs of the clients from protos
+generate: setup ## write the stubs of all clients from protos
 	@$(bin)/python protos/generate.py generate
 	@$(bin)/python -m tests.conformance --generate
 
 lock: setup ## write .requirements.lock from pyproject.toml (LOCK=--upgrade: newest versions)
 	@$(bin)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --extra windows --group dev $(LOCK) \
+		--custom-compile-command "make lock" --extra windows --group dev \
+		--no-emit-package hcsd-client $(LOCK) \
 		-o .requirements.lock pyproject.toml
 
 bench: setup ## measure against the budgets

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from hcsd import __version__
 from hcsd.cli import (
     attach,
     completion,
@@ -30,6 +29,7 @@ from hcsd.cli import (
 from hcsd.cli._connection import connecting
 from hcsd.cli._group import MainGroup
 from hcsd.cli.serve import serve
+from hcsd.version import __version__
 
 HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
 

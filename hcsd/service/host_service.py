@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 
-import hcsd
 from hcsd.errors import HcsdError
 from hcsd.v1 import host_service_pb2 as service_pb
 from hcsd.v1.host_service_pb2_grpc import HostServiceServicer
+from hcsd.version import __version__
 
 if TYPE_CHECKING:
     from hcsd.config import Limits
@@ -31,7 +31,7 @@ class HostService(HostServiceServicer):
     ) -> service_pb.GetHostResponse:
         host = self._registry.host
         response = service_pb.GetHostResponse(
-            version=hcsd.__version__,
+            version=__version__,
             incarnation=self._registry.incarnation,
             engine=host.engine,
             guest_os=host.guest_os,
