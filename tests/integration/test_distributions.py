@@ -8,7 +8,6 @@ is missing there.
 import email
 import email.message
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -25,12 +24,11 @@ from packaging.utils import canonicalize_name
 
 from hcsd.version import __version__
 from tests.support.daemon import Daemon, serving
+from tests.support.pages import README, programs
 
 ROOT = Path(__file__).parents[2]
 CLIENT = "clients/python"
 OUR_OWN = {"hcsd", "hcsd-client"}
-EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PRINTED = "b'hello'\nexit code 7\nEXECUTABLE_NOT_FOUND 0x80070002\n"
 
 
 @dataclass(frozen=True)
@@ -211,7 +209,7 @@ def test_the_wheels_have_all_of_their_packages_and_nothing_else(
 ) -> None:
     assert whole.files == tree_files(checkout, "hcsd")
     assert client.files == tree_files(checkout / CLIENT, "hcsd", "hcsd_client")
-    assert {"hcsd/py.typed", "hcsd/__main__.py"} <= whole.files
+    assert {"hcsd/py.typed", "hcsd/__main__.py", "hcsd/docs/index.md"} <= whole.files
     assert {"hcsd/v1/py.typed", "hcsd_client/py.typed", "hcsd/version.py"} <= client.files
 
 
@@ -246,15 +244,17 @@ def test_the_metadata_is_in_step(checkout: Path, client: Built, whole: Built) ->
     assert pins == [f"hcsd-client=={__version__}"]
 
 
-def test_the_client_alone_runs_the_example(
-    client: Built, empty: Environment, daemon: Daemon, checkout: Path
+def test_the_client_alone_runs_the_examples(
+    client: Built, empty: Environment, daemon: Daemon
 ) -> None:
-    (example,) = EXAMPLE.findall((checkout / CLIENT / "README.md").read_text("utf-8"))
-    assert example in (checkout / "README.md").read_text("utf-8")
+    """Those of the main README and of its own."""
+    examples = programs("python", [README, ROOT / CLIENT / "README.md"])
+    assert {example.page.parent for example, _ in examples} == {ROOT, ROOT / CLIENT}
     empty.link_dependencies(client.requirements)
     empty.install(client.wheel)
-    code = ("-W", "error", "-c", example)
-    assert empty.run("python", *code, HCSD_ADDRESS=daemon.address) == PRINTED
+    for example, printed in examples:
+        code = ("-W", "error", "-c", example.text)
+        assert empty.run("python", *code, HCSD_ADDRESS=daemon.address) == printed, example
 
 
 def test_a_daemon_installed_with_its_client_runs_a_process(

@@ -1,4 +1,4 @@
-"""What the README shows of the client, run as it is printed."""
+"""What the README and the pages show of commands and of the Python client, run as it is printed."""
 
 import os
 import re
@@ -10,31 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, serving
+from tests.support.pages import Block, executed, programs
 
-README = Path(__file__).parents[2] / "README.md"
-TRANSCRIPT = re.compile(
-    r"^What that looks like:\n\n```console\n(.*?)^```$", re.MULTILINE | re.DOTALL
-)
-SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOST = "build-1.example"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# Others show the raw stubs, against Windows.
-EXAMPLES = [text for text in BLOCK.findall(README.read_text("utf-8")) if "hcsd_client" in text]
-PRINTED = [
-    "b'hello'\nexit code 7\nEXECUTABLE_NOT_FOUND 0x80070002\n",
-    "b'hello\\n'\n",
-    "exited with 7\n",
-]
 
 
-def test_every_example_is_run() -> None:
-    assert len(EXAMPLES) == len(PRINTED)
-
-
-@pytest.mark.parametrize(("example", "printed"), list(zip(EXAMPLES, PRINTED, strict=False)))
-def test_an_example_prints_what_it_should(daemon: Daemon, example: str, printed: str) -> None:
+@pytest.mark.parametrize(("example", "printed"), programs("python"), ids=str)
+def test_an_example_prints_what_it_should(daemon: Daemon, example: Block, printed: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", example],
+        [sys.executable, "-W", "error", "-c", example.text],
         env=os.environ | {"HCSD_ADDRESS": daemon.address},
         capture_output=True,
         text=True,
@@ -44,10 +28,17 @@ def test_an_example_prints_what_it_should(daemon: Daemon, example: str, printed:
     assert (done.stdout, done.stderr, done.returncode) == (printed, "", 0)
 
 
+@pytest.mark.parametrize("settings", executed("toml"), ids=str)
+def test_a_configuration_file_is_taken(tmp_path: Path, settings: Block) -> None:
+    file = tmp_path / "hcsd.toml"
+    file.write_text(settings.text, "utf-8")
+    with serving("--config", str(file)):
+        pass
+
+
 def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
     """As it is printed, but for names and ports that hold for this machine."""
-    section = README.read_text("utf-8").partition("## Who may use it")[2].partition("\n## ")[0]
-    blocks = [text.replace(HOST, "localhost") for text in SHELL.findall(section)]
+    blocks = [block.text.replace(HOST, "localhost") for block in executed("sh")]
     assert len(blocks) == 4
     for server, client in zip(blocks[::2], blocks[1::2], strict=True):
         *preparation, serve = server.replace("\\\n", "").splitlines()
@@ -72,11 +63,10 @@ def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
         assert "version:" in done.stdout
 
 
-def test_the_transcript_is_what_happens(own_daemon: Daemon) -> None:
-    found = TRANSCRIPT.search(README.read_text("utf-8"))
-    assert found is not None
-    steps = [step.partition("\n") for step in found[1].removeprefix("$ ").split("\n$ ")]
-    assert len(steps) == 8
+@pytest.mark.parametrize("transcript", executed("console"), ids=str)
+def test_a_transcript_is_what_happens(own_daemon: Daemon, transcript: Block) -> None:
+    steps = [step.partition("\n") for step in transcript.text.removeprefix("$ ").split("\n$ ")]
+    assert len(steps) > 1
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for command, _, printed in steps:
         done = subprocess.run(
