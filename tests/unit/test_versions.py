@@ -1,4 +1,4 @@
-"""The daemon and all clients have one version, and what the two in Python both need is the same."""
+"""The daemon and all clients have one version; in Python they also share dependencies."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def test_the_daemon_requires_the_client_of_its_version() -> None:
 
 
 def test_the_daemon_and_the_client_have_the_same_bounds() -> None:
-    """A package that only one of them bounded would be broken by the other."""
+    """Else an environment could suit one of them and not the other."""
     daemon, client = _by_name(ROOT), _by_name(CLIENTS / "python")
     assert client
     assert {name: daemon.get(name) for name in client} == client
