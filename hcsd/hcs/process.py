@@ -128,6 +128,7 @@ class Process:
         exited: Set once with how it ended.
         generation: Which one of the system's connections its handle came by.
         checked: When its properties were last asked for, by the loop's clock.
+        on_state: Called with its state whenever that has changed.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class Process:
         self._operations = system.operations
         self._handle = handle
         self._created = created  # POSIX times between which it was created
+        self.on_state: Callable[[ProcessState], None] = lambda _: None
         self._lost = False
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -390,6 +392,7 @@ class Process:
             handle.close()
             return
         self._handle, self.generation, self._lost = handle, generation, False
+        self.on_state(self.state)
         await self.confirm()
 
     def lose(self) -> None:
@@ -397,6 +400,7 @@ class Process:
         if not self._lost and not self.exited.is_set:
             self._lost = True
             self._handle.close()
+            self.on_state(self.state)
 
     def give_up(self) -> None:
         """Wait no longer for a process that is lost: it may run, but nobody can tell."""
@@ -410,6 +414,7 @@ class Process:
     def _end_lost(self, message: str) -> None:
         self._lost = False
         self.exited.set(ProcessEnd(None, 0, HR.SERVICE_DISCONNECT, message))
+        self.on_state(self.state)
 
     async def _terminate_on_fresh_handles(self, options: str | None) -> None:
         operations = self._operations
@@ -523,6 +528,7 @@ class Process:
 
     def _end(self, end: ProcessEnd) -> None:
         self.exited.set(dataclasses.replace(end, with_system=self.system.ending))
+        self.on_state(self.state)
 
 
 async def _open_handle(
