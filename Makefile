@@ -63,7 +63,8 @@ generate: setup ## write the stubs of all clients from protos, and the tables of
 
 lock: setup ## write .requirements.lock from pyproject.toml (LOCK=--upgrade: newest versions)
 	@$(bin)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --extra windows --group dev $(LOCK) \
+		--custom-compile-command "make lock" --extra windows --group dev \
+		--no-emit-package hcsd-client $(LOCK) \
 		-o .requirements.lock pyproject.toml
 
 bench: setup ## measure against the budgets

@@ -1,8 +1,9 @@
 """Make the Python modules of `hcsd.v1` from the Protobuf files, or check them.
 
-`generate` writes `hcsd/v1` and removes modules whose Protobuf file is gone. `check` changes
-nothing: it lints, looks at the format, compares `hcsd/v1` with what `generate` would write, and the
-contract with that of main, which it may add to and not break. On main itself that is the commit before.
+They are part of the Python client, in `clients/python/hcsd/v1`. `generate` writes them there and
+removes those whose Protobuf file is gone. `check` changes nothing: it lints, looks at the format,
+compares the modules with what `generate` would write, and the contract with that of main, which it
+may add to and not break. On main itself that is the commit before.
 Neither needs a network: the Google sources that the files import come from the installed
 `googleapis-common-protos`, and buf gets them as part of a compiled image.
 
@@ -23,6 +24,7 @@ from pathlib import Path
 PROTOS = Path(__file__).resolve().parent
 ROOT = PROTOS.parent
 PACKAGE = Path("hcsd", "v1")
+CLIENT = Path("clients", "python")
 # The path keeps the imported Google files, which follow other rules, out of it.
 BUF_OPTIONS = ("--config", str(PROTOS / "buf.yaml"), "--path", "hcsd")
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
@@ -98,25 +100,26 @@ def render() -> dict[str, str]:
 
 def generate() -> bool:
     """Write what differs into the package and remove what is stale; return True."""
-    wanted, present = render(), read_generated(ROOT)
+    wanted, present = render(), read_generated(ROOT / CLIENT)
     for name in sorted(wanted.keys() | present.keys()):
-        path = ROOT / PACKAGE / name
+        shown = CLIENT / PACKAGE / name
+        path = ROOT / shown
         if name not in wanted:
             path.unlink()
-            print(f"removed {PACKAGE / name}")
+            print(f"removed {shown}")
         elif wanted[name] != present.get(name):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[name], encoding="utf-8", newline="\n")
-            print(f"wrote {PACKAGE / name}")
+            print(f"wrote {shown}")
     return True
 
 
 def modules_in_step() -> bool:
     """Print how the package differs from a fresh one; return whether it does not."""
-    wanted, present = render(), read_generated(ROOT)
+    wanted, present = render(), read_generated(ROOT / CLIENT)
     for name in sorted(wanted.keys() | present.keys()):
         before, after = (files.get(name, "").splitlines() for files in (present, wanted))
-        title = (PACKAGE / name).as_posix()
+        title = (CLIENT / PACKAGE / name).as_posix()
         for line in difflib.unified_diff(before, after, title, f"{title} (generated)", lineterm=""):
             print(line)
     return wanted == present
@@ -190,10 +193,10 @@ def main() -> int:
     """Parse the command line and return the exit code: 0, 1 (check failed), 2 (cannot run)."""
     parser = argparse.ArgumentParser(description="Make the modules of hcsd.v1, or check them.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("generate", help="write hcsd/v1 from protos/hcsd/v1")
+    commands.add_parser("generate", help="write clients/python/hcsd/v1 from protos/hcsd/v1")
     commands.add_parser(
         "check",
-        help="lint, check the format, compare hcsd/v1 with the files, and the contract with main's",
+        help="lint, check the format, compare the modules with the files, and the contract with main's",
     )
     command = parser.parse_args().command
     try:

@@ -4,11 +4,13 @@ import functools
 import inspect
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import anyio
 import pytest
 from hypothesis import HealthCheck, settings
 
+import hcsd
 from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
@@ -111,6 +113,8 @@ def host(provider: CountingProvider) -> Iterator[Host]:
     if sys.platform == "win32":  # calls are made on threads
         yield over
     else:
+        # It watches the first folder of a namespace package only, which has to be the daemon's.
+        assert Path(hcsd.__path__[0], "hcs").is_dir()
         with blockbuster_ctx("hcsd") as watch:
             # A close waits for a callback that is under way, which does no more than post.
             acquire = watch.functions["threading.Lock.acquire"]

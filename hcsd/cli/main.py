@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from hcsd import __version__
 from hcsd.cli.commands import (
     attach,
     completion,
@@ -32,6 +31,7 @@ from hcsd.cli.commands import (
 )
 from hcsd.cli.connection import connecting
 from hcsd.cli.main_group import MainGroup
+from hcsd.version import __version__
 
 HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
 

@@ -6,11 +6,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-import hcsd
 from hcsd.errors import HcsdError
 from hcsd.rpc.convert import limits_message
 from hcsd.v1 import host_service_pb2 as service_pb
 from hcsd.v1.host_service_pb2_grpc import HostServiceServicer
+from hcsd.version import __version__
 
 if TYPE_CHECKING:
     from hcsd.daemon.daemon import Daemon
@@ -29,7 +29,7 @@ class HostService(HostServiceServicer):
     ) -> service_pb.GetHostResponse:
         host = self._daemon.host
         response = service_pb.GetHostResponse(
-            version=hcsd.__version__,
+            version=__version__,
             incarnation=self._daemon.incarnation,
             engine=host.engine,
             guest_os=host.guest_os,

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hcsd import __version__
 from hcsd.engine import open_host
 from hcsd.errors import HcsdError
 from hcsd.hcs.errors import HcsError
 from hcsd.selftest.checks import OF_HOST, OF_SYSTEM, CheckFailedError
 from hcsd.selftest.programs import PosixPrograms, WindowsPrograms
+from hcsd.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -6,7 +6,6 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-import hcsd
 from hcsd.v1 import (
     compute_system_pb2,
 )
@@ -25,6 +24,7 @@ from hcsd.v1 import (
 from hcsd.v1 import (
     process_service_pb2 as service_pb,
 )
+from hcsd.version import __version__
 from tests.integration.wire import HOST, REQUEST_ID, Client, refused, sh
 from tests.support.daemon import Daemon
 
@@ -101,7 +101,7 @@ async def test_every_answer_has_a_request_id_of_its_own(client: Client) -> None:
 
 async def test_the_daemon_tells_about_itself(client: Client, daemon: Daemon) -> None:
     host = await client.hosts.GetHost(host_pb.GetHostRequest())
-    assert host.version == hcsd.__version__
+    assert host.version == __version__
     assert (host.engine, host.guest_os) == ("embedded", "linux")
     assert host.schema_versions
     assert host.start_time.ToNanoseconds()

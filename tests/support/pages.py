@@ -7,7 +7,7 @@ test as it is printed. If a block in ``text`` is the next one, that is what a pr
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +66,11 @@ def executed(language: str) -> list[Block]:
     ]
 
 
-def programs(language: str) -> list[tuple[Block, str]]:
+def programs(language: str, pages: Iterable[Path] = PAGES) -> list[tuple[Block, str]]:
     """Return what the tests run of a language, and what the page says that it prints."""
     return [
         (block, after.text)
-        for page in PAGES
+        for page in pages
         for block, after in itertools.pairwise(blocks(page))
         if block.tested and block.language == language and after.language == "text"
     ]

@@ -15,12 +15,12 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hcsd import __version__
 from hcsd.v1 import (
     host_service_pb2 as host_pb,
 )
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
+from hcsd.version import __version__
 from tests.unit.test_client_fake import NAME, Context, FakeDaemon, fake_daemon, refuse
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the fake daemon's socket is POSIX")

@@ -49,6 +49,8 @@ CARRIER_HASH = "sha256:37acfb92655c4226879f95c988e2ef1449a53c54486d6c1ebc00e2772
 CARRIED = "deploy_libs/"
 SERIES = (3, 11)
 
+# Built from the sources: see `install_hcsd`.
+OUR_OWN = {"hcsd", "hcsd-client"}
 # Tests, and what the suite needs; the rest of the development tools have no business there.
 WANTED = ("hcsd", "pywin32", "pytest", "pytest-timeout", "hypothesis")
 # What dependencies are chosen by, as Windows answers it.
@@ -94,7 +96,7 @@ def step(text: str) -> Iterator[None]:
     say(f"{text} ({time.monotonic() - started:.1f} s)")
 
 
-def run(*command: str | Path) -> None:
+def run(*command: str | Path, directory: Path = places.ROOT) -> None:
     """Run a tool that must succeed; its output is shown only if it fails."""
     ran = subprocess.run(
         [str(word) for word in command],
@@ -103,7 +105,7 @@ def run(*command: str | Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        cwd=places.ROOT,
+        cwd=directory,
     )
     if ran.returncode:
         raise AssembleError(f"{command[0]} failed:\n{ran.stdout}")
@@ -290,7 +292,7 @@ def needed() -> set[str]:
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate(dict(MARKERS)):
                 queue.append(requirement.name)
-    return found - {"hcsd"}
+    return found - OUR_OWN
 
 
 def locked() -> dict[str, str]:
@@ -318,16 +320,19 @@ def make_prefix() -> None:
 
 
 def install_hcsd() -> str:
-    """Build the wheel of hcsd from the sources and install it; return its name."""
+    """Build the wheels of hcsd and its client and install them; return their names."""
     with tempfile.TemporaryDirectory(dir=places.HOME) as scratch:
-        run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", scratch)
-        (wheel,) = Path(scratch).glob("*.whl")
-        for pattern in ("hcsd", "hcsd_client", "hcsd-*.dist-info"):
+        for project in (places.ROOT, places.CLIENT):
+            build = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", scratch)
+            run(*build, directory=project)
+        for pattern in ("hcsd", "hcsd_client", "hcsd*.dist-info"):
             for installed in places.SITE_PACKAGES.glob(pattern):
                 shutil.rmtree(installed)
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(places.SITE_PACKAGES)
-        return wheel.name
+        wheels = sorted(Path(scratch).glob("*.whl"))
+        for wheel in wheels:
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(places.SITE_PACKAGES)
+        return ", ".join(wheel.name for wheel in wheels)
 
 
 def main() -> None:

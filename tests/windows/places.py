@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+CLIENT = ROOT / "clients" / "python"
 SOURCES = ROOT / "tests" / "windows"
 
 HOME = ROOT / ".venv-windows"
