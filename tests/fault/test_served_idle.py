@@ -11,6 +11,7 @@ import pytest
 from hcsd.config import Limits
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.host import Host
+from hcsd.hcs.supervisor import give_up
 from hcsd.hcs.system import ComputeSystem
 from hcsd.service import systems
 from hcsd.service.compute_system_service import ComputeSystemService
@@ -194,7 +195,7 @@ async def test_a_process_that_was_given_up_can_still_be_killed_in_its_system(
     async with served_by(scripted) as (registry, process, _):
         await lose(scripted, process)
         assert process.engine is not None
-        process.engine.give_up()
+        give_up(process.engine)
         assert process.exited.is_set
         (served,) = registry.systems
         assert served.uses == 1

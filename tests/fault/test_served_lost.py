@@ -15,6 +15,7 @@ from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.config import Limits
 from hcsd.hcs.errors import ServiceDisconnectedError
+from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
 from hcsd.service.control import Control
 from hcsd.service.errors import CreateFailedError, RequestError
 from hcsd.service.registry import Registry
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.anyio
 REQUEST = service_pb.CreateProcessRequest(
     parent="systems/scripted", spec=pb.ProcessSpec(command_line="program")
 )
+# The time for which the engine looks for what it lost is over soon.
+IMPATIENT = Timings(reconnect_delays=(0.0, 0.01))
 TERM = pb.ProcessSignal(signal_name="TERM")
 
 
@@ -41,9 +44,11 @@ class Served(NamedTuple):
 
 
 @asynccontextmanager
-async def served_by(provider: ScriptedProvider) -> AsyncIterator[Served]:
+async def served_by(
+    provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[Served]:
     lists(provider, 7)
-    async with host_of(provider) as host, anyio.create_task_group() as tasks:
+    async with host_of(provider, timings) as host, anyio.create_task_group() as tasks:
         tasks.start_soon(host.supervise)
         registry = Registry(host, Limits(shutdown_grace=0.05), "incarnation", tasks)
         process, _ = await registry.create(REQUEST, owned=False)
@@ -128,10 +133,9 @@ async def test_a_process_that_ended_unseen_has_exited_with_an_unknown_code(
 
 
 async def test_a_process_that_stays_lost_ends_every_wait_and_can_be_killed_later(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.supervisor.DELAYS", (0.0, 0.01))
-    async with served_by(scripted) as (_, process, control):
+    async with served_by(scripted, IMPATIENT) as (_, process, control):
         await lose(scripted, process)
         assert (await process.exited.wait()).unknown.hresult == HR.SERVICE_DISCONNECT
         assert process.message().state == pb.PROCESS_STATE_LOST
@@ -175,10 +179,9 @@ async def test_a_lost_system_that_is_gone_has_ended(scripted: ScriptedProvider) 
 
 
 async def test_a_process_given_up_whose_system_is_gone_cannot_be_killed_any_more(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.supervisor.DELAYS", (0.0, 0.01))
-    async with served_by(scripted) as (registry, process, control):
+    async with served_by(scripted, IMPATIENT) as (registry, process, control):
         await lose(scripted, process)
         await process.exited.wait()
         scripted.answers["HcsOpenComputeSystem"] = HR.SYSTEM_NOT_FOUND

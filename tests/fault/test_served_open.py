@@ -6,6 +6,7 @@ import pytest
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.hcs.errors import ServiceDisconnectedError
+from hcsd.hcs.timings import Timings
 from hcsd.service.errors import RequestError
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -65,11 +66,10 @@ async def test_a_process_whose_exit_went_unheard_is_not_taken_for_its_pid_s_next
 
 
 async def test_a_process_of_which_hcs_knows_nothing_any_more_has_ended(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.process.EXIT_EVENT_GRACE", 0.01)
     rest = says(scripted, RUNNING, HR.PROCESS_ALREADY_STOPPED, RUNNING)
-    async with served_by(scripted) as (registry, process, _):
+    async with served_by(scripted, Timings(exit_event_grace=0.01)) as (registry, process, _):
         await confirmed(rest, 2)
         opened = await registry.open(OPEN)
         assert opened is not process

@@ -11,6 +11,7 @@ import pytest
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE, HCS_OPERATION, PCWSTR
 from hcsd.config import Limits
+from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
 from hcsd.service.compute_system_service import ComputeSystemService
 from hcsd.service.errors import RequestError
 from hcsd.service.host_service import HostService
@@ -38,10 +39,12 @@ Call = Callable[[ComputeSystemService], Awaitable[object]]
 
 
 @asynccontextmanager
-async def registry_of(provider: ScriptedProvider) -> AsyncIterator[Registry]:
+async def registry_of(
+    provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[Registry]:
     """A daemon without its listeners."""
     provider.script["HcsGetComputeSystemProperties"] = describing("Running")
-    async with host_of(provider) as host, anyio.create_task_group() as tasks:
+    async with host_of(provider, timings) as host, anyio.create_task_group() as tasks:
         registry = Registry(host, Limits(shutdown_grace=0.05), "incarnation", tasks)
         try:
             yield registry
@@ -206,10 +209,9 @@ async def test_the_handle_is_closed_when_a_system_has_ended(scripted: ScriptedPr
 
 
 async def test_a_system_that_is_gone_without_a_word_has_ended_with_an_unknown_exit(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.system.EXIT_EVENT_GRACE", 0.01)
-    async with registry_of(scripted) as registry:
+    async with registry_of(scripted, Timings(exit_event_grace=0.01)) as registry:
         service = ComputeSystemService(registry)
         request = service_pb.GetComputeSystemRequest(name=NAME)
         await service.GetComputeSystem(request, CONTEXT)

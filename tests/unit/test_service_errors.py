@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from hcsd.abi.hresult import HR
 from hcsd.errors import HcsdError
-from hcsd.hcs.errors import HcsError
-from hcsd.hcs.schema import ErrorEvent
+from hcsd.hcs.errors import ErrorEvent, HcsError
 from hcsd.service.errors import (
     CreateFailedError,
     InvalidRequestError,

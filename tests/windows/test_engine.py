@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from hcsd.abi.hresult import HR
-from hcsd.hcs import operation
 from hcsd.hcs.errors import (
     HcsError,
     InvalidStateError,
@@ -22,6 +21,7 @@ from hcsd.hcs.host import Host
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.loader import NoComputeServiceError, WindowsProvider
 from hcsd.hcs.process import ProcessEnd
+from hcsd.hcs.timings import Timings
 from hcsd.service.plan import quote_windows
 from tests.support.guest import WindowsGuest
 from tests.support.running import run, running, start
@@ -188,7 +188,7 @@ async def test_a_create_that_never_completes_is_given_up_and_the_engine_goes_on(
     async with running(system, GUEST.sleeps()) as it:
         provider.native.script({"Function": "HcsCreateProcess", "Never": True})
         with monkeypatch.context() as patch:
-            patch.setattr(operation, "TIMEOUT", 0.3)
+            patch.setattr(system.operations, "timings", Timings(operation_timeout=0.3))
             with pytest.raises(OperationTimeoutError):
                 await start(system, GUEST.exits(0))
         assert await exits(system) == ProcessEnd(7)
