@@ -56,7 +56,8 @@ fmt: setup ## format the code and repair what can be repaired
 	@$(bin)/ruff check --fix-only
 	@$(bin)/ruff format
 
-generate: setup ## write hcsd/v1 and the stubs of the clients from protos
+generate: setup ## write the stubs of all clients from protos, and the tables of the documentation
+	@$(bin)/python -m tests.tables
 	@$(bin)/python protos/generate.py generate
 	@$(bin)/python -m tests.conformance --generate
 

@@ -8,7 +8,7 @@ def main() -> None:
     try:
         from hcsd.cli.main import main as run  # noqa: PLC0415
     except KeyboardInterrupt:
-        sys.exit(130)  # as ever: `hcsd.cli._errors`, which is not there yet
+        sys.exit(130)  # `exit_codes.INTERRUPTED`, which may not be loaded yet
     run()
 
 

@@ -114,10 +114,10 @@ def host(provider: CountingProvider) -> Iterator[Host]:
         with blockbuster_ctx("hcsd") as watch:
             # A close waits for a callback that is under way, which does no more than post.
             acquire = watch.functions["threading.Lock.acquire"]
-            acquire.can_block_in("hcsd/embedded/opened.py", {"close"})
+            acquire.can_block_in("hcsd/embedded/handle.py", {"close"})
             # What the kernel tells of a process is in memory.
             read = watch.functions["io.BufferedReader.read"]
-            read.can_block_in("hcsd/embedded/keeper.py", {"look_at"})
+            read.can_block_in("hcsd/embedded/keeper/procfs.py", {"look_at"})
             yield over
     over.close()
 

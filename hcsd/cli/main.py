@@ -14,22 +14,24 @@ from typing import Annotated
 import typer
 
 from hcsd import __version__
-from hcsd.cli import (
+from hcsd.cli.commands import (
     attach,
     completion,
+    docs,
     events,
-    host,
+    info,
     logs,
-    processes,
+    open_process,
+    ps_inspect_wait,
     run,
+    serve,
     service,
     stats,
-    steer,
-    systems,
+    stop_kill_signal,
+    system,
 )
-from hcsd.cli._connection import connecting
-from hcsd.cli._group import MainGroup
-from hcsd.cli.serve import serve
+from hcsd.cli.connection import connecting
+from hcsd.cli.main_group import MainGroup
 
 HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
 
@@ -56,7 +58,7 @@ Exit code:
 
 'hcsd run' and 'hcsd attach' end as the process does: see their help.
 
-'hcsd COMMAND --help' tells about a command.
+'hcsd COMMAND --help' tells about a command, 'hcsd docs' lists pages to read.
 """
 
 app = typer.Typer(
@@ -68,20 +70,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("serve")(serve)
+app.command("serve")(serve.serve)
 for commands in (
     run.app,
     attach.app,
-    processes.app,
-    steer.app,
+    ps_inspect_wait.app,
+    open_process.app,
+    stop_kill_signal.app,
     logs.app,
     events.app,
     stats.app,
-    host.app,
+    info.app,
+    docs.app,
     completion.app,
 ):
     app.add_typer(commands)
-app.add_typer(systems.app, name="system")
+app.add_typer(system.app, name="system")
 app.add_typer(service.app, name="service")
 
 

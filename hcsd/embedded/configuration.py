@@ -1,4 +1,4 @@
-"""Documents about compute systems at the embedded engine; by the same rules as `documents`."""
+"""What a compute system of the embedded engine is created from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded.documents import invalid, is_bool, is_object, is_string, is_strings, parse
+from hcsd.embedded.documents import invalid, is_bool, is_object, is_one_of, is_string, parse, refuse
 from hcsd.embedded.faults import Fault
 
 if TYPE_CHECKING:
@@ -21,20 +21,12 @@ MAX_UINT64 = 0xFFFFFFFFFFFFFFFF
 MAX_WEIGHT = MAX_SHARE = 10_000
 
 
-def _is_any(_value: object) -> bool:
-    return True
-
-
 def _is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
 def _is_up_to(limit: int) -> Check:
     return lambda value: type(value) is int and 0 <= value <= limit
-
-
-def _is_one_of(*names: str) -> Check:
-    return lambda value: isinstance(value, str) and value in names
 
 
 COMPUTE_SYSTEM: dict[str, Check] = {
@@ -60,7 +52,7 @@ CONTAINER: dict[str, Check] = {
     "RegistryChanges": is_object,
     "AssignedDevices": _is_list,
     "AdditionalDeviceNamespace": is_object,
-    "IsolationType": _is_one_of("HostProcess"),
+    "IsolationType": is_one_of("HostProcess"),
 }
 HONOURED = ("Memory", "Processor", "IsolationType")
 MEMORY: dict[str, Check] = {"SizeInMB": _is_up_to(MAX_UINT64 >> 20)}
@@ -68,34 +60,6 @@ PROCESSOR: dict[str, Check] = {
     "Count": _is_up_to(MAX_UINT32),
     "Weight": _is_up_to(MAX_WEIGHT),
     "Maximum": _is_up_to(MAX_SHARE),
-}
-PROPERTY_QUERY: dict[str, Check] = {"PropertyTypes": is_strings, "Queries": is_object}
-FIGURES = frozenset({"Statistics", "ProcessList"})
-PROPERTY_TYPES = FIGURES | {"TerminateOnLastHandleClosed"}
-# Of virtual machines and of Windows.
-OTHER_PROPERTY_TYPES = frozenset(
-    {"Memory", "SharedMemoryRegion", "GuestConnection", "GuestMemory", "ContainerCredentialGuard"}
-    | {"ICHeartbeatStatus", "ProcessorTopology", "CpuGroup", "SystemGUID"}
-)
-SHUTDOWN_OPTIONS: dict[str, Check] = {
-    "Mechanism": _is_one_of("GuestConnection", "IntegrationService"),
-    "Type": _is_one_of("Shutdown", "Hibernate", "Reboot"),
-    "Force": is_bool,  # as always here: whoever does not end in time is killed
-    "Reason": is_string,
-}
-PAUSE_OPTIONS: dict[str, Check] = {
-    "SuspensionLevel": _is_one_of("Suspend", "MemoryLow", "MemoryMedium", "MemoryHigh"),
-    "HostedNotification": is_object,
-}
-SAVE_OPTIONS: dict[str, Check] = {
-    "SaveType": _is_one_of("ToFile", "AsTemplate"),
-    "SaveStateFilePath": is_string,
-}
-MODIFY_SETTING: dict[str, Check] = {
-    "ResourcePath": is_string,
-    "RequestType": _is_one_of("Add", "Remove", "Update"),
-    "Settings": _is_any,
-    "GuestRequest": _is_any,
 }
 
 
@@ -147,11 +111,11 @@ def parse_configuration(text: str | None, host_processors: int) -> Configuration
     if asked[0] != SCHEMA[0] or asked > SCHEMA:
         text = f"the embedded engine knows schema {SCHEMA[0]}.0 to {SCHEMA[0]}.{SCHEMA[1]}"
         raise Fault(HR.ERROR_NOT_SUPPORTED, f"{text}, not {asked[0]}.{asked[1]}")
-    _refuse(members, "ComputeSystem", ("HostingSystemId", "HostedSystem", "VirtualMachine"))
+    refuse(members, "ComputeSystem", ("HostingSystemId", "HostedSystem", "VirtualMachine"))
     if "Container" not in members:
         raise invalid("ComputeSystem has no Container")
     container = _part(members, "Container", "ComputeSystem.Container", CONTAINER)
-    _refuse(container, "Container", [name for name in CONTAINER if name not in HONOURED])
+    refuse(container, "Container", [name for name in CONTAINER if name not in HONOURED])
     return Configuration(
         owner=str(members.get("Owner", "")),
         ends_with_handles=members.get("ShouldTerminateOnLastHandleClosed") is True,
@@ -163,13 +127,6 @@ def _part(
     members: Mapping[str, object], name: str, what: str, known: Mapping[str, Check]
 ) -> dict[str, object]:
     return parse(json.dumps(members.get(name, {})), what, known)
-
-
-def _refuse(members: Mapping[str, object], what: str, names: object) -> None:
-    assert isinstance(names, (tuple, list))  # noqa: S101  (for the type checker)
-    for name in names:
-        if members.get(name):
-            raise Fault(HR.ERROR_NOT_SUPPORTED, f"the embedded engine cannot honour {what}.{name}")
 
 
 def _limits(container: Mapping[str, object], host_processors: int) -> Limits:
@@ -186,81 +143,4 @@ def _limits(container: Mapping[str, object], host_processors: int) -> Limits:
         memory=size << 20 if isinstance(size, int) and size else None,
         processors=processors,
         weight=given.get("Weight"),
-    )
-
-
-def parse_property_query(text: str | None) -> frozenset[str]:
-    """Read what `HcsGetComputeSystemProperties` takes.
-
-    Returns:
-        The property types asked for.
-
-    Raises:
-        Fault: The document is malformed, or asks for something this engine does not know.
-    """
-    members = parse(text, "PropertyQuery", PROPERTY_QUERY)
-    _refuse(members, "PropertyQuery", ("Queries",))
-    types = members.get("PropertyTypes", [])
-    asked = frozenset(types if isinstance(types, list) else [])
-    for name in sorted(asked - PROPERTY_TYPES):
-        if name not in OTHER_PROPERTY_TYPES:
-            raise invalid(f"PropertyQuery.PropertyTypes has an unknown type '{name}'")
-        raise Fault(HR.ERROR_NOT_SUPPORTED, f"the embedded engine has no property '{name}'")
-    return asked
-
-
-def parse_shutdown_options(text: str | None) -> None:
-    """Check what `HcsShutDownComputeSystem` takes; there is one way to shut down.
-
-    Raises:
-        Fault: The document is malformed, or asks for another way.
-    """
-    members = parse(text, "ShutdownOptions", SHUTDOWN_OPTIONS)
-    for name, only in (("Mechanism", "GuestConnection"), ("Type", "Shutdown")):
-        if members.get(name, only) != only:
-            raise Fault(
-                HR.ERROR_NOT_SUPPORTED,
-                f"the embedded engine cannot honour ShutdownOptions.{name} {members[name]}",
-            )
-
-
-def parse_pause_options(text: str | None) -> None:
-    """Check what `HcsPauseComputeSystem` takes; there is one way to pause.
-
-    Raises:
-        Fault: The document is malformed, or asks for another way.
-    """
-    members = parse(text, "PauseOptions", PAUSE_OPTIONS)
-    _refuse(members, "PauseOptions", ("HostedNotification",))
-    level = members.get("SuspensionLevel", "Suspend")
-    if level != "Suspend":
-        raise Fault(
-            HR.ERROR_NOT_SUPPORTED,
-            f"the embedded engine cannot honour PauseOptions.SuspensionLevel {level}",
-        )
-
-
-def parse_modify_setting(text: str | None) -> str:
-    """Read what `HcsModifyComputeSystem` takes.
-
-    Returns:
-        The path of what is to be modified.
-
-    Raises:
-        Fault: The document is malformed.
-    """
-    path = parse(text, "ModifySettingRequest", MODIFY_SETTING).get("ResourcePath")
-    if not isinstance(path, str) or not path:
-        raise invalid("ModifySettingRequest names no ResourcePath")
-    return path
-
-
-def exit_status(hresult: int, exit_type: str, detail: str, initiator: str) -> str:
-    """Word a SystemExitStatus document."""
-    return json.dumps(
-        {
-            "Status": hresult - (1 << 32) if hresult else 0,
-            "ExitType": exit_type,
-            "Attribution": [{"SystemExit": {"Detail": detail, "Initiator": initiator}}],
-        }
     )

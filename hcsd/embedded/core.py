@@ -26,9 +26,10 @@ from hcsd.embedded.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hcsd.embedded.opened import Opened
+    from hcsd.embedded.handle import Handle
     from hcsd.embedded.process import Process
     from hcsd.embedded.system import System
+    from hcsd.embedded.work import ProcessInfo
 
 T = TypeVar("T")
 
@@ -113,7 +114,7 @@ class Operation:
         self.state = OperationState.IDLE
         self.hresult = 0
         self.document: str | None = None
-        self.process_info: Callable[[], tuple[int, int, int, int]] | None = None
+        self.process_info: ProcessInfo | None = None
         self.context: int | None = None
         self.callback: Callable[[int, int | None], None] | None = None
         self.closed = False
@@ -126,8 +127,8 @@ class Core:
         self.lock = threading.RLock()
         self.completed = threading.Condition(self.lock)
         self.operations: HandleTable[Operation] = HandleTable(0x01)
-        self.systems: HandleTable[Opened[System]] = HandleTable(0x02)
-        self.processes: HandleTable[Opened[Process]] = HandleTable(0x03)
+        self.systems: HandleTable[Handle[System]] = HandleTable(0x02)
+        self.processes: HandleTable[Handle[Process]] = HandleTable(0x03)
         self._next_operation = 0
 
     def create_operation(self) -> Operation:
@@ -163,7 +164,7 @@ class Core:
         operation: Operation,
         fault: Fault | None = None,
         document: str | None = None,
-        process_info: Callable[[], tuple[int, int, int, int]] | None = None,
+        process_info: ProcessInfo | None = None,
     ) -> None:
         """Complete an operation and call its callback. Thread: the engine's worker, never a caller's."""
         with self.lock:

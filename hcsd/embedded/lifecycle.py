@@ -38,7 +38,7 @@ class Call(enum.Enum):
     SAVE = "save"
     MODIFY = "modify"
     PROPERTIES = "query"
-    FIGURES = "measure"  # Statistics and ProcessList
+    MEASURE = "measure"  # Statistics and ProcessList
 
 
 _OK = None
@@ -60,7 +60,7 @@ TABLE: dict[Call, tuple[HR | None, ...]] = {
     Call.SAVE:           (_WRONG, _WRONG, _NEVER, _GONE, _GONE),
     Call.MODIFY:         (_OK,    _OK,    _OK,    _GONE, _GONE),
     Call.PROPERTIES:     (_OK,    _OK,    _OK,    _OK,   _OK),
-    Call.FIGURES:        (_WRONG, _OK,    _OK,    _GONE, _GONE),
+    Call.MEASURE:        (_WRONG, _OK,    _OK,    _GONE, _GONE),
 }  # fmt: skip
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from hcsd.abi.types import HCS_EVENT_CALLBACK, HCS_PROCESS_INFORMATION
 
+    OutPointer = ctypes._Pointer[ctypes.c_void_p]  # noqa: SLF001  (the types have no other names)
+    InfoPointer = ctypes._Pointer[HCS_PROCESS_INFORMATION]  # noqa: SLF001
+
 
 class Memory:
     """The strings that callers hold. Thread: any."""
@@ -29,7 +32,7 @@ class Memory:
         """Return how many strings have not been freed."""
         return len(self._buffers)
 
-    def give_text(self, pointer: ctypes._Pointer[ctypes.c_void_p], text: str | None) -> None:
+    def give_text(self, pointer: OutPointer, text: str | None) -> None:
         """Store a new string, or NULL, where the pointer points."""
         if not pointer:
             return
@@ -47,14 +50,12 @@ class Memory:
             return self._buffers.pop(address, None) is not None
 
 
-def give_handle(pointer: ctypes._Pointer[ctypes.c_void_p], handle: int) -> None:
+def give_handle(pointer: OutPointer, handle: int) -> None:
     """Store a handle where the pointer points."""
     pointer.contents.value = handle
 
 
-def give_process_info(
-    pointer: ctypes._Pointer[HCS_PROCESS_INFORMATION], pid: int, stdio: tuple[int, int, int]
-) -> None:
+def give_process_info(pointer: InfoPointer, pid: int, stdio: tuple[int, int, int]) -> None:
     """Store process information where the pointer points."""
     info = pointer.contents
     info.ProcessId, info.Reserved = pid, 0

@@ -5,33 +5,39 @@
                               adopted by pid──┘
 
 The child itself belongs to the keeper. This object holds what the service holds in HCS: the pid,
-the pipe ends until somebody fetches them, its own copy of the stdin pipe, so that the process sees
-end-of-file only when both the client and the service have closed theirs, and the console.
+the ends of its stdio, and how it ended. What is asked of it goes to the keeper.
 
-Thread: fields are written by the worker and read by callers; `Service.lock` guards them.
+Methods that return `Work` check the request on the caller's thread; the work then runs on the
+worker. Thread: fields are written by the worker and read by callers; `Core.lock` guards them.
 """
 
 from __future__ import annotations
 
 import enum
-import fcntl
-import os
-import struct
-import termios
+import signal
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded.documents import process_status
 from hcsd.embedded.faults import Fault
+from hcsd.embedded.keeper.procfs import ON_LINUX
+from hcsd.embedded.keeper_errors import process_fault
+from hcsd.embedded.process_documents import (
+    CloseStdio,
+    Resize,
+    parse_modify_request,
+    parse_signal_options,
+    parse_terminate_options,
+    process_status,
+)
 
 if TYPE_CHECKING:
-    from hcsd.embedded.documents import Launch
-    from hcsd.embedded.opened import Opened
-    from hcsd.embedded.system import ProcessInfo, System
+    from hcsd.embedded.handle import Handle
+    from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keeper_client import KeeperClient
+    from hcsd.embedded.stdio import Stdio
+    from hcsd.embedded.work import Done, ProcessInfo, Work
 
-FIRST_FREE_FD = 3
 CODE_OF_SIGNAL = 128
-IUTF8 = 0x4000  # Linux and macOS: the erase character takes back a whole character, not a byte
 
 
 class State(enum.Enum):
@@ -43,109 +49,11 @@ class State(enum.Enum):
     FAILED = enum.auto()
 
 
-class Stdio:
-    """Both ends of what a process was asked to be given.
-
-    Our ends are numbered so that none is 0, which means "no handle" to whoever gets them.
-
-    Attributes:
-        child: (stdin, stdout, stderr) ends for the child, None where it gets the null device.
-        ours: The opposite ends, 0 where there is none.
-        service_stdin: The service's own copy of our stdin end, else -1.
-        console: A copy of the console's controlling side, else -1.
-
-    Raises:
-        OSError: The host has no descriptors or terminals left; nothing stays open.
-    """
-
-    def __init__(self, launch: Launch) -> None:
-        self.child: list[int | None] = [None, None, None]
-        self.ours = [0, 0, 0]
-        self.service_stdin = -1
-        self.console = -1
-        try:
-            if launch.console is not None:
-                self._open_console(launch, launch.console)
-            else:
-                self._open_pipes(launch)
-            if self.ours[0]:
-                self.service_stdin = os.dup(self.ours[0])
-        except OSError:
-            self.close_child_ends()
-            self.close()
-            raise
-
-    def _open_pipes(self, launch: Launch) -> None:
-        for index, asked in enumerate((launch.stdin, launch.stdout, launch.stderr)):
-            if asked:
-                read, write = os.pipe()
-                self.child[index], self.ours[index] = (
-                    (read, _safe(write)) if index == 0 else (write, _safe(read))
-                )
-
-    def _open_console(self, launch: Launch, size: tuple[int, int]) -> None:
-        """A console merges all output into stdout; a stderr pipe is not made, as in HCS."""
-        master, slave = os.openpty()
-        self.console, self.child = _safe(master), [slave, slave, slave]
-        mode = termios.tcgetattr(slave)
-        mode[0] |= IUTF8
-        termios.tcsetattr(slave, termios.TCSANOW, mode)
-        self.resize(*size)
-        for index, asked in enumerate((launch.stdin, launch.stdout)):
-            if asked:
-                self.ours[index] = os.dup(self.console)
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Set the size of the console; the foreground group of its session gets SIGWINCH."""
-        fcntl.ioctl(self.console, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def take(self) -> tuple[int, int, int]:
-        """Hand our ends over, once; later calls get none."""
-        ours, self.ours = self.ours, [0, 0, 0]
-        return ours[0], ours[1], ours[2]
-
-    def close_child_ends(self) -> None:
-        """Close the ends that only the child may hold, or end-of-file would never come."""
-        for fd in {fd for fd in self.child if fd is not None}:
-            os.close(fd)
-        self.child = [None, None, None]
-
-    def close_service_stdin(self) -> None:
-        """Close the service's copy of stdin; idempotent."""
-        fd, self.service_stdin = self.service_stdin, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def close_service_copies(self) -> None:
-        """Close what the service holds for a living process; idempotent."""
-        self.close_service_stdin()
-        fd, self.console = self.console, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def close(self) -> None:
-        """Close everything that is still ours, also ends nobody fetched; idempotent."""
-        self.close_service_copies()
-        self.close_untaken()
-
-    def close_untaken(self) -> None:
-        """Close our ends that nobody took."""
-        for fd in self.take():
-            if fd:
-                os.close(fd)
-
-
-def _safe(fd: int) -> int:
-    """Move a descriptor up if its number would be taken for "none", or for stdio."""
-    if fd >= FIRST_FREE_FD:
-        return fd
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE_FD)
-    os.close(fd)
-    return moved
-
-
 class Process:
     """One process.
+
+    Args:
+        keeper: The keeper of its system.
 
     Attributes:
         mark: What its descendants inherit, once it was started.
@@ -154,16 +62,50 @@ class Process:
         stdio: Its pipe ends, once it was started.
     """
 
-    def __init__(self, system: System) -> None:
-        self.system = system
+    def __init__(self, keeper: KeeperClient) -> None:
         self.state = State.STARTING
         self.pid = 0
         self.mark = ""
         self.adopted = False
         self.exit_code: int | None = 0
-        self.signal = 0
+        self.signalled = 0
         self.stdio: Stdio | None = None
-        self.handles: list[Opened[Process]] = []
+        self.handles: list[Handle[Process]] = []
+        self._keeper = keeper
+
+    @property
+    def exited(self) -> bool:
+        """Whether it ran and has ended."""
+        return self.state is State.EXITED
+
+    def signal(self, options: str | None) -> Work:
+        """Check SignalProcessOptions; the work sends the signal."""
+        number, group = parse_signal_options(options)
+        self._require_alive()
+        return lambda done: self._ask({"number": number, "group": group}, done)
+
+    def terminate(self, options: str | None) -> Work:
+        """Check TerminateOptions; the work kills the process.
+
+        With its tree, also what it has left behind if it has exited.
+        """
+        tree = parse_terminate_options(options)
+        if tree and not ON_LINUX:
+            raise Fault(HR.ERROR_NOT_SUPPORTED, "this host does not tell what descends from what")
+        if tree and self.adopted:
+            raise Fault(
+                HR.ERROR_NOT_SUPPORTED, "it was adopted: what descends from it is not known"
+            )
+        if not (tree and self.exited):
+            self._require_alive()
+        message: Message = {"tree": self.mark} if tree else {"number": int(signal.SIGKILL)}
+        return lambda done: self._ask(message, done)
+
+    def modify(self, settings: str | None) -> Work:
+        """Check a ProcessModifyRequest; the work carries it out."""
+        request = parse_modify_request(settings)
+        self._require_alive()
+        return lambda done: self._modify(request, done)
 
     def end(self, returncode: int | None) -> None:
         """Note how the child ended: 128 plus the signal's number if one killed it, None if lost."""
@@ -171,20 +113,15 @@ class Process:
         if returncode is None:
             self.exit_code = None
         else:
-            self.signal = max(0, -returncode)
-            self.exit_code = CODE_OF_SIGNAL + self.signal if self.signal else returncode
+            self.signalled = max(0, -returncode)
+            self.exit_code = CODE_OF_SIGNAL + self.signalled if self.signalled else returncode
         if self.stdio is not None:
             self.stdio.close_service_copies()
-
-    @property
-    def exited(self) -> bool:
-        """Whether it ran and has ended."""
-        return self.state is State.EXITED
 
     def status(self) -> str:
         """Return the ProcessStatus document."""
         return process_status(
-            self.pid, exited=self.exited, exit_code=self.exit_code, signal=self.signal
+            self.pid, exited=self.exited, exit_code=self.exit_code, signal=self.signalled
         )
 
     def info(self) -> ProcessInfo:
@@ -204,3 +141,26 @@ class Process:
         """Free what only handles could reach; the last one was closed. The child lives on."""
         if self.stdio is not None:
             self.stdio.close_untaken()
+
+    def _require_alive(self) -> None:
+        if self.state in {State.EXITED, State.FAILED}:
+            raise Fault(HR.PROCESS_ALREADY_STOPPED, "the process has exited")
+
+    def _ask(self, message: Message, done: Done) -> None:
+        """Send the keeper a request about this process."""
+        self._keeper.request(
+            {"pid": self.pid, **message}, [], lambda answer: done(process_fault(answer))
+        )
+
+    def _modify(self, request: Resize | CloseStdio, done: Done) -> None:
+        self._require_alive()
+        if self.stdio is None:
+            why = "was adopted: nothing of its stdio is here" if self.adopted else "has not started"
+            raise Fault(HR.INVALID_STATE, f"the process {why}")
+        if isinstance(request, Resize):
+            if self.stdio.console < 0:
+                raise Fault(HR.INVALID_STATE, "the process has no console")
+            self.stdio.resize(request.rows, request.columns)
+        elif request.handle in {"StdIn", "All"}:
+            self.stdio.close_service_stdin()  # of the output pipes the service keeps no copy
+        done()

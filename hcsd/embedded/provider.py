@@ -12,15 +12,12 @@ from hcsd.abi.functions import FUNCTIONS, Check
 from hcsd.abi.hresult import HR
 from hcsd.embedded.configuration import Configuration
 from hcsd.embedded.core import Core
-from hcsd.embedded.exports import (
-    Exports,
-    OperationExports,
-    ProcessExports,
-    ServiceExports,
-    SystemExports,
-)
+from hcsd.embedded.exports.operations import OperationExports
+from hcsd.embedded.exports.processes import ProcessExports
+from hcsd.embedded.exports.service import ServiceExports
+from hcsd.embedded.exports.systems import SystemExports
 from hcsd.embedded.faults import Fault
-from hcsd.embedded.keeper import ON_LINUX
+from hcsd.embedded.keeper.procfs import ON_LINUX
 from hcsd.embedded.memory import Memory
 from hcsd.embedded.system import System
 from hcsd.embedded.worker import Worker
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hcsd.abi.functions import Function
+    from hcsd.embedded.exports.base import Exports
 
 
 class Export(Protocol):

@@ -73,6 +73,7 @@ class ProcessEffect(enum.Enum):
     CLOSE_HANDLE = enum.auto()
     FREE_STDIO = enum.auto()  # the pipe ends that nobody took
     TELL_END = enum.auto()
+    TELL_STATE = enum.auto()  # what is known of it has changed
     LEAVE_SYSTEM = enum.auto()  # after it has told: the end of a system is told after all of these
 
 
@@ -83,9 +84,11 @@ TABLE: Table[ProcessLife, ProcessTrigger, ProcessEffect] = Table(
     ProcessTrigger,
     {
         _T.END_KNOWN: {
-            (_L.RUNNING, _L.LOST): to(_L.EXITED, _E.TELL_END, _E.LEAVE_SYSTEM),
-            (_L.VANISHED,): to(_L.EXITED, _E.CANCEL_GRACE, _E.TELL_END, _E.LEAVE_SYSTEM),
-            (_L.GIVEN_UP,): to(_L.EXITED),
+            (_L.RUNNING, _L.LOST): to(_L.EXITED, _E.TELL_END, _E.TELL_STATE, _E.LEAVE_SYSTEM),
+            (_L.VANISHED,): to(
+                _L.EXITED, _E.CANCEL_GRACE, _E.TELL_END, _E.TELL_STATE, _E.LEAVE_SYSTEM
+            ),
+            (_L.GIVEN_UP,): to(_L.EXITED, _E.TELL_STATE),
             (_L.LEFT_RUNNING, _L.LEFT_LOST): to(_L.CLOSED),
             (_L.EXITED, _L.CLOSED): IGNORED,
         },
@@ -96,25 +99,25 @@ TABLE: Table[ProcessLife, ProcessTrigger, ProcessEffect] = Table(
             (_L.LEFT_RUNNING, _L.LEFT_LOST, _L.CLOSED): IGNORED,
         },
         _T.GRACE_OVER: {
-            (_L.VANISHED,): to(_L.EXITED, _E.TELL_END, _E.LEAVE_SYSTEM),
+            (_L.VANISHED,): to(_L.EXITED, _E.TELL_END, _E.TELL_STATE, _E.LEAVE_SYSTEM),
             (_L.RUNNING, _L.LOST, _L.GIVEN_UP, _L.EXITED): IMPOSSIBLE,
             (_L.LEFT_RUNNING, _L.LEFT_LOST, _L.CLOSED): IMPOSSIBLE,
         },
         _T.DISCONNECTED: {
-            (_L.RUNNING,): to(_L.LOST, _E.CLOSE_HANDLE),
-            (_L.VANISHED,): to(_L.LOST, _E.CANCEL_GRACE, _E.CLOSE_HANDLE),
+            (_L.RUNNING,): to(_L.LOST, _E.CLOSE_HANDLE, _E.TELL_STATE),
+            (_L.VANISHED,): to(_L.LOST, _E.CANCEL_GRACE, _E.CLOSE_HANDLE, _E.TELL_STATE),
             (_L.LOST, _L.GIVEN_UP, _L.EXITED): IGNORED,
             (_L.LEFT_RUNNING, _L.LEFT_LOST, _L.CLOSED): IGNORED,
         },
         _T.FOUND: {
-            (_L.LOST,): to(_L.RUNNING, _E.TAKE_HANDLE),
+            (_L.LOST,): to(_L.RUNNING, _E.TAKE_HANDLE, _E.TELL_STATE),
             # Another search was quicker, or it ended, was given up or closed meanwhile.
             (_L.RUNNING, _L.VANISHED, _L.GIVEN_UP, _L.EXITED): stay(_E.CLOSE_FOUND),
             (_L.LEFT_RUNNING, _L.LEFT_LOST, _L.CLOSED): stay(_E.CLOSE_FOUND),
         },
         _T.ENDED_AWAY: {
-            (_L.LOST,): to(_L.EXITED, _E.TELL_END, _E.LEAVE_SYSTEM),
-            (_L.GIVEN_UP,): to(_L.EXITED),
+            (_L.LOST,): to(_L.EXITED, _E.TELL_END, _E.TELL_STATE, _E.LEAVE_SYSTEM),
+            (_L.GIVEN_UP,): to(_L.EXITED, _E.TELL_STATE),
             (_L.LEFT_LOST,): to(_L.CLOSED),
             # Another search has found it: its own handle tells how it ended.
             (_L.RUNNING, _L.VANISHED, _L.EXITED, _L.LEFT_RUNNING, _L.CLOSED): IGNORED,

@@ -31,7 +31,7 @@ from hcsd.hcs.process_life import ProcessTrigger as Trigger
 from hcsd.hcs.schema import ProcessStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from hcsd.hcs.callbacks import Event
     from hcsd.hcs.handles import ProcessHandle, SystemHandle
@@ -92,6 +92,7 @@ class TrackedProcess:
         life: Its state, which only `transition` changes.
         exited: Set once with how it ended.
         checked: When its properties were last asked for, by the loop's clock.
+        on_state: Called with its state whenever that has changed, until it is closed.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class TrackedProcess:
         self.life = ProcessLife.RUNNING
         self.exited: Latch[ProcessEnd] = Latch()
         self.checked = asyncio.get_running_loop().time()
+        self.on_state: Callable[[ProcessState], None] = lambda _: None
         self._info = info
         self._subject = f"process {pid} of system '{system.id}'"
         self._attachment: Attachment[ProcessHandle] = Attachment(
@@ -243,6 +245,8 @@ class TrackedProcess:
             case Effect.TELL_END:
                 assert end is not None  # noqa: S101  (each trigger that ends it comes with one)
                 self.exited.set(end)
+            case Effect.TELL_STATE:
+                self.on_state(self.state)
             case Effect.LEAVE_SYSTEM:
                 self.system.end_of(self)
 

@@ -58,7 +58,7 @@ class Language:
         unit: Runs the tests of the library itself.
         generate: Writes the stubs that are committed; none if they are made by `build`.
         generated: The folder that `generate` writes.
-        example: The program that the README shows.
+        example: The program that the page of the clients shows.
         run_example: Runs it, compiled by `build`.
     """
 

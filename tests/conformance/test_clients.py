@@ -1,4 +1,4 @@
-"""Every client library: its own checks, what the README shows of it, and case by case."""
+"""Every client library: its own checks, what the documentation shows of it, and case by case."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ from tests.conformance.languages import ROOT, Command, Language
 from tests.conformance.runner import running
 from tests.conformance.stage import Stage
 from tests.support.daemon import Daemon
+from tests.support.pages import executed
 
-README = ROOT / "README.md"
 COMMAND_TIMEOUT = 900  # seconds; a first build fetches what it needs
 
 
@@ -61,8 +61,9 @@ def test_generated(language: Language) -> None:
 
 
 def test_readme(language: Language, shared_daemon: Daemon) -> None:
-    """The README shows the example as it is, and it runs."""
-    assert (ROOT / language.example).read_text("utf-8").strip() in README.read_text("utf-8")
+    """The page of the clients shows the example as it is, and it runs."""
+    shown = [block.text for block in executed(language.name)]
+    assert shown == [(ROOT / language.example).read_text("utf-8")]
     done = subprocess.run(
         [*language.run_example, "sh", "-c", "echo hello; echo wrong >&2; exit 7"],
         cwd=ROOT,

@@ -5,8 +5,8 @@ import json
 import anyio
 import pytest
 
-from hcsd.config import Limits
-from hcsd.service.registry import Registry
+from hcsd.daemon.daemon import Daemon
+from hcsd.daemon.settings import Limits
 from tests.support.scripted import ScriptedProvider
 from tests.support.scripting import host_of
 
@@ -22,8 +22,8 @@ async def test_the_guest_is_what_hcs_says_and_else_what_the_provider_has(
     direct.guest_os = of_the_provider
     direct.script["HcsGetComputeSystemProperties"] = lambda op: op.complete(document=text)
     async with host_of(direct) as host, anyio.create_task_group() as tasks:
-        registry = Registry(host, Limits(), "incarnation", tasks)
-        opened = await registry.system("scripted")
+        daemon = Daemon(host, Limits(), tasks)
+        opened = await daemon.systems.open("scripted")
         expected = said if said in {"Windows", "Linux"} else of_the_provider.title()
-        assert opened.guest_os == expected
-        await registry.close()
+        assert opened.guest.value == expected
+        await daemon.close()

@@ -16,7 +16,7 @@ import anyio.to_thread
 import pytest
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded.keeper import Message
+from hcsd.embedded.keeper.frames import Message
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
 from hcsd.hcs.host import Host
@@ -228,7 +228,7 @@ async def test_a_request_that_the_keeper_cannot_digest_does_not_end_the_system(
     embedded: EmbeddedProvider, host: Host, guest: PosixGuest
 ) -> None:
     system = await host.open_system("host")
-    link = embedded._systems["host"]._link_up()
+    client = embedded._systems["host"]._started().keeper
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Message] = loop.create_future()
 
@@ -237,7 +237,7 @@ async def test_a_request_that_the_keeper_cannot_digest_does_not_end_the_system(
 
     async with running(system, guest.says("there"), "o") as bystander:
         await bystander.stdout.line()
-        embedded._worker.post(lambda: link.request({"argv": 7}, [], answered))
+        embedded._worker.post(lambda: client.request({"argv": 7}, [], answered))
         assert "error" in await answer
         assert not await bystander.process.confirm()
         assert (await run(system, guest.exits(3))).code == 3

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 
-from hcsd.config import Limits
+from hcsd.daemon.daemon import Daemon
+from hcsd.daemon.process_view import ExitReason
+from hcsd.daemon.settings import Limits
+from hcsd.daemon.system_life import Life
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.host import Host
 from hcsd.hcs.supervisor import give_up
 from hcsd.hcs.system import ComputeSystem
-from hcsd.service import systems
-from hcsd.service.compute_system_service import ComputeSystemService
-from hcsd.service.event_service import EventService
-from hcsd.service.registry import Registry
+from hcsd.rpc.compute_system_service import ComputeSystemService
+from hcsd.rpc.convert import process_request_from
+from hcsd.rpc.event_service import EventService
 from hcsd.v1 import compute_system_service_pb2 as system_pb
 from hcsd.v1 import event_service_pb2 as event_pb
 from hcsd.v1 import process_pb2 as pb
@@ -25,13 +27,13 @@ from tests.fault.test_served_lost import lose, served_by
 from tests.support.scripted import ScriptedProvider
 
 if TYPE_CHECKING:
-    from hcsd.service.interceptor import Context
+    from hcsd.rpc.calls import Context
 
 pytestmark = pytest.mark.anyio
 
 CONTEXT = cast("Context", None)
 NAME = "systems/theirs"
-Use = Callable[[Registry], AbstractAsyncContextManager[None]]
+Use = Callable[[Daemon], AbstractAsyncContextManager[None]]
 
 
 def configuration(**members: object) -> str:
@@ -39,8 +41,7 @@ def configuration(**members: object) -> str:
 
 
 @pytest.fixture
-def embedded(census: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedProvider]:
-    monkeypatch.setattr(systems, "IDLE_TIME", 0.01)
+def embedded(census: None) -> Iterator[EmbeddedProvider]:
     provider = EmbeddedProvider()
     yield provider
     provider.close()
@@ -48,21 +49,22 @@ def embedded(census: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded
 
 
 @pytest.fixture
-async def registry(embedded: EmbeddedProvider) -> AsyncIterator[Registry]:
+async def daemon(embedded: EmbeddedProvider) -> AsyncIterator[Daemon]:
     """A daemon without its listeners."""
     async with anyio.create_task_group() as tasks:
-        registry = Registry(Host(embedded), Limits(shutdown_grace=5.0), "incarnation", tasks)
-        yield registry
-        await registry.close()
+        limits = Limits(shutdown_grace=5.0, idle_system_time=0.01)
+        daemon = Daemon(Host(embedded), limits, tasks, "incarnation")
+        yield daemon
+        await daemon.close()
         tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager
 async def made_by_others(
-    registry: Registry, system_id: str, **members: object
+    daemon: Daemon, system_id: str, **members: object
 ) -> AsyncIterator[ComputeSystem]:
     """A system of another client of HCS, who has it open while the block runs."""
-    system = await registry.host.create_system(system_id, configuration(**members))
+    system = await daemon.host.create_system(system_id, configuration(**members))
     await system.start()
     try:
         yield system
@@ -73,9 +75,9 @@ async def made_by_others(
             system.close()
 
 
-async def get(registry: Registry, system_id: str) -> None:
+async def get(daemon: Daemon, system_id: str) -> None:
     request = system_pb.GetComputeSystemRequest(name=f"systems/{system_id}")
-    await ComputeSystemService(registry).GetComputeSystem(request, CONTEXT)
+    await ComputeSystemService(daemon).GetComputeSystem(request, CONTEXT)
 
 
 async def until_open(embedded: EmbeddedProvider, count: int) -> None:
@@ -85,37 +87,37 @@ async def until_open(embedded: EmbeddedProvider, count: int) -> None:
             await anyio.lowlevel.checkpoint()
 
 
-async def idle_time(registry: Registry, embedded: EmbeddedProvider) -> None:
+async def idle_time(daemon: Daemon, embedded: EmbeddedProvider) -> None:
     """Wait until a system that nobody uses has been closed, which was opened just now."""
     before = embedded.live()["systems"]
-    await get(registry, "host")
+    await get(daemon, "host")
     await until_open(embedded, before)
 
 
 async def test_a_system_is_closed_when_nobody_uses_it_and_opened_for_who_does(
-    registry: Registry, embedded: EmbeddedProvider
+    daemon: Daemon, embedded: EmbeddedProvider
 ) -> None:
-    async with made_by_others(registry, "theirs") as theirs:
+    async with made_by_others(daemon, "theirs") as theirs:
         for _ in range(2):
-            await get(registry, "theirs")
+            await get(daemon, "theirs")
             assert embedded.live()["systems"] == 2
             await until_open(embedded, 1)
         assert (await theirs.properties()).state == "Running"
 
 
 @asynccontextmanager
-async def process_in_it(registry: Registry) -> AsyncIterator[None]:
+async def process_in_it(daemon: Daemon) -> AsyncIterator[None]:
     spec = pb.ProcessSpec(argv=pb.Argv(args=["sleep", "1000"]))
     create = process_pb.CreateProcessRequest(parent=NAME, spec=spec)
-    process, _ = await registry.create(create, owned=False)
+    process, _ = await daemon.processes.create(process_request_from(create, owned=False))
     yield
-    await registry.terminate(process, pb.EXIT_REASON_TERMINATED)
+    await process.kill(ExitReason.TERMINATED)
     await process.exited.wait()
 
 
 @asynccontextmanager
-async def call_about_it(registry: Registry) -> AsyncIterator[None]:
-    service = ComputeSystemService(registry)
+async def call_about_it(daemon: Daemon) -> AsyncIterator[None]:
+    service = ComputeSystemService(daemon)
 
     async def wait() -> None:
         await service.WaitComputeSystem(system_pb.WaitComputeSystemRequest(name=NAME), CONTEXT)
@@ -127,17 +129,17 @@ async def call_about_it(registry: Registry) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def watcher_of_it(registry: Registry) -> AsyncIterator[None]:
+async def watcher_of_it(daemon: Daemon) -> AsyncIterator[None]:
     request = event_pb.WatchEventsRequest(parent=NAME)
-    async with aclosing(EventService(registry).WatchEvents(request, CONTEXT)) as events:  # type: ignore[type-var]
+    async with aclosing(EventService(daemon).WatchEvents(request, CONTEXT)) as events:  # type: ignore[type-var]
         assert (await anext(events)).HasField("bookmark")
         yield
 
 
 @asynccontextmanager
-async def watcher_that_came_back(registry: Registry) -> AsyncIterator[None]:
+async def watcher_that_came_back(daemon: Daemon) -> AsyncIterator[None]:
     request = event_pb.WatchEventsRequest(parent=NAME, after_revision=0, incarnation="incarnation")
-    async with aclosing(EventService(registry).WatchEvents(request, CONTEXT)) as events:  # type: ignore[type-var]
+    async with aclosing(EventService(daemon).WatchEvents(request, CONTEXT)) as events:  # type: ignore[type-var]
         assert (await anext(events)).HasField("bookmark")
         yield
 
@@ -146,60 +148,59 @@ async def watcher_that_came_back(registry: Registry) -> AsyncIterator[None]:
     "use", [process_in_it, call_about_it, watcher_of_it, watcher_that_came_back]
 )
 async def test_it_stays_open_while_it_is_used(
-    registry: Registry,
+    daemon: Daemon,
     embedded: EmbeddedProvider,
     use: Use,
 ) -> None:
-    async with made_by_others(registry, "theirs"):
-        async with use(registry):
+    async with made_by_others(daemon, "theirs"):
+        async with use(daemon):
             await until_open(embedded, 2)
-            await idle_time(registry, embedded)
+            await idle_time(daemon, embedded)
             assert embedded.live()["systems"] == 2
         await until_open(embedded, 1)
 
 
 async def test_one_that_the_daemon_made_stays_open_until_its_end(
-    registry: Registry, embedded: EmbeddedProvider
+    daemon: Daemon, embedded: EmbeddedProvider
 ) -> None:
     request = system_pb.CreateComputeSystemRequest(
         system_id="ours", configuration_json=configuration(), start=True
     )
-    await ComputeSystemService(registry).CreateComputeSystem(request, CONTEXT)
-    await idle_time(registry, embedded)
+    await ComputeSystemService(daemon).CreateComputeSystem(request, CONTEXT)
+    await idle_time(daemon, embedded)
     assert embedded.live()["systems"] == 1
     terminate = system_pb.TerminateComputeSystemRequest(name="systems/ours")
-    await ComputeSystemService(registry).TerminateComputeSystem(terminate, CONTEXT)
+    await ComputeSystemService(daemon).TerminateComputeSystem(terminate, CONTEXT)
     await until_open(embedded, 0)
 
 
 async def test_one_that_ends_with_its_last_handle_ends_soon_after_its_owner(
-    registry: Registry, embedded: EmbeddedProvider
+    daemon: Daemon, embedded: EmbeddedProvider
 ) -> None:
-    async with made_by_others(registry, "theirs", ShouldTerminateOnLastHandleClosed=True) as theirs:
-        await get(registry, "theirs")
+    async with made_by_others(daemon, "theirs", ShouldTerminateOnLastHandleClosed=True) as theirs:
+        await get(daemon, "theirs")
         await until_open(embedded, 1)
         assert (await theirs.properties()).state == "Running"  # a look ends nobody
-        async with watcher_of_it(registry):
+        async with watcher_of_it(daemon):
             theirs.close()  # as a crash of the owner does
-            await idle_time(registry, embedded)
-            assert "theirs" in [system.id for system in await registry.host.systems()]
+            await idle_time(daemon, embedded)
+            assert "theirs" in [system.id for system in await daemon.host.systems()]
         with anyio.fail_after(5):
-            while "theirs" in [system.id for system in await registry.host.systems()]:
+            while "theirs" in [system.id for system in await daemon.host.systems()]:
                 await anyio.lowlevel.checkpoint()
 
 
 async def test_a_process_that_was_given_up_can_still_be_killed_in_its_system(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr(systems, "IDLE_TIME", 0.01)
-    async with served_by(scripted) as (registry, process, _):
+    async with served_by(scripted, idle_system_time=0.01) as (daemon, process):
         await lose(scripted, process)
         assert process.engine is not None
         give_up(process.engine)
         assert process.exited.is_set
-        (served,) = registry.systems
-        assert served.uses == 1
-        registry.delete(process)
+        (system,) = daemon.systems
+        assert system.life is Life.IN_USE
+        process.close()
         with anyio.fail_after(5):
-            while list(registry.systems):
+            while list(daemon.systems):
                 await anyio.lowlevel.checkpoint()

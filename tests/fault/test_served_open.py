@@ -3,19 +3,23 @@
 import anyio
 import pytest
 
-from hcsd.abi.hresult import HR
+from hcsd.abi.hresult import HR, Kind
 from hcsd.abi.types import HCS_EVENT_TYPE
+from hcsd.daemon.daemon import Daemon
+from hcsd.daemon.errors import RequestError
+from hcsd.daemon.process import Process
+from hcsd.daemon.process_life import Life
+from hcsd.daemon.process_view import Origin
 from hcsd.hcs.errors import ServiceDisconnectedError
 from hcsd.hcs.timings import Timings
-from hcsd.service.errors import RequestError
-from hcsd.v1 import process_pb2 as pb
-from hcsd.v1 import process_service_pb2 as service_pb
 from tests.fault.test_served_lost import REQUEST, come_back, lists, lose, served_by
 from tests.support.scripted import EXITED, RUNNING, Operation, ScriptedProvider
 
 pytestmark = pytest.mark.anyio
 
-OPEN = service_pb.OpenProcessRequest(parent="systems/scripted", pid=7)
+
+async def open_it(daemon: Daemon) -> Process:
+    return await daemon.processes.open("scripted", 7, "")
 
 
 def says(provider: ScriptedProvider, *documents: str | HR) -> list[str | HR]:
@@ -47,8 +51,8 @@ async def test_a_process_that_hcs_says_runs_is_the_one_that_is_known(
     scripted: ScriptedProvider,
 ) -> None:
     says(scripted, RUNNING)
-    async with served_by(scripted) as (registry, process, _):
-        assert await registry.open(OPEN) is process
+    async with served_by(scripted) as (daemon, process):
+        assert await open_it(daemon) is process
         assert not scripted.called("HcsOpenProcess")
 
 
@@ -56,12 +60,13 @@ async def test_a_process_whose_exit_went_unheard_is_not_taken_for_its_pid_s_next
     scripted: ScriptedProvider,
 ) -> None:
     rest = says(scripted, RUNNING, EXITED, RUNNING)
-    async with served_by(scripted) as (registry, process, _):
+    async with served_by(scripted) as (daemon, process):
         await confirmed(rest, 2)
-        opened = await registry.open(OPEN)
+        opened = await open_it(daemon)
         assert opened is not process
-        assert opened.message().origin == pb.PROCESS_ORIGIN_OPENED
-        assert process.message().exit.exit_code == 5
+        assert opened.identity.origin is Origin.OPENED
+        assert process.exit is not None
+        assert process.exit.code == 5
         assert opened.running
 
 
@@ -69,40 +74,41 @@ async def test_a_process_of_which_hcs_knows_nothing_any_more_has_ended(
     scripted: ScriptedProvider,
 ) -> None:
     rest = says(scripted, RUNNING, HR.PROCESS_ALREADY_STOPPED, RUNNING)
-    async with served_by(scripted, Timings(exit_event_grace=0.01)) as (registry, process, _):
+    async with served_by(scripted, Timings(exit_event_grace=0.01)) as (daemon, process):
         await confirmed(rest, 2)
-        opened = await registry.open(OPEN)
+        opened = await open_it(daemon)
         assert opened is not process
-        assert process.message().exit.WhichOneof("outcome") == "unknown"
+        assert process.exit is not None
+        assert process.exit.unknown is not None
 
 
 async def test_a_lost_process_is_looked_for_before_its_pid_is_believed(
     scripted: ScriptedProvider,
 ) -> None:
     says(scripted, RUNNING)
-    async with served_by(scripted) as (registry, process, _):
+    async with served_by(scripted) as (daemon, process):
         await lose(scripted, process)
         with pytest.raises((ServiceDisconnectedError, RequestError)) as caught:
-            await registry.open(OPEN)
+            await open_it(daemon)
         assert not scripted.called("HcsOpenProcess")
         assert process.running, caught.value
         come_back(scripted)
         lists(scripted, 7)
-        assert await registry.open(OPEN) is process
-        assert process.message().state == pb.PROCESS_STATE_RUNNING
+        assert await open_it(daemon) is process
+        assert process.life is Life.RUNNING
 
 
 @pytest.mark.parametrize("code", [HR.ERROR_NOT_FOUND, HR.PROCESS_ALREADY_STOPPED])
 async def test_whatever_hcs_says_of_a_pid_that_is_nobody_s_it_is_not_found(
     scripted: ScriptedProvider, code: HR
 ) -> None:
-    async with served_by(scripted) as (registry, process, _):
+    async with served_by(scripted) as (daemon, process):
         scripted.fire(HCS_EVENT_TYPE.HcsEventProcessExited, EXITED)
         await process.exited.wait()
         scripted.answers["HcsOpenProcess"] = code
         with pytest.raises(RequestError) as caught:
-            await registry.open(OPEN)
-        assert caught.value.code.name == "NOT_FOUND"
+            await open_it(daemon)
+        assert caught.value.kind is Kind.NOT_FOUND
         assert caught.value.reason == "PID_NOT_FOUND"
 
 
@@ -117,34 +123,34 @@ async def test_a_process_that_is_being_created_is_opened_as_itself(
         held.append(operation)
         return 0
 
-    async with served_by(scripted) as (registry, first, _):
+    async with served_by(scripted) as (daemon, first):
         scripted.fire(HCS_EVENT_TYPE.HcsEventProcessExited, EXITED)
         await first.exited.wait()
         scripted.script["HcsCreateProcess"] = hold
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: registry.create(REQUEST, owned=False))
+            tasks.start_soon(lambda: daemon.processes.create(REQUEST))
             while not held:
                 await anyio.lowlevel.checkpoint()
-            opened: list[pb.Process] = []
+            opened: list[Process] = []
 
-            async def open_it() -> None:
-                opened.append((await registry.open(OPEN)).message())
+            async def open_and_keep() -> None:
+                opened.append(await open_it(daemon))
 
-            tasks.start_soon(open_it)
+            tasks.start_soon(open_and_keep)
             while not scripted.called("HcsOpenProcess"):
                 await anyio.lowlevel.checkpoint()
             await anyio.wait_all_tasks_blocked()
             assert not opened
             held[0].complete(info=(7, 0, 0, 0))
-        assert opened[0].origin == pb.PROCESS_ORIGIN_CREATED
-        assert len([process for process in registry if process.running]) == 1
+        assert opened[0].identity.origin is Origin.CREATED
+        assert len([process for process in daemon.processes if process.running]) == 1
 
 
 async def test_a_stopping_daemon_leaves_alone_what_it_has_not_started(
     scripted: ScriptedProvider,
 ) -> None:
-    async with served_by(scripted) as (registry, process, _):
+    async with served_by(scripted) as (daemon, process):
         scripted.fire(HCS_EVENT_TYPE.HcsEventProcessExited, EXITED)
         await process.exited.wait()
-        assert (await registry.open(OPEN)).running
+        assert (await open_it(daemon)).running
     assert not scripted.called("HcsTerminateProcess")

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from hcsd.abi.hresult import HR
-from hcsd.service.process_service import ProcessService
+from hcsd.daemon.settings import Limits
+from hcsd.daemon.spec import ProcessRequest
+from hcsd.rpc.process_service import ProcessService
+from hcsd.rpc.validate import Validator
 from hcsd.v1 import process_service_pb2 as service_pb
-from tests.fault.test_served_systems import PROPERTIES, registry_of
+from tests.fault.test_served_systems import PROPERTIES, daemon_of
 from tests.support.scripted import EXITED, RUNNING, Operation, ScriptedProvider
 
 if TYPE_CHECKING:
-    from hcsd.service.interceptor import Context
+    from hcsd.rpc.calls import Context
 
 pytestmark = pytest.mark.anyio
 
@@ -37,16 +40,16 @@ async def asked(
 ) -> service_pb.GetProcessPropertiesResponse:
     """Ask for the figures of a process, whose system answers so about its pid."""
     provider.script[STATUS] = lambda operation: operation.complete(document=RUNNING)
-    async with registry_of(provider) as registry:
-        create = service_pb.CreateProcessRequest(parent="systems/scripted", parameters_json="{}")
-        process, _ = await registry.create(create, owned=False)
+    async with daemon_of(provider) as daemon:
+        process, _ = await daemon.processes.create(ProcessRequest("scripted", document="{}"))
         assert process.engine is not None
         await process.engine.confirm()
         provider.script[SYSTEM] = answer(process.engine.pid)
         if ends:
             provider.script[STATUS] = lambda operation: operation.complete(document=EXITED)
         request = service_pb.GetProcessPropertiesRequest(name=process.name, include_stats=True)
-        return await ProcessService(registry).GetProcessProperties(request, CONTEXT)
+        service = ProcessService(daemon, Validator(Limits()))
+        return await service.GetProcessProperties(request, CONTEXT)
 
 
 async def test_the_entry_of_its_pid_is_taken(scripted: ScriptedProvider) -> None:

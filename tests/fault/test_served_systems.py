@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, cast
 import anyio
 import pytest
 
-from hcsd.abi.hresult import HR
+from hcsd.abi.hresult import HR, Kind
 from hcsd.abi.types import HCS_EVENT_TYPE, HCS_OPERATION, PCWSTR
-from hcsd.config import Limits
+from hcsd.daemon.daemon import Daemon
+from hcsd.daemon.errors import RequestError
+from hcsd.daemon.settings import Limits
 from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
-from hcsd.service.compute_system_service import ComputeSystemService
-from hcsd.service.errors import RequestError
-from hcsd.service.host_service import HostService
-from hcsd.service.registry import Registry
+from hcsd.rpc.compute_system_service import ComputeSystemService
+from hcsd.rpc.host_service import HostService
 from hcsd.v1 import compute_system_pb2 as pb
 from hcsd.v1 import compute_system_service_pb2 as service_pb
 from hcsd.v1 import host_service_pb2 as host_pb
@@ -23,7 +23,7 @@ from tests.support.scripted import Operation, ScriptedProvider
 from tests.support.scripting import host_of
 
 if TYPE_CHECKING:
-    from hcsd.service.interceptor import Context
+    from hcsd.rpc.calls import Context
     from tests.support.scripted import Pointer
 
 pytestmark = pytest.mark.anyio
@@ -39,17 +39,17 @@ Call = Callable[[ComputeSystemService], Awaitable[object]]
 
 
 @asynccontextmanager
-async def registry_of(
+async def daemon_of(
     provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
-) -> AsyncIterator[Registry]:
+) -> AsyncIterator[Daemon]:
     """A daemon without its listeners."""
     provider.script["HcsGetComputeSystemProperties"] = describing("Running")
     async with host_of(provider, timings) as host, anyio.create_task_group() as tasks:
-        registry = Registry(host, Limits(shutdown_grace=0.05), "incarnation", tasks)
+        daemon = Daemon(host, Limits(shutdown_grace=0.05), tasks)
         try:
-            yield registry
+            yield daemon
         finally:
-            await registry.close()
+            await daemon.close()
             tasks.cancel_scope.cancel()
 
 
@@ -123,8 +123,8 @@ async def test_a_document_reaches_hcs_byte_for_byte(
     scripted: ScriptedProvider, export: str, call: Call
 ) -> None:
     given = record(scripted, export)
-    async with registry_of(scripted) as registry:
-        await call(ComputeSystemService(registry))
+    async with daemon_of(scripted) as daemon:
+        await call(ComputeSystemService(daemon))
     assert given == [DOCUMENT]
 
 
@@ -134,14 +134,14 @@ async def test_the_options_of_a_shutdown_reach_hcs_byte_for_byte(
     given = record(scripted, "HcsShutDownComputeSystem")
     request = service_pb.ShutDownComputeSystemRequest(name=NAME, options_json=DOCUMENT)
     request.timeout.FromSeconds(0)
-    async with registry_of(scripted) as registry:
-        await ComputeSystemService(registry).ShutDownComputeSystem(request, CONTEXT)
+    async with daemon_of(scripted) as daemon:
+        await ComputeSystemService(daemon).ShutDownComputeSystem(request, CONTEXT)
     assert given == [DOCUMENT]
 
 
 async def test_a_query_and_its_answer_pass_byte_for_byte(scripted: ScriptedProvider) -> None:
-    async with registry_of(scripted) as registry:
-        service = ComputeSystemService(registry)
+    async with daemon_of(scripted) as daemon:
+        service = ComputeSystemService(daemon)
         await service.GetComputeSystem(service_pb.GetComputeSystemRequest(name=NAME), CONTEXT)
         given = record(scripted, "HcsGetComputeSystemProperties", answer=DOCUMENT)
         request = service_pb.GetComputeSystemPropertiesRequest(
@@ -156,8 +156,8 @@ async def test_a_query_and_its_answer_pass_byte_for_byte(scripted: ScriptedProvi
 async def test_documents_of_the_service_pass_byte_for_byte(scripted: ScriptedProvider) -> None:
     given = record(scripted, "HcsGetServiceProperties", answer=DOCUMENT)
     changes = record(scripted, "HcsModifyServiceSettings", answer=DOCUMENT)
-    async with registry_of(scripted) as registry:
-        service = HostService(registry)
+    async with daemon_of(scripted) as daemon:
+        service = HostService(daemon)
         query = host_pb.GetServicePropertiesRequest(property_query_json=DOCUMENT)
         told = await service.GetServiceProperties(query, CONTEXT)
         assert told.properties_json == DOCUMENT
@@ -168,24 +168,24 @@ async def test_documents_of_the_service_pass_byte_for_byte(scripted: ScriptedPro
 
 async def test_a_configuration_reaches_hcs_byte_for_byte(scripted: ScriptedProvider) -> None:
     given = record(scripted, "HcsCreateComputeSystem")
-    async with registry_of(scripted) as registry:
+    async with daemon_of(scripted) as daemon:
         request = service_pb.CreateComputeSystemRequest(
             system_id="scripted", configuration_json=DOCUMENT
         )
-        await ComputeSystemService(registry).CreateComputeSystem(request, CONTEXT)
+        await ComputeSystemService(daemon).CreateComputeSystem(request, CONTEXT)
     assert given == [DOCUMENT]
 
 
 async def test_a_system_that_does_not_start_is_terminated(scripted: ScriptedProvider) -> None:
     record(scripted, "HcsCreateComputeSystem")
     record(scripted, "HcsStartComputeSystem", result=HR.TERMINATED_DURING_START)
-    async with registry_of(scripted) as registry:
+    async with daemon_of(scripted) as daemon:
         request = service_pb.CreateComputeSystemRequest(
             system_id="scripted", configuration_json="{}", start=True
         )
         with pytest.raises(RequestError) as caught:
-            await ComputeSystemService(registry).CreateComputeSystem(request, CONTEXT)
-        assert caught.value.code.name == "ABORTED"
+            await ComputeSystemService(daemon).CreateComputeSystem(request, CONTEXT)
+        assert caught.value.kind is Kind.ABORTED
         assert caught.value.metadata["function"] == "HcsStartComputeSystem"
         assert caught.value.metadata["system"] == NAME
         assert len(scripted.called("HcsTerminateComputeSystem")) == 1
@@ -193,8 +193,8 @@ async def test_a_system_that_does_not_start_is_terminated(scripted: ScriptedProv
 
 
 async def test_the_handle_is_closed_when_a_system_has_ended(scripted: ScriptedProvider) -> None:
-    async with registry_of(scripted) as registry:
-        service = ComputeSystemService(registry)
+    async with daemon_of(scripted) as daemon:
+        service = ComputeSystemService(daemon)
         request = service_pb.GetComputeSystemRequest(name=NAME)
         for _ in range(3):  # one handle serves all
             await service.GetComputeSystem(request, CONTEXT)
@@ -211,8 +211,8 @@ async def test_the_handle_is_closed_when_a_system_has_ended(scripted: ScriptedPr
 async def test_a_system_that_is_gone_without_a_word_has_ended_with_an_unknown_exit(
     scripted: ScriptedProvider,
 ) -> None:
-    async with registry_of(scripted, Timings(exit_event_grace=0.01)) as registry:
-        service = ComputeSystemService(registry)
+    async with daemon_of(scripted, Timings(exit_event_grace=0.01)) as daemon:
+        service = ComputeSystemService(daemon)
         request = service_pb.GetComputeSystemRequest(name=NAME)
         await service.GetComputeSystem(request, CONTEXT)
         scripted.answers["HcsGetComputeSystemProperties"] = HR.SYSTEM_NOT_FOUND

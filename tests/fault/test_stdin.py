@@ -9,11 +9,11 @@ import anyio.lowlevel
 import pytest
 
 from hcsd.abi.hresult import HR
+from hcsd.daemon.errors import RequestError
+from hcsd.daemon.stdin import Stdin, StdinClosedError
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.process import Process
 from hcsd.io import WriteEnd
-from hcsd.service.errors import RequestError
-from hcsd.service.stdin import Stdin, StdinClosedError
 from tests.support.scripted import ScriptedProvider
 from tests.support.scripting import process_of
 

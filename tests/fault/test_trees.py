@@ -116,3 +116,15 @@ async def test_options_that_are_none_are_refused(host: Host) -> None:
             with pytest.raises(InvalidDocumentError):
                 await terminate_by_pid(host.operations, "host", it.pid, options)
     system.close()
+
+
+async def test_what_is_just_starting_a_program_is_found(host: Host) -> None:
+    # While a process changes its program, the kernel shows no environment of it.
+    system = await host.open_system("host")
+    for _ in range(100):
+        async with running(system, SH("sleep 1000 & echo $!"), "o") as it:
+            left = int(await it.stdout.line())
+            await it.end()
+            await it.process.terminate(tree=True)
+            assert not is_running(left)
+    system.close()

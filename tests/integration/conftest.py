@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hcsd.cli.serve import serve
+from hcsd.cli.commands.serve import serve
 from tests.integration.wire import Client, connected
 from tests.support.daemon import READY, Daemon, serving
 

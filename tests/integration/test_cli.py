@@ -17,8 +17,8 @@ import typer
 from anyio.streams.buffered import BufferedByteReceiveStream
 from typer.testing import CliRunner
 
-from hcsd.cli._group import ELSEWHERE, GROUPS
 from hcsd.cli.main import app
+from hcsd.cli.main_group import ELSEWHERE, GROUPS
 from hcsd.v1 import process_pb2 as pb
 from tests.integration.wire import HOST, Client, sh
 from tests.support.daemon import Daemon

@@ -11,13 +11,13 @@ import anyio
 import grpc
 import pytest
 
-from hcsd.config import Limits
+from hcsd.daemon.process import Process
+from hcsd.daemon.settings import Limits
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.host import Host
-from hcsd.service.served import ServedProcess
-from hcsd.service.server import Daemon as Service
-from hcsd.service.unix_socket import UnixListener
+from hcsd.listen.unix_socket import UnixListener
+from hcsd.rpc.server import Server
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import HOST, STDOUT, Client, connected, refused, sh
@@ -176,7 +176,7 @@ async def running_inside(directory: Path, limits: Limits) -> AsyncIterator[Insid
     """Run a daemon in this process; at the end the engine must have everything back."""
     provider = EmbeddedProvider()
     listener = UnixListener(directory / "inside.sock")
-    service = Service(Host(provider), [listener], None, limits)
+    service = Server(Host(provider), [listener], None, limits)
     ready = anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.run, lambda _addresses: ready.set())
@@ -190,7 +190,7 @@ async def running_inside(directory: Path, limits: Limits) -> AsyncIterator[Insid
 def served() -> int:
     """How many processes the service remembers, by whatever way."""
     gc.collect()
-    return sum(isinstance(item, ServedProcess) for item in gc.get_objects())
+    return sum(isinstance(item, Process) for item in gc.get_objects())
 
 
 async def test_the_engine_gets_every_handle_and_string_back(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcsd.cli._keys import DETACH_KEYS, DetachKeys, parse_keys
-from hcsd.cli._modes import TerminalModes
-from hcsd.cli._terminal import Size, Terminal
+from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys, parse_keys
+from hcsd.cli.terminal.modes import TerminalModes
+from hcsd.cli.terminal.terminal import Size, Terminal
 
 
 @pytest.mark.parametrize(

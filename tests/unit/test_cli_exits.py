@@ -6,9 +6,10 @@ import os
 import grpc
 import pytest
 
-from hcsd.cli._errors import say_error, start_exit_code
-from hcsd.cli._exits import describe, exit_code, sink_exit_code
-from hcsd.cli._sink import SinkFailure
+from hcsd.cli.errors import say_error, start_exit_code
+from hcsd.cli.output.words import describe_exit
+from hcsd.cli.session.exits import exit_code, sink_exit_code
+from hcsd.cli.session.sink import SinkFailure
 from hcsd.v1 import process_pb2 as pb
 from hcsd_client import error_from_status
 from tests.unit.test_client_fake import make_status
@@ -115,7 +116,7 @@ def test_a_failed_start_is_told_apart(
     ],
 )
 def test_a_list_shows_the_end_in_a_word(ended: pb.ProcessExit | None, text: str) -> None:
-    assert describe(pb.Process(exit=ended)) == text
+    assert describe_exit(pb.Process(exit=ended)) == text
 
 
 def test_a_reader_that_is_gone_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:

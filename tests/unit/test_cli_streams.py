@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from hcsd.cli._sink import PENDING_BYTES, Sink, write_all
-from hcsd.cli._stdin import CHUNK_BYTES, READ_AHEAD, Stdin
+from hcsd.cli.session.sink import PENDING_BYTES, Sink, write_all
+from hcsd.cli.session.stdin_reader import CHUNK_BYTES, READ_AHEAD, Stdin
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses what POSIX pipes do")
 

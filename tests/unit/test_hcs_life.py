@@ -187,6 +187,7 @@ class ProcessMachine(RuleBasedStateMachine):
         self.handle = self.inside = self.stdio = True
         self.timer = False
         self.told = 0
+        self.told_state = ProcessState.RUNNING
         # The model.
         self.has_handle = True
         self.is_lost = self.has_exited = self.given_up = self.is_closed = False
@@ -218,6 +219,9 @@ class ProcessMachine(RuleBasedStateMachine):
             case ProcessEffect.TELL_END:
                 assert self.inside  # a system tells its end after those of its processes
                 self.told += 1
+            case ProcessEffect.TELL_STATE:
+                assert self.told_state is not KNOWN[self.life]
+                self.told_state = KNOWN[self.life]
             case ProcessEffect.LEAVE_SYSTEM:
                 assert self.inside
                 self.inside = False
@@ -285,6 +289,8 @@ class ProcessMachine(RuleBasedStateMachine):
         exited, lost = ProcessState.EXITED, ProcessState.LOST
         known = exited if self.has_exited else lost if self.is_lost else ProcessState.RUNNING
         assert KNOWN[self.life] is known
+        if not self.is_closed:
+            assert self.told_state is known
 
     @invariant()
     def nothing_is_told_twice_and_nothing_after_the_close(self) -> None:

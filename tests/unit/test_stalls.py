@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from hcsd.service.stalls import StallWatch
+from hcsd.daemon.stalls import StallWatch
 
 pytestmark = pytest.mark.anyio
 

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from hcsd.abi.hresult import HR
+from hcsd.daemon.guests import quote_windows
 from hcsd.hcs.errors import (
     HcsError,
     InvalidStateError,
@@ -22,7 +23,6 @@ from hcsd.hcs.lanes import Lane
 from hcsd.hcs.loader import NoComputeServiceError, WindowsProvider
 from hcsd.hcs.process import ProcessEnd
 from hcsd.hcs.timings import Timings
-from hcsd.service.plan import quote_windows
 from tests.support.guest import WindowsGuest
 from tests.support.running import run, running, start
 from tests.windows.conftest import OLD_DOUBLE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hcsd.service.auth import TokenFileError, load_token
-from hcsd.service.private import NotPrivateError, make_private_directory, read_private_file
+from hcsd.listen.private import NotPrivateError, make_private_directory, read_private_file
+from hcsd.listen.token import TokenFileError, load_token
 from hcsd.win32 import security
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from hcsd.cli.service import app
+from hcsd.cli.commands.service import app
 from hcsd.win32 import scm, security
 from hcsd.win32.scm import ServiceError
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(90)  # a start of Python under a loaded Wine ta
 # In the place of the daemon, to see how it ends.
 STANDS_IN = """
 import asyncio, sys
-from hcsd.cli._stop import StopRequests
+from hcsd.cli.stop_requests import StopRequests
 from hcsd.win32.service import host
 
 stops = StopRequests()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(60)
 
 STARTS = """
 import asyncio, ctypes, logging, sys
-from hcsd.cli._stop import StopRequests, stopping_on_signals
+from hcsd.cli.stop_requests import StopRequests, stopping_on_signals
 from hcsd.win32.console import make_handler
 
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")

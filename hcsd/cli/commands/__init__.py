@@ -1,0 +1,1 @@
+"""The commands of `hcsd`: one module for each group of commands."""

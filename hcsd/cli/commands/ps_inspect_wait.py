@@ -1,0 +1,161 @@
+"""Commands that look at processes: ps, inspect, wait."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcsd.cli import exit_codes
+from hcsd.cli.connection import ClientCommands
+from hcsd.cli.execute import execute, for_each
+from hcsd.cli.options import (
+    NamesArgument,
+    OutputFormat,
+    OutputOption,
+    SystemOption,
+)
+from hcsd.cli.resource_names import ids_of, process_of, short_name, system_of
+
+if TYPE_CHECKING:
+    from hcsd.v1 import process_pb2 as pb
+    from hcsd_client import Client
+
+PS_EPILOG = """\b
+Examples:
+  hcsd ps --all
+  hcsd ps --system web --output json
+  hcsd kill $(hcsd ps -q)
+"""
+
+app = ClientCommands()
+
+HEADER = ("ID", "SYSTEM", "PID", "STATE", "EXIT", "STARTED", "COMMAND")
+SPARE = ("STARTED", "PID", "SYSTEM", "EXIT")  # what a narrow terminal can do without first
+
+
+@app.command("ps", epilog=PS_EPILOG)
+def ps(
+    context: typer.Context,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", "-a", help="Show those that have ended, too.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print names alone, as other commands take them.")
+    ] = False,
+    system: SystemOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """List processes.
+
+    Those of all systems or of one; only those that run, unless --all says so.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.json_output import print_json_array
+        from hcsd.cli.output.tables import print_table
+        from hcsd.cli.output.words import PROCESS_STYLES
+        from hcsd.v1 import process_pb2 as pb
+        from hcsd_client import ALL_SYSTEMS
+
+        states = [] if everything else [pb.PROCESS_STATE_CREATING, pb.PROCESS_STATE_RUNNING]
+        parent = system_of(system) if system else ALL_SYSTEMS
+        processes = [process async for process in client.list_processes(parent, states=states)]
+        if quiet:
+            for process in processes:
+                typer.echo(short_name(process.name))
+        elif output is OutputFormat.JSON:
+            print_json_array(processes)
+        else:
+            now = time.time()
+            print_table(
+                HEADER, [_row(process, now) for process in processes], PROCESS_STYLES, SPARE
+            )
+        return 0
+
+    execute(context, work)
+
+
+@app.command("inspect")
+def inspect(
+    context: typer.Context,
+    names: NamesArgument,
+    *,
+    system: SystemOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Show all that is known of processes."""
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.json_output import print_json_array
+        from hcsd.cli.output.trees import print_trees
+
+        processes = []
+
+        async def get(name: str) -> None:
+            processes.append(await client.get_process(process_of(name, system)))
+
+        code = await for_each(client, names, get)
+        if output is OutputFormat.JSON:
+            print_json_array(processes)
+        else:
+            print_trees(processes)
+        return code
+
+    execute(context, work)
+
+
+@app.command("wait")
+def wait(
+    context: typer.Context,
+    names: NamesArgument,
+    *,
+    system: SystemOption = None,
+) -> None:
+    """Wait for processes and print their exit codes.
+
+    One a line, in the order of the names. The exit code of this command is 0 if every process has ended with a code, whatever it is.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.progress import waiting
+        from hcsd.cli.output.text import say
+
+        unknown = []
+
+        async def wait_for(name: str) -> None:
+            with waiting(f"waiting for '{name}' to end"):
+                ended = (await client.wait_process(process_of(name, system))).process.exit
+            outcome = ended.WhichOneof("outcome")
+            if outcome == "exit_code":
+                typer.echo(ended.exit_code)
+                return
+            why = ended.start_error if outcome == "start_error" else ended.unknown
+            say(f"'{name}' has no exit code: {why.message}")
+            unknown.append(name)
+
+        return await for_each(client, names, wait_for) or (exit_codes.FAILED if unknown else 0)
+
+    execute(context, work)
+
+
+def _row(process: pb.Process, now: float) -> tuple[str, ...]:
+    import shlex
+
+    from hcsd.cli.output.units import ago
+    from hcsd.cli.output.words import describe_exit, process_state
+
+    system_id, process_id = ids_of(process.name)
+    spec = process.spec
+    started = process.HasField("start_time")
+    return (
+        process_id,
+        system_id,
+        str(process.pid) if process.pid else "",
+        process_state(process),
+        describe_exit(process),
+        ago(now - process.start_time.ToNanoseconds() / 1e9) if started else "",
+        spec.command_line or shlex.join(spec.argv.args),
+    )

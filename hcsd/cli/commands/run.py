@@ -1,0 +1,199 @@
+"""`hcsd run`: runs a process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcsd.cli import exit_codes
+from hcsd.cli.connection import ClientCommands
+from hcsd.cli.execute import execute
+from hcsd.cli.options import (
+    DetachKeysOption,
+    SystemOption,
+    check_pairs,
+    expand_variables,
+)
+from hcsd.cli.resource_names import system_of
+from hcsd.cli.session.session_command import SessionCommand
+from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys
+from hcsd.cli.terminal.terminal import NoTerminalError, Terminal
+
+if TYPE_CHECKING:
+    from hcsd.v1.process_pb2 import ProcessSpec
+    from hcsd_client import Client
+
+EPILOG = """\b
+Exit code:
+  0-255  that of the process; 128+n if signal n ended it, which stderr names
+  0      detached by the detach keys; the process goes on
+  125    hcsd itself failed: no daemon, a request that is not valid
+  126    the program cannot be executed
+  127    there is no such program
+  130    left by a second Ctrl-C; the process goes on
+  141    nobody reads this command's output any more; the process was terminated
+
+\b
+Examples:
+  hcsd run -- sh -c 'echo out; echo err >&2; exit 7'
+  hcsd run -i -- sort < names.txt
+  hcsd run -it -- bash
+  hcsd run --env LANG=C --workdir /tmp ls -l
+  hcsd run -d --name build-1 -- make all
+"""
+
+
+app = ClientCommands()
+
+
+@app.command(
+    "run",
+    cls=SessionCommand,
+    epilog=EPILOG,
+    context_settings={"allow_interspersed_args": False},
+)
+def run(
+    context: typer.Context,
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="Program and its arguments.")
+    ],
+    *,
+    stdin: Annotated[
+        bool,
+        typer.Option(
+            "--stdin",
+            "-i",
+            help="Pass this command's stdin to the process; with -d, leave its stdin open for "
+            "'hcsd attach'.",
+        ),
+    ] = False,
+    tty: Annotated[
+        bool,
+        typer.Option(
+            "--tty", "-t", help="Give it a console, as large as this terminal and of its kind."
+        ),
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Only start it, and print its name.")
+    ] = False,
+    detach_keys: DetachKeysOption = DETACH_KEYS,
+    name: Annotated[
+        str, typer.Option("--name", metavar="ID", help="Id of the process. Default: a new one.")
+    ] = "",
+    system: SystemOption = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            "-e",
+            metavar="KEY[=VALUE]",
+            callback=expand_variables,
+            help="Variable for the process, on top of the system's own; without VALUE, the one "
+            "set here. May be given more than once.",
+        ),
+    ] = None,
+    workdir: Annotated[
+        str, typer.Option("--workdir", "-w", metavar="DIR", help="Working directory.")
+    ] = "",
+    user: Annotated[
+        str, typer.Option("--user", "-u", metavar="USER", help="Account to run it as.")
+    ] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label",
+            "-l",
+            metavar="KEY=VALUE",
+            callback=check_pairs,
+            help="Label to store with it. May be given more than once.",
+        ),
+    ] = None,
+) -> None:
+    """Run a process and pass its output on.
+
+    Each stream goes to this command's own, as it is written and byte for byte. Stdin is not touched
+    unless -i says so. Ctrl-C goes to the process; a second one leaves it running and ends this
+    command.
+
+    With -it the process has this terminal, as if it were run here: shells, editors and pagers work,
+    Ctrl-C goes to the program in the foreground. Ctrl-P Ctrl-Q detaches: the process goes on, and
+    waits when nobody has read the last megabyte it wrote; 'hcsd attach' returns to it. The terminal
+    is put back in any case.
+    """
+
+    async def work(client: Client) -> int:
+        parent = system_of(system)
+        terminal = _terminal(types=stdin) if tty and not detach else None
+        spec = _spec(command, env or [], workdir, user, stdin=stdin, tty=tty)
+        labels = dict(_pairs(label or []))
+        if detach:
+            return await _start(client, spec, parent, name, labels)
+        # Imported here, so that help does not load gRPC.
+        from hcsd.cli.session.console_session import ConsoleSession
+        from hcsd.cli.session.session import Session
+
+        run = client.run_process(spec, parent=parent, process_id=name, labels=labels)
+        if terminal is None:
+            return await Session(client, run, forward_stdin=stdin, owned=True).execute()
+        keys = DetachKeys(detach_keys) if stdin else None
+        return await ConsoleSession(client, run, terminal, keys, owned=True).execute()
+
+    execute(context, work, failure_code=exit_codes.RUN_FAILED)
+
+
+def _terminal(*, types: bool) -> Terminal:
+    try:
+        return Terminal.ours(types=types)
+    except NoTerminalError as error:
+        raise NoTerminalError(f"-t needs a terminal: {error}") from None
+
+
+async def _start(
+    client: Client, spec: ProcessSpec, parent: str, name: str, labels: dict[str, str]
+) -> int:
+    from hcsd.cli.errors import say_error, start_exit_code
+    from hcsd.cli.hints import add_hint
+    from hcsd_client import CallError
+
+    try:
+        created = await client.create_process(spec, parent=parent, process_id=name, labels=labels)
+    except CallError as error:
+        await add_hint(client, error)
+        say_error(error)
+        return start_exit_code(error)
+    typer.echo(created.process.name)
+    return 0
+
+
+def _spec(
+    command: list[str], env: list[str], workdir: str, user: str, *, stdin: bool, tty: bool
+) -> ProcessSpec:
+    from hcsd.v1 import process_pb2 as pb
+
+    spec = pb.ProcessSpec(
+        argv=pb.Argv(args=command),
+        working_directory=workdir,
+        user=user,
+        stdin_mode=pb.STDIN_MODE_PIPE if stdin else pb.STDIN_MODE_CLOSED,
+    )
+    variables = _pairs(env)
+    if tty:
+        variables = _make_console(spec) + variables
+    spec.env.extend(pb.EnvironmentVariable(name=key, value=value) for key, value in variables)
+    return spec
+
+
+def _make_console(spec: ProcessSpec) -> list[tuple[str, str]]:
+    """Give a process a console like this terminal, and return the variables it needs for that."""
+    size = Terminal.size_of_ours()
+    spec.console.columns, spec.console.rows = size.columns, size.rows
+    # What outlives a shell in the background has lost its terminal. Nobody waits for it.
+    spec.drain_timeout.FromMilliseconds(100)
+    kind = os.environ.get("TERM")
+    return [("TERM", kind)] if kind else []
+
+
+def _pairs(values: list[str]) -> list[tuple[str, str]]:
+    return [(key, value) for key, _, value in (text.partition("=") for text in values)]

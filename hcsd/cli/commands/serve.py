@@ -1,0 +1,258 @@
+"""`hcsd serve`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import enum
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from hcsd.cli.commands.limit_options import limits_of, with_limit_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.cli.stop_requests import StopRequests
+    from hcsd.daemon.settings import Limits
+    from hcsd.listen.tls import Tls, TlsFiles
+
+CANNOT_START = 1
+
+
+class Level(enum.StrEnum):
+    """Lowest level that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(enum.StrEnum):
+    """How logs are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _load_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take defaults from a TOML file; what the command line or the environment says wins."""
+    if path is None:
+        return None
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"cannot read '{path}': {error}"
+        raise typer.BadParameter(msg) from error
+    excepted = {"config", "help", "as_service"}
+    known = {str(param.name) for param in context.command.params} - excepted
+    values = {key.replace("-", "_"): value for key, value in settings.items()}
+    if unknown := sorted(values.keys() - known):
+        msg = f"'{path}' sets {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        raise typer.BadParameter(msg)
+    if isinstance(values.get("listen"), str):
+        values["listen"] = [values["listen"]]
+    context.default_map = values
+    return path
+
+
+@with_limit_options
+def serve(
+    *,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDR",
+            envvar="HCSD_LISTEN",
+            help="Where to listen: unix:///path or host:port; may be given more than once."
+            " The clients of a TCP address need the token; one beyond loopback needs TLS."
+            " Default: a Unix socket that only you can reach; on Windows 127.0.0.1:7443.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="HCSD_TOKEN_FILE",
+            help="Token that TCP clients must present; made at the first start.",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Certificate (PEM, with those between it and its CA): TLS at every TCP address."
+            " A renewed one is taken without a restart.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its private key, which nobody else may read."),
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CA (PEM): who calls by TCP must have a certificate of it, and needs no token.",
+        ),
+    ] = None,
+    log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
+    log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Write the log to this file instead of stderr; FILE.1 is the one before it.",
+        ),
+    ] = None,
+    as_service: Annotated[bool, typer.Option("--as-service", hidden=True)] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            callback=_load_config,
+            is_eager=True,
+            envvar="HCSD_CONFIG",
+            help="TOML file with defaults for these options, by their long names.",
+        ),
+    ] = None,
+    **limits: object,
+) -> None:
+    """Run the daemon in the foreground.
+
+    It ends by SIGINT or SIGTERM, on Windows also by Ctrl-Break. It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
+    that user can.
+    """
+    from hcsd import logs
+    from hcsd.cli.stop_requests import StopRequests, stopping_on_signals
+    from hcsd.errors import HcsdError
+    from hcsd.folders import default_token_file
+    from hcsd_client import AddressError
+
+    expected = (HcsdError, AddressError, OSError)
+    stops = StopRequests()
+    settings = Settings(
+        listen or [],
+        token_file or default_token_file(),
+        _tls_files(tls_cert, tls_key, tls_client_ca),
+        limits_of(limits),
+    )
+    try:
+        logs.configure(log_level.value, log_format.value, log_file)
+        if as_service:
+            _serve_as_service(settings, stops, expected)
+        else:
+            with stopping_on_signals(stops):
+                _run(settings, stops, lambda _bound: None)
+    except expected as error:
+        typer.echo(f"hcsd: cannot start: {error}", err=True)
+        raise typer.Exit(CANNOT_START) from None
+
+
+class Settings(NamedTuple):
+    """What the daemon is started with.
+
+    Attributes:
+        addresses: Where to listen; empty for the default.
+        token_file: Where the token of TCP clients is.
+        tls_files: What TCP listeners use for TLS, if they do.
+        limits: Limits in force.
+    """
+
+    addresses: list[str]
+    token_file: Path
+    tls_files: TlsFiles | None
+    limits: Limits
+
+
+def _tls_files(
+    certificate: Path | None, key: Path | None, client_ca: Path | None
+) -> TlsFiles | None:
+    """Take the options of TLS together.
+
+    Raises:
+        typer.BadParameter: One is missing.
+    """
+    from hcsd.listen.tls import TlsFiles
+
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate, key, client_ca)
+    if certificate or key or client_ca:
+        missing = [
+            name for name, path in (("--tls-cert", certificate), ("--tls-key", key)) if path is None
+        ]
+        raise typer.BadParameter(f"TLS needs {' and '.join(missing)}, too")
+    return None
+
+
+def _serve_as_service(
+    settings: Settings, stops: StopRequests, expected: tuple[type[Exception], ...]
+) -> None:
+    """Run the daemon for the service manager of Windows, which has started this process."""
+    if sys.platform == "win32":  # noqa: TID251  (there is no such manager elsewhere)
+        from hcsd.win32.service import host
+
+        host(lambda ready: _run(settings, stops, ready), stops.request, expected)
+    else:
+        from hcsd.errors import HcsdError
+
+        msg = "only Windows has services of this kind"
+        raise HcsdError(msg)
+
+
+def _run(settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]) -> None:
+    import anyio
+
+    anyio.run(_serve, settings, stops, on_ready)
+
+
+async def _serve(
+    settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]
+) -> None:
+    from hcsd.cli.wake_on_signals import waking_on_signals
+    from hcsd.engine import open_host
+    from hcsd.listen.listener import ListenError
+    from hcsd.listen.tcp import TcpListener
+    from hcsd.listen.tls import Tls
+    from hcsd.listen.token import load_token
+    from hcsd.listen.unix import unix_listener
+    from hcsd.rpc.server import Server
+    from hcsd_client.address import default_address, parse_address
+
+    parsed = [parse_address(text) for text in settings.addresses] or [default_address(os.environ)]
+    if settings.tls_files and all(address.is_unix for address in parsed):
+        msg = "TLS is for TCP, and no TCP address is listened at: add --listen HOST:PORT"
+        raise ListenError(msg)
+    tls = Tls(settings.tls_files) if settings.tls_files else None
+    listeners = [
+        unix_listener(Path(address.path))
+        if address.is_unix
+        else TcpListener(address.host, address.port, tls)
+        for address in parsed
+    ]
+    needs_token = any(listener.needs_token for listener in listeners)
+    token = load_token(settings.token_file) if needs_token else None
+
+    def ready(bound: list[str]) -> None:
+        if needs := _needs(tls, settings.token_file if needs_token else None):
+            typer.echo(f"hcsd: TCP clients need {needs}", err=True)
+        typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
+        on_ready(bound)
+
+    server = Server(open_host(), listeners, token, settings.limits)
+    with waking_on_signals():
+        stops.hand_to(server.stop)
+        await server.run(ready)
+
+
+def _needs(tls: Tls | None, token_file: Path | None) -> str:
+    """Say which options TCP clients need; "" if there are none."""
+    options = ["--tls-ca"] if tls else []
+    if tls and tls.authenticates:
+        options += ["--tls-cert", "--tls-key"]
+    if token_file:
+        options.append(f"--token-file {token_file}")
+    return ", ".join(options)

@@ -1,0 +1,237 @@
+"""`hcsd stats` and `hcsd system stats`: what compute systems use, and what runs in them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from hcsd.cli.complete_names import complete_systems
+from hcsd.cli.connection import ClientCommands
+from hcsd.cli.execute import execute
+from hcsd.cli.options import (
+    OutputFormat,
+    OutputOption,
+    SystemArgument,
+    seconds_of,
+)
+from hcsd.cli.resource_names import system_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hcsd.v1 import compute_system_pb2 as pb
+    from hcsd.v1 import process_pb2
+    from hcsd.v1.compute_system_service_pb2 import GetComputeSystemPropertiesResponse
+    from hcsd_client import Client
+
+app = ClientCommands()
+system_app = ClientCommands()
+
+HEADER = ("SYSTEM", "STATE", "CPU", "MEMORY", "PEAK", "READ", "WRITTEN", "PROCESSES", "UP")
+PROCESS_HEADER = ("PID", "IMAGE", "CPU TIME", "PRIVATE", "SHARED", "COMMITTED", "STARTED")
+FIGURES = ("Statistics", "ProcessList")
+LEAST_INTERVAL = 0.1  # seconds; more often says little and costs much
+
+
+def _interval(text: str) -> float:
+    seconds = seconds_of(text)
+    if seconds < LEAST_INTERVAL:
+        raise typer.BadParameter(f"'{text}' is less than {LEAST_INTERVAL} s")
+    return seconds
+
+
+class Sample(NamedTuple):
+    """What a system used up to a moment.
+
+    Attributes:
+        system: The system.
+        figures: Its figures; None if HCS has none of it in its state.
+    """
+
+    system: pb.ComputeSystem
+    figures: GetComputeSystemPropertiesResponse | None
+
+
+@app.command("stats")
+def stats(
+    context: typer.Context,
+    systems: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SYSTEM",
+            help="Compute systems, by their ids or names. Default: all.",
+            autocompletion=complete_systems,
+        ),
+    ] = None,
+    *,
+    interval: Annotated[
+        float,
+        typer.Option(
+            metavar="DURATION", parser=_interval, help="Time from one table to the next, as in 2s."
+        ),
+    ] = "1s",  # type: ignore[assignment]  # parsed as if it were said
+    count: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="How many tables. Default: one, and on a terminal until Ctrl-C.",
+        ),
+    ] = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Show what compute systems use, live.
+
+    CPU is that of the time since the table before, in percent of one processor. With --output json each
+    table is an array on a line of its own.
+    """
+    names = [system_of(system) for system in systems or ()]
+    live = output is OutputFormat.TABLE and sys.stdout.isatty()
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.json_output import print_json_line
+        from hcsd.cli.output.tables import print_table, showing
+        from hcsd.cli.output.words import SYSTEM_STYLES
+
+        wanted = count if count is not None or live else 1
+        tables = _tables(client, names, interval, wanted)
+        if output is OutputFormat.JSON:
+            async for samples, _ in tables:
+                print_json_line([_plain(sample) for sample in samples])
+        elif live:
+            with showing(HEADER, SYSTEM_STYLES) as show:
+                async for _, rows in tables:
+                    show(rows)
+        else:
+            async for _, rows in tables:
+                print_table(HEADER, rows)
+        return 0
+
+    execute(context, work)
+
+
+@system_app.command("stats")
+def system_stats(
+    context: typer.Context,
+    system: SystemArgument,
+    *,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Show what a compute system has used, and what runs in it.
+
+    Also what was not started through the daemon. See 'hcsd stats' for a live table of systems.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.json_output import print_json
+        from hcsd.cli.output.tables import print_table
+        from hcsd.cli.output.trees import print_tree, tree_of
+
+        figures = await client.get_system_properties(system_of(system), property_types=FIGURES)
+        if output is OutputFormat.JSON:
+            print_json(figures)
+            return 0
+        print_tree(tree_of(figures.statistics))
+        typer.echo()
+        print_table(PROCESS_HEADER, [_process_row(process) for process in figures.process_list])
+        return 0
+
+    execute(context, work)
+
+
+async def _tables(
+    client: Client, names: list[str], interval: float, count: int | None
+) -> AsyncIterator[tuple[list[Sample], list[tuple[str, ...]]]]:
+    """Give one table after the other. The first has a sample before it, for the CPU to be of."""
+    import anyio
+
+    before = {sample.system.name: sample for sample in await _samples(client, names)}
+    made = 0
+    while count is None or made < count:
+        await anyio.sleep(interval)
+        samples = await _samples(client, names)
+        yield samples, [_row(sample, before.get(sample.system.name)) for sample in samples]
+        before = {sample.system.name: sample for sample in samples}
+        made += 1
+
+
+async def _samples(client: Client, names: list[str]) -> list[Sample]:
+    from hcsd_client import CallError, FailedPreconditionError, NotFoundError
+
+    systems = (
+        [await client.get_system(name) for name in names]
+        if names
+        else [system async for system in client.list_systems()]
+    )
+    samples = []
+    for system in systems:
+        figures = None
+        try:
+            figures = await client.get_system_properties(system.name, property_types=FIGURES)
+        except (FailedPreconditionError, NotFoundError):  # it does not run, or not any more
+            pass
+        except CallError as error:
+            if error.hresult is None:  # not HCS's word about one system
+                raise
+        samples.append(Sample(system, figures))
+    return samples
+
+
+def _row(sample: Sample, before: Sample | None) -> tuple[str, ...]:
+    from hcsd.cli.output.units import size, span
+    from hcsd.cli.output.words import system_state
+
+    system, figures = sample
+    if figures is None or not figures.HasField("statistics"):
+        return (system.system_id, system_state(system), *[""] * (len(HEADER) - 2))
+    now = figures.statistics
+    return (
+        system.system_id,
+        system_state(system),
+        _cpu(now, before.figures.statistics) if before and before.figures else "",
+        size(now.memory.usage_commit_bytes),
+        size(now.memory.usage_commit_peak_bytes),
+        size(now.storage.read_size_bytes),
+        size(now.storage.write_size_bytes),
+        str(len(figures.process_list)),
+        span(now.uptime.ToNanoseconds() / 1e9),
+    )
+
+
+def _cpu(now: pb.ComputeSystemStatistics, before: pb.ComputeSystemStatistics) -> str:
+    passed = now.sample_time.ToNanoseconds() - before.sample_time.ToNanoseconds()
+    used = (
+        now.processor.total_runtime.ToNanoseconds() - before.processor.total_runtime.ToNanoseconds()
+    )
+    return f"{max(0, used) / passed:.1%}" if passed > 0 else ""
+
+
+def _process_row(process: process_pb2.ProcessStats) -> tuple[str, ...]:
+    import time
+
+    from hcsd.cli.output.units import ago, size
+
+    used = process.user_time.ToNanoseconds() + process.kernel_time.ToNanoseconds()
+    created = process.HasField("create_time")
+    return (
+        str(process.pid),
+        process.image_name,
+        f"{used / 1e9:.2f}s",
+        size(process.memory_working_set_private_bytes),
+        size(process.memory_working_set_shared_bytes),
+        size(process.memory_commit_bytes),
+        ago(time.time() - process.create_time.ToNanoseconds() / 1e9) if created else "",
+    )
+
+
+def _plain(sample: Sample) -> dict[str, object]:
+    from hcsd.cli.output.json_output import plain
+
+    system, figures = sample
+    return {
+        "system": plain(system),
+        "statistics": plain(figures.statistics) if figures is not None else None,
+        "processes": len(figures.process_list) if figures is not None else None,
+    }

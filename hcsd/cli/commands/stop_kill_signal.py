@@ -1,0 +1,180 @@
+"""Commands that do something to processes: stop, kill, signal, resize, rm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcsd.cli.connection import ClientCommands
+from hcsd.cli.execute import execute, for_each
+from hcsd.cli.options import NameArgument, NamesArgument, SystemOption, seconds_of
+from hcsd.cli.resource_names import process_of
+
+if TYPE_CHECKING:
+    from hcsd_client import Client
+
+MAX_INT32 = 0x7FFFFFFF
+MAX_SIDE = 0xFFFF  # of a console
+
+STOP_EPILOG = """\b
+Examples:
+  hcsd stop build-1
+  hcsd stop --timeout 1m build-1 build-2
+"""
+RM_EPILOG = """\b
+Examples:
+  hcsd rm build-1
+  hcsd rm --force $(hcsd ps -aq)
+"""
+
+app = ClientCommands()
+
+
+@app.command("signal")
+def signal(
+    context: typer.Context,
+    name: NameArgument,
+    signal_: Annotated[
+        str,
+        typer.Argument(metavar="SIGNAL", help="As in TERM, SIGTERM, 15 or CtrlC."),
+    ],
+    *,
+    system: SystemOption = None,
+) -> None:
+    """Send a signal to a process.
+
+    Or a console event of Windows; each has its counterpart on the other kind of system.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.text import say
+        from hcsd.v1 import process_pb2 as pb
+
+        is_number = signal_.isdecimal() and int(signal_) <= MAX_INT32  # else the daemon refuses it
+        what = int(signal_) if is_number else signal_
+        answer = await client.signal_process(process_of(name, system), what)
+        if answer.delivery == pb.SIGNAL_DELIVERY_ALREADY_EXITED:
+            say(f"'{name}' has ended already")
+        elif answer.delivery == pb.SIGNAL_DELIVERY_PENDING:
+            say(f"'{name}' has not taken the signal yet")
+        return 0
+
+    execute(context, work)
+
+
+@app.command("resize")
+def resize(
+    context: typer.Context,
+    name: NameArgument,
+    columns: Annotated[int, typer.Argument(metavar="COLUMNS", min=1, max=MAX_SIDE, help="Width.")],
+    rows: Annotated[int, typer.Argument(metavar="ROWS", min=1, max=MAX_SIDE, help="Height.")],
+    *,
+    system: SystemOption = None,
+) -> None:
+    """Change the size of a console, in characters.
+
+    Who is attached to it does so by changing the size of the terminal.
+    """
+
+    async def work(client: Client) -> int:
+        await client.modify_process(process_of(name, system), console_size=(columns, rows))
+        return 0
+
+    execute(context, work)
+
+
+@app.command("kill")
+def kill(
+    context: typer.Context,
+    names: NamesArgument,
+    *,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            "--grace",
+            metavar="DURATION",
+            parser=seconds_of,
+            help="Send TERM first, and kill what has not ended after this time, as in 10s.",
+        ),
+    ] = None,
+    system: SystemOption = None,
+) -> None:
+    """End processes by force.
+
+    One that has ended already is no error. What is killed has not ended yet when this command has:
+    see 'hcsd wait'. For any other signal, see 'hcsd signal'.
+    """
+
+    async def work(client: Client) -> int:
+        return await for_each(
+            client,
+            names,
+            lambda name: client.terminate_process(process_of(name, system), grace_period=grace),
+        )
+
+    execute(context, work)
+
+
+@app.command("stop", epilog=STOP_EPILOG)
+def stop(
+    context: typer.Context,
+    names: NamesArgument,
+    *,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            "-t",
+            metavar="DURATION",
+            parser=seconds_of,
+            help="How long each has to end by itself, as in 30s.",
+        ),
+    ] = "10s",  # type: ignore[assignment]  # parsed as if it were said
+    system: SystemOption = None,
+) -> None:
+    """Ask processes to end, kill those that do not, and wait.
+
+    Each is sent TERM, or what stands for it in its guest, and killed if it has not ended in time. One that has ended already is no error.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.progress import waiting
+
+        async def end(name: str) -> None:
+            process = process_of(name, system)
+            with waiting(f"waiting for '{name}' to end"):
+                await client.terminate_process(process, grace_period=timeout)
+                await client.wait_process(process)
+
+        return await for_each(client, names, end)
+
+    execute(context, work)
+
+
+@app.command("rm", epilog=RM_EPILOG)
+def rm(
+    context: typer.Context,
+    names: NamesArgument,
+    *,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Kill those that run, too.")] = False,
+    system: SystemOption = None,
+) -> None:
+    """Remove processes that have ended, with their output.
+
+    The daemon forgets them by itself after a while: see 'hcsd info'.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd_client import FailedPreconditionError
+
+        async def remove(name: str) -> None:
+            try:
+                await client.delete_process(process_of(name, system), force=force)
+            except FailedPreconditionError as error:
+                error.add_note("see 'hcsd stop', or use --force")
+                raise
+
+        return await for_each(client, names, remove)
+
+    execute(context, work)

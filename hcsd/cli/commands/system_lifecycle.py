@@ -1,0 +1,234 @@
+"""Commands of `hcsd system` that change compute systems, from their creation to their removal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path  # noqa: TC003  (typer reads it)
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcsd.cli import exit_codes
+from hcsd.cli.connection import ClientCommands
+from hcsd.cli.execute import execute, for_each
+from hcsd.cli.options import SystemsArgument, seconds_of
+from hcsd.cli.resource_names import system_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hcsd_client import Client
+
+app = ClientCommands()
+
+OWNER = "hcsd"
+SCHEMA_VERSION = {"Major": 2, "Minor": 1}
+
+
+@app.command("create")
+def create(
+    context: typer.Context,
+    system: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="Its id. Default: issued by the daemon."),
+    ] = None,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="ComputeSystem document to create it from, passed on as it is; - is standard"
+            " input. The options for what is in a document are not for use with it.",
+        ),
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(metavar="TEXT", help=f"Its owner. Default: {OWNER}.")
+    ] = None,
+    memory: Annotated[
+        int | None, typer.Option(metavar="MIB", min=1, help="Memory that it may use, in MiB.")
+    ] = None,
+    processors: Annotated[
+        int | None, typer.Option(metavar="COUNT", min=1, help="Processors that it may use.")
+    ] = None,
+    start: Annotated[bool, typer.Option("--start", help="Start it, too.")] = False,
+) -> None:
+    """Create a compute system and print its id.
+
+    Without a document it is a container of which nothing more is said. HCS on Windows wants to know at
+    least its layers, so there a document is needed.
+    """
+    if file is None:
+        configuration = _configuration(owner or OWNER, memory, processors)
+    elif owner is not None or memory is not None or processors is not None:
+        raise typer.BadParameter("say it in the document", param_hint="--file")
+    else:
+        configuration = _read(file)
+
+    async def work(client: Client) -> int:
+        created = await client.create_system(configuration, system_id=system or "", start=start)
+        typer.echo(created.system.system_id)
+        return 0
+
+    execute(context, work)
+
+
+def _configuration(owner: str, memory: int | None, processors: int | None) -> str:
+    container: dict[str, object] = {}
+    if memory is not None:
+        container["Memory"] = {"SizeInMB": memory}
+    if processors is not None:
+        container["Processor"] = {"Count": processors}
+    return json.dumps({"Owner": owner, "SchemaVersion": SCHEMA_VERSION, "Container": container})
+
+
+def _read(file: Path) -> str:
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read '{file}': {error}"
+        raise typer.BadParameter(msg, param_hint="--file") from error
+
+
+@app.command("start")
+def start(
+    context: typer.Context,
+    systems: SystemsArgument,
+) -> None:
+    """Start compute systems that were created and not started."""
+    _for_each(context, systems, lambda client, name: client.start_system(name))
+
+
+@app.command("stop")
+def stop(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            "-t",
+            metavar="DURATION",
+            parser=seconds_of,
+            help="How long each has to shut down, as in 10s.",
+        ),
+    ] = "30s",  # type: ignore[assignment]  # parsed as if it were said
+    kill: Annotated[
+        bool,
+        typer.Option("--kill/--no-kill", help="Kill what cannot be shut down, or not in time."),
+    ] = True,
+) -> None:
+    """Shut compute systems down, and wait for their ends.
+
+    One that has ended already is no error.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.progress import waiting
+        from hcsd.cli.output.text import say
+
+        alive = []
+
+        async def end(system: str) -> None:
+            with waiting(f"waiting for '{system}' to shut down"):
+                answer = await client.shut_down_system(
+                    system_of(system), timeout=timeout, force=kill
+                )
+            if answer.forced:
+                say(f"'{system}' had to be killed")
+            elif answer.timed_out:
+                say(f"'{system}' has not ended yet")
+                alive.append(system)
+
+        return await for_each(client, systems, end) or (exit_codes.FAILED if alive else 0)
+
+    execute(context, work)
+
+
+@app.command("kill")
+def kill(
+    context: typer.Context,
+    systems: SystemsArgument,
+) -> None:
+    """Kill compute systems with all that runs in them, and wait for their ends.
+
+    One that has ended already is no error.
+    """
+    _for_each(context, systems, _kill)
+
+
+@app.command("pause")
+def pause(
+    context: typer.Context,
+    systems: SystemsArgument,
+) -> None:
+    """Pause all that runs in compute systems."""
+    _for_each(context, systems, lambda client, name: client.pause_system(name))
+
+
+@app.command("resume")
+def resume(
+    context: typer.Context,
+    systems: SystemsArgument,
+) -> None:
+    """Let paused compute systems run on."""
+    _for_each(context, systems, lambda client, name: client.resume_system(name))
+
+
+@app.command("rm")
+def rm(
+    context: typer.Context,
+    systems: SystemsArgument,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Remove those, too, in which something may run.")
+    ] = False,
+) -> None:
+    """Remove compute systems from the host.
+
+    HCS keeps none that has ended, so this ends those that have not; one that has ended already is no
+    error. One that runs or is paused needs --force: see 'hcsd system stop'.
+    """
+
+    async def work(client: Client) -> int:
+        from hcsd.cli.output.text import say
+        from hcsd.cli.output.words import system_state
+        from hcsd.v1 import compute_system_pb2 as pb
+
+        busy = {pb.COMPUTE_SYSTEM_STATE_RUNNING, pb.COMPUTE_SYSTEM_STATE_PAUSED}
+        refused = []
+
+        async def remove(system: str) -> None:
+            name = system_of(system)
+            found = await client.get_system(name)
+            if found.state in busy and not force:
+                say(f"'{system}' is {system_state(found)}: stop it first, or use --force")
+                refused.append(system)
+            else:
+                await _kill(client, name)
+
+        return await for_each(client, systems, remove) or (exit_codes.FAILED if refused else 0)
+
+    execute(context, work)
+
+
+async def _kill(client: Client, name: str) -> None:
+    await client.terminate_system(name)
+    await client.wait_system(name)
+
+
+def _for_each(
+    context: typer.Context,
+    systems: list[str],
+    change: Callable[[Client, str], Awaitable[object]],
+) -> None:
+    """Do something to one system after the other."""
+
+    async def work(client: Client) -> int:
+        return await for_each(client, systems, lambda system: change(client, system_of(system)))
+
+    execute(context, work)

@@ -1,0 +1,52 @@
+"""What people are told when something fails, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hcsd.cli import exit_codes
+from hcsd.cli.output.text import say
+from hcsd_client import (
+    CallError,
+    ExecutableNotFoundError,
+    InvalidRequestError,
+    UnauthenticatedError,
+    UnimplementedError,
+)
+
+if TYPE_CHECKING:
+    from hcsd_client import HcsdClientError
+
+WIN32_FACILITY = 0x8007
+FILE_NOT_FOUND = 0x80070002
+PATH_NOT_FOUND = 0x80070003
+BEFORE_START = {"HcsOpenComputeSystem"}  # fails for the system's sake, not for the program's
+
+
+def say_error(error: HcsdClientError) -> None:
+    """Tell people about an error: what failed, every bad field, and what to do about it."""
+    if isinstance(error, InvalidRequestError) and error.violations:
+        say("the request is not valid:")
+        for violation in error.violations:
+            say(f"  {violation.field}: {violation.message}")
+        return
+    say("; ".join([str(error), *getattr(error, "__notes__", ())]))
+    if isinstance(error, UnauthenticatedError) and "--token-file" not in str(error):
+        say("name the file with the daemon's token with --token-file or HCSD_TOKEN_FILE")
+
+
+def start_exit_code(error: CallError) -> int:
+    """Return the exit code for a process that was not started, as shells have it."""
+    if isinstance(error, ExecutableNotFoundError):
+        return exit_codes.NOT_FOUND
+    function = error.metadata.get("function", "")
+    if error.hresult is None or function in BEFORE_START or isinstance(error, UnimplementedError):
+        return exit_codes.RUN_FAILED
+    return hresult_exit_code(error.hresult)
+
+
+def hresult_exit_code(hresult: int) -> int:
+    """Return the exit code for a failed start: what the guest's system said, or what HCS did."""
+    if hresult in {FILE_NOT_FOUND, PATH_NOT_FOUND}:
+        return exit_codes.NOT_FOUND
+    return exit_codes.CANNOT_EXECUTE if hresult >> 16 == WIN32_FACILITY else exit_codes.RUN_FAILED

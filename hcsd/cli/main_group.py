@@ -1,0 +1,64 @@
+"""The `hcsd` command itself: its help, by what people want to do, and words that it does not know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typer.core import TyperGroup
+
+from hcsd.cli.help_text import write_rows
+
+if TYPE_CHECKING:
+    import typer
+
+    from hcsd.cli.help_text import Formatter
+
+GROUPS = {
+    "Run processes": ("run", "attach"),
+    "Look at processes": ("ps", "logs", "wait", "inspect", "events"),
+    "Steer processes": ("stop", "kill", "signal", "resize", "rm", "open"),
+    "Compute systems": ("system", "stats"),
+    "Daemon": ("serve", "service", "info"),
+    "Help": ("docs", "completion"),
+}
+
+# Commands of docker, ctr and crictl that go by other names here.
+ELSEWHERE = {
+    "container": "containers are compute systems here: hcsd system",
+    "containers": "containers are compute systems here: hcsd system",
+    "create": "start a process with hcsd run -d, create a compute system with hcsd system create",
+    "daemon": "the daemon is hcsd serve",
+    "delete": "remove a process with hcsd rm, a compute system with hcsd system rm",
+    "exec": "run a process in a compute system with hcsd run --system SYSTEM -- COMMAND",
+    "list": "list processes with hcsd ps, compute systems with hcsd system ps",
+    "ls": "list processes with hcsd ps, compute systems with hcsd system ps",
+    "pause": "pause a compute system with hcsd system pause",
+    "resume": "resume a compute system with hcsd system resume",
+    "start": "start a process with hcsd run, a compute system with hcsd system start",
+    "top": "see what runs in a compute system with hcsd system stats",
+    "unpause": "resume a compute system with hcsd system resume",
+    "version": "see versions with hcsd --version, and the daemon's with hcsd info",
+}
+
+
+class MainGroup(TyperGroup):
+    """The commands in groups."""
+
+    def format_commands(self, ctx: typer.Context, formatter: Formatter) -> None:  # type: ignore[override]
+        """Write what commands there are."""
+        width = max(map(len, self.commands))
+        for title, names in GROUPS.items():
+            commands = [(name.ljust(width), self.commands[name]) for name in names]
+            rows = [
+                (name, command.get_short_help_str(formatter.width)) for name, command in commands
+            ]
+            write_rows(formatter, title, rows)
+
+    def resolve_command(  # type: ignore[override]
+        self, ctx: typer.Context, args: list[str]
+    ) -> tuple[str | None, object, list[str]]:
+        """Find the command that is meant."""
+        word = args[0]
+        if word in ELSEWHERE and word not in self.commands:
+            ctx.fail(f"No such command {word!r}: {ELSEWHERE[word]}.")
+        return super().resolve_command(ctx, args)

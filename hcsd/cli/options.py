@@ -1,0 +1,108 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+from typing import Annotated
+
+import typer
+
+from hcsd.cli.complete_names import complete_processes, complete_systems
+from hcsd.cli.terminal.detach_keys import check_keys
+
+
+class OutputFormat(enum.StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    OutputFormat, typer.Option("--output", "-o", help="How to print the result.")
+]
+SystemOption = Annotated[
+    str | None,
+    typer.Option(
+        "--system",
+        metavar="SYSTEM",
+        help="Compute system, by its id or its name.",
+        autocompletion=complete_systems,
+    ),
+]
+SystemArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SYSTEM",
+        help="Compute system, by its id or its name.",
+        autocompletion=complete_systems,
+    ),
+]
+SystemsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SYSTEM",
+        help="Compute systems, by their ids or names.",
+        autocompletion=complete_systems,
+    ),
+]
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Process, by its id or its full name.",
+        autocompletion=complete_processes,
+    ),
+]
+NamesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME",
+        help="Processes, by their ids or full names.",
+        autocompletion=complete_processes,
+    ),
+]
+DetachKeysOption = Annotated[
+    str,
+    typer.Option(
+        "--detach-keys",
+        metavar="KEYS",
+        envvar="HCSD_DETACH_KEYS",
+        callback=check_keys,
+        help="Keys that leave a console while the process goes on, as in ctrl-a,d; '' for none.",
+    ),
+]
+
+
+def check_pairs(values: list[str] | None) -> list[str] | None:
+    """Refuse what is not of the form ``KEY=VALUE``."""
+    for text in values or []:
+        key, equals, _ = text.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"'{text}' is not of the form KEY=VALUE")
+    return values
+
+
+def expand_variables(values: list[str] | None) -> list[str] | None:
+    """Give each ``KEY`` alone the value that it has for this command."""
+    for text in values or []:
+        if "=" not in text and text not in os.environ:
+            raise typer.BadParameter(f"'{text}' is not set here; write {text}=VALUE")
+    return check_pairs(
+        [text if "=" in text else f"{text}={os.environ[text]}" for text in values or []]
+    )
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+def seconds_of(text: str) -> float:
+    """Read a duration such as ``10``, ``10s``, ``500ms`` or ``1m30s``."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(f"(?:{_PART.pattern})+", text):
+        raise typer.BadParameter(f"'{text}' is not a duration; write it as in 10s, 500ms or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))

@@ -1,0 +1,1 @@
+"""What commands print: tables, JSON, trees, lines for people, progress and pages."""

@@ -1,0 +1,52 @@
+"""What the contract's enums and exits say to people, in a word or two, and the colours of states."""
+
+from __future__ import annotations
+
+from hcsd.v1 import compute_system_pb2, process_pb2
+
+SYSTEM_STYLES = {"running": "green", "created": "cyan", "paused": "yellow", "stopped": "dim"}
+PROCESS_STYLES = {
+    "running": "green",
+    "creating": "cyan",
+    "failed": "red",
+    "lost": "red",
+    "exited": "dim",
+}
+
+
+def process_state(process: process_pb2.Process) -> str:
+    """Return the state of a process in a word."""
+    return process_pb2.ProcessState.Name(process.state).removeprefix("PROCESS_STATE_").lower()
+
+
+def system_state(system: compute_system_pb2.ComputeSystem) -> str:
+    """Return the state of a system in a word."""
+    name = compute_system_pb2.ComputeSystemState.Name(system.state)
+    return _word(name, "COMPUTE_SYSTEM_STATE_")
+
+
+def system_type(system: compute_system_pb2.ComputeSystem) -> str:
+    """Return the type of a system in a word or two."""
+    name = compute_system_pb2.ComputeSystemType.Name(system.system_type)
+    return _word(name, "COMPUTE_SYSTEM_TYPE_")
+
+
+def describe_exit(process: process_pb2.Process) -> str:
+    """Return how a process ended, in a word or two; "" while it has not."""
+    ended = process.exit
+    outcome = ended.WhichOneof("outcome")
+    if outcome == "exit_code":
+        name = signal_name(ended)
+        return f"{ended.exit_code} ({name})" if name else str(ended.exit_code)
+    return {"start_error": "not started", "unknown": "unknown"}.get(outcome or "", "")
+
+
+def signal_name(ended: process_pb2.ProcessExit) -> str:
+    """Return the name of the signal that ended a process, without its prefix; "" without one."""
+    return ended.signal_name.removeprefix("SIG") or (str(ended.signal) if ended.signal else "")
+
+
+def _word(name: str, prefix: str) -> str:
+    """Return the name of an enum value as people read it; "" for the one that says nothing."""
+    word = name.removeprefix(prefix).lower().replace("_", " ")
+    return "" if word == "unspecified" else word

@@ -1,0 +1,248 @@
+"""A session at the console of a process: our terminal in the place of its console.
+
+Keys go to the process as they are, and the console makes of them what a terminal does: Ctrl-C
+becomes an interrupt there, for the program in the foreground. What the process writes goes to our
+terminal as it is, and a new size of our terminal is one of the console. While it is so, the screen
+is the process's, and what we have to say waits.
+
+    WAITING ──started──▶ RAW ──the session ends, however──▶ RESTORED
+                         │ ▲
+                    TSTP │ │ CONT
+                         ▼ │
+                       STOPPED
+
+The keys to detach, and a signal that would end this command, leave the process running. What it
+has switched at our terminal, such as to another screen, is undone then.
+
+Whoever attaches is not shown what was written before. Much of it is no text but drawing, meant for
+a screen that is gone; and it may hold questions to the terminal, whose answers the process would
+now read as if they were typed. So it is only read for the modes that the process is in, and then
+the size is changed twice, which makes programs draw again what is to be seen.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+
+import anyio
+
+from hcsd.cli import exit_codes
+from hcsd.cli.output.text import say, saying_later
+from hcsd.cli.resource_names import short_name
+from hcsd.cli.session.session import Session
+from hcsd.cli.session.standard_streams import STDIN, STDOUT
+from hcsd.cli.session.stdin_reader import Stdin
+from hcsd.cli.terminal.modes import TerminalModes
+from hcsd.cli.terminal.terminal import CONTINUES, ENDS, RESIZES, STOPS, Size, stop_this_program
+from hcsd.v1 import process_pb2 as pb
+from hcsd_client import CallError, RunEndedError, StdinBusyError, StdinTakenOverError
+
+if TYPE_CHECKING:
+    import signal
+
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
+    from hcsd.cli.terminal.detach_keys import DetachKeys
+    from hcsd.cli.terminal.terminal import Terminal
+    from hcsd.v1 import process_service_pb2 as service_pb
+    from hcsd_client import Client, Run
+
+KEY_TIMEOUT = 1.0  # seconds until the beginning of the detach keys counts as typed; arbitrary
+NEVER = 2**64  # no stream comes to this offset
+PENDING_READS = 1024  # of the terminal, which gives up to 4 KiB at once; beyond that, a paste waits
+LAST_WORDS_TIMEOUT = 1.0  # seconds for what is still to be passed on at the end; arbitrary
+
+
+class ConsoleSession(Session):
+    """One session at a console; made on the running loop.
+
+    Args:
+        client: Open client.
+        run: The run; `execute` enters it.
+        terminal: Ours.
+        keys: What detaches. None: nothing typed is passed on, and the terminal stays as it is.
+        owned: Whether the run started the process, with a console of the terminal's size.
+    """
+
+    def __init__(
+        self, client: Client, run: Run, terminal: Terminal, keys: DetachKeys | None, *, owned: bool
+    ) -> None:
+        super().__init__(client, run, forward_stdin=False, owned=owned)
+        self._terminal = terminal
+        self._keys = keys
+        self._size = terminal.size if owned else Size()
+        self._modes = TerminalModes()
+        self._screen = ExitStack()  # not empty while the screen is the process's
+        self._caught_up = owned
+        self._shown_from = 0  # offset in stdout; what comes before was written before we came
+        self._holds_screen = False
+        self._left = False
+        self._settle_signals()
+
+    def _settle_signals(self) -> None:
+        passes_keys, watches = self._keys is not None, self._keys is None and not self._owned
+        if passes_keys:
+            self._actions |= dict.fromkeys(STOPS, self._on_stop)
+            self._actions |= dict.fromkeys(CONTINUES, self._on_continue)
+        if passes_keys or watches:
+            self._actions |= dict.fromkeys(ENDS, self._on_end)
+        if not watches:
+            self._actions |= dict.fromkeys(RESIZES, self._on_resize)
+
+    async def execute(self) -> int:
+        """Run to the end and return the exit code; the terminal ends as it was."""
+        try:
+            return await super().execute()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._return_screen()
+
+    async def _on_started(self, process: pb.Process) -> None:
+        if process.state == pb.PROCESS_STATE_EXITED and not self._owned:
+            name = short_name(process.name)
+            say(f"'{name}' has ended already; see what it wrote with 'hcsd logs {name}'")
+            self._shown_from = NEVER
+            return
+        if self._keys is not None:
+            self._holds_screen = True
+            self._take_screen()
+            self._tasks.start_soon(self._pass_keys, self._keys)
+        if self._owned:
+            self._change_size()
+        else:
+            self._shown_from = process.stdout.end_offset
+            await self._catch_up(process.stdout.start_offset)
+
+    async def _show(self, event: service_pb.RunProcessResponse) -> None:
+        kind = event.WhichOneof("event")
+        if kind == "chunk":
+            chunk = event.chunk
+            self._modes.feed(chunk.data)
+            if self._caught_up:
+                await super()._show(event)
+                return
+            await self._catch_up(chunk.offset + len(chunk.data))
+            await self._sink.write(STDOUT, chunk.data[max(0, self._shown_from - chunk.offset) :])
+        elif kind == "gap":
+            if self._caught_up:
+                await super()._show(event)
+            else:
+                await self._catch_up(event.gap.to_offset)
+        # An end of the output that was forced is what a terminal does to who outlives its shell.
+
+    async def _catch_up(self, offset: int) -> None:
+        """Bring the terminal where the process has it, once all that was written is known."""
+        if not self._caught_up and offset >= self._shown_from:
+            self._caught_up = True
+            await self._sink.write(STDOUT, self._modes.redo())
+            if self._keys is not None:
+                await self._redraw()
+
+    async def _redraw(self) -> None:
+        """Make the process draw its screen: nothing else than a new size tells it to."""
+        self._size = size = self._terminal.size
+        if size:
+            with suppress(RunEndedError):
+                await self._run.resize(size.columns, size.rows - 1 or 2)
+                await self._run.resize(size.columns, size.rows)
+
+    def _change_size(self) -> None:
+        size = self._terminal.size
+        if size and size != self._size:
+            self._size = size
+            self._tasks.start_soon(self._send_size)
+
+    async def _send_size(self) -> None:
+        with suppress(RunEndedError):
+            await self._run.resize(self._size.columns, self._size.rows)
+
+    async def _pass_keys(self, keys: DetachKeys) -> None:
+        """Pass on what is typed until the keys to detach come.
+
+        Another task writes it, so that they are found even if the process or the daemon hangs.
+        """
+        stdin = Stdin(STDIN)
+        typed, pending = anyio.create_memory_object_stream[bytes](PENDING_READS)
+        all_written = anyio.Event()
+        self._tasks.start_soon(self._write_keys, pending, all_written)
+        found = False
+        with typed:
+            while not found:
+                data = b""
+                with anyio.move_on_after(KEY_TIMEOUT if keys.holding else None) as waiting:
+                    data = await stdin.read()
+                if waiting.cancelled_caught:
+                    passed = keys.release()
+                elif data:
+                    passed, found = keys.feed(data)
+                else:
+                    self._leave(exit_codes.HUNG_UP)
+                    return
+                await typed.send(passed)
+        with anyio.move_on_after(LAST_WORDS_TIMEOUT):
+            await all_written.wait()
+        self._leave(0)
+
+    async def _write_keys(
+        self, typed: MemoryObjectReceiveStream[bytes], all_written: anyio.Event
+    ) -> None:
+        with typed:
+            with suppress(CallError, RunEndedError):  # what failed is among the events
+                await self._run.claim_stdin()
+                async for keys in typed:
+                    await self._run.write_stdin(keys)
+                await self._run.flush_stdin()
+            async for _ in typed:  # nobody takes it any more
+                pass
+        all_written.set()
+
+    def _on_failed(self, error: CallError) -> None:
+        if error.reason == "PROCESS_NOT_RUNNING":  # a new size came too late
+            return
+        super()._on_failed(error)
+        if isinstance(error, (StdinBusyError, StdinTakenOverError)):
+            self._leave(exit_codes.RUN_FAILED)
+
+    def _leave(self, code: int) -> None:
+        self._left = True
+        super()._leave(code)
+
+    def _on_end(self, number: signal.Signals) -> None:
+        self._leave(128 + number)
+
+    def _on_resize(self, _number: signal.Signals) -> None:
+        if self._name:
+            self._change_size()
+
+    def _on_stop(self, _number: signal.Signals) -> None:
+        self._tasks.start_soon(self._stop)
+
+    async def _stop(self) -> None:
+        await self._return_screen()
+        stop_this_program()
+
+    def _on_continue(self, _number: signal.Signals) -> None:
+        if self._holds_screen:
+            self._tasks.start_soon(self._continue)
+
+    async def _continue(self) -> None:
+        self._take_screen()
+        await self._sink.write(STDOUT, self._modes.redo())
+        await self._redraw()
+
+    def _take_screen(self) -> None:
+        """Give the terminal to the process, again if somebody has taken it meanwhile."""
+        self._screen.close()
+        self._screen.enter_context(saying_later())
+        self._screen.enter_context(self._terminal.raw())
+
+    async def _return_screen(self) -> None:
+        """Put the terminal back, and let what we have to say be read; idempotent."""
+        undo = self._modes.undo() if self._caught_up else b""
+        if self._left:
+            undo += b"\r\n"  # what comes next is not ours
+        with anyio.move_on_after(LAST_WORDS_TIMEOUT):
+            await self._sink.write(STDOUT, undo)
+            await self._sink.flush()
+        self._screen.close()

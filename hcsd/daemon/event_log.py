@@ -1,0 +1,235 @@
+"""What happens to processes and compute systems, kept for a while, for any number of watchers.
+
+    publish ─▶ gets the next revision ─▶ kept ─▶ evicted: too many are kept, or too many bytes
+
+A watcher is a place in the log, the revision up to which it has been told everything:
+
+    WAITING ──something happens, or a bookmark is due──▶ SENDING ──it is sent──▶ WAITING
+                                                            └──what comes next was evicted──▶ ENDED
+
+It holds no event and the log waits for no watcher, so one that is slow costs one message on its way.
+What does not concern a watcher takes it along without a message.
+
+One timer serves all bookmarks: at each of its turns, who has been sent nothing since the last one is
+due. It runs while there are watchers.
+
+The events of one process come in this order, whatever the order in which the daemon learns of them.
+Only `created` and `deleted` are always there; of a process that is deleted, nothing follows.
+
+    created < started < exited < output_complete < deleted
+
+Thread: the event loop's. Publishing has no await in it, and neither has taking a place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hcsd.abi.types import HCS_EVENT_TYPE
+from hcsd.daemon.errors import RequestError
+from hcsd.daemon.events import Bookmark, Event, ProcessEvent, SystemEvent
+from hcsd.daemon.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hcsd.daemon.events import ProcessEventKind
+    from hcsd.daemon.process_record import ProcessRecord
+
+# An event has the process with what was asked for, which a client can make large; most have less
+# than 1 KiB. So the number alone would not bound the memory.
+MAX_BYTES = 64 * 1024 * 1024
+BASE_WEIGHT = 512  # bytes of an event of a system without its document, generously
+
+
+class EventLog:
+    """The events of one run of the daemon.
+
+    Args:
+        incarnation: Boot id of the daemon.
+        capacity: How many events are kept.
+        bookmark_interval: Seconds after which a watcher without events is told how far it is.
+
+    Attributes:
+        newest: Revision of the latest event; 0 before the first.
+    """
+
+    def __init__(self, incarnation: str, capacity: int, bookmark_interval: float) -> None:
+        self.incarnation = incarnation
+        self.newest = 0
+        self._capacity = capacity
+        self._bookmark_interval = bookmark_interval
+        self._kept: dict[int, Event] = {}  # by revision, without holes
+        self._weight = 0  # of what is kept
+        self._watchers: set[Watcher] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def oldest(self) -> int:
+        """Revision of the oldest event that is kept; the next one if there is none."""
+        return self.newest + 1 - len(self._kept)
+
+    def publish_process(self, process: ProcessRecord, kind: ProcessEventKind) -> None:
+        """Publish an event of a process."""
+        event = ProcessEvent(kind, process.view())
+        self._publish(process.key.system_id, event, process.identity.weight)
+
+    def publish_system(self, system_id: str, kind: int, document: str) -> None:
+        """Publish an event that HCS has sent about a system.
+
+        Args:
+            system_id: Which one.
+            kind: Value of HCS_EVENT_TYPE, unsigned.
+            document: The document that came with it; empty if none did.
+        """
+        text = document.encode(errors="replace").decode()
+        self._publish(
+            system_id, SystemEvent(system_id, _name(kind), kind, text), BASE_WEIGHT + len(text)
+        )
+
+    def get(self, revision: int) -> Event:
+        """Return an event that is kept."""
+        return self._kept[revision]
+
+    @contextmanager
+    def watch(self, system_id: str | None, after: int | None) -> Iterator[Watcher]:
+        """Take a place in the log, inside the block.
+
+        Args:
+            system_id: The system whose events are wanted; None for all.
+            after: Revision after which to begin; None for what happens from now on.
+
+        Raises:
+            RequestError: REVISION_COMPACTED or REVISION_UNKNOWN; there is no such place any more,
+                or not yet.
+        """
+        watcher = Watcher(self, system_id, self._place(after))
+        self._watchers.add(watcher)
+        if self._timer is None:
+            self._start_timer()
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+
+    def _place(self, after: int | None) -> int:
+        if after is None:
+            return self.newest
+        if after > self.newest:
+            raise self._out_of_range(
+                Reason.REVISION_UNKNOWN,
+                f"there is no revision {after} yet; the newest is {self.newest}",
+            )
+        if after < self.oldest - 1:
+            raise self._out_of_range(
+                Reason.REVISION_COMPACTED,
+                f"events after revision {after} are no longer kept, the oldest is {self.oldest};"
+                " begin anew with 'send_snapshot'",
+            )
+        return after
+
+    def _out_of_range(self, reason: Reason, message: str) -> RequestError:
+        metadata = {"oldest_revision": str(self.oldest), "newest_revision": str(self.newest)}
+        return RequestError(reason, message, metadata=metadata)
+
+    def _publish(self, system_id: str, what: ProcessEvent | SystemEvent, weight: int) -> None:
+        self.newest += 1
+        self._kept[self.newest] = Event(self.newest, time.time_ns(), system_id, weight, what)
+        self._weight += weight
+        while len(self._kept) > self._capacity or self._weight > MAX_BYTES:
+            self._weight -= self._kept.pop(self.oldest).weight
+        for watcher in self._watchers:
+            watcher.tell(self.newest, system_id)
+
+    def _start_timer(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._bookmark_interval, self._remind)
+
+    def _remind(self) -> None:
+        self._timer = None
+        for watcher in self._watchers:
+            watcher.remind()
+        if self._watchers:
+            self._start_timer()
+
+
+class Watcher:
+    """One watcher of a log; see the module's head.
+
+    Attributes:
+        revision: It has been told of everything up to here.
+    """
+
+    def __init__(self, log: EventLog, system_id: str | None, revision: int) -> None:
+        self.revision = revision
+        self._log = log
+        self._system_id = system_id
+        self._awake = asyncio.Event()
+        self._sent = True  # something, since the last turn of the timer
+        self._bookmark_due = False
+
+    async def next(self) -> Event | Bookmark:
+        """Return the next event, or a bookmark; waits until there is one.
+
+        Raises:
+            RequestError: SUBSCRIBER_STALLED; the next event was evicted.
+        """
+        while True:
+            self._awake.clear()
+            taken = self._take()
+            if taken is not None:
+                self._sent = True
+                return taken
+            await self._awake.wait()
+
+    def bookmark(self) -> Bookmark:
+        """Return how far it has come."""
+        self._bookmark_due = False
+        return Bookmark(self.revision)
+
+    def tell(self, revision: int, system_id: str) -> None:
+        """Note that something was published; what does not concern it takes it along."""
+        if self.revision == revision - 1 and not self._wants(system_id):
+            self.revision = revision
+        else:
+            self._awake.set()
+
+    def remind(self) -> None:
+        """Note a turn of the timer."""
+        if not self._sent:
+            self._bookmark_due = True
+            self._awake.set()
+        self._sent = False
+
+    def _wants(self, system_id: str) -> bool:
+        return self._system_id in {None, system_id}
+
+    def _take(self) -> Event | Bookmark | None:
+        log = self._log
+        while self.revision < log.newest:
+            if self.revision + 1 < log.oldest:
+                raise self._stalled()
+            self.revision += 1
+            event = log.get(self.revision)
+            if self._wants(event.system_id):
+                return event
+        return self.bookmark() if self._bookmark_due else None
+
+    def _stalled(self) -> RequestError:
+        return RequestError(
+            Reason.SUBSCRIBER_STALLED,
+            f"this watcher has taken events up to revision {self.revision} only, and those before"
+            f" {self._log.oldest} are no longer kept; begin anew with 'send_snapshot'",
+            metadata={
+                "revision": str(self.revision),
+                "oldest_revision": str(self._log.oldest),
+            },
+        )
+
+
+def _name(kind: int) -> str:
+    known = {event.value: event.name for event in HCS_EVENT_TYPE}
+    return known.get(kind, f"0x{kind:08X}").removeprefix("HcsEvent")

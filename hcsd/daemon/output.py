@@ -1,0 +1,294 @@
+"""The output of a process as a stream of events, for every call that delivers it.
+
+A feed is a cursor on each ring it reads and one wake-up. It takes what the rings have, a chunk of
+each stream in turn, and waits when there is nothing:
+
+    started ─▶ (chunk | gap | eof | exit)… ─▶ end
+
+`eof` comes once per stream, after its last chunk; `exit` once, as soon as it is known and so perhaps
+before trailing chunks; `end` always and last. Without `follow` the feed ends after what is buffered.
+
+The feed holds no data of its own: what it has written has left it, and what it has not is in the
+ring. A slow client holds up its own feed and, in a ring that blocks, the process; no other reader.
+
+A reader that holds a process up for too long (see `stalls`) gives up its cursors at once. Its call
+ends with the write that it is in, so that the client gets the reason behind all that was on its way
+to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from hcsd.daemon.errors import ProcessNotFoundError, RequestError
+from hcsd.daemon.process_view import Exit, ProcessView, Stream
+from hcsd.daemon.reasons import Reason
+from hcsd.io import Gap, OffsetOutOfRangeError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+    from hcsd.daemon.process import Process
+    from hcsd.daemon.stalls import StallWatch
+    from hcsd.io import Cursor
+
+MAX_OFFSET = 2**64 - 1
+
+N = TypeVar("N")
+
+
+class Start(NamedTuple):
+    """Where to begin to read a stream.
+
+    Attributes:
+        stream: Which one.
+        offset: Offset of the first byte wanted.
+        last_bytes: If not None, as many bytes from the end of what is kept, in place of `offset`.
+    """
+
+    stream: Stream
+    offset: int = 0
+    last_bytes: int | None = None
+
+
+class Position(NamedTuple):
+    """How far a reader has come in a stream."""
+
+    stream: Stream
+    offset: int
+
+
+class Started(NamedTuple):
+    """The first event."""
+
+    process: ProcessView
+    positions: Sequence[Position]
+
+
+class Chunk(NamedTuple):
+    """Bytes of a stream, from an offset on."""
+
+    stream: Stream
+    offset: int
+    data: bytes
+    sequence: int
+
+
+class Missing(NamedTuple):
+    """Bytes of a stream that are no longer kept."""
+
+    stream: Stream
+    gap: Gap
+
+
+class Eof(NamedTuple):
+    """The end of a stream; forced if it was given up before its own end."""
+
+    stream: Stream
+    end_offset: int
+    forced: bool
+
+
+class Exited(NamedTuple):
+    """The end of the process."""
+
+    exit: Exit
+
+
+class End(NamedTuple):
+    """The last event."""
+
+    positions: Sequence[Position]
+
+
+OutputEvent = Started | Chunk | Missing | Eof | Exited | End
+
+
+class OutputFeed(Generic[N]):
+    """The events of one reader, and notes that its caller puts among them.
+
+    Args:
+        process: Whose output.
+        stalls: Watches its writes.
+        starts: Where to start, once per stream; empty for both streams from offset 0.
+        follow: Go on until the process has exited and its output is complete.
+        fail_on_gap: End with OUTPUT_EVICTED where bytes are gone, in place of an event.
+        max_chunk_bytes: Largest chunk.
+
+    Raises:
+        RequestError: A cursor lies outside its stream, or the daemon has no output of the process.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        stalls: StallWatch,
+        *,
+        starts: Sequence[Start],
+        follow: bool,
+        fail_on_gap: bool,
+        max_chunk_bytes: int,
+    ) -> None:
+        process.require_stdio()
+        self._process = process
+        self._stalls = stalls
+        self._stalled: RequestError | None = None
+        self._follow = follow
+        self._fail_on_gap = fail_on_gap
+        self._max_chunk_bytes = max_chunk_bytes
+        self._awake = asyncio.Event()
+        self._posted: collections.deque[N] = collections.deque()
+        self._sequence = 0
+        self._cursors: dict[Stream, Cursor] = {}
+        self._until: dict[
+            Stream, int
+        ] = {}  # where to stop; what a reader that follows never reaches
+        try:
+            self._open(starts)
+        except BaseException:
+            self.close()
+            raise
+        process.exited.observe(self._on_exit)
+
+    def post(self, note: N) -> None:
+        """Put a note of the caller's into the stream, ahead of further output."""
+        self._posted.append(note)
+        self._awake.set()
+
+    def close(self) -> None:
+        """Give up the cursors; idempotent."""
+        self._process.exited.forget(self._on_exit)
+        for cursor in self._cursors.values():
+            cursor.close()
+
+    async def pump(self, write: Callable[[OutputEvent | N], Awaitable[None]]) -> None:
+        """Write the events; see the module's head.
+
+        Raises:
+            RequestError: OUTPUT_EVICTED, if bytes are gone and the reader said to fail then;
+                SUBSCRIBER_STALLED, if it has held up the process for too long.
+            ProcessNotFoundError: The process was deleted.
+        """
+        async with contextlib.aclosing(self._events()) as events:
+            async for event in events:
+                self._stalls.begin(self)
+                try:
+                    await write(event)
+                finally:
+                    self._stalls.end(self)
+                if self._stalled is not None:
+                    raise self._stalled
+
+    def holds_up(self) -> bool:
+        """Tell whether the process waits for this reader."""
+        return any(cursor.holds_up for cursor in self._cursors.values())
+
+    def stall(self) -> None:
+        """Give up the place, so that the process goes on; the call ends when its write does."""
+        stream, cursor = next(item for item in self._cursors.items() if item[1].holds_up)
+        self._stalled = self._stalled_at(stream, cursor.offset)
+        self.close()
+
+    async def _events(self) -> AsyncGenerator[OutputEvent | N, None]:
+        yield Started(self._process.view(), self._positions())
+        open_streams = dict(self._cursors)
+        exit_due = True
+        while True:
+            self._check_known()
+            self._awake.clear()
+            progress = False
+            while self._posted:
+                yield self._posted.popleft()
+                progress = True
+            if exit_due and self._process.exit is not None:
+                exit_due = False
+                yield Exited(self._process.exit)
+            for stream, cursor in list(open_streams.items()):
+                self._check_known()
+                left = self._until[stream] - cursor.offset
+                taken = cursor.take(min(self._max_chunk_bytes, left)) if left > 0 else None
+                if taken is not None:
+                    progress = True
+                    yield self._output(stream, cursor, taken)
+                elif cursor.at_end:
+                    del open_streams[stream]
+                    ring = self._process.rings[stream]
+                    yield Eof(stream, ring.end_offset, ring.forced)
+            if progress:
+                continue
+            if not self._follow or not (open_streams or exit_due):
+                break
+            await self._awake.wait()
+        yield End(self._positions())
+
+    def _check_known(self) -> None:
+        """Look after each wait: what is left of the rings of a deleted process is no output.
+
+        Raises:
+            ProcessNotFoundError: The process was deleted.
+        """
+        if self._process.deleted:
+            raise ProcessNotFoundError(self._process.name)
+
+    def _open(self, starts: Sequence[Start]) -> None:
+        for start in starts or [Start(stream) for stream in Stream]:
+            self._cursors[start.stream] = self._cursor(start)
+            end = self._process.rings[start.stream].end_offset
+            self._until[start.stream] = MAX_OFFSET if self._follow else end
+
+    def _cursor(self, start: Start) -> Cursor:
+        ring = self._process.rings[start.stream]
+        offset = start.offset
+        if start.last_bytes is not None:
+            offset = ring.tail_offset(start.last_bytes)
+        try:
+            return ring.open_cursor(offset, self._awake.set)
+        except OffsetOutOfRangeError as error:
+            raise RequestError(
+                Reason.OUTPUT_OFFSET,
+                f"offset {offset} lies past the end of {start.stream.value} of"
+                f" '{self._process.name}', which is at {error.end_offset}",
+                metadata={
+                    "process": self._process.name,
+                    "start_offset": str(error.start_offset),
+                    "end_offset": str(error.end_offset),
+                },
+            ) from None
+
+    def _on_exit(self, _known: bool) -> None:
+        self._awake.set()
+
+    def _output(self, stream: Stream, cursor: Cursor, taken: bytes | Gap) -> Chunk | Missing:
+        if isinstance(taken, Gap):
+            if self._fail_on_gap:
+                raise self._evicted(stream, taken)
+            return Missing(stream, taken)
+        self._sequence += 1
+        return Chunk(stream, cursor.offset - len(taken), taken, self._sequence)
+
+    def _evicted(self, stream: Stream, gap: Gap) -> RequestError:
+        return RequestError(
+            Reason.OUTPUT_EVICTED,
+            f"bytes {gap.from_offset} to {gap.to_offset} of {stream.value} of"
+            f" '{self._process.name}' are no longer kept",
+            metadata={"process": self._process.name, "start_offset": str(gap.to_offset)},
+        )
+
+    def _stalled_at(self, stream: Stream, offset: int) -> RequestError:
+        return RequestError(
+            Reason.SUBSCRIBER_STALLED,
+            f"the process '{self._process.name}' waited {self._stalls.timeout:g} s for this reader,"
+            f" which stood at offset {offset} of {stream.value}; to go on, read again from the"
+            " offset after the last byte received of each stream",
+            metadata={
+                "process": self._process.name,
+                "stream": stream.value,
+                "offset": str(offset),
+            },
+        )
+
+    def _positions(self) -> list[Position]:
+        return [Position(stream, cursor.offset) for stream, cursor in self._cursors.items()]

@@ -1,0 +1,219 @@
+"""A process of the daemon, and what can be done to it: signals, kills, deletion.
+
+For every call that does so alike. A target that has exited is no error for a signal or a kill. What
+is begun goes on to its end in the background, whoever waits.
+
+Its record and its life: `hcsd.daemon.process_record`. Changes of a running process, such as the size
+of its console: `hcsd.daemon.modify`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from hcsd.daemon.errors import RequestError
+from hcsd.daemon.process_record import ProcessRecord, Surroundings
+from hcsd.daemon.process_view import ExitReason
+from hcsd.daemon.reasons import Reason
+from hcsd.daemon.signals import TERM, Delivery, Kill, resolve
+from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
+
+if TYPE_CHECKING:
+    from hcsd.daemon.background import Background
+    from hcsd.daemon.guests import Guest
+    from hcsd.daemon.process_view import Identity
+    from hcsd.daemon.settings import Limits
+    from hcsd.daemon.signals import Signal
+    from hcsd.daemon.spec import ResolvedSpec
+    from hcsd.hcs.process import Process as EngineProcess
+
+
+class Household(Surroundings, Protocol):
+    """What a process needs of the daemon."""
+
+    @property
+    def background(self) -> Background:
+        """Where work goes that must finish, whoever waits."""
+
+    @property
+    def kills_trees(self) -> bool:
+        """Whether the engine can kill a process with all that descends from it."""
+
+    async def guest_of(self, system_id: str) -> Guest:
+        """Return the guest that runs in a system, which is opened again if it was lost.
+
+        Raises:
+            RequestError: The system is not there, or cannot be used.
+        """
+
+
+class TreeNotSupportedError(RequestError):
+    """The engine does not know what descends from a process."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Reason.TREE_NOT_SUPPORTED,
+            "this engine cannot kill a process together with its descendants, for HCS does not tell"
+            " them: terminate each process, or the compute system",
+        )
+
+
+class Process(ProcessRecord):
+    """One process of the daemon; see `ProcessRecord` for what it has.
+
+    Args:
+        identity: What never changes of it.
+        number: Order of creation.
+        resolved: What the daemon does by its spec.
+        limits: Limits in force.
+        household: The daemon around it.
+        request_id: Request id of its create, or "".
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        number: int,
+        resolved: ResolvedSpec,
+        limits: Limits,
+        *,
+        household: Household,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(
+            identity, number, resolved, limits, surroundings=household, request_id=request_id
+        )
+        self._household = household
+        self._signal_wait = limits.signal_wait
+
+    def run(self, engine: EngineProcess) -> None:
+        """Take over a process that HCS has started.
+
+        Ownership: of the engine's process, and of its pipe ends.
+        """
+        self.begin(engine, lambda: self.kill_in_background(ExitReason.RUN_TIMEOUT))
+
+    def require_stdio(self) -> None:
+        """Refuse what needs the stdio of the process, if the daemon does not have it.
+
+        Raises:
+            RequestError: STDIO_NOT_OWNED; it was opened by its pid.
+        """
+        if self.was_opened:
+            raise RequestError(
+                Reason.STDIO_NOT_OWNED,
+                f"the daemon has neither stdin nor output of '{self.name}', which it did not start:"
+                " whoever started it has them",
+                metadata={"process": self.name},
+            )
+
+    def require_running(self, verb: str) -> EngineProcess:
+        """Return the engine's process, to do something with it.
+
+        Raises:
+            RequestError: PROCESS_NOT_RUNNING.
+        """
+        if self.engine is None or not self.running:
+            raise RequestError(
+                Reason.PROCESS_NOT_RUNNING,
+                f"cannot {verb} process '{self.name}': it has exited",
+                metadata={"process": self.name},
+            )
+        return self.engine
+
+    async def signal(self, signal: Signal) -> Delivery:
+        """Send a signal; a kill travels as a termination, on its own handles.
+
+        Returns:
+            PENDING if HCS has not finished after `Limits.signal_wait`; it goes on.
+
+        Raises:
+            RequestError: The guest has no such signal, or cannot be reached.
+            HcsError: HCS refused it.
+        """
+        options = resolve(signal, await self._household.guest_of(self.key.system_id))
+        if not self.running:
+            return Delivery.ALREADY_EXITED
+        if isinstance(options, Kill):
+            await self.kill(ExitReason.TERMINATED)
+            return Delivery.DELIVERED
+        engine = self.require_running("signal")
+        sent = self._household.background.start(
+            lambda: engine.signal(options), f"signal {self.name}"
+        )
+        with anyio.move_on_after(self._signal_wait):
+            try:
+                await sent.result()
+            except (AlreadyStoppedError, ElementNotFoundError):
+                return Delivery.ALREADY_EXITED
+            return Delivery.DELIVERED
+        return Delivery.PENDING
+
+    async def terminate(self, grace: float, *, tree: bool = False) -> None:
+        """Kill it, after TERM and a time of grace if one is given, and wait for its exit.
+
+        If the caller is cancelled, the kill still happens.
+
+        Args:
+            grace: Seconds.
+            tree: Kill all that descends from it, too, whether or not it follows TERM, which it gets
+                alone.
+
+        Raises:
+            RequestError: TREE_NOT_SUPPORTED.
+            HcsError: HCS could not kill it.
+        """
+        if tree and not self._household.kills_trees:
+            raise TreeNotSupportedError
+        await self._household.background.run(
+            lambda: self._terminate(grace, tree=tree), f"terminate {self.name}"
+        )
+
+    async def _terminate(self, grace: float, *, tree: bool) -> None:
+        if grace > 0 and self.running:
+            self.expect(ExitReason.TERMINATED)
+            with contextlib.suppress(HcsError):  # without a signal there is nothing to wait for
+                await self.signal(TERM)
+                with anyio.move_on_after(grace):
+                    await self.exited.wait()
+        await self.kill(ExitReason.TERMINATED, tree=tree)
+        await self.exited.wait()
+
+    async def delete(self) -> None:
+        """Kill it if it runs, and make the daemon forget it once it has exited.
+
+        One that was opened is only forgotten. If the caller is cancelled, it is deleted all the
+        same.
+
+        Raises:
+            HcsError: HCS could not kill it; it is still known then.
+        """
+
+        async def delete() -> None:
+            if self.running and not self.was_opened:
+                await self._terminate(0, tree=False)
+            self.close()
+
+        await self._household.background.run(delete, f"delete {self.name}")
+
+    async def kill(self, reason: ExitReason, *, tree: bool = False) -> None:
+        """Kill it at once; nothing happens if it has exited. One that is lost is looked for first.
+
+        Args:
+            reason: What is told of its exit; the first reason stands.
+            tree: Kill all that descends from it, too, also if it has exited itself.
+
+        Raises:
+            HcsError: It cannot be killed.
+        """
+        if self.engine is not None:
+            self.expect(reason)
+            await self.engine.terminate(tree=tree)
+
+    def kill_in_background(self, reason: ExitReason) -> None:
+        """Kill it, with all that descends from it if the engine can. The log says what fails."""
+        tree = self._household.kills_trees
+        self._household.background.start(lambda: self.kill(reason, tree=tree), f"kill {self.name}")

@@ -1,0 +1,296 @@
+"""What the daemon holds of a process: the engine's process, its rings, its stdin, its end.
+
+Its life is a table: see `hcsd.daemon.process_life`. Every change goes through `ProcessRecord._take`, which
+asks the table and runs the effects in their order. Its `Surroundings` do what concerns more than this
+process: its pid, its system, watchers, memory.
+
+    engine ──exited, lost, found──▶ ┐
+    drains ──output complete──────▶ ├─ _take(step) ──▶ state ──▶ effects, in order
+    begin(), fail(), close() ─────▶ ┘
+
+A process that was opened by its pid begins as RUNNING. The daemon has none of its pipes, so it has no
+output and no stdin.
+
+Thread: the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from hcsd.abi.hresult import HR
+from hcsd.daemon.drains import Drains
+from hcsd.daemon.process_life import Effect, Life, State, Step, transition
+from hcsd.daemon.process_view import (
+    LOST_EXIT,
+    Exit,
+    ExitReason,
+    Failure,
+    Identity,
+    Origin,
+    ProcessView,
+    Stream,
+    StreamStatus,
+)
+from hcsd.daemon.stdin import Stdin
+from hcsd.hcs.errors import HcsError
+from hcsd.hcs.latch import Latch
+from hcsd.hcs.process import ProcessState
+from hcsd.io import Ring, WriteEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.daemon.names import ProcessKey
+    from hcsd.daemon.settings import Limits
+    from hcsd.daemon.spec import ResolvedSpec
+    from hcsd.hcs.process import Process as EngineProcess
+    from hcsd.hcs.process import ProcessEnd
+
+
+class Surroundings(Protocol):
+    """What a life changes around a process."""
+
+    def do(self, effect: Effect, process: ProcessRecord) -> None:
+        """Carry out an effect that concerns more than the process."""
+
+
+class ProcessRecord:
+    """One process of the daemon.
+
+    Args:
+        identity: What never changes of it.
+        number: Order of creation.
+        resolved: What the daemon does by its spec.
+        limits: Limits in force.
+        surroundings: Who does what concerns more than this process.
+
+    Attributes:
+        identity: As given.
+        number: As given.
+        resolved: As given.
+        request_id: Request id of its create, or "".
+        rings: Output by stream.
+        stdin: Its stdin, once it runs.
+        engine: The engine's process, once it runs.
+        state: Where it is in its life.
+        exit: How it ended, once that is known; its `output_complete` may change afterwards.
+        started: Set when HCS has answered the create, or the daemon has forgotten the process.
+        exited: Set when its end is known, or the daemon has forgotten it.
+        ended: Set when its output is complete, too, or the daemon has forgotten it.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        number: int,
+        resolved: ResolvedSpec,
+        limits: Limits,
+        *,
+        surroundings: Surroundings,
+        request_id: str,
+    ) -> None:
+        self.identity = identity
+        self.number = number
+        self.resolved = resolved
+        self.request_id = request_id
+        self.rings = {stream: _ring(resolved) for stream in Stream}
+        self.stdin: Stdin | None = None
+        self.engine: EngineProcess | None = None
+        self.state = State()
+        self.exit: Exit | None = None
+        self.started: Latch[bool] = Latch()
+        self.exited: Latch[bool] = Latch()
+        self.ended: Latch[bool] = Latch()
+        self._shown = Life.CREATING
+        self._start_time = 0
+        self._reason: ExitReason | None = None
+        self._surroundings = surroundings
+        self._run_timer: asyncio.TimerHandle | None = None
+        self._drains = Drains(
+            self.rings, resolved.drain_timeout, limits.max_drain_time, self._on_output_complete
+        )
+
+    @property
+    def key(self) -> ProcessKey:
+        """Its identity in the daemon."""
+        return self.identity.key
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return self.identity.name
+
+    @property
+    def life(self) -> Life:
+        """Where it is in its life; of a deleted one, where it was."""
+        return self._shown
+
+    @property
+    def running(self) -> bool:
+        """Whether it has started and not come to its end; also while it is lost and looked for."""
+        return self.state.runs
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the daemon has forgotten it; whoever still reads or waits is told."""
+        return self.state.life is Life.DELETED
+
+    @property
+    def was_opened(self) -> bool:
+        """Whether it was opened by its pid, and so is not the daemon's to kill of itself."""
+        return self.identity.origin is Origin.OPENED
+
+    @property
+    def readers(self) -> int:
+        """How many cursors are on its output."""
+        return sum(ring.readers for ring in self.rings.values())
+
+    @property
+    def ring_bytes(self) -> int:
+        """What its rings may come to hold; of a stream that has ended, what it does hold."""
+        return sum(
+            ring.end_offset - ring.start_offset if ring.closed else ring.capacity
+            for ring in self.rings.values()
+        )
+
+    def begin(self, engine: EngineProcess, on_run_timeout: Callable[[], None]) -> None:
+        """Take over a process that HCS has started.
+
+        Args:
+            engine: The engine's. Ownership: of it, and of its pipe ends.
+            on_run_timeout: Called when it has run for as long as it may.
+        """
+        stdin, stdout, stderr = engine.take_stdio()
+        self.engine = engine
+        self.stdin = Stdin(self.name, engine, WriteEnd(stdin) if stdin else None)
+        if not self.was_opened:
+            self._start_time = time.time_ns()
+        if self.resolved.run_timeout:
+            self._run_timer = asyncio.get_running_loop().call_later(
+                self.resolved.run_timeout, on_run_timeout
+            )
+        self._take(Step.STARTED)
+        self._drains.start({Stream.STDOUT: stdout, Stream.STDERR: stderr})
+        engine.exited.observe(self._on_end)
+        engine.on_state = self._on_engine_state
+        self._on_engine_state(engine.state)
+
+    def fail(self, error: BaseException) -> None:
+        """Note that HCS has not started it."""
+        hresult = error.hresult if isinstance(error, HcsError) else HR.E_UNEXPECTED
+        self.exit = Exit(start_error=Failure(hresult, str(error)), time=time.time_ns())
+        self._take(Step.REFUSED)
+
+    def close(self) -> None:
+        """Forget it, and free all that it holds; the process itself is left alone. Idempotent."""
+        self._take(Step.DELETED)
+
+    def expect(self, reason: ExitReason) -> None:
+        """Note why it is about to end; the first reason stands."""
+        if self.running and self._reason is None:
+            self._reason = reason
+
+    def close_output(self, stream: Stream) -> None:
+        """Read no more of a stream: who still writes to it finds the pipe broken; idempotent."""
+        self._drains.finish(stream)
+
+    def free_output(self) -> None:
+        """Free what the rings hold; whoever reads it later is told of a gap."""
+        for ring in self.rings.values():
+            ring.clear()
+
+    def view(self) -> ProcessView:
+        """Return the process as it is now."""
+        stdin = self.stdin
+        return ProcessView(
+            identity=self.identity,
+            life=self._shown,
+            pid=self.engine.pid if self.engine else 0,
+            start_time=self._start_time,
+            stdin=None if stdin is None else stdin.status(),
+            stdout=StreamStatus.of(self.rings[Stream.STDOUT]),
+            stderr=StreamStatus.of(self.rings[Stream.STDERR]),
+            exit=self.exit or (LOST_EXIT if self._shown is Life.LOST else None),
+        )
+
+    # --- what happens to it ---
+
+    def _on_end(self, end: ProcessEnd) -> None:
+        assert self.engine is not None  # noqa: S101  (it is the engine that tells)
+        if not self.deleted:
+            complete = self.state.output_complete and not self._forced
+            self.exit = Exit.of(end, self._reason, output_complete=complete)
+        lost = self.engine.state is ProcessState.LOST
+        self._take(Step.GIVEN_UP if lost else Step.EXITED)
+
+    def _on_engine_state(self, state: ProcessState) -> None:
+        if state is ProcessState.LOST:
+            self._take(Step.LOST)
+        elif state is ProcessState.RUNNING:
+            self._take(Step.FOUND)
+        elif self.state.life is Life.ABANDONED:
+            self._take(Step.EXITED)
+
+    def _on_output_complete(self) -> None:
+        self._take(Step.OUTPUT_COMPLETE)
+
+    @property
+    def _forced(self) -> bool:
+        """Whether output was given up before its end."""
+        return any(ring.forced for ring in self.rings.values())
+
+    def _take(self, step: Step) -> None:
+        """Take a step of its life, and do what follows from it."""
+        self.state, effects = transition(self.state, step)
+        if self.state.life is not Life.DELETED:
+            self._shown = self.state.life
+        for effect in effects:
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        """Carry out an effect; what concerns more than the process is its surroundings' to do."""
+        match effect:
+            case Effect.CANCEL_TIMERS:
+                self._cancel_timers()
+            case Effect.CLOSE:
+                self._close()
+            case Effect.TELL_STARTED:
+                self.started.set(True)
+            case Effect.TELL_END:
+                self.exited.set(True)
+            case Effect.CLOSE_STDIN:
+                if self.stdin is not None:
+                    self.stdin.abandon("the process has exited")
+            case Effect.WATCH_OUTPUT:
+                self._drains.watch()
+            case Effect.RECORD_OUTPUT:
+                if self.exit is not None:
+                    self.exit = replace(self.exit, output_complete=not self._forced)
+            case Effect.TELL_ENDED:
+                self.ended.set(True)
+            case _:
+                self._surroundings.do(effect, self)
+
+    def _cancel_timers(self) -> None:
+        if self._run_timer is not None:
+            self._run_timer.cancel()
+        self._drains.cancel_timer()
+
+    def _close(self) -> None:
+        self._drains.close()
+        for ring in self.rings.values():
+            ring.close(forced=True)
+        self.free_output()
+        if self.stdin is not None:
+            self.stdin.abandon("the process was deleted")
+        if self.engine is not None:
+            self.engine.close()
+
+
+def _ring(resolved: ResolvedSpec) -> Ring:
+    """Make a ring; half of one that blocks is for what is on its way to a reader, see `io.ring`."""
+    return Ring(resolved.ring_bytes, resolved.overflow, kept_behind=resolved.ring_bytes // 2)

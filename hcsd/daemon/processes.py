@@ -1,0 +1,228 @@
+"""How processes come to be known: they are created, or opened by their pids.
+
+    create ──▶ named ──HCS starts it──▶ runs ──▶ exits ──▶ kept for a while ──▶ forgotten
+    open   ──▶ found by its pid ────────▲
+
+A process is known once, whether it was created here or opened by its pid. A pid alone says little: the
+guest may use it again before the daemon has heard of the exit. So whoever opens a pid that is known is
+given that process only if HCS says, by the handle that the daemon has of it, that it still runs.
+
+Thread: the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from hcsd.abi.hresult import HR
+from hcsd.daemon.errors import (
+    CreateFailedError,
+    HcsFailureError,
+    InvalidRequestError,
+    RequestError,
+    StoppingError,
+    Violation,
+)
+from hcsd.daemon.idempotency import Idempotency
+from hcsd.daemon.known_processes import KnownProcesses
+from hcsd.daemon.names import system_name
+from hcsd.daemon.process_life import Life
+from hcsd.daemon.process_view import ExitReason, Origin
+from hcsd.daemon.reasons import Reason
+from hcsd.daemon.spec import OPENED, ProcessRequest, parameters, read_document, resolve
+from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
+
+if TYPE_CHECKING:
+    from hcsd.daemon.background import Background
+    from hcsd.daemon.event_log import EventLog
+    from hcsd.daemon.process import Process
+    from hcsd.daemon.settings import Limits
+    from hcsd.daemon.system import System
+    from hcsd.daemon.systems import Systems
+    from hcsd.hcs.process import Process as EngineProcess
+
+
+class Processes(KnownProcesses):
+    """Creates and opens processes; see `KnownProcesses` for those that there are.
+
+    Args:
+        limits: Limits in force.
+        incarnation: Boot id of the daemon.
+        background: Where work goes that must finish, whoever waits.
+        events: Where what happens is published.
+        systems: The compute systems.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        incarnation: str,
+        background: Background,
+        events: EventLog,
+        systems: Systems,
+    ) -> None:
+        super().__init__(limits, incarnation, background, events, systems)
+        self._idempotency: Idempotency[Process] = Idempotency(background)
+        self.on_forgotten = lambda process: self._idempotency.forget(process.request_id)
+
+    async def create(self, request: ProcessRequest) -> tuple[Process, bool]:
+        """Start a process, or find the one that the same request has started.
+
+        Returns:
+            The process, and whether it was there before.
+
+        Raises:
+            RequestError: It was not started.
+            HcsError: The system cannot be asked.
+        """
+        work, replayed = self._idempotency.start(
+            request.key, lambda: self._create(request), f"create {request.process_id}"
+        )
+        try:
+            return await work.result(), replayed
+        except asyncio.CancelledError:
+            if request.owned:
+                work.observe(_kill_orphan)
+            raise
+
+    async def _create(self, request: ProcessRequest) -> Process:
+        if self._stopping:
+            raise StoppingError
+        system = await self._systems.open(request.system_id)
+        with system.in_use():
+            process = await self._create_in(system, request)
+        assert process.engine is not None  # noqa: S101  (it runs)
+        self.background.start(process.engine.confirm, f"confirm {process.name}")
+        return process
+
+    async def _create_in(self, system: System, request: ProcessRequest) -> Process:
+        asked = request.spec or read_document(request.document or "")
+        resolved = resolve(asked, self._limits, owned=request.owned)
+        if resolved.kill_when_orphaned and not request.owned:
+            raise InvalidRequestError(
+                [
+                    Violation(
+                        "spec.orphan_policy",
+                        "enum.not_in",
+                        "needs an owner, which only RunProcess gives a process",
+                    )
+                ]
+            )
+        document = request.document
+        if document is None:
+            document = parameters(resolved.shown, system.guest)
+        process = self.add(system.id, request, resolved, Origin.CREATED)
+        try:
+            engine = await system.engine.create_process(document)
+            self.run_in(system, process, engine)
+        except BaseException as error:
+            await _undo(process, error)
+            if isinstance(error, HcsError):
+                self._systems.look_after(system, error)
+                raise CreateFailedError(error, system_name(system.id)) from error
+            raise
+        return process
+
+    async def open(self, system_id: str, pid: int, process_id: str) -> Process:
+        """Return the process that runs under a pid, whether it was known or not.
+
+        Args:
+            system_id: Where it runs.
+            pid: Its pid in the guest.
+            process_id: The id that it is to have; "" for any.
+
+        Raises:
+            RequestError: NOT_FOUND, if there is none in the system; ALREADY_EXISTS, if it is known
+                by another name than the one that was asked for, or that is another process's.
+            HcsError: HCS cannot tell.
+        """
+        request = ProcessRequest(system_id, process_id=process_id)
+        return await self.background.run(lambda: self._open(request, pid), f"open pid {pid}")
+
+    async def _open(self, request: ProcessRequest, pid: int) -> Process:
+        while True:
+            if self._stopping:
+                raise StoppingError
+            system = await self._systems.open(request.system_id)
+            with system.in_use():
+                process = await self._find_or_adopt(system, request, pid)
+            if process is not None:
+                return process
+
+    async def _find_or_adopt(
+        self, system: System, request: ProcessRequest, pid: int
+    ) -> Process | None:
+        """Return the process; None to try anew, since another one has or had its pid."""
+        known = self._by_pid.get((system.id, pid))
+        if known is not None and known.engine is not None:
+            if await known.engine.still_runs():
+                _require_name(known, request.process_id, pid)
+                return known
+            return None  # the pid is free, or another process's by now
+        engine = await _open_engine(system, pid)
+        # It may be one that was just created, of which HCS has not told the pid yet.
+        for process in self.of_system(system.id):
+            await process.started.wait()
+        if (system.id, pid) in self._by_pid or self._stopping:
+            engine.close()
+            return None
+        try:
+            process = self.add(system.id, request, OPENED, Origin.OPENED)
+        except BaseException:
+            engine.close()
+            raise
+        self.run_in(system, process, engine)
+        await engine.confirm()
+        return process
+
+
+async def _undo(process: Process, error: BaseException) -> None:
+    """Leave nothing of a process that could not be created, or not be taken over."""
+    if process.state.life is Life.CREATING:
+        process.fail(error)
+    else:
+        with contextlib.suppress(HcsError):  # it is ours to kill, but it may be gone
+            await process.kill(ExitReason.TERMINATED)
+    process.close()
+
+
+def _kill_orphan(process: Process) -> None:
+    """Kill a process whose owner left before it had started, if it is not to live alone."""
+    if process.resolved.kill_when_orphaned:
+        process.kill_in_background(ExitReason.OWNER_GONE)
+
+
+async def _open_engine(system: System, pid: int) -> EngineProcess:
+    """Open a process that runs in a system; what HCS does not know or has ended is not found.
+
+    Raises:
+        RequestError: PID_NOT_FOUND.
+        HcsError: HCS cannot tell.
+    """
+    try:
+        return await system.engine.open_process(pid)
+    except (AlreadyStoppedError, ElementNotFoundError) as error:
+        if error.hresult == HR.SYSTEM_ALREADY_STOPPED:
+            raise
+        raise HcsFailureError(
+            error,
+            reason=Reason.PID_NOT_FOUND,
+            message=f"no process with pid {pid} runs in system '{system.id}'",
+            metadata={"system": system.name, "pid": str(pid)},
+        ) from error
+
+
+def _require_name(process: Process, process_id: str, pid: int) -> None:
+    """Refuse to give a process that is known a second name.
+
+    Raises:
+        RequestError: PROCESS_ALREADY_OPEN.
+    """
+    if process_id not in {"", process.key.process_id}:
+        raise RequestError(
+            Reason.PROCESS_ALREADY_OPEN,
+            f"the process with pid {pid} is known as '{process.name}' already: use that",
+            metadata={"process": process.name, "pid": str(pid)},
+        )

@@ -1,0 +1,60 @@
+"""Records of what is over, kept for a while so that its end can be asked for after the fact.
+
+kept ──its time is over──▶ forgotten
+  └──there are too many: the oldest that nobody uses──▶ forgotten
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Retention(Generic[T]):
+    """Keeps records.
+
+    Args:
+        time: Seconds that a record is kept.
+        limit: How many are kept.
+        forget: Called with a record whose time is over; it calls `drop`.
+        is_used: Tells whether a record must stay although there are too many.
+    """
+
+    def __init__(
+        self,
+        time: float,
+        limit: int,
+        forget: Callable[[T], None],
+        is_used: Callable[[T], bool] = lambda _: False,
+    ) -> None:
+        self._time = time
+        self._limit = limit
+        self._forget = forget
+        self._is_used = is_used
+        self._kept: dict[T, asyncio.TimerHandle] = {}  # oldest first
+
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self._kept)
+
+    def keep(self, item: T) -> None:
+        """Keep a record, and forget the oldest if there are too many now."""
+        loop = asyncio.get_running_loop()
+        self._kept[item] = loop.call_later(self._time, self._forget, item)
+        excess = len(self._kept) - self._limit
+        if excess > 0:
+            unused = (kept for kept in list(self._kept)[:-1] if not self._is_used(kept))
+            for oldest in itertools.islice(unused, excess):
+                self._forget(oldest)
+
+    def drop(self, item: T) -> None:
+        """Keep a record no longer; idempotent."""
+        timer = self._kept.pop(item, None)
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,208 @@
+"""The one list of limits and times that the daemon keeps to, in one frozen object.
+
+Each field of `Limits` is a row: its value in force, its unit, what it means, and, where there is one,
+the option of `hcsd serve` that sets it and the name by which GetHost shows it. The options, their
+keys in the configuration file, the answer of GetHost and the table in the page `settings.md` follow from the rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KIB = 1024
+MIB = 1024 * KIB
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+class Unit(enum.Enum):
+    """What a limit counts."""
+
+    BYTES = "bytes"
+    SECONDS = "seconds"
+    COUNT = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the list.
+
+    Attributes:
+        name: Of the field of `Limits`.
+        unit: What it counts.
+        text: What it means.
+        option: Name of the option of `hcsd serve` without its dashes; "" if there is none. One for
+            bytes is given in MiB, one for seconds as in ``90s`` or ``15m``.
+        shown: Name in the answer of GetHost; "" if it is not shown.
+    """
+
+    name: str
+    unit: Unit
+    text: str
+    option: str
+    shown: str
+
+    @property
+    def key(self) -> str:
+        """Its key in the configuration file."""
+        return self.option.replace("-", "_")
+
+
+def default_ring_memory() -> int:
+    """Return half of the memory that there is, or that the control group of the daemon may use."""
+    import psutil  # noqa: PLC0415  (not for whoever only reads the list)
+
+    memory = psutil.virtual_memory().total
+    with suppress(OSError, ValueError):  # no such group, or "max"
+        memory = min(memory, int(CGROUP_LIMIT.read_text(encoding="ascii")))
+    return memory // 2
+
+
+# dataclasses.field gives the default's own type to a type checker, so each kind has a function.
+def _count(value: int, text: str, option: str = "", shown: str = "") -> int:
+    found: int = dataclasses.field(default=value, metadata=_row(Unit.COUNT, text, option, shown))
+    return found
+
+
+def _bytes(value: int | Callable[[], int], text: str, option: str = "", shown: str = "") -> int:
+    row = _row(Unit.BYTES, text, option, shown)
+    found: int
+    if isinstance(value, int):
+        found = dataclasses.field(default=value, metadata=row)
+    else:
+        found = dataclasses.field(default_factory=value, metadata=row)
+    return found
+
+
+def _seconds(value: float, text: str, option: str = "", shown: str = "") -> float:
+    row = _row(Unit.SECONDS, text, option, shown)
+    found: float = dataclasses.field(default=value, metadata=row)
+    return found
+
+
+def _row(unit: Unit, text: str, option: str, shown: str) -> dict[str, Unit | str]:
+    return {"unit": unit, "text": text, "option": option, "shown": shown}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the daemon allows. The rows say what each field means; see `SETTINGS`."""
+
+    # Four pages of gRPC's default would cost a message each; more than this gains little (measured).
+    default_chunk_bytes: int = _bytes(
+        64 * KIB, "Output chunk if the reader does not say.", shown="default_chunk_bytes"
+    )
+    max_chunk_bytes: int = _bytes(
+        MIB, "Largest chunk that a reader may ask for.", shown="max_chunk_bytes"
+    )
+    default_ring_bytes: int = _bytes(
+        MIB,
+        "How much of each output stream is kept if the creator does not say.",
+        shown="default_ring_bytes",
+    )
+    max_ring_bytes: int = _bytes(  # arbitrary
+        64 * MIB,
+        "The most that a creator may ask to be kept of a stream.",
+        shown="max_ring_bytes",
+    )
+    # So that a signal behind the stdin still gets through.
+    stdin_buffer_bytes: int = _bytes(
+        MIB, "Stdin that RunProcess takes ahead of the pipe.", shown="stdin_buffer_bytes"
+    )
+    max_message_bytes: int = _bytes(  # gRPC's own default
+        4 * MIB, "Size limit of a request.", "max-message", "max_message_bytes"
+    )
+    ring_memory_bytes: int = _bytes(
+        default_ring_memory,
+        "Memory for the output that is kept, of all processes together. A process whose output may"
+        " not fit is not started. Default: half of what the machine has.",
+        "ring-memory",
+        "ring_memory_bytes",
+    )
+    max_processes: int = _count(  # each takes descriptors (arbitrary)
+        8192, "How many processes may run at once.", "max-processes", "max_processes"
+    )
+    max_systems: int = _count(  # arbitrary
+        1024,
+        "How many compute systems that the daemon has created there may be.",
+        "max-systems",
+        "max_systems",
+    )
+    max_streams_per_client: int = _count(  # arbitrary
+        16_384,
+        "How many streaming calls a client may have at once: a TCP connection, or all that come by"
+        " a Unix socket.",
+        "max-streams-per-client",
+        "max_streams_per_client",
+    )
+    stall_timeout: float = _seconds(
+        60.0,
+        "How long a reader that takes nothing may hold up a process.",
+        "stall-timeout",
+        "stall_timeout",
+    )
+    drain_timeout: float = _seconds(
+        5.0,
+        "How long a pipe that outlives its process may stay silent before the daemon gives it up.",
+        shown="default_drain_timeout",
+    )
+    max_drain_time: float = _seconds(  # arbitrary
+        60.0,
+        "How long a pipe that outlives its process is read at all.",
+        shown="max_drain_time",
+    )
+    exited_retention: float = _seconds(
+        900.0,
+        "How long the daemon remembers a process that has exited, with its output, or a compute"
+        " system.",
+        "exited-retention",
+        "exited_process_retention",
+    )
+    max_exited: int = _count(
+        4096,
+        "How many such processes it remembers; the oldest go first, but not those that somebody"
+        " reads.",
+        "max-exited",
+        "max_exited_processes",
+    )
+    event_ring_size: int = _count(
+        8192,
+        "How many events it keeps for watchers that are slow, or come back.",
+        "event-ring",
+        "event_ring_size",
+    )
+    # Less than what idle connections are given on their way, a minute and more.
+    bookmark_interval: float = _seconds(
+        30.0,
+        "How long a watcher of events is told nothing when nothing happens.",
+        "bookmark-interval",
+    )
+    max_page_size: int = _count(1000, "Entries of a page.", shown="max_page_size")
+    signal_wait: float = _seconds(
+        0.25, "How long SignalProcess waits for HCS before it answers PENDING."
+    )
+    shutdown_grace: float = _seconds(
+        5.0, "How long a stopping daemon waits for its processes to end."
+    )
+    # Longer than clients try to come back after a lost connection, so that who watches a system by
+    # its name and resumes has missed nothing.
+    idle_system_time: float = _seconds(
+        30.0, "How long a compute system of others stays open that nobody uses."
+    )
+
+    @classmethod
+    def default_of(cls, name: str) -> float | None:
+        """Return the default of a field; None for one that depends on the machine."""
+        default: float | dataclasses._MISSING_TYPE = cls.__dataclass_fields__[name].default
+        return default if isinstance(default, (int, float)) else None
+
+
+SETTINGS = tuple(Setting(field.name, **field.metadata) for field in dataclasses.fields(Limits))
+OPTIONS = {setting.name: setting for setting in SETTINGS if setting.option}

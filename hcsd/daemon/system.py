@@ -1,0 +1,177 @@
+"""A compute system as the daemon has it: the engine's system, what it is, how it ended.
+
+Its life is a table: see `hcsd.daemon.system_life`. Its end is the engine's: known once the ends of its
+processes are, so that whoever has seen it need not wait for anything in the system.
+
+Thread: the event loop's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from hcsd.daemon.idempotency import NO_KEY, RequestKey
+from hcsd.daemon.names import system_name
+from hcsd.daemon.system_life import Life, Step, transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hcsd.daemon.guests import Guest
+    from hcsd.daemon.system_life import Effect
+    from hcsd.hcs.schema import SystemProperties
+    from hcsd.hcs.system import ComputeSystem, SystemEnd
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRequest:
+    """A compute system that somebody wants.
+
+    Attributes:
+        system_id: Its id; "" to let the daemon choose.
+        configuration: ComputeSystem document, passed through as it is.
+        start: Whether to start it, too.
+        key: What tells the request from others.
+    """
+
+    system_id: str
+    configuration: str
+    start: bool = False
+    key: RequestKey = NO_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class SystemEnding:
+    """How a system ended.
+
+    Attributes:
+        status: HRESULT, unsigned; 0 if nothing went wrong.
+        exit_type: By HCS's names, such as ``ForcedExit``; "" if HCS did not say.
+        attribution: Why: an AttributionRecord array as JSON; "" if HCS gave none.
+        time: POSIX time in nanoseconds when the daemon learnt of it.
+    """
+
+    status: int
+    exit_type: str
+    attribution: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class SystemView:
+    """A system as it is at one moment.
+
+    Attributes:
+        properties: What HCS says of it.
+        create_time: POSIX time in nanoseconds; None if the daemon did not create it.
+        exit: How it ended, once that is known.
+        kills_trees: Whether a process in it can be killed with all that descends from it.
+        pauses: Whether it can be paused.
+    """
+
+    properties: SystemProperties
+    create_time: int | None
+    exit: SystemEnding | None
+    kills_trees: bool
+    pauses: bool
+
+
+class Surroundings(Protocol):
+    """What carries out the effects of a life."""
+
+    def do(self, effect: Effect, system: System) -> None:
+        """Carry out an effect."""
+
+
+class System:
+    """One compute system that the daemon has open, or had open until it ended.
+
+    Args:
+        engine: The engine's. Ownership: of it.
+        properties: What HCS says of it.
+        guest: What runs in it.
+        surroundings: Who carries out the effects of its life.
+        request_id: Request id of the create, or "".
+        create_time: POSIX time in nanoseconds of the create; None for a system made by others.
+
+    Attributes:
+        engine: As given; its handle is closed once the system has ended.
+        properties: What HCS said of it last.
+        guest: As given.
+        request_id: As given.
+        create_time: As given.
+        life: Where it is in its life.
+        exit: How it ended, once that is known.
+        exit_document: The document that HCS sent with its exit; "" if none came.
+    """
+
+    def __init__(
+        self,
+        engine: ComputeSystem,
+        properties: SystemProperties,
+        guest: Guest,
+        *,
+        surroundings: Surroundings,
+        request_id: str = "",
+        create_time: int | None = None,
+    ) -> None:
+        self.engine = engine
+        self.properties = properties
+        self.guest = guest
+        self.request_id = request_id
+        self.create_time = create_time
+        self.life = Life.NEW
+        self.exit: SystemEnding | None = None
+        self.exit_document = ""
+        self._surroundings = surroundings
+        self._uses = 0
+
+    @property
+    def id(self) -> str:
+        """The id HCS knows it by."""
+        return self.engine.id
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return system_name(self.id)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, and all that ran in it."""
+        return self.exit is not None
+
+    def begin(self) -> None:
+        """Begin its life, now that it is known by its id."""
+        self._take(Step.OPENED if self.create_time is None else Step.CREATED)
+        self.engine.exited.observe(self._on_exit)
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[System]:
+        """Keep it open while the block runs."""
+        self._uses += 1
+        if self._uses == 1:
+            self._take(Step.USED)
+        try:
+            yield self
+        finally:
+            self._uses -= 1
+            if not self._uses:
+                self._take(Step.UNUSED)
+
+    def drop(self) -> None:
+        """Forget it, and close its handle; idempotent. What was made to end with that one does."""
+        self._take(Step.DROPPED)
+
+    def _on_exit(self, end: SystemEnd) -> None:
+        self.exit = SystemEnding(end.hresult, end.exit_type, end.attribution, time.time_ns())
+        self._take(Step.EXITED)
+
+    def _take(self, step: Step) -> None:
+        """Take a step of its life, and do what follows from it."""
+        self.life, effects = transition(self.life, step)
+        for effect in effects:
+            self._surroundings.do(effect, self)

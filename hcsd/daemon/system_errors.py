@@ -1,0 +1,43 @@
+"""What a call about a compute system fails with: errors of HCS, with the system named."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from hcsd.abi.hresult import HR
+from hcsd.daemon.errors import HcsFailureError, Resource
+from hcsd.daemon.names import system_name
+from hcsd.hcs.errors import AlreadyStoppedError, HandleClosedError, HcsError, SystemNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def stopped(system_id: str) -> AlreadyStoppedError:
+    """Return the error of a call about a system that has ended."""
+    return AlreadyStoppedError(
+        HR.SYSTEM_ALREADY_STOPPED, "", subject=f"use compute system '{system_id}'"
+    )
+
+
+def failure(error: HcsError, system_id: str) -> HcsFailureError:
+    """Return what a call about a system has failed with, with the system named."""
+    name = system_name(system_id)
+    missing = isinstance(error, SystemNotFoundError)
+    return HcsFailureError(
+        error,
+        metadata={"system": name},
+        resource=Resource("ComputeSystem", name) if missing else None,
+    )
+
+
+@contextlib.contextmanager
+def about(system_id: str) -> Iterator[None]:
+    """Name the system in the errors of what is done inside."""
+    try:
+        yield
+    except HandleClosedError as error:  # it ended meanwhile
+        raise failure(stopped(system_id), system_id) from error
+    except HcsError as error:
+        raise failure(error, system_id) from error

@@ -1,0 +1,28 @@
+"""The keeper: the process that every process of one embedded compute system descends from.
+
+The engine starts one keeper per system, as a small single-threaded Python without site-packages,
+and talks to it over a socket pair. The keeper starts the system's processes, reaps them, signals
+them, and reports their ends. Four promises rest on it being a process of its own:
+
+* It is the subreaper of the system: a descendant whose parent dies becomes the keeper's child. So
+  "belongs to the system" is "descends from the keeper", whatever sessions a process has made.
+* The system ends with the engine, also when the daemon is killed with SIGKILL. The socket then
+  reads end-of-file, and the keeper kills its descendants until it has none, and exits.
+* No process is forked from, and no child is reaped by, the threaded gRPC process. Starting a
+  process never holds the daemon's interpreter lock.
+* A signal cannot hit a reused pid. Only the keeper reaps, and it signals only what it has not
+  reaped yet. What others reap, it kills through a pidfd that was checked after it was opened.
+
+Each module imports only modules that are listed before it:
+
+    frames      the messages and how they are framed     (the engine imports it, too)
+    procfs      what Linux tells of processes            (the engine imports it, too)
+    families    who belongs together, and killing them   (the engine imports it, too)
+    pauses      stopping and continuing every member
+    accounts    whom a process runs as
+    children    starting, adopting, signalling and reaping
+    loop        the main loop: requests in, answers and exits out
+    __main__    the program
+
+The package imports the standard library and itself, nothing else of hcsd. `__main__` says why.
+"""

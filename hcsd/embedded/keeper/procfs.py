@@ -1,0 +1,147 @@
+"""What Linux tells of processes, in /proc and by pidfd.
+
+A pid may be another process's by the time it is used. So a process is known by its pid together
+with the time when it started, and whoever opens a pidfd looks once more before using it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import time
+from typing import NamedTuple
+
+ON_LINUX = sys.platform == "linux"  # noqa: TID251  (the kernel offers more there)
+LOOKS = 10  # at the ancestors of a process; one that dies meanwhile leaves a hole (arbitrary)
+MOMENT = 0.001  # seconds between two looks at a process that is changing its program
+MOMENTS = 100  # as long as it may take on a busy host (arbitrary)
+
+Identity = tuple[int, int]  # a pid and when its process started, in clock ticks
+
+
+class Entry(NamedTuple):
+    """What the kernel tells of a living process.
+
+    Attributes:
+        state: Its state letter.
+        parent: Pid of its parent.
+        session: Its session.
+        started: When it started, in clock ticks.
+        changing: Whether it is changing its program, and so has no environment for a moment.
+    """
+
+    state: bytes
+    parent: int
+    session: int
+    started: int
+    changing: bool
+
+
+def look_at(pid: int) -> Entry | None:
+    """Look at a process; None if there is none, or a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    if fields[0] == b"Z":
+        return None
+    # Memory, but no environment in it. A kernel thread has neither.
+    changing = fields[20] != b"0" and fields[48] == b"0"
+    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]), changing)
+
+
+def is_still(member: Identity) -> bool:
+    """Tell whether a process is alive, and not another one with its pid."""
+    pid, started = member
+    now = look_at(pid)
+    return now is not None and now.started == started
+
+
+def all_pids() -> list[int]:
+    """Return the pids of all processes of the host, dead ones included."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the pids of all children of a process, dead ones included."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it has ended
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def descendants(root: int) -> list[int]:
+    """Return the pids of every living descendant of a process."""
+    children: dict[int, list[int]] = {}
+    for pid in all_pids():
+        if (entry := look_at(pid)) is not None:
+            children.setdefault(entry.parent, []).append(pid)
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        todo = [child for parent in todo for child in children.get(parent, [])]
+        found += todo
+    return found
+
+
+def environment_of(pid: int) -> list[bytes]:
+    """Return the variables that a process started with; none if it cannot be looked at.
+
+    A process has no environment while it changes its program; this waits until it has. So an empty
+    environment is believed only when it is read twice, and the program was settled in between.
+    """
+    settled = False
+    for _ in range(MOMENTS):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                variables = file.read()
+        except OSError:  # it has ended, or belongs to somebody else
+            break
+        entry = look_at(pid)
+        if variables or settled or entry is None:
+            return variables.split(b"\0")
+        settled = not entry.changing
+        if not settled:
+            time.sleep(MOMENT)
+    return []
+
+
+def open_descendant(pid: int, ancestor: int) -> int | None:
+    """Return a pidfd of a living process if it descends from another one, else None.
+
+    Ownership: the caller closes it.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (OSError, OverflowError):
+        return None
+    # Alive after the look as it was before: no other process has had the pid meanwhile.
+    if _descends(pid, ancestor) and not has_ended(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def has_ended(descriptor: int) -> bool:
+    """Tell whether the process of a pidfd has ended."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    for _ in range(LOOKS):
+        above = pid
+        while (entry := look_at(above)) is not None:
+            above = entry.parent
+            if above == ancestor:
+                return True
+        if above == 0:  # the parent of the first of all processes
+            return False
+    return False

@@ -1,0 +1,170 @@
+"""A system's keeper and the processes that it keeps, from the start of the system to its end.
+
+A process joins when the keeper has started it, or when somebody opens a descendant by its pid. It
+leaves when the keeper reports its end. When the keeper itself is gone, whoever is left leaves, too.
+
+Thread: the worker's, but for `find`, which runs in the caller's call. `Core.lock` guards the list.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from hcsd.abi.hresult import HR
+from hcsd.abi.types import HCS_EVENT_TYPE
+from hcsd.embedded.faults import Fault
+from hcsd.embedded.keeper.families import kill_marked
+from hcsd.embedded.keeper.procfs import ON_LINUX, open_descendant
+from hcsd.embedded.keeper_client import KeeperClient
+from hcsd.embedded.keeper_errors import start_fault
+from hcsd.embedded.process import Process, State
+from hcsd.embedded.statistics import Meter
+from hcsd.embedded.stdio import Stdio
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.process_documents import Launch
+    from hcsd.embedded.work import Done
+    from hcsd.embedded.worker import Worker
+
+
+class Members:
+    """The processes of one system that has started.
+
+    Args:
+        lock: Guards the list, and every field of its processes.
+        worker: Where work is done.
+        on_down: Called once when the keeper is gone, with its exit status.
+        groups: Control groups that hold all of them.
+
+    Attributes:
+        keeper: The keeper, which this starts.
+        meter: Measures all of them.
+
+    Raises:
+        OSError: The keeper cannot be started.
+    """
+
+    def __init__(
+        self,
+        lock: threading.RLock,
+        worker: Worker,
+        on_down: Callable[[int], None],
+        groups: Sequence[str],
+    ) -> None:
+        self._lock = lock
+        self._worker = worker
+        self._processes: dict[int, Process] = {}
+        self.keeper = KeeperClient(worker, self._on_exit, on_down, groups)
+        self.meter = Meter(self.keeper.keeper_pid)
+
+    def find(self, pid: int) -> Process | None:
+        """Return the running process of that pid, if it was started here or descends from one."""
+        process = self._processes.get(pid)
+        if process is None and ON_LINUX:
+            process = self._adopt(pid)
+        return process
+
+    def start(self, process: Process, launch: Launch, done: Done) -> None:
+        """Start a process. It has failed if this raises, or completes with a fault."""
+        try:
+            stdio = Stdio(launch)
+        except OSError as error:
+            process.state = State.FAILED
+            text = f"no pipe or console for the process: {os.strerror(error.errno or 0)}"
+            raise Fault(HR.ERROR_NO_SYSTEM_RESOURCES, text) from None
+        message: Message = {
+            "argv": launch.argv,
+            "environment": launch.environment,
+            "directory": launch.directory,
+            "user": launch.user,
+            "console": launch.console is not None,
+            "stdio": [fd is not None for fd in stdio.child],
+        }
+        fds = [fd for fd in stdio.child if fd is not None]
+        self.keeper.request(
+            message, fds, lambda answer: self._started(process, launch, stdio, answer, done)
+        )
+        stdio.close_child_ends()
+
+    def kill_left(self, *, crashed: bool) -> dict[int, bool]:
+        """Kill what is left after the keeper is gone.
+
+        Args:
+            crashed: Whether the keeper was killed, and so has not killed what it kept.
+
+        Returns:
+            For each pid that is still listed, whether this killed it.
+        """
+        with self._lock:
+            left = {pid: _kill_orphan(pid) for pid in self._processes}
+        if crashed:
+            kill_marked(self.keeper.mark)
+        return left
+
+    def report_left(self, left: dict[int, bool]) -> None:
+        """Report the ends of what `kill_left` returned."""
+        for pid, killed in left.items():
+            self._on_exit(pid, -signal.SIGKILL if killed else None)
+
+    def _adopt(self, pid: int) -> Process | None:
+        """Take up a descendant of the keeper; None if it is none."""
+        descriptor = open_descendant(pid, self.keeper.keeper_pid)
+        if descriptor is None:
+            return None
+        process = Process(self.keeper)
+        process.pid, process.state, process.adopted = pid, State.RUNNING, True
+        self._processes[pid] = process
+
+        def answered(answer: Message) -> None:
+            if "error" in answer:  # the keeper has no descriptors left, and so cannot watch it
+                self._on_exit(pid, None)
+
+        def hand_over() -> None:
+            self.keeper.request({"adopt": pid}, [descriptor], answered)
+            os.close(descriptor)
+
+        self._worker.post(hand_over)
+        return process
+
+    def _started(
+        self, process: Process, launch: Launch, stdio: Stdio, answer: Message, done: Done
+    ) -> None:
+        pid = answer.get("pid")
+        if not isinstance(pid, int):
+            process.state = State.FAILED
+            stdio.close()
+            done(start_fault(launch, answer))
+            return
+        self.meter.begin()
+        with self._lock:
+            process.pid, process.stdio, process.state = pid, stdio, State.RUNNING
+            process.mark = str(answer["mark"])
+            self._processes[pid] = process
+        done(process_info=process.info())
+
+    def _on_exit(self, pid: int, returncode: int | None) -> None:
+        with self._lock:
+            process = self._processes.pop(pid, None)
+            if process is None:
+                return
+            process.end(returncode)
+            handles = list(process.handles)
+        if not handles:
+            process.release()
+        for handle in handles:
+            handle.deliver(HCS_EVENT_TYPE.HcsEventProcessExited, process.status())
+
+
+def _kill_orphan(pid: int) -> bool:
+    """Kill the group of a process whose keeper is gone; False if that cannot be what ended it."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        return False  # it ended by itself, or is out of reach
+    return True

@@ -1,0 +1,92 @@
+"""Listening at a Unix socket that only the daemon's user can reach.
+
+The socket has mode 0600 in a directory of mode 0700. It is claimed with a lock beside it, so that a
+second daemon is told instead of taking the first one's socket away, while the socket that a killed
+daemon left behind is no obstacle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003  (a field of a dataclass)
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from hcsd.listen.listener import ListenError
+from hcsd.listen.private import NotPrivateError, make_private_directory
+
+assert sys.platform != "win32"  # noqa: S101, TID251  (gRPC has no Unix sockets there)
+
+import fcntl  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hcsd.listen.listener import Bind
+
+MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux without its NUL
+
+
+@dataclass(frozen=True, slots=True)
+class UnixListener:
+    """A Unix socket at an absolute path."""
+
+    path: Path
+    needs_token = False
+
+    @property
+    def address(self) -> str:
+        """How clients name it."""
+        return f"unix://{self.path}"
+
+    @contextlib.contextmanager
+    def claim(self, bind: Bind) -> Iterator[str]:
+        """Bind the server to it; removes the socket at the end.
+
+        Yields:
+            The address that clients use.
+
+        Raises:
+            ListenError: The path cannot be used, or another daemon uses it.
+        """
+        if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
+            msg = f"cannot listen at '{self.path}': longer than {MAX_SOCKET_PATH} bytes"
+            raise ListenError(msg)
+        try:
+            make_private_directory(self.path.parent)
+        except NotPrivateError as error:
+            msg = f"cannot listen at '{self.path}': {error}, or name another with --listen"
+            raise ListenError(msg) from error
+        with _locked(self.path):
+            if self.path.exists() and not self.path.is_socket():
+                msg = f"cannot listen at '{self.path}': it exists and is no socket"
+                raise ListenError(msg)
+            self.path.unlink(missing_ok=True)
+            before = os.umask(0o177)  # the socket must never be there with another mode
+            try:
+                # gRPC reads it as a URI.
+                bind(f"unix:{quote(os.fsencode(self.path))}", None)
+            except RuntimeError as error:
+                msg = f"cannot listen at '{self.path}': {error}"
+                raise ListenError(msg) from error
+            finally:
+                os.umask(before)
+            try:
+                yield self.address
+            finally:
+                self.path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a socket; the system releases it also if the daemon is killed."""
+    with path.with_name(f"{path.name}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"cannot listen at '{path}': another hcsd is listening there"
+            raise ListenError(msg) from None
+        yield

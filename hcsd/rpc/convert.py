@@ -1,0 +1,376 @@
+"""Where messages of the contract meet the daemon's own types: the one such place.
+
+    spec_from, signal_from, starts_from, ...    a valid message becomes what the daemon takes
+    process_message, system_message, ...        what the daemon has becomes a message
+
+What never changes of a process is made into a message once and kept with it (`Identity.cached`),
+since processes are asked for often.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
+from hcsd.daemon.events import ProcessEvent
+from hcsd.daemon.idempotency import RequestKey
+from hcsd.daemon.names import parse_system, system_name
+from hcsd.daemon.output import Start
+from hcsd.daemon.settings import SETTINGS, Unit
+from hcsd.daemon.signals import Signal, signal_name
+from hcsd.daemon.spec import ConsoleSize, ProcessRequest, ProcessSpec
+from hcsd.daemon.statistics import Span
+from hcsd.daemon.system import SystemRequest
+from hcsd.rpc.enums import (
+    CONSOLE_EVENTS,
+    EXIT_REASONS,
+    EXIT_TYPES,
+    ORIGINS,
+    ORPHAN_POLICIES,
+    OVERFLOWS,
+    PROCESS_EVENTS,
+    PROCESS_STATES,
+    STDIN_MODES,
+    STREAMS,
+    SYSTEM_STATES,
+    SYSTEM_TYPES,
+)
+from hcsd.rpc.status import MESSAGE_BYTES, shorten
+from hcsd.v1 import compute_system_pb2 as system_pb
+from hcsd.v1 import event_pb2
+from hcsd.v1 import host_service_pb2 as host_pb
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hcsd.daemon.events import Event
+    from hcsd.daemon.output import Position
+    from hcsd.daemon.process_view import Exit, Failure, Identity, ProcessView, Stream, StreamStatus
+    from hcsd.daemon.settings import Limits
+    from hcsd.daemon.system import SystemView
+    from hcsd.hcs.schema import ProcessStatus
+    from hcsd.v1 import compute_system_service_pb2 as system_service_pb
+
+M = TypeVar("M", bound=Message)
+
+# From the wire; what is not there is left open.
+_STDIN_MODES = {value: mode for mode, value in STDIN_MODES.items()}
+_OVERFLOWS = {value: overflow for overflow, value in OVERFLOWS.items()}
+_ORPHAN_POLICIES = {value: policy for policy, value in ORPHAN_POLICIES.items()}
+_STREAMS: Mapping[int, Stream] = {value: stream for stream, value in STREAMS.items()}
+
+# --- requests ---
+
+
+def seconds(duration: Duration) -> float:
+    """Return a length of time in seconds."""
+    return duration.ToNanoseconds() / 1e9
+
+
+def spec_from(spec: pb.ProcessSpec) -> ProcessSpec:
+    """Read a spec."""
+    return ProcessSpec(
+        command_line=spec.command_line if spec.WhichOneof("command") == "command_line" else None,
+        argv=tuple(spec.argv.args),
+        working_directory=spec.working_directory,
+        env=tuple((variable.name, variable.value) for variable in spec.env),
+        user=spec.user,
+        console=console_from(spec.console) if spec.HasField("console") else None,
+        stdin_mode=_STDIN_MODES.get(spec.stdin_mode),
+        run_timeout=seconds(spec.run_timeout) if spec.HasField("run_timeout") else None,
+        drain_timeout=seconds(spec.drain_timeout) if spec.HasField("drain_timeout") else None,
+        ring_bytes=spec.output.ring_bytes or None,
+        overflow=_OVERFLOWS.get(spec.output.overflow),
+        orphan_policy=_ORPHAN_POLICIES.get(spec.orphan_policy),
+        restricted_token=spec.restricted_token,
+    )
+
+
+def console_from(console: pb.Console) -> ConsoleSize:
+    """Read the size of a console."""
+    return ConsoleSize(console.columns, console.rows)
+
+
+def process_request_from(
+    request: service_pb.CreateProcessRequest, *, owned: bool
+) -> ProcessRequest:
+    """Read a create.
+
+    Args:
+        request: The request.
+        owned: Whether the call owns the process.
+    """
+    raw = request.WhichOneof("source") == "parameters_json"
+    return ProcessRequest(
+        system_id=parse_system(request.parent),
+        spec=None if raw else spec_from(request.spec),
+        document=request.parameters_json if raw else None,
+        process_id=request.process_id,
+        labels=dict(request.labels),
+        owned=owned,
+        key=key_from(request, request.request_id),
+    )
+
+
+def system_request_from(request: system_service_pb.CreateComputeSystemRequest) -> SystemRequest:
+    """Read a create of a system."""
+    return SystemRequest(
+        system_id=request.system_id,
+        configuration=request.configuration_json,
+        start=request.start,
+        key=key_from(request, request.request_id),
+    )
+
+
+def key_from(request: Message, request_id: str) -> RequestKey:
+    """Return what tells a request from others."""
+    if not request_id:
+        return RequestKey()
+    return RequestKey(request_id, request.SerializeToString(deterministic=True))
+
+
+def signal_from(signal: pb.ProcessSignal) -> Signal:
+    """Read a signal."""
+    kind = signal.WhichOneof("signal")
+    if kind == "console_event":
+        return Signal(console_event=CONSOLE_EVENTS.get(signal.console_event, ""))
+    if kind == "signal_name":
+        return Signal(signal_name=signal.signal_name)
+    if kind == "signal_number":
+        return Signal(signal_number=signal.signal_number)
+    return Signal(options_json=signal.options_json)
+
+
+def starts_from(cursors: Iterable[pb.OutputCursor]) -> list[Start]:
+    """Read where a reader begins."""
+    return [
+        Start(
+            _STREAMS[cursor.stream],
+            cursor.offset,
+            cursor.last_bytes if cursor.WhichOneof("position") == "last_bytes" else None,
+        )
+        for cursor in cursors
+    ]
+
+
+# --- processes ---
+
+
+def process_message(view: ProcessView) -> pb.Process:
+    """Return a process as a message of its own, which may be changed."""
+    message = pb.Process()
+    fill_process(message, view)
+    return message
+
+
+def fill_process(message: pb.Process, view: ProcessView) -> None:
+    """Fill in an empty message: one that is passed to another would be copied."""
+    message.CopyFrom(_base(view.identity))
+    message.state = PROCESS_STATES[view.life]
+    if view.pid:
+        message.pid = view.pid
+    if view.start_time:
+        message.start_time.FromNanoseconds(view.start_time)
+    if view.stdin is not None:
+        _fill_stream(message.stdin, view.stdin)
+    _fill_stream(message.stdout, view.stdout)
+    _fill_stream(message.stderr, view.stderr)
+    if view.exit is not None:
+        fill_exit(message.exit, view.exit)
+
+
+def _base(identity: Identity) -> pb.Process:
+    """Return what never changes of a process; made once."""
+    for cached in identity.cached:
+        if isinstance(cached, pb.Process):
+            return cached
+    base = pb.Process(
+        name=identity.name,
+        uid=identity.uid,
+        incarnation=identity.incarnation,
+        spec=None if identity.spec is None else _spec_message(identity.spec),
+        labels=identity.labels,
+        origin=ORIGINS[identity.origin],
+    )
+    base.create_time.FromNanoseconds(identity.create_time)
+    identity.cached.append(base)
+    return base
+
+
+def _spec_message(spec: ProcessSpec) -> pb.ProcessSpec:
+    message = pb.ProcessSpec(
+        command_line=spec.command_line,
+        working_directory=spec.working_directory,
+        env=[pb.EnvironmentVariable(name=name, value=value) for name, value in spec.env],
+        user=spec.user,
+        restricted_token=spec.restricted_token,
+    )
+    if spec.argv:
+        message.argv.args.extend(spec.argv)
+    if spec.console is not None:
+        message.console.columns, message.console.rows = spec.console
+    if spec.stdin_mode is not None:
+        message.stdin_mode = STDIN_MODES[spec.stdin_mode]
+    if spec.run_timeout is not None:
+        message.run_timeout.CopyFrom(duration(spec.run_timeout))
+    if spec.drain_timeout is not None:
+        message.drain_timeout.CopyFrom(duration(spec.drain_timeout))
+    if spec.ring_bytes is not None:
+        message.output.ring_bytes = spec.ring_bytes
+    if spec.overflow is not None:
+        message.output.overflow = OVERFLOWS[spec.overflow]
+    if spec.orphan_policy is not None:
+        message.orphan_policy = ORPHAN_POLICIES[spec.orphan_policy]
+    return message
+
+
+def duration(seconds: float) -> Duration:
+    """Return a length of time."""
+    found = Duration()
+    found.FromNanoseconds(round(seconds * 1e9))
+    return found
+
+
+def _fill_stream(message: pb.StreamStatus, status: StreamStatus) -> None:
+    message.SetInParent()
+    if status.start_offset:
+        message.start_offset = status.start_offset
+    if status.end_offset:
+        message.end_offset = status.end_offset
+    if status.closed:
+        message.closed = True
+    if status.dropped_bytes:
+        message.dropped_bytes = status.dropped_bytes
+    if status.readers:
+        message.readers = status.readers
+
+
+def fill_exit(message: pb.ProcessExit, exit_: Exit) -> None:
+    """Fill in how a process ended."""
+    if exit_.code is not None:
+        message.exit_code = exit_.code
+    elif exit_.unknown is not None:
+        _fill_failure(message.unknown, exit_.unknown)
+    elif exit_.start_error is not None:
+        _fill_failure(message.start_error, exit_.start_error)
+    if exit_.signal:
+        message.signal = exit_.signal
+        message.signal_name = signal_name(exit_.signal)
+    if exit_.time:
+        message.exit_time.FromNanoseconds(exit_.time)
+    if exit_.reason is not None:
+        message.reason = EXIT_REASONS[exit_.reason]
+    if exit_.output_complete:
+        message.output_complete = True
+
+
+def _fill_failure(message: pb.UnknownExit | pb.StartError, failure: Failure) -> None:
+    message.hresult = failure.hresult
+    message.message = shorten(failure.message, MESSAGE_BYTES)
+
+
+def status_message(status: ProcessStatus) -> pb.ProcessStatus:
+    """Return what HCS says of a process."""
+    return pb.ProcessStatus(
+        pid=status.process_id,
+        exited=status.exited,
+        exit_code=status.exit_code,
+        last_wait_result=status.last_wait_result,
+        signal=status.signal or None,
+    )
+
+
+def cursor_messages(positions: Iterable[Position]) -> list[pb.OutputCursor]:
+    """Return how far a reader has come."""
+    return [
+        pb.OutputCursor(stream=STREAMS[position.stream], offset=position.offset)
+        for position in positions
+    ]
+
+
+# --- systems, events, the host ---
+
+
+def system_message(view: SystemView) -> system_pb.ComputeSystem:
+    """Return a compute system."""
+    properties = view.properties
+    guest_os = properties.runtime_os_type or "Windows"  # absent before Windows 10 1809
+    message = system_pb.ComputeSystem(
+        name=system_name(properties.id),
+        system_id=properties.id,
+        system_type=SYSTEM_TYPES.get(properties.system_type),
+        owner=properties.owner,
+        runtime_id=properties.runtime_id,
+        state=SYSTEM_STATES.get(properties.state),
+        capabilities=system_pb.ComputeSystemCapabilities(
+            signals=True,
+            console=True,
+            open_by_pid=True,
+            pause=view.pauses,
+            tree_terminate=view.kills_trees,
+            guest_os=guest_os.lower(),
+        ),
+    )
+    if view.create_time is not None:
+        message.create_time.FromNanoseconds(view.create_time)
+    if view.exit is not None:
+        message.state = system_pb.COMPUTE_SYSTEM_STATE_STOPPED
+        message.exit.status = view.exit.status
+        message.exit.exit_type = EXIT_TYPES.get(
+            view.exit.exit_type, system_pb.COMPUTE_SYSTEM_EXIT_TYPE_UNSPECIFIED
+        )
+        message.exit.attribution_json = view.exit.attribution
+        message.exit.exit_time.FromNanoseconds(view.exit.time)
+    return message
+
+
+def event_message(event: Event, incarnation: str) -> event_pb2.Event:
+    """Return an event."""
+    message = event_pb2.Event(revision=event.revision, incarnation=incarnation)
+    message.event_time.FromNanoseconds(event.time)
+    what = event.what
+    if isinstance(what, ProcessEvent):
+        message.process.type = PROCESS_EVENTS[what.kind]
+        fill_process(message.process.process, what.process)
+    else:
+        message.system.system = system_name(what.system_id)
+        message.system.type = what.name
+        message.system.type_value = what.value
+        message.system.document = what.document
+    return message
+
+
+def limits_message(limits: Limits) -> host_pb.Limits:
+    """Return the limits in force."""
+    message = host_pb.Limits()
+    for setting in SETTINGS:
+        if setting.shown:
+            value = getattr(limits, setting.name)
+            if setting.unit is Unit.SECONDS:
+                getattr(message, setting.shown).CopyFrom(duration(value))
+            else:
+                setattr(message, setting.shown, value)
+    return message
+
+
+def fill_statistics(message: M, statistics: object) -> M:
+    """Fill in what a Properties document tells, field by field: both have the same names."""
+    for field in dataclasses.fields(statistics):  # type: ignore[arg-type]  # of hcsd.daemon.statistics
+        value = getattr(statistics, field.name)
+        if isinstance(value, Span):
+            getattr(message, field.name).FromNanoseconds(value.nanoseconds)
+        elif isinstance(value, datetime):
+            getattr(message, field.name).FromDatetime(value)
+        elif isinstance(value, (int, str)):
+            setattr(message, field.name, value)
+        elif value is not None:
+            part = getattr(message, field.name)
+            part.SetInParent()
+            fill_statistics(part, value)
+    return message

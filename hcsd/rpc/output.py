@@ -1,0 +1,70 @@
+"""Output events as messages, for ReadOutput and RunProcess alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from hcsd.daemon.output import Chunk, End, Eof, Exited, Missing, Started
+from hcsd.rpc.convert import cursor_messages, fill_exit, fill_process
+from hcsd.rpc.enums import STREAMS
+from hcsd.v1 import process_service_pb2 as service_pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.daemon.output import OutputEvent, OutputFeed
+    from hcsd.rpc.calls import Context
+
+R = TypeVar("R", service_pb.ReadOutputResponse, service_pb.RunProcessResponse)
+
+
+async def write_events(feed: OutputFeed[R], make: Callable[[], R], context: Context) -> None:
+    """Write the events of a feed, and the messages that were posted among them.
+
+    Args:
+        feed: The feed.
+        make: Makes an empty message.
+        context: Of the call.
+
+    Raises:
+        RequestError: The feed was ended early.
+    """
+
+    async def write(event: OutputEvent | R) -> None:
+        if isinstance(event, tuple):
+            message = make()
+            _fill(message, event)
+            await context.write(message)
+        else:
+            await context.write(event)
+
+    await feed.pump(write)
+
+
+def _fill(
+    message: service_pb.ReadOutputResponse | service_pb.RunProcessResponse, event: OutputEvent
+) -> None:
+    """Fill in an empty message in place: a message that is passed in would be copied."""
+    match event:
+        case Chunk():
+            chunk = message.chunk
+            chunk.stream = STREAMS[event.stream]
+            chunk.offset = event.offset
+            chunk.data = event.data
+            chunk.sequence = event.sequence
+        case Started():
+            fill_process(message.started.process, event.process)
+            message.started.cursors.extend(cursor_messages(event.positions))
+        case Missing():
+            message.gap.stream = STREAMS[event.stream]
+            message.gap.from_offset, message.gap.to_offset = event.gap
+        case Eof():
+            message.eof.stream = STREAMS[event.stream]
+            message.eof.end_offset = event.end_offset
+            message.eof.forced = event.forced
+        case Exited():
+            message.exit.SetInParent()
+            fill_exit(message.exit, event.exit)
+        case End():
+            message.end.SetInParent()
+            message.end.cursors.extend(cursor_messages(event.positions))

@@ -1,0 +1,107 @@
+"""Rules for one field of a message: what it must hold before anybody looks at the request.
+
+Rule ids are those of protovalidate, which could take the place of this module and of
+`hcsd.rpc.validate`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+
+class Rule(NamedTuple):
+    """One rule for one field.
+
+    Attributes:
+        field: Name of the field; of a oneof for rules about which member is set.
+        id: Rule id as protovalidate names it.
+        holds: Whether a message obeys it.
+        message: What would be right; the value is put in front.
+    """
+
+    field: str
+    id: str
+    holds: Callable[[Message], bool]
+    message: str
+
+
+def value_of(message: Message, field: str) -> object:
+    """Return a field of a message."""
+    return getattr(message, field)
+
+
+def required(field: str, what: str) -> Rule:
+    """Require a value."""
+    return Rule(field, "required", lambda m: bool(value_of(m, field)), f"is required: {what}")
+
+
+def matches(field: str, pattern: re.Pattern[str], what: str) -> Rule:
+    """Require a pattern. An empty value passes: whether it may be empty is `required`'s to say."""
+    return Rule(
+        field,
+        "string.pattern",
+        lambda m: not value_of(m, field) or bool(pattern.fullmatch(str(value_of(m, field)))),
+        f"must be {what}",
+    )
+
+
+def chosen(oneof: str, what: str) -> Rule:
+    """Require that one member of a oneof is set."""
+    return Rule(
+        oneof, "required", lambda m: m.WhichOneof(oneof) is not None, f"must be set: {what}"
+    )
+
+
+def at_most(field: str, limit: int, kind: str = "uint32") -> Rule:
+    """Bound a number."""
+
+    def holds(message: Message) -> bool:
+        value = value_of(message, field)
+        return not isinstance(value, int) or value <= limit
+
+    return Rule(field, f"{kind}.lte", holds, f"must be at most {limit}")
+
+
+def not_negative(field: str) -> Rule:
+    """Refuse a length of time below zero."""
+
+    def holds(message: Message) -> bool:
+        value = getattr(message, field)
+        return not message.HasField(field) or (value.seconds >= 0 and value.nanos >= 0)
+
+    return Rule(field, "duration.gte", holds, "must not be negative")
+
+
+def no_nul(field: str) -> Rule:
+    """Refuse NUL, which would end the text in C."""
+    return Rule(
+        field,
+        "string.not_contains",
+        lambda m: "\0" not in str(value_of(m, field)),
+        "must not contain a NUL character",
+    )
+
+
+def defined(field: str, enum: object) -> Rule:
+    """Require a value that the enum has."""
+
+    def holds(message: Message) -> bool:
+        return value_of(message, field) in enum.values()  # type: ignore[attr-defined]  # enum wrapper
+
+    return Rule(field, "enum.defined_only", holds, "is not a value of its enum")
+
+
+def is_uuid(message: Message) -> bool:
+    """Tell whether `request_id` is empty or a UUID."""
+    text = str(value_of(message, "request_id"))
+    try:
+        return not text or str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,346 @@
+"""The rules of the contract, as a table: what every request must hold before it is looked at.
+
+`rules_of` maps a message type to its rules, by the limits in force. A `Validator` applies those of a
+message and of the messages in it that have rules of their own, and reports all that is broken at once.
+
+What depends on the state of the daemon (does the process exist?) is not decided here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hcsd.daemon.errors import InvalidRequestError, Violation
+from hcsd.daemon.names import ANY_SYSTEM, PROCESS_ID, PROCESS_NAME, SYSTEM_NAME
+from hcsd.rpc.rules import (
+    Rule,
+    at_most,
+    chosen,
+    defined,
+    is_uuid,
+    matches,
+    no_nul,
+    not_negative,
+    required,
+    value_of,
+)
+from hcsd.v1 import compute_system_pb2 as system_pb2
+from hcsd.v1 import compute_system_service_pb2 as system_pb
+from hcsd.v1 import event_service_pb2 as event_pb
+from hcsd.v1 import host_service_pb2 as host_pb
+from hcsd.v1 import process_pb2
+from hcsd.v1 import process_service_pb2 as process_pb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from google.protobuf.message import Message
+
+    from hcsd.daemon.settings import Limits
+
+MAX_UINT16 = 0xFFFF
+MAX_LABELS = 64
+STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
+
+SYSTEM = "a system name such as 'systems/host'"
+PROCESS = "a process name such as 'systems/host/processes/build-1'"
+
+_name_of_process = (required("name", PROCESS), matches("name", PROCESS_NAME, PROCESS))
+_parent = (required("parent", SYSTEM), matches("parent", SYSTEM_NAME, SYSTEM))
+_one_parent = (
+    *_parent,
+    Rule(
+        "parent",
+        "string.not_in",
+        lambda m: value_of(m, "parent") != f"systems/{ANY_SYSTEM}",
+        "must name one system",
+    ),
+)
+_process_id = matches(
+    "process_id",
+    PROCESS_ID,
+    "a letter or digit, then at most 127 of letters, digits, '.', '_' and '-'",
+)
+_one_per_stream = Rule(
+    "cursors",
+    "repeated.unique",
+    lambda m: len({cursor.stream for cursor in m.cursors}) == len(m.cursors),  # type: ignore[attr-defined]
+    "must not name a stream twice",
+)
+_page_size = Rule(
+    "page_size",
+    "int32.gte",
+    lambda m: int(str(value_of(m, "page_size"))) >= 0,
+    "must not be negative",
+)
+
+_one_system = Rule(
+    "name",
+    "string.not_in",
+    lambda m: value_of(m, "name") != f"systems/{ANY_SYSTEM}",
+    "must name one system",
+)
+_name_of_system = (required("name", SYSTEM), matches("name", SYSTEM_NAME, SYSTEM), _one_system)
+_request_id = Rule("request_id", "string.uuid", is_uuid, "must be a UUID")
+SYSTEM_TYPES = set(system_pb2.ComputeSystemType.values()) - {
+    system_pb2.COMPUTE_SYSTEM_TYPE_UNSPECIFIED
+}
+
+
+def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
+    """Return the rules of each message type.
+
+    Args:
+        limits: Limits in force.
+    """
+    chunk = at_most("max_chunk_bytes", limits.max_chunk_bytes)
+    return {
+        process_pb.CreateProcessRequest: (
+            *_one_parent,
+            chosen("source", "either 'spec' or 'parameters_json'"),
+            no_nul("parameters_json"),
+            _process_id,
+            _request_id,
+            Rule(
+                "labels",
+                "map.max_pairs",
+                lambda m: len(m.labels) <= MAX_LABELS,  # type: ignore[attr-defined]
+                f"must have at most {MAX_LABELS} entries",
+            ),
+        ),
+        process_pb.OpenProcessRequest: (
+            *_one_parent,
+            required("pid", "the pid of a running process"),
+            _process_id,
+        ),
+        process_pb.GetProcessRequest: _name_of_process,
+        process_pb.ListProcessesRequest: (*_parent, _page_size),
+        process_pb.WaitProcessRequest: (
+            *_name_of_process,
+            defined("wait_for", process_pb.WaitFor),
+            not_negative("timeout"),
+        ),
+        process_pb.SignalProcessRequest: (
+            *_name_of_process,
+            Rule("signal", "required", lambda m: m.HasField("signal"), "is required"),
+        ),
+        process_pb.TerminateProcessRequest: (
+            *_name_of_process,
+            defined("scope", process_pb.TerminateScope),
+            not_negative("grace_period"),
+        ),
+        process_pb.ModifyProcessRequest: (
+            *_name_of_process,
+            chosen(
+                "modification", "one of 'console_size', 'close_handles' and 'modification_json'"
+            ),
+            no_nul("modification_json"),
+        ),
+        process_pb.GetProcessPropertiesRequest: (*_name_of_process, no_nul("property_query_json")),
+        process_pb.DeleteProcessRequest: _name_of_process,
+        process_pb.ReadOutputRequest: (
+            *_name_of_process,
+            _one_per_stream,
+            defined("gap_policy", process_pb2.GapPolicy),
+            chunk,
+        ),
+        process_pb.WriteInputRequest: _name_of_process,
+        process_pb.StreamInputRequest: (chosen("request", "'start', then 'data' and 'close'"),),
+        process_pb.StreamInputStart: _name_of_process,
+        process_pb.RunProcessRequest: (chosen("request", "one step of the run"),),
+        process_pb.RunAttach: (
+            *_name_of_process,
+            _one_per_stream,
+            defined("gap_policy", process_pb2.GapPolicy),
+            chunk,
+        ),
+        process_pb.CloseHandles: (
+            Rule(
+                "handles",
+                "repeated.min_items",
+                lambda m: len(m.handles) > 0,  # type: ignore[attr-defined]
+                "must name at least one handle",
+            ),
+            Rule(
+                "handles",
+                "enum.in",
+                lambda m: set(m.handles) <= STDIO_HANDLES,  # type: ignore[attr-defined]
+                "must hold nothing but STDIO_HANDLE_STDIN, _STDOUT, _STDERR and _ALL",
+            ),
+        ),
+        process_pb2.ProcessSpec: (
+            chosen("command", "either 'argv' or 'command_line'"),
+            no_nul("command_line"),
+            no_nul("working_directory"),
+            no_nul("user"),
+            defined("stdin_mode", process_pb2.StdinMode),
+            defined("orphan_policy", process_pb2.OrphanPolicy),
+            not_negative("run_timeout"),
+            not_negative("drain_timeout"),
+        ),
+        process_pb2.Argv: (
+            Rule(
+                "args",
+                "repeated.min_items",
+                lambda m: len(m.args) > 0 and bool(m.args[0]),  # type: ignore[attr-defined]
+                "must start with the program to run",
+            ),
+            Rule(
+                "args",
+                "string.not_contains",
+                lambda m: not any("\0" in arg for arg in m.args),  # type: ignore[attr-defined]
+                "must not contain a NUL character",
+            ),
+        ),
+        process_pb2.EnvironmentVariable: (
+            required("name", "the name of the variable"),
+            Rule(
+                "name",
+                "string.not_contains",
+                lambda m: not {"=", "\0"} & set(str(value_of(m, "name"))),
+                "must not contain '=' or a NUL character",
+            ),
+            no_nul("value"),
+        ),
+        process_pb2.Console: (at_most("columns", MAX_UINT16), at_most("rows", MAX_UINT16)),
+        process_pb2.OutputOptions: (
+            at_most("ring_bytes", limits.max_ring_bytes, "uint64"),
+            defined("overflow", process_pb2.OverflowPolicy),
+        ),
+        process_pb2.OutputCursor: (
+            Rule(
+                "stream",
+                "enum.not_in",
+                lambda m: value_of(m, "stream") in {1, 2},
+                "must be OUTPUT_STREAM_STDOUT or OUTPUT_STREAM_STDERR",
+            ),
+        ),
+        process_pb2.ProcessSignal: (
+            chosen("signal", "a name, a number, a console event or a document"),
+            no_nul("options_json"),
+        ),
+        system_pb.CreateComputeSystemRequest: (
+            no_nul("system_id"),
+            Rule(
+                "system_id",
+                "string.not_in",
+                lambda m: value_of(m, "system_id") != ANY_SYSTEM,
+                f"must not be '{ANY_SYSTEM}', which stands for all systems",
+            ),
+            required("configuration_json", "a ComputeSystem document"),
+            no_nul("configuration_json"),
+            _request_id,
+        ),
+        system_pb.GetComputeSystemRequest: _name_of_system,
+        system_pb.ListComputeSystemsRequest: (
+            Rule(
+                "types",
+                "enum.in",
+                lambda m: set(m.types) <= SYSTEM_TYPES,  # type: ignore[attr-defined]
+                "must hold nothing but COMPUTE_SYSTEM_TYPE_CONTAINER and _VIRTUAL_MACHINE",
+            ),
+            _page_size,
+        ),
+        **dict.fromkeys(
+            (
+                system_pb.StartComputeSystemRequest,
+                system_pb.TerminateComputeSystemRequest,
+                system_pb.PauseComputeSystemRequest,
+                system_pb.ResumeComputeSystemRequest,
+                system_pb.SaveComputeSystemRequest,
+            ),
+            (*_name_of_system, no_nul("options_json")),
+        ),
+        system_pb.ShutDownComputeSystemRequest: (
+            *_name_of_system,
+            not_negative("timeout"),
+            no_nul("options_json"),
+        ),
+        system_pb.ModifyComputeSystemRequest: (
+            *_name_of_system,
+            required("settings_json", "a ModifySettingRequest document"),
+            no_nul("settings_json"),
+        ),
+        system_pb.GetComputeSystemPropertiesRequest: (
+            *_name_of_system,
+            no_nul("property_query_json"),
+            Rule(
+                "property_query_json",
+                "cel",
+                lambda m: (
+                    not (value_of(m, "property_query_json") and value_of(m, "property_types"))
+                ),
+                "must not be set together with 'property_types'",
+            ),
+        ),
+        system_pb.WaitComputeSystemRequest: (*_name_of_system, not_negative("timeout")),
+        host_pb.GetServicePropertiesRequest: (no_nul("property_query_json"),),
+        host_pb.ModifyServiceSettingsRequest: (
+            required("settings_json", "the settings to change"),
+            no_nul("settings_json"),
+        ),
+        event_pb.WatchEventsRequest: (
+            matches("parent", SYSTEM_NAME, SYSTEM),
+            Rule(
+                "after_revision",
+                "field.exclusive",
+                lambda m: not (m.HasField("after_revision") and value_of(m, "send_snapshot")),
+                "must not be set with 'send_snapshot'",
+            ),
+            Rule(
+                "incarnation",
+                "required",
+                lambda m: not value_of(m, "after_revision") or bool(value_of(m, "incarnation")),
+                "is required with an 'after_revision' above 0",
+            ),
+        ),
+    }
+
+
+class Validator:
+    """Holds requests to the rules.
+
+    Args:
+        limits: Limits in force.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._rules = rules_of(limits)
+
+    def require_valid(self, message: Message) -> None:
+        """Let a request pass that obeys all rules.
+
+        Raises:
+            InvalidRequestError: It breaks some; all of them are listed.
+        """
+        violations = self.check(message)
+        if violations:
+            raise InvalidRequestError(violations)
+
+    def check(self, message: Message, path: str = "") -> list[Violation]:
+        """Return every rule that a request breaks, in the order of the table.
+
+        Args:
+            message: The request or a message in it.
+            path: Where it is in the request, with a trailing dot; "" for the request itself.
+        """
+        found = [
+            Violation(f"{path}{rule.field}", rule.id, rule.message)
+            for rule in self._rules.get(type(message), ())
+            if not rule.holds(message)
+        ]
+        for name, child in self._children(message):
+            found += self.check(child, f"{path}{name}.")
+        return found
+
+    def _children(self, message: Message) -> Iterator[tuple[str, Message]]:
+        """Walk the messages inside that have rules."""
+        for field, value in message.ListFields():
+            if field.message_type is None or field.message_type.GetOptions().map_entry:
+                continue
+            if field.is_repeated:
+                for index, item in enumerate(value):
+                    if type(item) in self._rules:
+                        yield f"{field.name}[{index}]", item
+            elif type(value) in self._rules:
+                yield field.name, value

@@ -1,0 +1,217 @@
+"""What a request must hold before anybody looks at it: names, rules, pages."""
+
+import contextlib
+import string
+
+import pytest
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hcsd.daemon.errors import InvalidRequestError
+from hcsd.daemon.names import (
+    PROCESS_ID,
+    PROCESS_NAME,
+    SYSTEM_NAME,
+    ProcessKey,
+    parse_process,
+    parse_system,
+    system_name,
+)
+from hcsd.daemon.settings import Limits
+from hcsd.rpc.paging import page
+from hcsd.rpc.validate import Validator, rules_of
+from hcsd.v1 import compute_system_service_pb2 as system_pb
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
+
+LIMITS = Limits()
+RULES = rules_of(LIMITS)
+VALIDATOR = Validator(LIMITS)
+
+# --- names ---
+
+ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+process_ids = st.from_regex(PROCESS_ID, fullmatch=True)
+
+
+@given(ids, process_ids)
+def test_every_id_that_hcs_may_have_survives_in_a_name(system_id: str, process_id: str) -> None:
+    assert SYSTEM_NAME.fullmatch(system_name(system_id))
+    assert parse_system(system_name(system_id)) == system_id
+    name = ProcessKey(system_id, process_id).name
+    assert PROCESS_NAME.fullmatch(name)
+    assert parse_process(name) == (system_id, process_id)
+
+
+@given(st.text(string.ascii_letters + string.digits + "._~@-", min_size=1))
+def test_an_id_of_plain_characters_is_written_as_it_is(system_id: str) -> None:
+    assert system_name(system_id) == f"systems/{system_id}"
+
+
+@pytest.mark.parametrize("name", ["systems/a%00", "systems/%", "systems/%a", "systems/a b", "x/a"])
+def test_a_name_that_no_id_gives_is_none(name: str) -> None:
+    assert not SYSTEM_NAME.fullmatch(name)
+
+
+# --- rules ---
+
+# For each rule of the table a request that breaks this rule and no other.
+NAME = "systems/host/processes/a"
+ARGV = pb.Argv(args=["true"])
+
+
+def spec(**fields: object) -> service_pb.CreateProcessRequest:
+    made = pb.ProcessSpec(**({"argv": ARGV} | fields))  # type: ignore[arg-type]  # by name
+    return service_pb.CreateProcessRequest(parent="systems/host", spec=made)
+
+
+def create(**fields: object) -> service_pb.CreateProcessRequest:
+    base = {"parent": "systems/host", "spec": pb.ProcessSpec(argv=ARGV)}
+    return service_pb.CreateProcessRequest(**(base | fields))  # type: ignore[arg-type]  # by name
+
+
+BROKEN: list[tuple[Message, str, str]] = [
+    (create(parent=""), "parent", "required"),
+    (create(parent="host"), "parent", "string.pattern"),
+    (create(parent="systems/-"), "parent", "string.not_in"),
+    (service_pb.CreateProcessRequest(parent="systems/a"), "source", "required"),
+    (create(spec=None, parameters_json="\0"), "parameters_json", "string.not_contains"),
+    (create(process_id="-a"), "process_id", "string.pattern"),
+    (create(process_id="a" * 129), "process_id", "string.pattern"),
+    (create(request_id="1234"), "request_id", "string.uuid"),
+    (create(request_id="6a3a0b5c2b444a5b9a050d5ea0c0a001"), "request_id", "string.uuid"),
+    (create(labels={str(n): "" for n in range(65)}), "labels", "map.max_pairs"),
+    (service_pb.OpenProcessRequest(parent="systems/a"), "pid", "required"),
+    (service_pb.GetProcessRequest(), "name", "required"),
+    (service_pb.GetProcessRequest(name="a"), "name", "string.pattern"),
+    (service_pb.ListProcessesRequest(parent="systems/-", page_size=-1), "page_size", "int32.gte"),
+    (service_pb.SignalProcessRequest(name=NAME), "signal", "required"),
+    (
+        service_pb.SignalProcessRequest(name=NAME, signal=pb.ProcessSignal()),
+        "signal.signal",
+        "required",
+    ),
+    (service_pb.ModifyProcessRequest(name=NAME), "modification", "required"),
+    (
+        service_pb.ModifyProcessRequest(name=NAME, close_handles=service_pb.CloseHandles()),
+        "close_handles.handles",
+        "repeated.min_items",
+    ),
+    (
+        service_pb.ModifyProcessRequest(
+            name=NAME,
+            close_handles=service_pb.CloseHandles(handles=[service_pb.STDIO_HANDLE_UNSPECIFIED]),
+        ),
+        "close_handles.handles",
+        "enum.in",
+    ),
+    (
+        service_pb.ReadOutputRequest(name=NAME, max_chunk_bytes=LIMITS.max_chunk_bytes + 1),
+        "max_chunk_bytes",
+        "uint32.lte",
+    ),
+    (
+        service_pb.ReadOutputRequest(name=NAME, cursors=[pb.OutputCursor()]),
+        "cursors[0].stream",
+        "enum.not_in",
+    ),
+    (
+        service_pb.RunAttach(
+            name=NAME, cursors=[pb.OutputCursor(stream=pb.OUTPUT_STREAM_STDOUT)] * 2
+        ),
+        "cursors",
+        "repeated.unique",
+    ),
+    (service_pb.RunProcessRequest(), "request", "required"),
+    (spec(argv=None), "spec.command", "required"),
+    (spec(argv=None, command_line="a\0"), "spec.command_line", "string.not_contains"),
+    (spec(argv=pb.Argv()), "spec.argv.args", "repeated.min_items"),
+    (spec(argv=pb.Argv(args=[""])), "spec.argv.args", "repeated.min_items"),
+    (spec(argv=pb.Argv(args=["a", "\0"])), "spec.argv.args", "string.not_contains"),
+    (spec(working_directory="\0"), "spec.working_directory", "string.not_contains"),
+    (spec(user="\0"), "spec.user", "string.not_contains"),
+    (spec(env=[pb.EnvironmentVariable()]), "spec.env[0].name", "required"),
+    (
+        spec(env=[pb.EnvironmentVariable(name="a=b")]),
+        "spec.env[0].name",
+        "string.not_contains",
+    ),
+    (
+        spec(env=[pb.EnvironmentVariable(name="a", value="\0")]),
+        "spec.env[0].value",
+        "string.not_contains",
+    ),
+    (spec(console=pb.Console(columns=65536)), "spec.console.columns", "uint32.lte"),
+    (spec(console=pb.Console(rows=65536)), "spec.console.rows", "uint32.lte"),
+    (
+        spec(output=pb.OutputOptions(ring_bytes=LIMITS.max_ring_bytes + 1)),
+        "spec.output.ring_bytes",
+        "uint64.lte",
+    ),
+    (system_pb.GetComputeSystemRequest(), "name", "required"),
+    (system_pb.GetComputeSystemRequest(name="a"), "name", "string.pattern"),
+    (system_pb.ListComputeSystemsRequest(page_size=-1), "page_size", "int32.gte"),
+]
+
+
+@pytest.mark.parametrize(("request_", "field", "rule"), BROKEN, ids=range(len(BROKEN)))
+def test_a_request_that_breaks_one_rule_is_told_that_one(
+    request_: Message, field: str, rule: str
+) -> None:
+    assert [(found.field, found.rule) for found in VALIDATOR.check(request_)] == [(field, rule)]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        create(),
+        create(process_id="a" * 128, request_id="6A3A0B5C-2B44-4A5B-9A05-0D5EA0C0A001"),
+        create(labels={str(n): "" for n in range(64)}),
+        spec(console=pb.Console(columns=65535, rows=65535), working_directory="", user=""),
+        spec(env=[pb.EnvironmentVariable(name="a")], argv=pb.Argv(args=["a", ""])),
+        service_pb.ReadOutputRequest(name=NAME, max_chunk_bytes=LIMITS.max_chunk_bytes),
+        service_pb.ListProcessesRequest(parent="systems/-"),
+        service_pb.WaitProcessRequest(name=NAME),
+    ],
+    ids=range(8),
+)
+def test_a_request_at_the_edge_of_the_rules_passes(request_: Message) -> None:
+    assert VALIDATOR.check(request_) == []
+
+
+@pytest.mark.parametrize("message", RULES, ids=lambda kind: kind.DESCRIPTOR.name)
+def test_every_rule_names_a_field_that_there_is(message: type[Message]) -> None:
+    known = {*message.DESCRIPTOR.fields_by_name, *message.DESCRIPTOR.oneofs_by_name}
+    assert {rule.field for rule in RULES[message]} <= known
+
+
+def test_the_rules_follow_the_limits_in_force() -> None:
+    request = service_pb.ReadOutputRequest(name=NAME, max_chunk_bytes=100)
+    assert VALIDATOR.check(request) == []
+    (found,) = Validator(Limits(max_chunk_bytes=99)).check(request)
+    assert (found.field, found.message) == ("max_chunk_bytes", "must be at most 99")
+
+
+# --- pages ---
+
+
+@given(st.integers(0, 30), st.integers(0, 10), st.integers(1, 8))
+def test_pages_are_the_list_in_pieces(count: int, size: int, limit: int) -> None:
+    items = list(range(0, 3 * count, 3))
+    pages, token = [], ""
+    while True:
+        found, token = page(items, lambda item: item, size, token, limit, kind=int)
+        pages.append(found)
+        if not token:
+            break
+    assert [item for found in pages for item in found] == items
+    assert all(len(found) == min(size or 100, limit) for found in pages[:-1])
+    assert pages[-1] or not items
+
+
+@given(st.text(min_size=1))
+def test_a_token_of_somebody_else_is_refused_or_harmless(token: str) -> None:
+    with contextlib.suppress(InvalidRequestError):
+        found, _ = page([1, 2, 3], lambda item: item, 1, token, 10, kind=int)
+        assert found in ([], [1], [2], [3])
