@@ -20,6 +20,7 @@ A code that no class stands for stays a plain `HcsError`; no code is ever swallo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR, describe, normalise
@@ -27,7 +28,16 @@ from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
     from hcsd.abi.hresult import Code
-    from hcsd.hcs.schema import ErrorEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEvent:
+    """One event of a ResultError document; see `hcsd.hcs.schema`."""
+
+    message: str = ""
+    provider: str = ""
+    event_id: int = 0
+    source: str = ""
 
 
 class HandleClosedError(HcsdError):

@@ -90,3 +90,11 @@ class OwnedHandle(Generic[H]):
         """Warn about a handle that nobody closed; closing it here would be on any thread."""
         if getattr(self, "_raw", None) is not None:
             warnings.warn(f"{type(self).__name__} was never closed", ResourceWarning, stacklevel=2)
+
+
+class SystemHandle(OwnedHandle[HCS_SYSTEM]):
+    """Owns an HCS_SYSTEM."""
+
+
+class ProcessHandle(OwnedHandle[HCS_PROCESS]):
+    """Owns an HCS_PROCESS."""

@@ -10,10 +10,12 @@ from hcsd.hcs.operation import Operations
 from hcsd.hcs.schema import parse_enumeration, parse_schema_versions
 from hcsd.hcs.supervisor import Supervisor
 from hcsd.hcs.system import ComputeSystem
+from hcsd.hcs.timings import DEFAULT_TIMINGS
 
 if TYPE_CHECKING:
     from hcsd.hcs.library import Provider
     from hcsd.hcs.schema import SystemProperties, SystemQuery
+    from hcsd.hcs.timings import Timings
 
 
 class Host:
@@ -21,16 +23,20 @@ class Host:
 
     Thread: the event loop's.
 
+    Args:
+        provider: The library.
+        timings: How long to wait for what.
+
     Raises:
         MissingExportsError: The provider lacks exports that hcsd cannot work without.
     """
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, timings: Timings = DEFAULT_TIMINGS) -> None:
         self.library = Library(provider)
         self._lanes = Lanes(blocking=provider.blocking)
-        self.operations = Operations(self.library, self._lanes)
+        self.operations = Operations(self.library, self._lanes, timings)
         # Calls may block because they go to a service in another process; so do events come.
-        self._supervisor = Supervisor(recheck=provider.blocking)
+        self._supervisor = Supervisor(timings, recheck=provider.blocking)
 
     @property
     def engine(self) -> str:
@@ -54,7 +60,7 @@ class Host:
 
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
-        system = await ComputeSystem.open(self.operations, system_id)
+        system = await ComputeSystem.open(self.operations, self._supervisor, system_id)
         self._supervisor.add(system)
         return system
 
@@ -67,7 +73,9 @@ class Host:
 
     async def create_system(self, system_id: str, configuration: str) -> ComputeSystem:
         """Create a compute system; see `ComputeSystem.create`."""
-        system = await ComputeSystem.create(self.operations, system_id, configuration)
+        system = await ComputeSystem.create(
+            self.operations, self._supervisor, system_id, configuration
+        )
         self._supervisor.add(system)
         return system
 

@@ -28,6 +28,7 @@ from hcsd.hcs.callbacks import COMPLETION_TRAMPOLINE, REGISTRY, Completion, Even
 from hcsd.hcs.errors import HcsError, OperationTimeoutError
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.library import error_for
+from hcsd.hcs.timings import DEFAULT_TIMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,7 @@ if TYPE_CHECKING:
     from hcsd.abi.types import HCS_PROCESS, HCS_PROCESS_INFORMATION, HCS_SYSTEM
     from hcsd.hcs.lanes import Lanes
     from hcsd.hcs.library import Library
-
-
-# What hcsshim allows create, start, pause, resume and save before it calls them stuck.
-TIMEOUT = 240.0
+    from hcsd.hcs.timings import Timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,17 @@ class Operations:
     """Runs operations of one provider.
 
     Thread: the event loop's.
+
+    Attributes:
+        library: The exports.
+        lanes: Where they are called.
+        timings: How long things may take.
     """
 
-    def __init__(self, library: Library, lanes: Lanes) -> None:
+    def __init__(self, library: Library, lanes: Lanes, timings: Timings = DEFAULT_TIMINGS) -> None:
         self.library = library
         self.lanes = lanes
+        self.timings = timings
 
     def close_system(self, raw: HCS_SYSTEM) -> None:
         """Close a system handle where blocking is allowed: the close drains its callbacks."""
@@ -108,8 +112,8 @@ class Operations:
             function: The export that starts it, for the error.
             start: Makes the starting call with the operation it is given.
             subject: What is being done, for the error's text.
-            timeout: Seconds to wait for the completion; None for `TIMEOUT`. It ends the wait, not the
-                operation.
+            timeout: Seconds to wait for the completion; None for that of the timings. It ends the
+                wait, not the operation.
 
         Returns:
             The result document.
@@ -134,11 +138,11 @@ class Operations:
         """Run an operation that gives process information; otherwise as `run`.
 
         Args:
-            lane: As in `run`, and so are `function`, `start` and `subject`.
-            function: See there.
-            start: See there.
-            subject: See there.
-            timeout: See there.
+            lane: As in `run`, and so are `function`, `start`, `subject` and `timeout`.
+            function: As in `run`.
+            start: As in `run`.
+            subject: As in `run`.
+            timeout: As in `run`.
             orphaned: Called with information that nobody waits for any more, when its handles
                 have been closed. Thread: the loop's, or hcs-callbacks once that has closed.
 
@@ -157,7 +161,7 @@ class Operations:
         timeout: float | None,
     ) -> Fetched:
         loop = asyncio.get_running_loop()
-        timeout = TIMEOUT if timeout is None else timeout
+        timeout = self.timings.operation_timeout if timeout is None else timeout
         fetched: Fetched | None = None
         try:
             await self.lanes.call(lane, lambda: pending.start(start))

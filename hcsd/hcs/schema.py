@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
-from hcsd.hcs.errors import DocumentError
+from hcsd.hcs.errors import DocumentError, ErrorEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -202,16 +202,6 @@ class SystemExitStatus:
             exit_type=_string(members, "ExitType"),
             attribution=json.dumps(attribution) if isinstance(attribution, list) else "",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorEvent:
-    """One event of a ResultError document."""
-
-    message: str = ""
-    provider: str = ""
-    event_id: int = 0
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,38 +25,37 @@ import logging
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
-from hcsd.abi.types import GENERIC_ALL, HCS_PROCESS
+from hcsd.abi.types import GENERIC_ALL
 from hcsd.hcs.errors import HcsError
-from hcsd.hcs.handles import OwnedHandle
+from hcsd.hcs.handles import ProcessHandle
 from hcsd.hcs.lanes import Lane
 
 if TYPE_CHECKING:
     from hcsd.abi.types import HCS_OPERATION
+    from hcsd.hcs.handles import SystemHandle
     from hcsd.hcs.operation import Operations, ProcessInfo
-    from hcsd.hcs.system import ComputeSystem
-
-# Seconds that each step after a failed create may take: its caller waits for the error (arbitrary).
-RECOVERY_TIMEOUT = 10.0
 
 logger = logging.getLogger(__name__)
 
 
-class ProcessHandle(OwnedHandle[HCS_PROCESS]):
-    """Owns an HCS_PROCESS."""
-
-
 async def start_process(
-    system: ComputeSystem, parameters: str
+    operations: Operations, system_id: str, system: SystemHandle, parameters: str
 ) -> tuple[ProcessHandle, ProcessInfo]:
     """Start a process from a ProcessParameters document.
+
+    Args:
+        operations: Of the engine.
+        system_id: Where it is to run.
+        system: Handle of that system.
+        parameters: The document, passed through as it is.
 
     Ownership: the handle, and the pipe ends in the information, are the caller's.
 
     Raises:
         HcsError: It did not start; nothing is left of it.
     """
-    operations, library = system.operations, system.operations.library
-    subject = f"create process in system '{system.id}'"
+    library = operations.library
+    subject = f"create process in system '{system_id}'"
     handle: ProcessHandle | None = None
 
     def start(operation: HCS_OPERATION) -> None:
@@ -65,13 +64,13 @@ async def start_process(
         handle = ProcessHandle(raw, operations.close_process)
 
     try:
-        with system.handle.use() as system_raw:
+        with system.use() as system_raw:
             info = await operations.run_for_process_info(
                 Lane.CREATE,
                 "HcsCreateProcess",
                 start,
                 subject=subject,
-                orphaned=lambda info: kill_orphan(system, info.pid),
+                orphaned=lambda info: kill_orphan(operations, system_id, info.pid),
             )
     except HcsError as error:
         # Our own timeout is no failure: the create may complete later.
@@ -111,7 +110,7 @@ async def _recover(
                     "HcsGetProcessInfo",
                     lambda operation: library.HcsGetProcessInfo(raw, operation),
                     subject=subject,
-                    timeout=RECOVERY_TIMEOUT,
+                    timeout=operations.timings.create_recovery_timeout,
                 )
             if info is not None and info.pid:
                 logger.warning("process %d runs, although HCS says: %s", info.pid, error)
@@ -124,7 +123,7 @@ async def _recover(
                     "HcsTerminateProcess",
                     lambda operation: library.HcsTerminateProcess(raw, operation, None),
                     subject=subject,
-                    timeout=RECOVERY_TIMEOUT,
+                    timeout=operations.timings.create_recovery_timeout,
                 )
     except BaseException:
         handle.close()
@@ -133,14 +132,14 @@ async def _recover(
     raise error
 
 
-def kill_orphan(system: ComputeSystem, pid: int) -> None:
+def kill_orphan(operations: Operations, system_id: str, pid: int) -> None:
     """Kill a process that has started and that nobody is to have. Thread: any.
 
     By its pid, because the handle of a create that was given up has been closed; the process has
     only just started, so the pid is still its own. Nobody waits for the kill: HCS carries out an
     operation whether it is closed meanwhile or not.
     """
-    operations, library, system_id = system.operations, system.operations.library, system.id
+    library = operations.library
 
     def kill() -> None:
         # It may have exited meanwhile.

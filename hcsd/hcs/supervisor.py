@@ -1,13 +1,20 @@
-"""What the engine does by itself: it finds lost processes again, and asks after silent ones.
+"""What the engine does by itself: it finds again what was lost, and asks after silent processes.
 
-    a system gets lost ─▶ reconnect, after each of `DELAYS` ─▶ every process found, ended,
-                                                               or given up at the last
+    something gets lost ─▶ reconnect, after each of the delays ─▶ every process found, ended,
+                                                                  or given up at the last
 
-    every `RECHECK_TIME`, each process whose end is not known ─▶ `Process.confirm`
+    every `recheck_time`, each process whose end is not known ─▶ `Process.confirm`
+
+A system is opened again by its id; then its processes are looked for under their pids. Guests use
+pids again. So a process is taken for ours only if the guest says that it was created when ours was.
+If the guest cannot tell, ours stays lost: it is not killed by a pid that may be another's.
+
+A caller that needs a lost process at once, such as a kill, asks for the same search. Several searches
+may be under way at once: the first that finds something wins.
 
 An exit event that got lost would leave the waiters of a process waiting for ever, so processes are
 asked after. This costs one timer and no thread: one question at a time, one process a turn, and
-not more than one turn in `RECHECK_SPACING`. Events of an engine that shares our process cannot get
+not more than one turn in `recheck_spacing`. Events of an engine that shares our process cannot get
 lost, so there it is not done.
 
 Thread: the event loop's.
@@ -16,36 +23,85 @@ Thread: the event loop's.
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 from typing import TYPE_CHECKING
 
 import anyio
 
+from hcsd.abi.hresult import HR
 from hcsd.errors import HcsdError
-from hcsd.hcs.process import ProcessState
+from hcsd.hcs.ends import ProcessEnd, SystemEnd
+from hcsd.hcs.errors import (
+    DocumentError,
+    HandleClosedError,
+    HcsError,
+    InvalidDocumentError,
+    NotSupportedError,
+    SystemNotFoundError,
+)
+from hcsd.hcs.lanes import Lane
+from hcsd.hcs.opening import open_process, open_system
+from hcsd.hcs.process_life import ProcessLife, ProcessState, ProcessTrigger
+from hcsd.hcs.schema import ProcessDetails
+from hcsd.hcs.system_life import SystemLife, SystemTrigger
+from hcsd.hcs.tracked_process import GONE
 
 if TYPE_CHECKING:
-    from hcsd.hcs.process import Process
+    from collections.abc import Collection
+
     from hcsd.hcs.system import ComputeSystem
+    from hcsd.hcs.timings import Timings
+    from hcsd.hcs.tracked_process import TrackedProcess
 
-# Seconds before each try to reach a service that went away. It is restarted in seconds or by hand.
-DELAYS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-
-# Seconds (arbitrary): a lost event is rare, and a question is a round trip to the service.
-RECHECK_TIME = 60.0
-RECHECK_SPACING = 1.0
+# How a system says that it cannot list its processes: not every kind of guest can.
+NO_LIST = (DocumentError, InvalidDocumentError, NotSupportedError)
 
 logger = logging.getLogger(__name__)
+
+
+class Verdict(enum.Enum):
+    """What a guest says of a process that was lost."""
+
+    FOUND = enum.auto()
+    ENDED = enum.auto()
+    CANNOT_TELL = enum.auto()
+
+
+def judge(
+    listed: ProcessDetails | None, created: tuple[float, float], clock_slack: float
+) -> Verdict:
+    """Decide whether what the guest lists under the pid of a lost process is that process.
+
+    Args:
+        listed: What the guest lists under the pid now; None if there is nothing.
+        created: POSIX times between which ours was created.
+        clock_slack: Seconds by which the guest's clock may differ from ours.
+    """
+    if listed is None:
+        return Verdict.ENDED
+    earliest, latest = created[0] - clock_slack, created[1] + clock_slack
+    if listed.created is None or not earliest <= listed.created <= latest:
+        return Verdict.CANNOT_TELL
+    return Verdict.FOUND
+
+
+def give_up(process: TrackedProcess) -> None:
+    """Wait no longer for a process that is lost: it may run, but nobody can tell."""
+    end = ProcessEnd.unknown(HR.SERVICE_DISCONNECT, "the service stayed away")
+    process.transition(ProcessTrigger.GIVE_UP, end=end)
 
 
 class Supervisor:
     """Looks after the systems that an engine has opened.
 
     Args:
+        timings: How long to wait for what.
         recheck: Whether events come from another process and may get lost.
     """
 
-    def __init__(self, *, recheck: bool) -> None:
+    def __init__(self, timings: Timings, *, recheck: bool) -> None:
+        self._timings = timings
         self._recheck = recheck
         self._systems: set[ComputeSystem] = set()
         self._woken = asyncio.Event()
@@ -53,7 +109,10 @@ class Supervisor:
     def add(self, system: ComputeSystem) -> None:
         """Look after a system and its processes until it is closed."""
         self._systems = {known for known in self._systems if not known.closed} | {system}
-        system.on_lost = self._woken.set
+
+    def wake(self) -> None:
+        """Note that something was lost."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Do the work, until cancelled."""
@@ -62,15 +121,89 @@ class Supervisor:
             if self._recheck:
                 tasks.start_soon(self._ask_silent, name="ask silent processes")
 
+    async def reopen(self, system: ComputeSystem) -> None:
+        """Open a system again; see `ComputeSystem.reopen`."""
+        if system.attached:
+            return
+        if system.life is SystemLife.LEFT:
+            msg = f"compute system '{system.id}' was closed"
+            raise HandleClosedError(msg)
+        if not system.lost:
+            raise SystemNotFoundError(
+                HR.SYSTEM_NOT_FOUND, "", subject=f"open compute system '{system.id}'"
+            )
+        generation = system.generation + 1
+        try:
+            handle = await open_system(system.operations, system.id, Lane.CONTROL)
+        except SystemNotFoundError:
+            end = SystemEnd(HR.SERVICE_DISCONNECT, "Unknown")
+            system.transition(SystemTrigger.NOT_FOUND, end=end)
+            raise
+        await system.attach(handle, generation)
+
+    async def reconnect(self, system: ComputeSystem, lost: Collection[TrackedProcess]) -> None:
+        """Open a system again and find its lost processes; see `ComputeSystem.reconnect`."""
+        try:
+            await self.reopen(system)
+        except SystemNotFoundError:
+            for process in lost:
+                await self._find(system, process, None)
+            return
+        try:
+            details = await system.process_list()
+        except NO_LIST:  # then no pid tells whose it is
+            details = [ProcessDetails(process.pid, None) for process in lost]
+        listed = {entry.process_id: entry for entry in details}
+        failure: HcsError | None = None
+        for process in lost:
+            try:
+                await self._find(system, process, listed.get(process.pid))
+            except HcsError as error:  # the others may have more luck
+                failure = error
+        if failure is not None:
+            raise failure
+
+    async def _find(
+        self, system: ComputeSystem, process: TrackedProcess, listed: ProcessDetails | None
+    ) -> None:
+        """Take up a process again, or note its end.
+
+        Raises:
+            ServiceDisconnectedError: It cannot be told whether it is ours.
+            HcsError: It cannot be opened; it stays lost.
+        """
+        if process.state is not ProcessState.LOST:
+            return  # another search was quicker
+        match judge(listed, process.created, self._timings.clock_slack):
+            case Verdict.ENDED:
+                process.end_away("it ended while the Host Compute Service was away")
+            case Verdict.CANNOT_TELL:
+                raise process.lost_error(
+                    "HcsOpenProcess", "its pid may be another process's by now"
+                )
+            case Verdict.FOUND:
+                if process.life is ProcessLife.LOST:  # else nobody waits for it any more
+                    await self._open_again(system, process)
+
+    async def _open_again(self, system: ComputeSystem, process: TrackedProcess) -> None:
+        generation = system.generation
+        try:
+            handle = await open_process(system.operations, system.handle, process.pid, Lane.CONTROL)
+        except GONE:
+            process.end_away("it ended as the Host Compute Service came back")
+            return
+        await process.attach(handle, generation)
+        await process.confirm()
+
     async def _find_lost(self) -> None:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            for delay in DELAYS:
+            for delay in self._timings.reconnect_delays:
                 await anyio.sleep(delay)
                 for system, lost in self._lost():
                     try:
-                        await system.reconnect(lost)
+                        await self.reconnect(system, lost)
                     except HcsdError as error:
                         logger.info("cannot reconnect to system '%s' yet: %s", system.id, error)
                 if not self._lost():
@@ -79,24 +212,25 @@ class Supervisor:
                 for system, lost in self._lost():
                     logger.warning("gave up %d processes of system '%s'", len(lost), system.id)
                     for process in lost:
-                        process.give_up()
+                        give_up(process)
 
     async def _ask_silent(self) -> None:
         loop = asyncio.get_running_loop()
+        spacing, time = self._timings.recheck_spacing, self._timings.recheck_time
         while True:
             count = len(self._processes(ProcessState.RUNNING))
-            await anyio.sleep(max(RECHECK_SPACING, RECHECK_TIME / max(count, 1)))
+            await anyio.sleep(max(spacing, time / max(count, 1)))
             running = self._processes(ProcessState.RUNNING)
             longest = min(running, key=lambda process: process.checked, default=None)
-            if longest is not None and longest.checked + RECHECK_TIME / 2 < loop.time():
+            if longest is not None and longest.checked + time / 2 < loop.time():
                 await longest.confirm()
 
-    def _lost(self) -> list[tuple[ComputeSystem, list[Process]]]:
+    def _lost(self) -> list[tuple[ComputeSystem, list[TrackedProcess]]]:
         found = [
             (system, [p for p in system.processes if p.state is ProcessState.LOST])
             for system in self._systems
         ]
         return [(system, lost) for system, lost in found if lost]
 
-    def _processes(self, state: ProcessState) -> list[Process]:
+    def _processes(self, state: ProcessState) -> list[TrackedProcess]:
         return [p for system in self._systems for p in system.processes if p.state is state]

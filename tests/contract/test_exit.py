@@ -6,6 +6,7 @@ import signal
 import anyio
 import pytest
 
+from hcsd.hcs.host import Host
 from hcsd.hcs.process import Process, ProcessEnd
 from hcsd.hcs.schema import ProcessStatus
 from hcsd.hcs.system import ComputeSystem
@@ -76,10 +77,10 @@ async def test_every_open_handle_gets_the_exit_event(system: ComputeSystem, gues
 
 
 async def test_a_handle_opened_through_another_system_handle_gets_the_event(
-    system: ComputeSystem, guest: Guest
+    host: Host, system: ComputeSystem, guest: Guest
 ) -> None:
     async with running(system, guest.copies_stdin(), "i") as it:
-        second = await ComputeSystem.open(system.operations, system.id)
+        second = await host.open_system(system.id)
         other = await second.open_process(it.pid)
         second.close()
         await it.close_stdin()

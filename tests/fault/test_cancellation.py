@@ -15,7 +15,7 @@ from hcsd.hcs.system import ComputeSystem
 from tests.support.guest import Guest
 from tests.support.running import run
 from tests.support.scripted import RUNNING, Operation, ScriptedProvider
-from tests.support.scripting import process_of, served, settled, system_of
+from tests.support.scripting import home, process_of, served, settled, system_of
 
 pytestmark = pytest.mark.anyio
 
@@ -25,15 +25,16 @@ Action = Callable[[Process], Awaitable[object]]
 
 
 async def open_system(process: Process) -> None:
-    (await ComputeSystem.open(process.system.operations, "another")).close()
+    system = home(process)
+    (await ComputeSystem.open(system.operations, system._recovery, "another")).close()
 
 
 async def create(process: Process) -> None:
-    (await process.system.create_process("{}")).close()
+    (await home(process).create_process("{}")).close()
 
 
 async def reopen(process: Process) -> None:
-    (await process.system.open_process(7)).close()
+    (await home(process).open_process(7)).close()
 
 
 ACTIONS: list[tuple[str, Action]] = [

@@ -10,9 +10,11 @@ from hcsd.hcs.errors import (
     AccessDeniedError,
     AlreadyStoppedError,
     ElementNotFoundError,
+    HandleClosedError,
     HcsError,
 )
 from hcsd.hcs.process import Process, ProcessEnd
+from hcsd.hcs.timings import Timings
 from tests.support.scripted import EXITED, RUNNING, ScriptedProvider
 from tests.support.scripting import process_of, settled, system_of
 
@@ -204,11 +206,10 @@ async def test_a_terminate_of_what_is_gone_finds_out_how_it_ended(
 
 @pytest.mark.parametrize("code", [HR.PROCESS_ALREADY_STOPPED, HR.ERROR_NOT_FOUND])
 async def test_a_terminate_of_what_is_gone_without_a_trace_has_nothing_to_kill(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, code: int
+    scripted: ScriptedProvider, code: int
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.process.EXIT_EVENT_GRACE", 0.05)
     scripted.script["HcsGetProcessProperties"] = lambda _: code
-    async with process_of(scripted) as process:
+    async with process_of(scripted, Timings(exit_event_grace=0.05)) as process:
         scripted.answers["HcsOpenProcess"] = code
         assert not await process.terminate()
         end = await process.exited.wait()
@@ -256,15 +257,29 @@ async def test_an_exit_event_that_is_late_still_tells_the_code(scripted: Scripte
 
 
 async def test_a_process_that_is_closed_meanwhile_gets_no_end(
-    direct: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    direct: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.process.EXIT_EVENT_GRACE", 0.0)
     direct.script["HcsGetProcessProperties"] = lambda _: HR.PROCESS_ALREADY_STOPPED
-    async with process_of(direct) as process:
+    async with process_of(direct, Timings(exit_event_grace=0.0)) as process:
         assert not await process.confirm()
         process.close()
         await anyio.wait_all_tasks_blocked()
         assert not process.exited.is_set
+
+
+async def test_whoever_waits_for_the_end_of_a_process_that_is_closed_meanwhile_is_told(
+    direct: ScriptedProvider,
+) -> None:
+    direct.script["HcsGetProcessProperties"] = lambda _: HR.PROCESS_ALREADY_STOPPED
+    async with process_of(direct) as process, anyio.create_task_group() as tasks:
+
+        async def wait() -> None:
+            with pytest.raises(HandleClosedError):
+                await process.still_runs()
+
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        process.close()
 
 
 async def test_an_exit_before_its_event_can_be_asked_for_is_no_failed_start(

@@ -8,7 +8,7 @@ import pytest
 
 from hcsd.hcs.lanes import Lane
 from tests.support.scripted import Operation, ScriptedProvider
-from tests.support.scripting import process_of
+from tests.support.scripting import home, process_of
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +74,7 @@ async def test_a_lane_full_of_stuck_calls_does_not_stop_a_kill(
 
     async def use() -> None:
         if lane is Lane.CREATE:
-            (await process.system.create_process("{}")).close()
+            (await home(process).create_process("{}")).close()
         elif lane is Lane.CONTROL:
             await process.signal(None)
         else:

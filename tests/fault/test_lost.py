@@ -19,12 +19,18 @@ from hcsd.hcs.errors import (
     SystemNotFoundError,
 )
 from hcsd.hcs.process import Process, ProcessEnd, ProcessState
+from hcsd.hcs.supervisor import give_up
+from hcsd.hcs.timings import Timings
 from tests.support.scripted import EXITED, RUNNING, Operation, ScriptedProvider
-from tests.support.scripting import host_of, process_of, settled, supervised
+from tests.support.scripting import home, host_of, process_of, settled, supervised
 
 pytestmark = pytest.mark.anyio
 
 EXIT = HCS_EVENT_TYPE.HcsEventProcessExited
+# The time for which the engine looks for what it lost is over soon.
+IMPATIENT = Timings(reconnect_delays=(0.0, 0.01, 0.01))
+# Processes are asked after often.
+FREQUENT = Timings(recheck_time=0.02, recheck_spacing=0.01)
 LOST, FOUND, ENDED = ProcessState.LOST, ProcessState.RUNNING, ProcessState.EXITED
 
 
@@ -43,12 +49,6 @@ def lists(provider: ScriptedProvider, *entries: tuple[int, float]) -> None:
 def answers(provider: ScriptedProvider, properties: object) -> None:
     text = json.dumps(properties)
     provider.script["HcsGetComputeSystemProperties"] = lambda op: op.complete(document=text)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time for which the engine looks for what it lost is over soon."""
-    monkeypatch.setattr("hcsd.hcs.supervisor.DELAYS", (0.0, 0.01, 0.01))
 
 
 async def lose(provider: ScriptedProvider, process: Process) -> None:
@@ -74,7 +74,7 @@ async def test_a_disconnect_is_no_end_and_every_call_tells_of_it(
     scripted: ScriptedProvider,
 ) -> None:
     async with process_of(scripted) as process:
-        other = await process.system.create_process("{}")
+        other = await home(process).create_process("{}")
         await lose(scripted, process)
         assert other.state is LOST
         assert not process.exited.is_set
@@ -82,7 +82,7 @@ async def test_a_disconnect_is_no_end_and_every_call_tells_of_it(
             with pytest.raises(ServiceDisconnectedError, match="process 7 of system 'scripted'"):
                 await call
         with pytest.raises(HandleClosedError):
-            await process.system.create_process("{}")
+            await home(process).create_process("{}")
         other.close()
 
 
@@ -95,7 +95,7 @@ async def test_handles_are_dropped_at_once(direct: ScriptedProvider) -> None:
 
 async def test_one_event_tells_of_all_that_the_system_has(scripted: ScriptedProvider) -> None:
     async with process_of(scripted) as process:
-        other = await process.system.create_process("{}")
+        other = await home(process).create_process("{}")
         scripted.fire(HCS_EVENT_TYPE.HcsEventServiceDisconnect)  # only to the other
         await settled()
         assert (process.state, other.state) == (LOST, LOST)
@@ -114,12 +114,12 @@ async def test_a_process_that_is_still_there_is_found_again(scripted: ScriptedPr
         scripted.fire(EXIT, EXITED)
         assert await process.exited.wait() == ProcessEnd(5)
         assert process.state is ENDED
-        (await process.system.create_process("{}")).close()
+        (await home(process).create_process("{}")).close()
 
 
 async def test_an_opened_process_is_found_again(scripted: ScriptedProvider) -> None:
     async with supervised(scripted) as process:
-        opened = await process.system.open_process(9)
+        opened = await home(process).open_process(9)
         lists(scripted, (7, 0), (9, 1000))
         await disconnect(scripted)
         await found(opened)
@@ -179,7 +179,7 @@ async def test_processes_end_with_a_system_that_does_not_come_back(
         assert process.state is ENDED
         assert not await process.terminate()
         with pytest.raises(SystemNotFoundError):
-            await process.system.reopen()
+            await home(process).reopen()
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,11 @@ async def test_processes_end_with_a_system_that_does_not_come_back(
     ],
     ids=["younger", "older", "no zone", "no time", "no member", "no entry", "no list"],
 )
-@pytest.mark.usefixtures("impatient")
 async def test_a_pid_that_may_be_anothers_is_left_alone(
     scripted: ScriptedProvider, properties: object
 ) -> None:
     answers(scripted, properties)
-    async with supervised(scripted) as process:
+    async with supervised(scripted, IMPATIENT) as process:
         await disconnect(scripted)
         end = await process.exited.wait()
         assert (end.exit_code, process.state) == (None, LOST)
@@ -209,11 +208,10 @@ async def test_a_pid_that_may_be_anothers_is_left_alone(
     assert scripted.opened_pids == []
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_what_stays_away_is_given_up_and_can_still_be_killed_later(
     scripted: ScriptedProvider,
 ) -> None:
-    async with supervised(scripted) as process:
+    async with supervised(scripted, IMPATIENT) as process:
         scripted.answers["HcsOpenComputeSystem"] = HR.RPC_S_SERVER_UNAVAILABLE
         await disconnect(scripted)
         end = await process.exited.wait()
@@ -299,7 +297,7 @@ async def test_one_that_cannot_be_told_apart_does_not_keep_others_from_being_fou
     scripted: ScriptedProvider,
 ) -> None:
     async with process_of(scripted) as process:
-        opened = await process.system.open_process(9)
+        opened = await home(process).open_process(9)
         lists(scripted, (7, -1000), (9, 1000))
         await lose(scripted, process)
         with pytest.raises(ServiceDisconnectedError):
@@ -313,15 +311,15 @@ async def test_what_is_lost_takes_nothing_with_it_that_came_later(
 ) -> None:
     async with process_of(scripted) as process:
         await lose(scripted, process)
-        process.give_up()
-        await process.system.reopen()
-        later = await process.system.create_process("{}")
+        give_up(process)
+        await home(process).reopen()
+        later = await home(process).create_process("{}")
         for _ in range(2):
             with pytest.raises(ServiceDisconnectedError):
                 await process.properties()
         process.system.lose(process.generation)  # as an event that was under way would
         assert later.state is FOUND
-        assert not process.system.lost
+        assert not home(process).lost
         later.close()
 
 
@@ -346,7 +344,7 @@ async def test_a_process_that_is_lost_as_it_starts_is_found_again(
 
         blocking.script["HcsCreateProcess"] = start
         blocking.replaced["HcsSetProcessCallback"] = disconnected
-        other = await process.system.create_process("{}")
+        other = await home(process).create_process("{}")
         await found(process)
         await found(other)
         assert sorted(blocking.opened_pids) == [7, 8]
@@ -392,14 +390,6 @@ async def test_systems_can_be_opened_after_a_disconnect(scripted: ScriptedProvid
             await system.reopen()
 
 
-@pytest.fixture
-def frequent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes are asked after often."""
-    monkeypatch.setattr("hcsd.hcs.supervisor.RECHECK_TIME", 0.02)
-    monkeypatch.setattr("hcsd.hcs.supervisor.RECHECK_SPACING", 0.01)
-
-
-@pytest.mark.usefixtures("frequent")
 async def test_an_exit_whose_event_got_lost_ends_every_wait(blocking: ScriptedProvider) -> None:
     pending: list[Operation] = []
 
@@ -408,12 +398,11 @@ async def test_an_exit_whose_event_got_lost_ends_every_wait(blocking: ScriptedPr
         return operation.complete(document=EXITED if len(pending) > 3 else RUNNING)
 
     blocking.script["HcsGetProcessProperties"] = exits
-    async with supervised(blocking) as process:
+    async with supervised(blocking, FREQUENT) as process:
         assert await process.exited.wait() == ProcessEnd(5)
     assert len(pending) == 4  # an exit that is known is not asked for again
 
 
-@pytest.mark.usefixtures("frequent")
 async def test_each_silent_process_gets_its_turn_and_one_is_asked_at_a_time(
     blocking: ScriptedProvider,
 ) -> None:
@@ -426,8 +415,8 @@ async def test_each_silent_process_gets_its_turn_and_one_is_asked_at_a_time(
         return 0
 
     blocking.script["HcsGetProcessProperties"] = ask
-    async with supervised(blocking) as process:
-        processes = [process, *[await process.system.create_process("{}") for _ in range(4)]]
+    async with supervised(blocking, FREQUENT) as process:
+        processes = [process, *[await home(process).create_process("{}") for _ in range(4)]]
         for count in range(1, 6):
             assert await anyio.to_thread.run_sync(arrived.acquire, True, 5)
             assert len(pending) == count  # the one before had to be answered first
@@ -437,7 +426,6 @@ async def test_each_silent_process_gets_its_turn_and_one_is_asked_at_a_time(
             one.close()
 
 
-@pytest.mark.usefixtures("frequent")
 async def test_events_of_an_engine_in_our_process_are_relied_upon(
     direct: ScriptedProvider, blocking: ScriptedProvider
 ) -> None:
@@ -449,7 +437,7 @@ async def test_events_of_an_engine_in_our_process_are_relied_upon(
 
     direct.script["HcsGetProcessProperties"] = ask
     blocking.script["HcsGetProcessProperties"] = ask
-    async with supervised(direct), supervised(blocking):
+    async with supervised(direct, FREQUENT), supervised(blocking, FREQUENT):
         for _ in range(5):
             assert await anyio.to_thread.run_sync(asked.acquire, True, 5)
     assert not direct.called("HcsGetProcessProperties")

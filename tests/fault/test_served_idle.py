@@ -14,6 +14,7 @@ from hcsd.daemon.settings import Limits
 from hcsd.daemon.system_life import Life
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.host import Host
+from hcsd.hcs.supervisor import give_up
 from hcsd.hcs.system import ComputeSystem
 from hcsd.rpc.compute_system_service import ComputeSystemService
 from hcsd.rpc.convert import process_request_from
@@ -195,7 +196,7 @@ async def test_a_process_that_was_given_up_can_still_be_killed_in_its_system(
     async with served_by(scripted, idle_system_time=0.01) as (daemon, process):
         await lose(scripted, process)
         assert process.engine is not None
-        process.engine.give_up()
+        give_up(process.engine)
         assert process.exited.is_set
         (system,) = daemon.systems
         assert system.life is Life.IN_USE

@@ -22,6 +22,7 @@ from hcsd.daemon.settings import Limits
 from hcsd.daemon.signals import TERM, Delivery
 from hcsd.daemon.spec import ConsoleSize, ProcessRequest, ProcessSpec
 from hcsd.hcs.errors import AlreadyStoppedError, ServiceDisconnectedError
+from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
 from hcsd.rpc.convert import process_message
 from hcsd.v1 import process_pb2 as pb
 from tests.support.scripted import EXITED, Operation, ScriptedProvider
@@ -30,6 +31,9 @@ from tests.support.scripting import host_of, settled
 pytestmark = pytest.mark.anyio
 
 REQUEST = ProcessRequest("scripted", ProcessSpec(command_line="program"))
+
+# The time for which the engine looks for what it lost is over soon.
+IMPATIENT = Timings(reconnect_delays=(0.0, 0.01))
 
 
 class Served(NamedTuple):
@@ -41,10 +45,13 @@ class Served(NamedTuple):
 
 @asynccontextmanager
 async def served_by(
-    provider: ScriptedProvider, *, idle_system_time: float = 30.0
+    provider: ScriptedProvider,
+    timings: Timings = DEFAULT_TIMINGS,
+    *,
+    idle_system_time: float = 30.0,
 ) -> AsyncIterator[Served]:
     lists(provider, 7)
-    async with host_of(provider) as host, anyio.create_task_group() as tasks:
+    async with host_of(provider, timings) as host, anyio.create_task_group() as tasks:
         tasks.start_soon(host.supervise)
         limits = Limits(shutdown_grace=0.05, idle_system_time=idle_system_time)
         daemon = Daemon(host, limits, tasks)
@@ -139,10 +146,9 @@ async def test_a_process_that_ended_unseen_has_exited_with_an_unknown_code(
 
 
 async def test_a_process_that_stays_lost_ends_every_wait_and_can_be_killed_later(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.supervisor.DELAYS", (0.0, 0.01))
-    async with served_by(scripted) as (_, process):
+    async with served_by(scripted, IMPATIENT) as (_, process):
         await lose(scripted, process)
         assert (await exit_of(process)).unknown.hresult == HR.SERVICE_DISCONNECT
         assert message_of(process).state == pb.PROCESS_STATE_LOST
@@ -185,10 +191,9 @@ async def test_a_lost_system_that_is_gone_has_ended(scripted: ScriptedProvider) 
 
 
 async def test_a_process_given_up_whose_system_is_gone_cannot_be_killed_any_more(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.supervisor.DELAYS", (0.0, 0.01))
-    async with served_by(scripted) as (daemon, process):
+    async with served_by(scripted, IMPATIENT) as (daemon, process):
         await lose(scripted, process)
         await process.exited.wait()
         scripted.answers["HcsOpenComputeSystem"] = HR.SYSTEM_NOT_FOUND

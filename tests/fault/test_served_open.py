@@ -11,6 +11,7 @@ from hcsd.daemon.process import Process
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import Origin
 from hcsd.hcs.errors import ServiceDisconnectedError
+from hcsd.hcs.timings import Timings
 from tests.fault.test_served_lost import REQUEST, come_back, lists, lose, served_by
 from tests.support.scripted import EXITED, RUNNING, Operation, ScriptedProvider
 
@@ -70,11 +71,10 @@ async def test_a_process_whose_exit_went_unheard_is_not_taken_for_its_pid_s_next
 
 
 async def test_a_process_of_which_hcs_knows_nothing_any_more_has_ended(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.process.EXIT_EVENT_GRACE", 0.01)
     rest = says(scripted, RUNNING, HR.PROCESS_ALREADY_STOPPED, RUNNING)
-    async with served_by(scripted) as (daemon, process):
+    async with served_by(scripted, Timings(exit_event_grace=0.01)) as (daemon, process):
         await confirmed(rest, 2)
         opened = await open_it(daemon)
         assert opened is not process

@@ -13,6 +13,7 @@ from hcsd.abi.types import HCS_EVENT_TYPE, HCS_OPERATION, PCWSTR
 from hcsd.daemon.daemon import Daemon
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.settings import Limits
+from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
 from hcsd.rpc.compute_system_service import ComputeSystemService
 from hcsd.rpc.host_service import HostService
 from hcsd.v1 import compute_system_pb2 as pb
@@ -38,10 +39,12 @@ Call = Callable[[ComputeSystemService], Awaitable[object]]
 
 
 @asynccontextmanager
-async def daemon_of(provider: ScriptedProvider) -> AsyncIterator[Daemon]:
+async def daemon_of(
+    provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[Daemon]:
     """A daemon without its listeners."""
     provider.script["HcsGetComputeSystemProperties"] = describing("Running")
-    async with host_of(provider) as host, anyio.create_task_group() as tasks:
+    async with host_of(provider, timings) as host, anyio.create_task_group() as tasks:
         daemon = Daemon(host, Limits(shutdown_grace=0.05), tasks)
         try:
             yield daemon
@@ -206,10 +209,9 @@ async def test_the_handle_is_closed_when_a_system_has_ended(scripted: ScriptedPr
 
 
 async def test_a_system_that_is_gone_without_a_word_has_ended_with_an_unknown_exit(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
-    monkeypatch.setattr("hcsd.hcs.system.EXIT_EVENT_GRACE", 0.01)
-    async with daemon_of(scripted) as daemon:
+    async with daemon_of(scripted, Timings(exit_event_grace=0.01)) as daemon:
         service = ComputeSystemService(daemon)
         request = service_pb.GetComputeSystemRequest(name=NAME)
         await service.GetComputeSystem(request, CONTEXT)

@@ -7,6 +7,7 @@ from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.hcs.errors import HcsError, OperationTimeoutError
 from hcsd.hcs.process import ProcessEnd
+from hcsd.hcs.timings import Timings
 from tests.support.scripted import EXITED, Operation, ScriptedProvider, created
 from tests.support.scripting import process_of, settled, system_of
 
@@ -66,7 +67,7 @@ async def test_information_without_a_pid_is_no_process(scripted: ScriptedProvide
 
 
 async def test_a_recovery_that_gets_no_answer_ends(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
     pending: list[Operation] = []
 
@@ -74,10 +75,10 @@ async def test_a_recovery_that_gets_no_answer_ends(
         pending.append(operation)
         return 0
 
-    monkeypatch.setattr("hcsd.hcs.start.RECOVERY_TIMEOUT", 0.05)
     scripted.script |= {"HcsCreateProcess": fails, "HcsGetProcessInfo": never}
     scripted.script["HcsTerminateProcess"] = never
-    async with system_of(scripted) as system:
+    timings = Timings(create_recovery_timeout=0.05)
+    async with system_of(scripted, timings) as system:
         with pytest.raises(HcsError) as caught:
             await system.create_process("{}")
         for operation in pending:
@@ -109,7 +110,7 @@ async def test_a_create_that_succeeds_is_not_asked_again(scripted: ScriptedProvi
 
 
 async def test_a_process_that_starts_when_nobody_waits_any_more_is_killed(
-    scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+    scripted: ScriptedProvider,
 ) -> None:
     pending: list[Operation] = []
 
@@ -118,8 +119,7 @@ async def test_a_process_that_starts_when_nobody_waits_any_more_is_killed(
         return 0
 
     scripted.script["HcsCreateProcess"] = start
-    monkeypatch.setattr("hcsd.hcs.operation.TIMEOUT", 0.05)
-    async with system_of(scripted) as system:
+    async with system_of(scripted, Timings(operation_timeout=0.05)) as system:
         with pytest.raises(OperationTimeoutError):
             await system.create_process("{}")
         assert not scripted.called("HcsGetProcessInfo")  # it is not over

@@ -76,6 +76,21 @@ async def test_a_process_may_tell_its_end_after_its_system(direct: ScriptedProvi
         process.close()
 
 
+async def test_a_system_tells_its_end_after_its_processes_whoever_listened_first(
+    direct: ScriptedProvider,
+) -> None:
+    told: list[str] = []
+    async with system_of(direct) as system:
+        system.exited.observe(lambda _: told.append("system"))
+        process = await system.create_process("{}")
+        process.exited.observe(lambda _: told.append("process"))
+        direct.fire_system(SYSTEM_EXITED, FORCED)
+        direct.fire(PROCESS_EXITED, EXITED)
+        await system.exited.wait()
+        assert told == ["process", "system"]
+        process.close()
+
+
 async def test_a_process_that_nobody_asks_for_any_more_holds_nothing_up(
     direct: ScriptedProvider,
 ) -> None:
@@ -226,6 +241,29 @@ async def test_a_system_that_has_gone_with_the_service_has_ended(direct: Scripte
             await system.reopen()
         assert system.exited.value == SystemEnd(HR.SERVICE_DISCONNECT, "Unknown")
         assert not await system.terminate()
+
+
+@pytest.mark.parametrize("function", ["Terminate", "ShutDown"])
+async def test_a_lost_system_that_is_gone_needs_no_more_ending(
+    direct: ScriptedProvider, function: str
+) -> None:
+    async with system_of(direct) as system:
+        direct.disconnect()
+        await settled()
+        direct.answers["HcsOpenComputeSystem"] = HR.SYSTEM_NOT_FOUND
+        assert not await (system.terminate() if function == "Terminate" else system.shut_down())
+        assert system.exited.is_set
+
+
+async def test_an_end_that_is_refused_takes_nothing_back_that_was_asked_before(
+    direct: ScriptedProvider,
+) -> None:
+    async with system_of(direct) as system:
+        assert await system.shut_down()
+        direct.script["HcsTerminateComputeSystem"] = lambda op: op.complete(HR.INVALID_STATE)
+        with pytest.raises(InvalidStateError):
+            await system.terminate()
+        assert system.ending
 
 
 async def test_a_system_that_is_opened_again_tells_its_end(direct: ScriptedProvider) -> None:

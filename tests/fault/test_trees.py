@@ -9,6 +9,7 @@ import pytest
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import InvalidDocumentError
 from hcsd.hcs.host import Host
+from hcsd.hcs.opening import terminate_by_pid
 from tests.support.census import is_running
 from tests.support.escapes import TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
@@ -113,7 +114,7 @@ async def test_options_that_are_none_are_refused(host: Host) -> None:
     async with running(system, SH("sleep 1000")) as it:
         for options in ("{", "[]", '{"Tree": 1}', '{"Forest": true}'):
             with pytest.raises(InvalidDocumentError):
-                await it.process._terminate_on_fresh_handles(options)
+                await terminate_by_pid(host.operations, "host", it.pid, options)
     system.close()
 
 

@@ -12,13 +12,16 @@ from hcsd.hcs.callbacks import REGISTRY, Completion, Event
 from hcsd.hcs.host import Host
 from hcsd.hcs.process import Process
 from hcsd.hcs.system import ComputeSystem
+from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
 from tests.support.scripted import ScriptedProvider
 
 
 @asynccontextmanager
-async def host_of(provider: ScriptedProvider) -> AsyncIterator[Host]:
+async def host_of(
+    provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[Host]:
     """An engine, and at the end nothing that still goes on in its threads."""
-    host = Host(provider)
+    host = Host(provider, timings)
     try:
         yield host
     finally:
@@ -29,9 +32,11 @@ async def host_of(provider: ScriptedProvider) -> AsyncIterator[Host]:
 
 
 @asynccontextmanager
-async def system_of(provider: ScriptedProvider) -> AsyncIterator[ComputeSystem]:
+async def system_of(
+    provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[ComputeSystem]:
     """An open system of such an engine."""
-    async with host_of(provider) as host:
+    async with host_of(provider, timings) as host:
         system = await host.open_system("scripted")
         try:
             yield system
@@ -40,9 +45,11 @@ async def system_of(provider: ScriptedProvider) -> AsyncIterator[ComputeSystem]:
 
 
 @asynccontextmanager
-async def process_of(provider: ScriptedProvider) -> AsyncIterator[Process]:
+async def process_of(
+    provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[Process]:
     """A running process."""
-    async with system_of(provider) as system:
+    async with system_of(provider, timings) as system:
         process = await system.create_process("{}")
         try:
             yield process
@@ -51,9 +58,11 @@ async def process_of(provider: ScriptedProvider) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def supervised(provider: ScriptedProvider) -> AsyncIterator[Process]:
+async def supervised(
+    provider: ScriptedProvider, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[Process]:
     """A running process of an engine that looks after its processes."""
-    async with host_of(provider) as host, anyio.create_task_group() as tasks:
+    async with host_of(provider, timings) as host, anyio.create_task_group() as tasks:
         tasks.start_soon(host.supervise)
         system = await host.open_system("scripted")
         process = await system.create_process("{}")
@@ -63,6 +72,12 @@ async def supervised(provider: ScriptedProvider) -> AsyncIterator[Process]:
             process.close()
             system.close()
             tasks.cancel_scope.cancel()
+
+
+def home(process: Process) -> ComputeSystem:
+    """The system of a process, with all that can be done to it."""
+    assert isinstance(process.system, ComputeSystem)
+    return process.system
 
 
 def served() -> None:

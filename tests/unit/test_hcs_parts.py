@@ -11,9 +11,9 @@ from hcsd.abi.types import HCS_PROCESS
 from hcsd.errors import HcsdError
 from hcsd.hcs.callbacks import REGISTRY, Completion, Event
 from hcsd.hcs.errors import CLASSES, HandleClosedError, HcsError
+from hcsd.hcs.handles import ProcessHandle
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.library import error_for
-from hcsd.hcs.start import ProcessHandle
 from tests.support.scripting import served
 
 

@@ -21,8 +21,7 @@ from hcsd.daemon.errors import (
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.settings import Limits
 from hcsd.errors import HcsdError
-from hcsd.hcs.errors import HcsError
-from hcsd.hcs.schema import ErrorEvent
+from hcsd.hcs.errors import ErrorEvent, HcsError
 from hcsd.rpc.calls import Calls
 from hcsd.rpc.interceptor import GRPC_LOGGER, Interceptor
 from hcsd.rpc.status import CODES, shorten, to_status

@@ -12,7 +12,6 @@ import pytest
 
 from hcsd.abi.hresult import HR
 from hcsd.daemon.guests import quote_windows
-from hcsd.hcs import operation
 from hcsd.hcs.errors import (
     HcsError,
     InvalidStateError,
@@ -23,6 +22,7 @@ from hcsd.hcs.host import Host
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.loader import NoComputeServiceError, WindowsProvider
 from hcsd.hcs.process import ProcessEnd
+from hcsd.hcs.timings import Timings
 from tests.support.guest import WindowsGuest
 from tests.support.running import run, running, start
 from tests.windows.conftest import OLD_DOUBLE
@@ -188,7 +188,7 @@ async def test_a_create_that_never_completes_is_given_up_and_the_engine_goes_on(
     async with running(system, GUEST.sleeps()) as it:
         provider.native.script({"Function": "HcsCreateProcess", "Never": True})
         with monkeypatch.context() as patch:
-            patch.setattr(operation, "TIMEOUT", 0.3)
+            patch.setattr(system.operations, "timings", Timings(operation_timeout=0.3))
             with pytest.raises(OperationTimeoutError):
                 await start(system, GUEST.exits(0))
         assert await exits(system) == ProcessEnd(7)

@@ -11,10 +11,10 @@ import anyio.to_thread
 import pytest
 
 from hcsd.abi.hresult import HR
-from hcsd.hcs import operation
 from hcsd.hcs.errors import HcsError, OperationTimeoutError
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.system import SystemEnd
+from hcsd.hcs.timings import Timings
 from tests.support.guest import WindowsGuest
 from tests.support.running import run, running, start
 from tests.support.scripting import settled
@@ -85,7 +85,7 @@ async def test_a_create_that_never_completes_is_given_up_and_leaves_no_system(
     host: Host, provider: DoubleProvider, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     provider.native.script({"Function": "HcsCreateComputeSystem", way: True})
-    monkeypatch.setattr(operation, "TIMEOUT", 0.3)
+    monkeypatch.setattr(host.operations, "timings", Timings(operation_timeout=0.3))
     with pytest.raises(OperationTimeoutError):
         await host.create_system("made", CONFIGURATION)
     await until_alone(host)
