@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import enum
 
-from hcsd.hcs.life import IGNORED, IMPOSSIBLE, Table, stay, to
+from hcsd.life import IGNORED, IMPOSSIBLE, Table, stay, to
 
 
 class ProcessState(enum.Enum):

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import enum
 
-from hcsd.hcs.life import IGNORED, IMPOSSIBLE, Table, stay, to
+from hcsd.life import IGNORED, IMPOSSIBLE, Table, stay, to
 
 
 class SystemLife(enum.Enum):

@@ -1,7 +1,8 @@
 """Lives written as tables.
 
-A table says for each state and each trigger what the next state is, and which effects follow. The
-lives themselves are in `hcsd.hcs.process_life` and `hcsd.hcs.system_life`.
+A table says for each state and each trigger what the next state is, and which effects follow. Four
+lives are written so: those of processes and compute systems, as the engine sees them (`hcsd.hcs`) and
+as the daemon does (`hcsd.daemon`), each in `process_life` and `system_life`.
 
 A row of a table lists every state, in groups that share a cell:
 
