@@ -24,6 +24,13 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Never, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+class LifeEnum(enum.Enum):
+    """An enum whose members hash by identity, in C: tables look them up at every turn."""
+
+    __hash__ = object.__hash__
+
+
 S = TypeVar("S", bound=enum.Enum)
 T = TypeVar("T", bound=enum.Enum)
 E = TypeVar("E", bound=enum.Enum)

@@ -23,14 +23,13 @@ is the order of `Effect`.
 
 from __future__ import annotations
 
-import enum
 import functools
 from typing import NamedTuple
 
-from hcsd.life import IGNORED, IMPOSSIBLE, ImpossibleError, Table, stay, to
+from hcsd.life import IGNORED, IMPOSSIBLE, ImpossibleError, LifeEnum, Table, stay, to
 
 
-class Life(enum.Enum):
+class Life(LifeEnum):
     """See the module's head."""
 
     CREATING = "creating"
@@ -42,7 +41,7 @@ class Life(enum.Enum):
     DELETED = "deleted"
 
 
-class Trigger(enum.Enum):
+class Trigger(LifeEnum):
     """What happens to a process."""
 
     STARTED = "started"
@@ -55,7 +54,7 @@ class Trigger(enum.Enum):
     DELETED = "deleted"
 
 
-class Effect(enum.Enum):
+class Effect(LifeEnum):
     """What follows from a trigger; the order here is the order in which effects run."""
 
     CANCEL_TIMERS = "no timer of its own is left"

@@ -19,12 +19,10 @@ id takes its place. Effects run in the order of `Effect`.
 
 from __future__ import annotations
 
-import enum
-
-from hcsd.life import IGNORED, IMPOSSIBLE, Table, to
+from hcsd.life import IGNORED, IMPOSSIBLE, LifeEnum, Table, to
 
 
-class Life(enum.Enum):
+class Life(LifeEnum):
     """See the module's head."""
 
     NEW = "new"
@@ -35,7 +33,7 @@ class Life(enum.Enum):
     FORGOTTEN = "forgotten"
 
 
-class Trigger(enum.Enum):
+class Trigger(LifeEnum):
     """What happens to a system."""
 
     CREATED = "created"
@@ -46,7 +44,7 @@ class Trigger(enum.Enum):
     DROPPED = "dropped"
 
 
-class Effect(enum.Enum):
+class Effect(LifeEnum):
     """What follows from a trigger; the order here is the order in which effects run."""
 
     STOP_IDLING = "its time without use does not count any more"
