@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import sys
 
+from hcsd.errors import HcsdError
 from hcsd.hcs.host import Host
 
+START_TIMEOUT = 30.0
 
-def open_host() -> Host:
+
+def open_host(pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEOUT) -> Host:
     """Open the engine of this platform, for a daemon.
+
+    Args:
+        pass_env: Variables of the daemon that its processes have, too. HCS passes none.
+        start_timeout: Seconds that a process may take to come to its program; HCS has its own.
 
     Ownership: `Host.close` ends it, and with the embedded engine every process that it runs.
 
     Raises:
         NoComputeServiceError: This Windows has no Host Compute Service.
         MissingExportsError: The library lacks exports that hcsd cannot work without.
+        HcsdError: `pass_env` names variables, and HCS passes none.
         OSError: The embedded engine's helper process cannot be started.
     """
     if sys.platform == "win32":  # noqa: TID251  (this is where the platform is asked for)
         from hcsd.hcs.loader import WindowsProvider  # noqa: PLC0415  (Windows only)
 
+        if pass_env:
+            msg = "the processes of HCS have an environment of their own: --pass-env is for others"
+            raise HcsdError(msg)
         return Host(WindowsProvider())
     else:  # noqa: RET505  (type checkers follow platforms by branches)
+        from hcsd.embedded.child_settings import ChildSettings  # noqa: PLC0415  (POSIX only)
         from hcsd.embedded.descriptors import allow_many  # noqa: PLC0415  (POSIX only)
         from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
 
         allow_many()
-        return Host(EmbeddedProvider())
+        return Host(EmbeddedProvider(ChildSettings(pass_env, start_timeout)))

@@ -209,10 +209,14 @@ class CreateFailedError(HcsFailureError):
         HR.ERROR_FILE_NOT_FOUND: Reason.EXECUTABLE_NOT_FOUND,
         HR.ERROR_PATH_NOT_FOUND: Reason.EXECUTABLE_NOT_FOUND,
         HR.ERROR_DIRECTORY: Reason.WORKING_DIRECTORY_NOT_FOUND,
+        HR.ERROR_SHARING_VIOLATION: Reason.EXECUTABLE_BUSY,
     }
 
     def __init__(self, cause: HcsError, system: str) -> None:
-        super().__init__(cause, reason=self.REASONS.get(cause.hresult), metadata={"system": system})
+        facts = {"system": system}
+        if cause.stage:
+            facts |= {"stage": cause.stage, "errno": str(cause.errno)}
+        super().__init__(cause, reason=self.REASONS.get(cause.hresult), metadata=facts)
 
 
 def as_request_error(error: Exception) -> RequestError | None:

@@ -32,6 +32,11 @@ class Guest(Enum):
         return self is not Guest.WINDOWS
 
     @property
+    def has_posix_paths(self) -> bool:
+        """Whether absolute paths begin with a slash."""
+        return self is not Guest.WINDOWS
+
+    @property
     def has_signal_numbers(self) -> bool:
         """Whether processes can be sent signals by number; else control events by name."""
         return self is not Guest.WINDOWS

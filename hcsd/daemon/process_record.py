@@ -181,8 +181,12 @@ class ProcessRecord:
 
     def fail(self, error: BaseException) -> None:
         """Note that HCS has not started it."""
-        hresult = error.hresult if isinstance(error, HcsError) else HR.E_UNEXPECTED
-        self.exit = Exit(start_error=Failure(hresult, str(error)), time=time.time_ns())
+        failure = (
+            Failure(error.hresult, str(error), error.stage, error.errno)
+            if isinstance(error, HcsError)
+            else Failure(HR.E_UNEXPECTED, str(error))
+        )
+        self.exit = Exit(start_error=failure, time=time.time_ns())
         self._transition(Trigger.REFUSED)
 
     def close(self) -> None:

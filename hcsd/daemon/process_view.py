@@ -49,10 +49,15 @@ class ExitReason(enum.Enum):
 
 
 class Failure(NamedTuple):
-    """What HCS could not do: an HRESULT, unsigned, and the same in words."""
+    """What HCS could not do: an HRESULT, unsigned, and the same in words.
+
+    Of a start also how far it came and what the host answered there, if the engine can tell.
+    """
 
     hresult: int
     message: str
+    stage: str = ""
+    errno: int = 0
 
 
 @dataclass(frozen=True, slots=True)

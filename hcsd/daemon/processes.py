@@ -29,6 +29,7 @@ from hcsd.daemon.idempotency import Idempotency
 from hcsd.daemon.known_processes import KnownProcesses
 from hcsd.daemon.names import system_name
 from hcsd.daemon.process_life import Life
+from hcsd.daemon.process_shape import violations
 from hcsd.daemon.process_view import ExitReason, Origin
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.spec import OPENED, ProcessRequest, parameters, read_document, resolve
@@ -112,6 +113,11 @@ class Processes(KnownProcesses):
             )
         document = request.document
         if document is None:
+            shapes = self._systems.host.shapes_processes
+            if broken := violations(
+                asked.working_directory, asked.shape, system.guest, shapes=shapes
+            ):
+                raise InvalidRequestError(broken)
             document = parameters(resolved.shown, system.guest)
         process = self.add(system.id, request, resolved, Origin.CREATED)
         try:

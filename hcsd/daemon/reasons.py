@@ -43,6 +43,7 @@ class Reason(Enum):
 
     DAEMON_RESTARTED = Kind.WRONG_STATE, False, ANY, "the call names an earlier run of the daemon"
     DAEMON_STOPPING = Kind.UNREACHABLE, True, ANY, "the daemon is stopping"
+    EXECUTABLE_BUSY = Kind.WRONG_STATE, True, CREATES, "somebody is writing to the program's file"
     EXECUTABLE_NOT_FOUND = Kind.NOT_FOUND, False, CREATES, "there is no such program"
     INCARNATION_CHANGED = (
         Kind.OUT_OF_RANGE,

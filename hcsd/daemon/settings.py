@@ -142,6 +142,12 @@ class Limits:
         "max-streams-per-client",
         "max_streams_per_client",
     )
+    start_timeout: float = _seconds(  # arbitrary
+        30.0,
+        "How long a process may take from its start to its program, whose file may lie on a file system"
+        " that does not answer. For the embedded engine; HCS has its own.",
+        "start-timeout",
+    )
     stall_timeout: float = _seconds(
         60.0,
         "How long a reader that takes nothing may hold up a process.",

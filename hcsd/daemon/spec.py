@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.daemon.guests import quote_windows
 from hcsd.daemon.idempotency import NO_KEY, RequestKey
+from hcsd.daemon.process_shape import NO_SHAPE, Shape
 from hcsd.hcs.schema import ProcessParameters
 from hcsd.io import Overflow
 
@@ -67,6 +68,7 @@ class ProcessSpec:
         overflow: What gives way when a ring is full.
         orphan_policy: What becomes of it when its owner leaves.
         restricted_token: Whether it runs with fewer rights (Windows).
+        shape: What else it is to be, where the engine can.
     """
 
     command_line: str | None = None
@@ -82,12 +84,16 @@ class ProcessSpec:
     overflow: Overflow | None = None
     orphan_policy: OrphanPolicy | None = None
     restricted_token: bool = False
+    shape: Shape = NO_SHAPE
 
     @property
     def weight(self) -> int:
         """About how many bytes of memory it takes."""
         texts = (self.command_line or "", self.working_directory, self.user, *self.argv)
-        return sum(map(len, texts)) + sum(len(name) + len(value) for name, value in self.env)
+        shape = 8 * len(self.shape.supplementary_groups) + 32 * len(self.shape.resource_limits)
+        return (
+            shape + sum(map(len, texts)) + sum(len(name) + len(value) for name, value in self.env)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +197,7 @@ def parameters(spec: ProcessSpec, guest: Guest) -> str:
     """
     console = spec.console
     command_line, args = _command(spec, guest)
-    return ProcessParameters(
+    plain = ProcessParameters(
         command_line=command_line,
         command_args=args,
         user=spec.user,
@@ -203,7 +209,8 @@ def parameters(spec: ProcessSpec, guest: Guest) -> str:
         create_std_out_pipe=True,
         create_std_err_pipe=console is None,
         console_size=[console.rows, console.columns] if console else [],
-    ).to_json()
+    )
+    return spec.shape.put_into(plain).to_json()
 
 
 def _command(spec: ProcessSpec, guest: Guest) -> tuple[str, list[str]]:

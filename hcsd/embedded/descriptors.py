@@ -1,8 +1,7 @@
-"""How many descriptors the daemon may have, and how many its processes.
+"""How many descriptors the daemon may have.
 
-Each process that runs costs the daemon two or three, so it takes as many as the host allows. A
-program that calls select() breaks on numbers above 1023, so that is not for its processes: they
-start with what the daemon was started with.
+Each process that runs costs the daemon two or three, so it takes as many as the host allows. What
+its processes may have is in `keeper.limits`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import resource
 
-FEW, MANY = resource.getrlimit(resource.RLIMIT_NOFILE)
+_, MANY = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def allow_many() -> None:

@@ -3,15 +3,15 @@
     UP ──socket ends, for whatever reason──▶ DOWN      every open request is answered ESRCH
      └──hang_up(): the keeper reads EOF, kills its descendants, exits──▶ DOWN
 
-Requests are answered in order, so the answers' handlers are a queue. Thread: the worker's, all of
-it, but for `keeper_pid`.
+Every request has an id, by which its answer is known: a start is answered after later requests.
+Thread: the worker's, all of it, but for `keeper_pid`.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import socket
@@ -20,12 +20,14 @@ import sys
 import uuid
 from typing import TYPE_CHECKING
 
-from hcsd.embedded.descriptors import FEW
 from hcsd.embedded.keeper import frames
+from hcsd.embedded.keeper.families import KEEPER_MARK
+from hcsd.embedded.keeper.requests import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.worker import Worker
 
@@ -33,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 PROGRAM = os.path.join(os.path.dirname(frames.__file__), "__main__.py")
 
-# Not for the processes of a system: settings of the daemon, where its secrets are.
+# Not for a keeper, unless a process may have them: settings of the daemon, where its secrets are.
 PRIVATE_PREFIX = "HCSD_"
 
 
@@ -46,6 +48,7 @@ class KeeperClient:
             signal; None: only its parent was told.
         on_down: Called once when the keeper is gone, after the last exit, with its exit status
             (negative: the signal that killed it).
+        settings: What is the same for all processes.
         groups: Control groups of the system, which the keeper and all it starts belong to.
 
     Attributes:
@@ -60,26 +63,32 @@ class KeeperClient:
         worker: Worker,
         on_exit: Callable[[int, int | None], None],
         on_down: Callable[[int], None],
+        settings: ChildSettings,
         groups: Sequence[str] = (),
     ) -> None:
         self.mark = uuid.uuid4().hex
         self._worker = worker
         self._on_exit = on_exit
         self._on_down = on_down
-        self._answers: collections.deque[Callable[[Message], None]] = collections.deque()
+        self._answers: dict[int, Callable[[Message], None]] = {}
+        self._ids = itertools.count(1)
         self._sock, theirs = socket.socketpair()
         self._up = True
         with theirs, contextlib.ExitStack() as failed:
             failed.callback(self._sock.close)
+            argument = Settings(
+                descriptor=theirs.fileno(),
+                mark=self.mark,
+                pass_env=list(settings.pass_env),
+                start_timeout=settings.start_timeout,
+                groups=list(groups),
+            ).to_argument()
             self._keeper = subprocess.Popen(  # noqa: S603  (our own program)
-                [
-                    *(sys.executable, "-I", "-S", "-X", "utf8", PROGRAM),
-                    *(str(theirs.fileno()), str(FEW), self.mark, *groups),
-                ],
+                [sys.executable, "-I", "-S", "-X", "utf8", PROGRAM, argument],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd="/",
-                env={k: v for k, v in os.environ.items() if not k.startswith(PRIVATE_PREFIX)},
+                env=_environment(settings) | {KEEPER_MARK: self.mark},
                 start_new_session=True,
             )
             failed.callback(self._keeper.wait)
@@ -105,15 +114,15 @@ class KeeperClient:
         if not self._up:
             self._refuse(on_answer, errno.ESRCH)
             return
+        number = next(self._ids)
         try:
-            frames.send_frame(self._sock, {"id": 0, **message}, fds)
+            frames.send_frame(self._sock, {"id": number, **message}, fds)
         except OSError as error:
-            # Not queued: the answers that come are to the requests that were sent.
             logger.debug("cannot reach the keeper: %s", error)
             gone = isinstance(error, ConnectionError)
             self._refuse(on_answer, errno.ESRCH if gone else error.errno or errno.EIO)
         else:
-            self._answers.append(on_answer)
+            self._answers[number] = on_answer
 
     def hang_up(self) -> None:
         """Make the keeper kill what it keeps, and exit; `on_down` follows."""
@@ -132,7 +141,9 @@ class KeeperClient:
             assert status is None or isinstance(status, int)  # noqa: S101
             self._on_exit(pid, status)
         else:
-            self._answers.popleft()(message)
+            number = message["id"]
+            assert isinstance(number, int)  # noqa: S101
+            self._answers.pop(number)(message)
 
     def _go_down(self) -> None:
         self._up = False
@@ -143,8 +154,18 @@ class KeeperClient:
         self._worker.post(lambda: self._on_down(status))
 
     def _answer_all(self) -> None:
-        while self._answers:
-            self._refuse(self._answers.popleft(), errno.ESRCH)
+        answers, self._answers = self._answers, {}
+        for on_answer in answers.values():
+            self._refuse(on_answer, errno.ESRCH)
 
     def _refuse(self, on_answer: Callable[[Message], None], code: int) -> None:
         self._worker.post(lambda: on_answer({"error": code, "what": "system"}))
+
+
+def _environment(settings: ChildSettings) -> dict[str, str]:
+    """Return the environment of a keeper; what its processes get of it, the keeper decides."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in settings.pass_env or not name.startswith(PRIVATE_PREFIX)
+    }

@@ -17,40 +17,71 @@ if TYPE_CHECKING:
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.process_documents import Launch
 
-# HRESULT of an errno at a start, by what could not be had; the rest is E_FAIL with the text.
+# HRESULT of an errno at a start, by what could not be had. Then by the errno alone. The rest is
+# E_FAIL; the text and the errno say more in any case.
 _START_ERRORS = {
     ("executable", errno.ENOENT): HR.ERROR_FILE_NOT_FOUND,
     ("executable", errno.ENOTDIR): HR.ERROR_PATH_NOT_FOUND,
-    ("executable", errno.EACCES): HR.E_ACCESSDENIED,
-    ("executable", errno.EPERM): HR.E_ACCESSDENIED,
     ("executable", errno.EINVAL): HR.E_INVALIDARG,
     ("executable", errno.E2BIG): HR.E_INVALIDARG,
     ("executable", errno.ENAMETOOLONG): HR.E_INVALIDARG,
     ("executable", errno.ELOOP): HR.ERROR_PATH_NOT_FOUND,
     ("executable", errno.ENOEXEC): HR.ERROR_BAD_EXE_FORMAT,
-    ("executable", errno.ENOMEM): HR.E_OUTOFMEMORY,
-    ("executable", errno.EAGAIN): HR.ERROR_NO_SYSTEM_RESOURCES,
-    ("executable", errno.EMFILE): HR.ERROR_NO_SYSTEM_RESOURCES,
-    ("executable", errno.ENFILE): HR.ERROR_NO_SYSTEM_RESOURCES,
+    ("executable", errno.ETXTBSY): HR.ERROR_SHARING_VIOLATION,
     ("user", errno.ENOENT): HR.ERROR_LOGON_FAILURE,
-    ("user", errno.EPERM): HR.E_ACCESSDENIED,
+    ("group", errno.ENOENT): HR.ERROR_LOGON_FAILURE,
+    ("limits", errno.EINVAL): HR.E_INVALIDARG,
     ("system", errno.ESRCH): HR.SYSTEM_ALREADY_STOPPED,
     ("system", errno.ETOOMANYREFS): HR.ERROR_NO_SYSTEM_RESOURCES,  # descriptors on their way
 }
+_BY_ERRNO = {
+    errno.EACCES: HR.E_ACCESSDENIED,
+    errno.EPERM: HR.E_ACCESSDENIED,
+    errno.ENOMEM: HR.E_OUTOFMEMORY,
+    errno.EAGAIN: HR.ERROR_NO_SYSTEM_RESOURCES,
+    errno.EMFILE: HR.ERROR_NO_SYSTEM_RESOURCES,
+    errno.ENFILE: HR.ERROR_NO_SYSTEM_RESOURCES,
+    errno.ETIMEDOUT: HR.ERROR_TIMEOUT,
+}
+_TEXTS = {
+    ("user", errno.ENOENT): "no such user",
+    ("group", errno.ENOENT): "no such group",
+    ("executable", errno.ETIMEDOUT): "it could not be loaded in time",
+    ("directory", errno.ETIMEDOUT): "it could not be entered in time",
+}
+# Stages whose names for clients are longer than those between the engine and its keeper.
+_STAGES = {"directory": "working_directory", "group": "user", "system": ""}
 
 
 def start_fault(launch: Launch, answer: Message) -> Fault:
     """Word why a process did not start, naming what is missing."""
     what, code = str(answer.get("what")), answer.get("error")
-    if what == "directory":
-        text = f"working directory '{launch.directory}': {_text(code)}"
-        return Fault(HR.ERROR_DIRECTORY, text)
-    subject = {
+    if not isinstance(code, int):
+        return Fault(HR.E_FAIL, f"{_subject(launch, what, answer)}: unknown error")
+    hresult = _START_ERRORS.get((what, code)) or _BY_ERRNO.get(code, HR.E_FAIL)
+    if what == "directory" and hresult == HR.E_FAIL:
+        hresult = HR.ERROR_DIRECTORY
+    text = _TEXTS.get((what, code)) or _text(code)
+    stage = _STAGES.get(what, what)
+    members = {"Stage": stage, "Errno": code} if stage else {}
+    return Fault(hresult, f"{_subject(launch, what, answer)}: {text}", members)
+
+
+def _subject(launch: Launch, what: str, answer: Message) -> str:
+    user = str(launch.uid) if launch.uid is not None else launch.user
+    group = launch.user.partition(":")[2]
+    return {
+        "directory": f"working directory '{launch.directory}'",
         "executable": f"executable '{launch.argv[0]}'",
-        "user": f"user '{launch.user}'",
+        "user": f"user '{user}'" if user else "groups of the process",
+        "group": f"group '{group}'",
+        "limits": f"limit '{answer.get('which')}'",
+        "oom_score_adj": f"oom score {launch.oom_score_adj}",
+        "no_new_privileges": "no new privileges",
+        "terminal": "console of the process",
+        "session": "session of the process",
+        "fork": "process",
     }.get(what, "compute system")
-    hresult = _START_ERRORS.get((what, code), HR.E_FAIL) if isinstance(code, int) else HR.E_FAIL
-    return Fault(hresult, f"{subject}: {_text(code)}")
 
 
 def process_fault(answer: Message) -> Fault | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.process_documents import Launch
     from hcsd.embedded.work import Done
@@ -40,6 +41,7 @@ class Members:
         lock: Guards the list, and every field of its processes.
         worker: Where work is done.
         on_down: Called once when the keeper is gone, with its exit status.
+        settings: What is the same for all processes.
         groups: Control groups that hold all of them.
 
     Attributes:
@@ -55,12 +57,13 @@ class Members:
         lock: threading.RLock,
         worker: Worker,
         on_down: Callable[[int], None],
+        settings: ChildSettings,
         groups: Sequence[str],
     ) -> None:
         self._lock = lock
         self._worker = worker
         self._processes: dict[int, Process] = {}
-        self.keeper = KeeperClient(worker, self._on_exit, on_down, groups)
+        self.keeper = KeeperClient(worker, self._on_exit, on_down, settings, groups)
         self.meter = Meter(self.keeper.keeper_pid)
 
     def find(self, pid: int) -> Process | None:
@@ -83,6 +86,13 @@ class Members:
             "environment": launch.environment,
             "directory": launch.directory,
             "user": launch.user,
+            "uid": launch.uid,
+            "gid": launch.gid,
+            "groups": launch.groups,
+            "limits": launch.limits,
+            "umask": launch.umask,
+            "oom_score_adj": launch.oom_score_adj,
+            "no_new_privileges": launch.no_new_privileges,
             "console": launch.console is not None,
             "stdio": [fd is not None for fd in stdio.child],
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi.functions import FUNCTIONS, Check
 from hcsd.abi.hresult import HR
+from hcsd.embedded.child_settings import ChildSettings
 from hcsd.embedded.configuration import Configuration
 from hcsd.embedded.core import Core
 from hcsd.embedded.exports.operations import OperationExports
@@ -48,6 +49,9 @@ class EmbeddedProvider:
     Its calls never block, so they may be made on an event loop: what takes time is done on its
     worker thread.
 
+    Args:
+        settings: What is the same for all processes.
+
     Ownership: `close` ends every system with its processes, and the thread. Thread: any.
     """
 
@@ -56,18 +60,26 @@ class EmbeddedProvider:
     guest_os = "linux"
     kills_trees = ON_LINUX
     pauses_containers = True
+    shapes_processes = True
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ChildSettings = ChildSettings()) -> None:  # noqa: B008  (frozen)
         self._closed = False
         self._core = Core()
         self._strings = Memory()
         self._worker = Worker()
         self._systems: dict[str, System] = {}
         groups = [
-            group(self._core, self._strings, self._worker, self._systems)
+            group(self._core, self._strings, self._worker, self._systems, settings)
             for group in (OperationExports, SystemExports, ProcessExports, ServiceExports)
         ]
-        host = System(HOST_SYSTEM, HOST_CONFIGURATION, self._core.lock, self._worker, self._systems)
+        host = System(
+            HOST_SYSTEM,
+            HOST_CONFIGURATION,
+            self._core.lock,
+            self._worker,
+            self._systems,
+            settings=settings,
+        )
         host.launch()
         self._systems[HOST_SYSTEM] = host
         # Thunks live as long as the provider: their addresses have been given out.

@@ -31,6 +31,7 @@ from hcsd.embedded.system_documents import exit_status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.configuration import Configuration
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.work import Done, Work
@@ -54,6 +55,7 @@ class System:
         lock: Guards every field here and of its processes.
         worker: Where work is done.
         listed: The systems there are by id, which it leaves when it is forgotten.
+        settings: What is the same for all processes.
 
     Attributes:
         ended: Set when nothing of it is left.
@@ -69,6 +71,8 @@ class System:
         lock: threading.RLock,
         worker: Worker,
         listed: dict[str, System],
+        *,
+        settings: ChildSettings,
     ) -> None:
         self.id = system_id
         self.runtime_id = str(uuid.uuid4())
@@ -83,6 +87,7 @@ class System:
         self._lock = lock
         self._worker = worker
         self._listed = listed
+        self._settings = settings
         self._members: Members | None = None  # before the start
 
     @property
@@ -131,7 +136,9 @@ class System:
         """
         self._groups.make()
         try:
-            members = Members(self._lock, self._worker, self._on_down, self._groups.directories)
+            members = Members(
+                self._lock, self._worker, self._on_down, self._settings, self._groups.directories
+            )
         except OSError:
             self._groups.remove()
             raise

@@ -58,6 +58,8 @@ class HcsError(HcsdError):
         subject: What was being done, as in ``create process in system 'host'``.
         document: The raw result document, if HCS gave one.
         events: The error events of that document.
+        stage: How far the start of a process came, if the engine can tell; else "".
+        errno: What the host answered there; else 0.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class HcsError(HcsdError):
         text: str = "",
         document: str | None = None,
         events: tuple[ErrorEvent, ...] = (),
+        stage: str = "",
+        errno: int = 0,
     ) -> None:
         self.hresult = normalise(hresult)
         self.code: Code = describe(self.hresult)
@@ -77,6 +81,8 @@ class HcsError(HcsdError):
         self.text = text or self.code.meaning
         self.document = document
         self.events = events
+        self.stage = stage
+        self.errno = errno
         super().__init__(f"cannot {self.subject}: {self.text}")
 
 

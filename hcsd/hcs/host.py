@@ -58,6 +58,11 @@ class Host:
         """Whether containers can be paused, and not virtual machines alone."""
         return self.library.provider.pauses_containers
 
+    @property
+    def shapes_processes(self) -> bool:
+        """Whether ProcessParameters may say limits, groups and more."""
+        return self.library.provider.shapes_processes
+
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
         system = await ComputeSystem.open(self.operations, self._supervisor, system_id)

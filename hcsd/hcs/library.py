@@ -50,6 +50,10 @@ class Provider(Protocol):
     def pauses_containers(self) -> bool:
         """Whether containers can be paused, and not virtual machines alone."""
 
+    @property
+    def shapes_processes(self) -> bool:
+        """Whether ProcessParameters may say limits, groups and more; HCS has no place for them."""
+
     def address(self, function: Function) -> int | None:
         """Return the address of an export, or None if this build has none of that name."""
 
@@ -189,6 +193,8 @@ def error_for(
         text=result.text,
         document=document,
         events=result.error_events,
+        stage=result.stage,
+        errno=result.errno,
     )
 
 

@@ -48,6 +48,7 @@ class ProcessParameters(Document):
     """What `HcsCreateProcess` takes.
 
     `console_size` is an array ``[height, width]`` here; only ProcessModifyRequest has an object.
+    The members from `uid` on are for a provider that `shapes_processes`; HCS has no place for them.
     """
 
     application_name: str = ""
@@ -62,6 +63,13 @@ class ProcessParameters(Document):
     create_std_out_pipe: bool = False
     create_std_err_pipe: bool = False
     console_size: list[int] = field(default_factory=list)
+    uid: int | None = None
+    gid: int | None = None
+    supplementary_groups: list[int] = field(default_factory=list)
+    resource_limits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    umask: int | None = None
+    oom_score_adj: int | None = None
+    no_new_privileges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +214,15 @@ class SystemExitStatus:
 
 @dataclass(frozen=True, slots=True)
 class ResultError:
-    """Why an operation failed, in the words of HCS."""
+    """Why an operation failed, in the words of HCS.
+
+    `stage` and `errno` say how far the start of a process came; only the embedded engine sends them.
+    """
 
     error_message: str = ""
     error_events: tuple[ErrorEvent, ...] = ()
+    stage: str = ""
+    errno: int = 0
 
     @property
     def text(self) -> str:
@@ -227,6 +240,8 @@ class ResultError:
         events = members.get("ErrorEvents")
         return cls(
             error_message=_string(members, "ErrorMessage"),
+            stage=_string(members, "Stage"),
+            errno=_integer(members, "Errno"),
             error_events=tuple(
                 ErrorEvent(
                     message=_string(event, "Message"),

@@ -20,6 +20,7 @@ from hcsd.daemon.events import ProcessEvent
 from hcsd.daemon.idempotency import RequestKey
 from hcsd.daemon.names import parse_system, system_name
 from hcsd.daemon.output import Start
+from hcsd.daemon.process_shape import NO_SHAPE, ResourceLimit, Shape
 from hcsd.daemon.settings import SETTINGS, Unit
 from hcsd.daemon.signals import Signal, signal_name
 from hcsd.daemon.spec import ConsoleSize, ProcessRequest, ProcessSpec
@@ -89,7 +90,27 @@ def spec_from(spec: pb.ProcessSpec) -> ProcessSpec:
         overflow=_OVERFLOWS.get(spec.output.overflow),
         orphan_policy=_ORPHAN_POLICIES.get(spec.orphan_policy),
         restricted_token=spec.restricted_token,
+        shape=_shape_from(spec),
     )
+
+
+def _shape_from(spec: pb.ProcessSpec) -> Shape:
+    """Read what most specs have nothing of; those share one."""
+    shape = Shape(
+        uid=spec.uid if spec.HasField("uid") else None,
+        gid=spec.gid if spec.HasField("gid") else None,
+        supplementary_groups=tuple(spec.supplementary_groups),
+        resource_limits=tuple(
+            ResourceLimit(
+                limit.name, limit.soft, limit.hard if limit.HasField("hard") else limit.soft
+            )
+            for limit in spec.resource_limits
+        ),
+        umask=spec.umask if spec.HasField("umask") else None,
+        oom_score_adj=spec.oom_score_adj if spec.HasField("oom_score_adj") else None,
+        no_new_privileges=spec.no_new_privileges,
+    )
+    return NO_SHAPE if shape == NO_SHAPE else shape
 
 
 def console_from(console: pb.Console) -> ConsoleSize:
@@ -211,6 +232,8 @@ def _spec_message(spec: ProcessSpec) -> pb.ProcessSpec:
         user=spec.user,
         restricted_token=spec.restricted_token,
     )
+    if spec.shape is not NO_SHAPE:
+        _fill_shape(message, spec.shape)
     if spec.argv:
         message.argv.args.extend(spec.argv)
     if spec.console is not None:
@@ -228,6 +251,16 @@ def _spec_message(spec: ProcessSpec) -> pb.ProcessSpec:
     if spec.orphan_policy is not None:
         message.orphan_policy = ORPHAN_POLICIES[spec.orphan_policy]
     return message
+
+
+def _fill_shape(message: pb.ProcessSpec, shape: Shape) -> None:
+    for name in ("uid", "gid", "umask", "oom_score_adj"):
+        if (value := getattr(shape, name)) is not None:
+            setattr(message, name, value)
+    message.supplementary_groups.extend(shape.supplementary_groups)
+    for name, soft, hard in shape.resource_limits:
+        message.resource_limits.add(name=name, soft=soft, hard=hard)
+    message.no_new_privileges = shape.no_new_privileges
 
 
 def duration(seconds: float) -> Duration:
@@ -273,6 +306,8 @@ def fill_exit(message: pb.ProcessExit, exit_: Exit) -> None:
 def _fill_failure(message: pb.UnknownExit | pb.StartError, failure: Failure) -> None:
     message.hresult = failure.hresult
     message.message = shorten(failure.message, MESSAGE_BYTES)
+    if failure.stage and isinstance(message, pb.StartError):
+        message.stage, message.errno = failure.stage, failure.errno
 
 
 def status_message(status: ProcessStatus) -> pb.ProcessStatus:

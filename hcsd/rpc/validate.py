@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from hcsd.daemon.settings import Limits
 
 MAX_UINT16 = 0xFFFF
+MAX_UMASK = 0o777
+MAX_OOM_SCORE_ADJ = 1000
+MAX_ID = (1 << 31) - 1
 MAX_LABELS = 64
 STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
 
@@ -177,6 +180,39 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             defined("orphan_policy", process_pb2.OrphanPolicy),
             not_negative("run_timeout"),
             not_negative("drain_timeout"),
+            at_most("umask", MAX_UMASK),
+            Rule(
+                "oom_score_adj",
+                "sint32.lte",
+                lambda m: abs(int(str(value_of(m, "oom_score_adj")))) <= MAX_OOM_SCORE_ADJ,
+                f"must be from -{MAX_OOM_SCORE_ADJ} to {MAX_OOM_SCORE_ADJ}",
+            ),
+            at_most("uid", MAX_ID),
+            at_most("gid", MAX_ID),
+            Rule(
+                "uid",
+                "field.exclusive",
+                lambda m: not (m.HasField("uid") and value_of(m, "user")),
+                "must not be set with 'user'",
+            ),
+            Rule(
+                "supplementary_groups",
+                "uint32.lte",
+                lambda m: all(group <= MAX_ID for group in m.supplementary_groups),  # type: ignore[attr-defined]
+                f"must be at most {MAX_ID}",
+            ),
+        ),
+        process_pb2.ResourceLimit: (
+            required("name", "the name of a limit such as 'nofile'"),
+            Rule(
+                "hard",
+                "uint64.gte",
+                lambda m: (
+                    not m.HasField("hard")
+                    or int(str(value_of(m, "hard"))) >= int(str(value_of(m, "soft")))
+                ),
+                "must not be below 'soft'",
+            ),
         ),
         process_pb2.Argv: (
             Rule(

@@ -2,4 +2,4 @@
 
 import sys
 
-collect_ignore = ["test_posix_child.py"] if sys.platform == "win32" else []
+collect_ignore = ["test_posix_child.py", "test_posix_start.py"] if sys.platform == "win32" else []

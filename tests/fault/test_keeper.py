@@ -22,6 +22,7 @@ from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
 from hcsd.hcs.host import Host
 from hcsd.hcs.process import ProcessEnd
 from tests.support.census import ended, ended_within, is_running, state_of, until
+from tests.support.engines import embedded_provider
 from tests.support.escapes import ESCAPES
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import run, running, start
@@ -34,7 +35,7 @@ every_escape = pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
 
 @pytest.fixture
 def embedded(census: None) -> Iterator[EmbeddedProvider]:
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     yield provider
     provider.close()
     assert not any(provider.live().values()), provider.live()
@@ -140,7 +141,7 @@ async def test_an_end_that_the_keeper_could_not_tell_any_more_is_never_made_up(
 
 @every_escape
 async def test_nothing_of_a_system_outlives_its_provider(census: None, escape: Parameters) -> None:
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     system = await Host(provider).open_system("host")
     it = await start(system, escape, "o")
     escaped = int(await it.stdout.line())
@@ -156,7 +157,7 @@ async def test_nothing_of_a_system_outlives_its_provider(census: None, escape: P
 async def test_what_forks_and_leaves_again_and_again_ends_with_its_system(
     census: None, guest: PosixGuest
 ) -> None:
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     system = await Host(provider).open_system("host")
     # It ends by itself too, or a keeper that fails here would leave it to the machine for ever.
     hop = (

@@ -65,6 +65,6 @@ def test_more_descriptors_on_their_way_than_allowed_fail_their_creates_alone() -
 
 def test_a_directory_that_cannot_be_entered_is_named_rather_than_the_program() -> None:
     assert without("dac_override dac_read_search", "closed_directory") == [
-        f"{HR.ERROR_DIRECTORY:#x}",
+        f"{HR.E_ACCESSDENIED:#x}",
         "working directory 'NAME': Permission denied",
     ]

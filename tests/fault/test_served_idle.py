@@ -24,6 +24,7 @@ from hcsd.v1 import event_service_pb2 as event_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as process_pb
 from tests.fault.test_served_lost import lose, served_by
+from tests.support.engines import embedded_provider
 from tests.support.scripted import ScriptedProvider
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def configuration(**members: object) -> str:
 
 @pytest.fixture
 def embedded(census: None) -> Iterator[EmbeddedProvider]:
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     yield provider
     provider.close()
     assert not any(provider.live().values()), provider.live()

@@ -22,6 +22,7 @@ from hcsd.hcs.errors import HcsError, InvalidStateError, NotSupportedError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
 from tests.support.census import ended_within, is_running, state_of, until
+from tests.support.engines import embedded_provider
 from tests.support.escapes import ESCAPES, TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import Running, running, start
@@ -41,7 +42,7 @@ def configuration(**container: object) -> str:
 
 @pytest.fixture
 def embedded(census: None) -> Iterator[EmbeddedProvider]:
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     yield provider
     provider.close()
     assert not any(provider.live().values()), provider.live()

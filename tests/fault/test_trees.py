@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import InvalidDocumentError
 from hcsd.hcs.host import Host
 from hcsd.hcs.opening import terminate_by_pid
 from tests.support.census import is_running
+from tests.support.engines import embedded_provider
 from tests.support.escapes import TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import running, start
@@ -23,7 +23,7 @@ every_escape = pytest.mark.parametrize("escape", TRACEABLE.values(), ids=TRACEAB
 
 @pytest.fixture
 def host(census: None) -> Iterator[Host]:
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     yield Host(provider)
     provider.close()
     assert not any(provider.live().values()), provider.live()

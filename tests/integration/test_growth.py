@@ -23,6 +23,7 @@ from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import HOST, STDOUT, Client, connected, refused, sh
 from tests.support.census import until
 from tests.support.daemon import Daemon
+from tests.support.engines import embedded_provider
 
 PIPE = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
 TRUE = pb.Argv(args=["true"])
@@ -174,7 +175,7 @@ class Inside(NamedTuple):
 @contextlib.asynccontextmanager
 async def running_inside(directory: Path, limits: Limits) -> AsyncIterator[Inside]:
     """Run a daemon in this process; at the end the engine must have everything back."""
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     listener = UnixListener(directory / "inside.sock")
     service = Server(Host(provider), [listener], None, limits)
     ready = anyio.Event()

@@ -17,6 +17,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.support.census import MARK
+
 HCSD = (sys.executable, "-m", "hcsd", "serve")
 READY = "hcsd: ready at "
 # Far more than a loaded machine needs: who waits this long has a daemon that hangs.
@@ -180,6 +182,8 @@ def serving(
     # A short path, wherever TMPDIR points: that of a Unix socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="hcsd-", dir="/tmp") as name:
         directory = Path(name)
+        # So that a census sees what it starts.
+        options = ("--pass-env", MARK, *options)
         listen = ["--listen", f"unix://{directory}/hcsd.sock", "--token-file", f"{directory}/token"]
         if tcp:
             listen += ["--listen", "127.0.0.1:0"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hcsd.hcs.library import Provider
+from tests.support.census import MARK
 from tests.support.guest import Guest, PosixGuest, WindowsGuest
 
 
@@ -40,6 +41,11 @@ if sys.platform == "win32":
 
     ENGINES = [Engine("double", DoubleProvider, WindowsGuest(), "host", 50)]
 else:
+    from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.provider import EmbeddedProvider
 
-    ENGINES = [Engine("embedded", EmbeddedProvider, PosixGuest(), "host", 300)]
+    def embedded_provider(start_timeout: float = 30.0) -> EmbeddedProvider:
+        """Make one whose processes a census sees."""
+        return EmbeddedProvider(ChildSettings((MARK,), start_timeout))
+
+    ENGINES = [Engine("embedded", embedded_provider, PosixGuest(), "host", 300)]

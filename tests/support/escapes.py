@@ -11,8 +11,8 @@ import sys
 import anyio
 import anyio.to_thread
 
-from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.host import Host
+from tests.support.engines import embedded_provider
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import start
 
@@ -34,7 +34,7 @@ ESCAPES: dict[str, Parameters] = {
 
 
 async def _own() -> None:
-    provider = EmbeddedProvider()
+    provider = embedded_provider()
     system = await Host(provider).open_system("host")
     pids = [provider._systems["host"].keeper_pid]
     for parameters in ESCAPES.values():

@@ -625,12 +625,20 @@ type ProcessSpec struct {
 	//	*ProcessSpec_CommandLine
 	//	*ProcessSpec_Argv
 	Command isProcessSpec_Command `protobuf_oneof:"command"`
-	// Working directory inside the guest. Default: the one the system gives its processes.
+	// Working directory inside the guest. It must be absolute; for POSIX guests that means that it
+	// begins with `/`. It is entered as the user that the process runs as. Default: the one the system
+	// gives its processes; for the embedded engine the home of that user, or `/` if he has none that he
+	// can enter.
 	WorkingDirectory string `protobuf:"bytes,3,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
 	// Variables added to, or replacing those of, the system's own environment. Order and empty values
-	// survive; of two with one name the last holds.
+	// survive; of two with one name the last holds. The embedded engine has of its own `PATH`, `HOME`,
+	// `USER`, `LOGNAME` and `SHELL` of the user, `PWD`, `LANG` and `TZ` of the host, what the operator
+	// passes on (`hcsd serve --pass-env`), and nothing else of the daemon's environment.
 	Env []*EnvironmentVariable `protobuf:"bytes,4,rep,name=env,proto3" json:"env,omitempty"`
-	// Account inside the guest. Default: the system's own.
+	// Account inside the guest. Default: the system's own. POSIX guests of the embedded engine take a
+	// name or a uid, and a group or gid behind a colon, as in `build:docker` and `1000:1000`. Who names
+	// a group gets that group and no other; who names none gets the groups of the account. A uid
+	// without an account has the group of the same number and `/` for a home.
 	User string `protobuf:"bytes,5,opt,name=user,proto3" json:"user,omitempty"`
 	// Gives the process a console of this size when set. Then all output is on stdout, stderr is
 	// closed from the start, and stdin is a pipe whatever `stdin_mode` says.
@@ -652,8 +660,27 @@ type ProcessSpec struct {
 	OrphanPolicy OrphanPolicy `protobuf:"varint,11,opt,name=orphan_policy,json=orphanPolicy,proto3,enum=hcsd.v1.OrphanPolicy" json:"orphan_policy,omitempty"`
 	// Runs the process with a restricted token (Windows guests). Other guests answer UNIMPLEMENTED.
 	RestrictedToken bool `protobuf:"varint,12,opt,name=restricted_token,json=restrictedToken,proto3" json:"restricted_token,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Resource limits. The embedded engine gives a process as much of everything as the daemon may,
+	// but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. This field and those
+	// below are for the embedded engine; HCS has no place for them, and systems of HCS answer
+	// INVALID_ARGUMENT to them.
+	ResourceLimits []*ResourceLimit `protobuf:"bytes,13,rep,name=resource_limits,json=resourceLimits,proto3" json:"resource_limits,omitempty"`
+	// The umask, at most 0o777. Default: 0o022.
+	Umask *uint32 `protobuf:"varint,14,opt,name=umask,proto3,oneof" json:"umask,omitempty"`
+	// How gladly the kernel ends the process when memory runs out, from -1000 (never) to 1000. Default:
+	// 0, if the daemon may set that. A daemon without privileges may not go below its own.
+	OomScoreAdj *int32 `protobuf:"zigzag32,15,opt,name=oom_score_adj,json=oomScoreAdj,proto3,oneof" json:"oom_score_adj,omitempty"`
+	// Whether no program may give the process more rights than it has, as setuid programs do.
+	NoNewPrivileges bool `protobuf:"varint,16,opt,name=no_new_privileges,json=noNewPrivileges,proto3" json:"no_new_privileges,omitempty"`
+	// The user by number; not together with `user`.
+	Uid *uint32 `protobuf:"varint,17,opt,name=uid,proto3,oneof" json:"uid,omitempty"`
+	// The group by number, instead of that of the user.
+	Gid *uint32 `protobuf:"varint,18,opt,name=gid,proto3,oneof" json:"gid,omitempty"`
+	// Supplementary groups instead of those of the user. With a group and none of these the process
+	// has that group alone.
+	SupplementaryGroups []uint32 `protobuf:"varint,19,rep,packed,name=supplementary_groups,json=supplementaryGroups,proto3" json:"supplementary_groups,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *ProcessSpec) Reset() {
@@ -781,6 +808,55 @@ func (x *ProcessSpec) GetRestrictedToken() bool {
 	return false
 }
 
+func (x *ProcessSpec) GetResourceLimits() []*ResourceLimit {
+	if x != nil {
+		return x.ResourceLimits
+	}
+	return nil
+}
+
+func (x *ProcessSpec) GetUmask() uint32 {
+	if x != nil && x.Umask != nil {
+		return *x.Umask
+	}
+	return 0
+}
+
+func (x *ProcessSpec) GetOomScoreAdj() int32 {
+	if x != nil && x.OomScoreAdj != nil {
+		return *x.OomScoreAdj
+	}
+	return 0
+}
+
+func (x *ProcessSpec) GetNoNewPrivileges() bool {
+	if x != nil {
+		return x.NoNewPrivileges
+	}
+	return false
+}
+
+func (x *ProcessSpec) GetUid() uint32 {
+	if x != nil && x.Uid != nil {
+		return *x.Uid
+	}
+	return 0
+}
+
+func (x *ProcessSpec) GetGid() uint32 {
+	if x != nil && x.Gid != nil {
+		return *x.Gid
+	}
+	return 0
+}
+
+func (x *ProcessSpec) GetSupplementaryGroups() []uint32 {
+	if x != nil {
+		return x.SupplementaryGroups
+	}
+	return nil
+}
+
 type isProcessSpec_Command interface {
 	isProcessSpec_Command()
 }
@@ -801,6 +877,72 @@ func (*ProcessSpec_CommandLine) isProcessSpec_Command() {}
 
 func (*ProcessSpec_Argv) isProcessSpec_Command() {}
 
+// How much a process may have of something. The kernel refuses more, or sends a signal.
+type ResourceLimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which limit, as prlimit(1) names it: `as`, `core`, `cpu`, `data`, `fsize`, `locks`, `memlock`,
+	// `msgqueue`, `nice`, `nofile`, `nproc`, `rss`, `rtprio`, `rttime`, `sigpending` or `stack`. What
+	// the host lacks is UNIMPLEMENTED.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The limit in force. 18446744073709551615 is without limit.
+	Soft uint64 `protobuf:"varint,2,opt,name=soft,proto3" json:"soft,omitempty"`
+	// The most that the process itself may raise it to. Default: the same as `soft`.
+	Hard          *uint64 `protobuf:"varint,3,opt,name=hard,proto3,oneof" json:"hard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourceLimit) Reset() {
+	*x = ResourceLimit{}
+	mi := &file_hcsd_v1_process_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourceLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourceLimit) ProtoMessage() {}
+
+func (x *ResourceLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourceLimit.ProtoReflect.Descriptor instead.
+func (*ResourceLimit) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ResourceLimit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ResourceLimit) GetSoft() uint64 {
+	if x != nil {
+		return x.Soft
+	}
+	return 0
+}
+
+func (x *ResourceLimit) GetHard() uint64 {
+	if x != nil && x.Hard != nil {
+		return *x.Hard
+	}
+	return 0
+}
+
 // A command as separate words.
 type Argv struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -812,7 +954,7 @@ type Argv struct {
 
 func (x *Argv) Reset() {
 	*x = Argv{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[1]
+	mi := &file_hcsd_v1_process_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +966,7 @@ func (x *Argv) String() string {
 func (*Argv) ProtoMessage() {}
 
 func (x *Argv) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[1]
+	mi := &file_hcsd_v1_process_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +979,7 @@ func (x *Argv) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Argv.ProtoReflect.Descriptor instead.
 func (*Argv) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{1}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Argv) GetArgs() []string {
@@ -860,7 +1002,7 @@ type EnvironmentVariable struct {
 
 func (x *EnvironmentVariable) Reset() {
 	*x = EnvironmentVariable{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[2]
+	mi := &file_hcsd_v1_process_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +1014,7 @@ func (x *EnvironmentVariable) String() string {
 func (*EnvironmentVariable) ProtoMessage() {}
 
 func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[2]
+	mi := &file_hcsd_v1_process_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +1027,7 @@ func (x *EnvironmentVariable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvironmentVariable.ProtoReflect.Descriptor instead.
 func (*EnvironmentVariable) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{2}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *EnvironmentVariable) GetName() string {
@@ -903,6 +1045,11 @@ func (x *EnvironmentVariable) GetValue() string {
 }
 
 // Size of a console in character cells.
+//
+// A console begins in canonical mode, where a program reads whole lines. On Linux the console keeps at
+// most 4096 bytes of a line, its newline among them, and drops what is beyond that without a word: a
+// longer line that is written at once reaches the program cut. A program that takes longer lines turns
+// canonical mode off, as shells and editors do. A pipe has no such limit.
 type Console struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Width, at most 65535. Default, and when zero: 80.
@@ -915,7 +1062,7 @@ type Console struct {
 
 func (x *Console) Reset() {
 	*x = Console{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[3]
+	mi := &file_hcsd_v1_process_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -927,7 +1074,7 @@ func (x *Console) String() string {
 func (*Console) ProtoMessage() {}
 
 func (x *Console) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[3]
+	mi := &file_hcsd_v1_process_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -940,7 +1087,7 @@ func (x *Console) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Console.ProtoReflect.Descriptor instead.
 func (*Console) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{3}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Console) GetColumns() uint32 {
@@ -972,7 +1119,7 @@ type OutputOptions struct {
 
 func (x *OutputOptions) Reset() {
 	*x = OutputOptions{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[4]
+	mi := &file_hcsd_v1_process_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1131,7 @@ func (x *OutputOptions) String() string {
 func (*OutputOptions) ProtoMessage() {}
 
 func (x *OutputOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[4]
+	mi := &file_hcsd_v1_process_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1144,7 @@ func (x *OutputOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputOptions.ProtoReflect.Descriptor instead.
 func (*OutputOptions) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{4}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OutputOptions) GetRingBytes() uint64 {
@@ -1044,7 +1191,9 @@ type Process struct {
 	Labels map[string]string `protobuf:"bytes,10,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// How the daemon came to know the process.
 	Origin ProcessOrigin `protobuf:"varint,11,opt,name=origin,proto3,enum=hcsd.v1.ProcessOrigin" json:"origin,omitempty"`
-	// Input so far. `end_offset` is the committed offset: the number of bytes handed to the pipe.
+	// Input so far. `end_offset` is the committed offset: the number of bytes handed to the pipe, or to
+	// the console. It says nothing of what the process has read, nor of what a console has dropped: see
+	// `Console`.
 	Stdin *StreamStatus `protobuf:"bytes,12,opt,name=stdin,proto3" json:"stdin,omitempty"`
 	// Output on stdout so far; with a console, all output.
 	Stdout *StreamStatus `protobuf:"bytes,13,opt,name=stdout,proto3" json:"stdout,omitempty"`
@@ -1056,7 +1205,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[5]
+	mi := &file_hcsd_v1_process_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1217,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[5]
+	mi := &file_hcsd_v1_process_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1230,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{5}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Process) GetName() string {
@@ -1202,7 +1351,7 @@ type StreamStatus struct {
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1363,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1376,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{6}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StreamStatus) GetStartOffset() uint64 {
@@ -1293,7 +1442,7 @@ type ProcessExit struct {
 
 func (x *ProcessExit) Reset() {
 	*x = ProcessExit{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1454,7 @@ func (x *ProcessExit) String() string {
 func (*ProcessExit) ProtoMessage() {}
 
 func (x *ProcessExit) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1467,7 @@ func (x *ProcessExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessExit.ProtoReflect.Descriptor instead.
 func (*ProcessExit) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{7}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ProcessExit) GetOutcome() isProcessExit_Outcome {
@@ -1423,14 +1572,19 @@ type StartError struct {
 	// The HRESULT, as an unsigned number.
 	Hresult uint32 `protobuf:"varint,1,opt,name=hresult,proto3" json:"hresult,omitempty"`
 	// Prose for people.
-	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// How far the start came, if the engine can tell: `fork`, `session`, `terminal`, `oom_score_adj`,
+	// `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else empty.
+	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
+	// What the host answered there, as Linux numbers it. 0: not known.
+	Errno         int32 `protobuf:"varint,4,opt,name=errno,proto3" json:"errno,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartError) Reset() {
 	*x = StartError{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1596,7 @@ func (x *StartError) String() string {
 func (*StartError) ProtoMessage() {}
 
 func (x *StartError) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1609,7 @@ func (x *StartError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartError.ProtoReflect.Descriptor instead.
 func (*StartError) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{8}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *StartError) GetHresult() uint32 {
@@ -1472,6 +1626,20 @@ func (x *StartError) GetMessage() string {
 	return ""
 }
 
+func (x *StartError) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *StartError) GetErrno() int32 {
+	if x != nil {
+		return x.Errno
+	}
+	return 0
+}
+
 // Why the exit code of a process cannot be known.
 type UnknownExit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1486,7 +1654,7 @@ type UnknownExit struct {
 
 func (x *UnknownExit) Reset() {
 	*x = UnknownExit{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1666,7 @@ func (x *UnknownExit) String() string {
 func (*UnknownExit) ProtoMessage() {}
 
 func (x *UnknownExit) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1679,7 @@ func (x *UnknownExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnknownExit.ProtoReflect.Descriptor instead.
 func (*UnknownExit) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{9}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UnknownExit) GetHresult() uint32 {
@@ -1546,7 +1714,7 @@ type OutputCursor struct {
 
 func (x *OutputCursor) Reset() {
 	*x = OutputCursor{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1726,7 @@ func (x *OutputCursor) String() string {
 func (*OutputCursor) ProtoMessage() {}
 
 func (x *OutputCursor) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1739,7 @@ func (x *OutputCursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputCursor.ProtoReflect.Descriptor instead.
 func (*OutputCursor) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{10}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OutputCursor) GetStream() OutputStream {
@@ -1640,7 +1808,7 @@ type OutputStarted struct {
 
 func (x *OutputStarted) Reset() {
 	*x = OutputStarted{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1820,7 @@ func (x *OutputStarted) String() string {
 func (*OutputStarted) ProtoMessage() {}
 
 func (x *OutputStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1833,7 @@ func (x *OutputStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputStarted.ProtoReflect.Descriptor instead.
 func (*OutputStarted) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{11}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OutputStarted) GetProcess() *Process {
@@ -1701,7 +1869,7 @@ type OutputChunk struct {
 
 func (x *OutputChunk) Reset() {
 	*x = OutputChunk{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1881,7 @@ func (x *OutputChunk) String() string {
 func (*OutputChunk) ProtoMessage() {}
 
 func (x *OutputChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1894,7 @@ func (x *OutputChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputChunk.ProtoReflect.Descriptor instead.
 func (*OutputChunk) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{12}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OutputChunk) GetStream() OutputStream {
@@ -1772,7 +1940,7 @@ type OutputGap struct {
 
 func (x *OutputGap) Reset() {
 	*x = OutputGap{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1784,7 +1952,7 @@ func (x *OutputGap) String() string {
 func (*OutputGap) ProtoMessage() {}
 
 func (x *OutputGap) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1797,7 +1965,7 @@ func (x *OutputGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputGap.ProtoReflect.Descriptor instead.
 func (*OutputGap) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{13}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OutputGap) GetStream() OutputStream {
@@ -1837,7 +2005,7 @@ type OutputEof struct {
 
 func (x *OutputEof) Reset() {
 	*x = OutputEof{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2017,7 @@ func (x *OutputEof) String() string {
 func (*OutputEof) ProtoMessage() {}
 
 func (x *OutputEof) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2030,7 @@ func (x *OutputEof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEof.ProtoReflect.Descriptor instead.
 func (*OutputEof) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{14}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OutputEof) GetStream() OutputStream {
@@ -1897,7 +2065,7 @@ type OutputEnd struct {
 
 func (x *OutputEnd) Reset() {
 	*x = OutputEnd{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1909,7 +2077,7 @@ func (x *OutputEnd) String() string {
 func (*OutputEnd) ProtoMessage() {}
 
 func (x *OutputEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1922,7 +2090,7 @@ func (x *OutputEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEnd.ProtoReflect.Descriptor instead.
 func (*OutputEnd) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{15}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OutputEnd) GetCursors() []*OutputCursor {
@@ -1950,7 +2118,7 @@ type ProcessSignal struct {
 
 func (x *ProcessSignal) Reset() {
 	*x = ProcessSignal{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2130,7 @@ func (x *ProcessSignal) String() string {
 func (*ProcessSignal) ProtoMessage() {}
 
 func (x *ProcessSignal) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2143,7 @@ func (x *ProcessSignal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessSignal.ProtoReflect.Descriptor instead.
 func (*ProcessSignal) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{16}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ProcessSignal) GetSignal() isProcessSignal_Signal {
@@ -2076,7 +2244,7 @@ type ProcessStatus struct {
 
 func (x *ProcessStatus) Reset() {
 	*x = ProcessStatus{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2256,7 @@ func (x *ProcessStatus) String() string {
 func (*ProcessStatus) ProtoMessage() {}
 
 func (x *ProcessStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2269,7 @@ func (x *ProcessStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessStatus.ProtoReflect.Descriptor instead.
 func (*ProcessStatus) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{17}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProcessStatus) GetPid() uint32 {
@@ -2164,7 +2332,7 @@ type ProcessStats struct {
 
 func (x *ProcessStats) Reset() {
 	*x = ProcessStats{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2344,7 @@ func (x *ProcessStats) String() string {
 func (*ProcessStats) ProtoMessage() {}
 
 func (x *ProcessStats) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2357,7 @@ func (x *ProcessStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessStats.ProtoReflect.Descriptor instead.
 func (*ProcessStats) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{18}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProcessStats) GetPid() uint32 {
@@ -2252,7 +2420,7 @@ var File_hcsd_v1_process_proto protoreflect.FileDescriptor
 
 const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\n" +
-	"\x15hcsd/v1/process.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x05\n" +
+	"\x15hcsd/v1/process.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\a\n" +
 	"\vProcessSpec\x12#\n" +
 	"\fcommand_line\x18\x01 \x01(\tH\x00R\vcommandLine\x12#\n" +
 	"\x04argv\x18\x02 \x01(\v2\r.hcsd.v1.ArgvH\x00R\x04argv\x121\n" +
@@ -2268,8 +2436,24 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\x06output\x18\n" +
 	" \x01(\v2\x16.hcsd.v1.OutputOptionsB\x04\xe2A\x01\x01R\x06output\x12@\n" +
 	"\rorphan_policy\x18\v \x01(\x0e2\x15.hcsd.v1.OrphanPolicyB\x04\xe2A\x01\x01R\forphanPolicy\x12/\n" +
-	"\x10restricted_token\x18\f \x01(\bB\x04\xe2A\x01\x01R\x0frestrictedTokenB\t\n" +
-	"\acommand\" \n" +
+	"\x10restricted_token\x18\f \x01(\bB\x04\xe2A\x01\x01R\x0frestrictedToken\x12E\n" +
+	"\x0fresource_limits\x18\r \x03(\v2\x16.hcsd.v1.ResourceLimitB\x04\xe2A\x01\x01R\x0eresourceLimits\x12\x1f\n" +
+	"\x05umask\x18\x0e \x01(\rB\x04\xe2A\x01\x01H\x01R\x05umask\x88\x01\x01\x12-\n" +
+	"\room_score_adj\x18\x0f \x01(\x11B\x04\xe2A\x01\x01H\x02R\voomScoreAdj\x88\x01\x01\x120\n" +
+	"\x11no_new_privileges\x18\x10 \x01(\bB\x04\xe2A\x01\x01R\x0fnoNewPrivileges\x12\x1b\n" +
+	"\x03uid\x18\x11 \x01(\rB\x04\xe2A\x01\x01H\x03R\x03uid\x88\x01\x01\x12\x1b\n" +
+	"\x03gid\x18\x12 \x01(\rB\x04\xe2A\x01\x01H\x04R\x03gid\x88\x01\x01\x127\n" +
+	"\x14supplementary_groups\x18\x13 \x03(\rB\x04\xe2A\x01\x01R\x13supplementaryGroupsB\t\n" +
+	"\acommandB\b\n" +
+	"\x06_umaskB\x10\n" +
+	"\x0e_oom_score_adjB\x06\n" +
+	"\x04_uidB\x06\n" +
+	"\x04_gid\"k\n" +
+	"\rResourceLimit\x12\x18\n" +
+	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x12\x18\n" +
+	"\x04soft\x18\x02 \x01(\x04B\x04\xe2A\x01\x01R\x04soft\x12\x1d\n" +
+	"\x04hard\x18\x03 \x01(\x04B\x04\xe2A\x01\x01H\x00R\x04hard\x88\x01\x01B\a\n" +
+	"\x05_hard\" \n" +
 	"\x04Argv\x12\x18\n" +
 	"\x04args\x18\x01 \x03(\tB\x04\xe2A\x01\x02R\x04args\"K\n" +
 	"\x13EnvironmentVariable\x12\x18\n" +
@@ -2321,11 +2505,13 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\texit_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bexitTime\x12+\n" +
 	"\x06reason\x18\a \x01(\x0e2\x13.hcsd.v1.ExitReasonR\x06reason\x12'\n" +
 	"\x0foutput_complete\x18\b \x01(\bR\x0eoutputCompleteB\t\n" +
-	"\aoutcome\"@\n" +
+	"\aoutcome\"l\n" +
 	"\n" +
 	"StartError\x12\x18\n" +
 	"\ahresult\x18\x01 \x01(\rR\ahresult\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"A\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
+	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x14\n" +
+	"\x05errno\x18\x04 \x01(\x05R\x05errno\"A\n" +
 	"\vUnknownExit\x12\x18\n" +
 	"\ahresult\x18\x01 \x01(\rR\ahresult\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x8a\x01\n" +
@@ -2451,7 +2637,7 @@ func file_hcsd_v1_process_proto_rawDescGZIP() []byte {
 }
 
 var file_hcsd_v1_process_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_hcsd_v1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_hcsd_v1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_hcsd_v1_process_proto_goTypes = []any{
 	(StdinMode)(0),                // 0: hcsd.v1.StdinMode
 	(OverflowPolicy)(0),           // 1: hcsd.v1.OverflowPolicy
@@ -2464,68 +2650,70 @@ var file_hcsd_v1_process_proto_goTypes = []any{
 	(ConsoleEvent)(0),             // 8: hcsd.v1.ConsoleEvent
 	(SignalDelivery)(0),           // 9: hcsd.v1.SignalDelivery
 	(*ProcessSpec)(nil),           // 10: hcsd.v1.ProcessSpec
-	(*Argv)(nil),                  // 11: hcsd.v1.Argv
-	(*EnvironmentVariable)(nil),   // 12: hcsd.v1.EnvironmentVariable
-	(*Console)(nil),               // 13: hcsd.v1.Console
-	(*OutputOptions)(nil),         // 14: hcsd.v1.OutputOptions
-	(*Process)(nil),               // 15: hcsd.v1.Process
-	(*StreamStatus)(nil),          // 16: hcsd.v1.StreamStatus
-	(*ProcessExit)(nil),           // 17: hcsd.v1.ProcessExit
-	(*StartError)(nil),            // 18: hcsd.v1.StartError
-	(*UnknownExit)(nil),           // 19: hcsd.v1.UnknownExit
-	(*OutputCursor)(nil),          // 20: hcsd.v1.OutputCursor
-	(*OutputStarted)(nil),         // 21: hcsd.v1.OutputStarted
-	(*OutputChunk)(nil),           // 22: hcsd.v1.OutputChunk
-	(*OutputGap)(nil),             // 23: hcsd.v1.OutputGap
-	(*OutputEof)(nil),             // 24: hcsd.v1.OutputEof
-	(*OutputEnd)(nil),             // 25: hcsd.v1.OutputEnd
-	(*ProcessSignal)(nil),         // 26: hcsd.v1.ProcessSignal
-	(*ProcessStatus)(nil),         // 27: hcsd.v1.ProcessStatus
-	(*ProcessStats)(nil),          // 28: hcsd.v1.ProcessStats
-	nil,                           // 29: hcsd.v1.Process.LabelsEntry
-	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*ResourceLimit)(nil),         // 11: hcsd.v1.ResourceLimit
+	(*Argv)(nil),                  // 12: hcsd.v1.Argv
+	(*EnvironmentVariable)(nil),   // 13: hcsd.v1.EnvironmentVariable
+	(*Console)(nil),               // 14: hcsd.v1.Console
+	(*OutputOptions)(nil),         // 15: hcsd.v1.OutputOptions
+	(*Process)(nil),               // 16: hcsd.v1.Process
+	(*StreamStatus)(nil),          // 17: hcsd.v1.StreamStatus
+	(*ProcessExit)(nil),           // 18: hcsd.v1.ProcessExit
+	(*StartError)(nil),            // 19: hcsd.v1.StartError
+	(*UnknownExit)(nil),           // 20: hcsd.v1.UnknownExit
+	(*OutputCursor)(nil),          // 21: hcsd.v1.OutputCursor
+	(*OutputStarted)(nil),         // 22: hcsd.v1.OutputStarted
+	(*OutputChunk)(nil),           // 23: hcsd.v1.OutputChunk
+	(*OutputGap)(nil),             // 24: hcsd.v1.OutputGap
+	(*OutputEof)(nil),             // 25: hcsd.v1.OutputEof
+	(*OutputEnd)(nil),             // 26: hcsd.v1.OutputEnd
+	(*ProcessSignal)(nil),         // 27: hcsd.v1.ProcessSignal
+	(*ProcessStatus)(nil),         // 28: hcsd.v1.ProcessStatus
+	(*ProcessStats)(nil),          // 29: hcsd.v1.ProcessStats
+	nil,                           // 30: hcsd.v1.Process.LabelsEntry
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
 }
 var file_hcsd_v1_process_proto_depIdxs = []int32{
-	11, // 0: hcsd.v1.ProcessSpec.argv:type_name -> hcsd.v1.Argv
-	12, // 1: hcsd.v1.ProcessSpec.env:type_name -> hcsd.v1.EnvironmentVariable
-	13, // 2: hcsd.v1.ProcessSpec.console:type_name -> hcsd.v1.Console
+	12, // 0: hcsd.v1.ProcessSpec.argv:type_name -> hcsd.v1.Argv
+	13, // 1: hcsd.v1.ProcessSpec.env:type_name -> hcsd.v1.EnvironmentVariable
+	14, // 2: hcsd.v1.ProcessSpec.console:type_name -> hcsd.v1.Console
 	0,  // 3: hcsd.v1.ProcessSpec.stdin_mode:type_name -> hcsd.v1.StdinMode
-	30, // 4: hcsd.v1.ProcessSpec.run_timeout:type_name -> google.protobuf.Duration
-	30, // 5: hcsd.v1.ProcessSpec.drain_timeout:type_name -> google.protobuf.Duration
-	14, // 6: hcsd.v1.ProcessSpec.output:type_name -> hcsd.v1.OutputOptions
+	31, // 4: hcsd.v1.ProcessSpec.run_timeout:type_name -> google.protobuf.Duration
+	31, // 5: hcsd.v1.ProcessSpec.drain_timeout:type_name -> google.protobuf.Duration
+	15, // 6: hcsd.v1.ProcessSpec.output:type_name -> hcsd.v1.OutputOptions
 	2,  // 7: hcsd.v1.ProcessSpec.orphan_policy:type_name -> hcsd.v1.OrphanPolicy
-	1,  // 8: hcsd.v1.OutputOptions.overflow:type_name -> hcsd.v1.OverflowPolicy
-	10, // 9: hcsd.v1.Process.spec:type_name -> hcsd.v1.ProcessSpec
-	3,  // 10: hcsd.v1.Process.state:type_name -> hcsd.v1.ProcessState
-	17, // 11: hcsd.v1.Process.exit:type_name -> hcsd.v1.ProcessExit
-	31, // 12: hcsd.v1.Process.create_time:type_name -> google.protobuf.Timestamp
-	31, // 13: hcsd.v1.Process.start_time:type_name -> google.protobuf.Timestamp
-	29, // 14: hcsd.v1.Process.labels:type_name -> hcsd.v1.Process.LabelsEntry
-	4,  // 15: hcsd.v1.Process.origin:type_name -> hcsd.v1.ProcessOrigin
-	16, // 16: hcsd.v1.Process.stdin:type_name -> hcsd.v1.StreamStatus
-	16, // 17: hcsd.v1.Process.stdout:type_name -> hcsd.v1.StreamStatus
-	16, // 18: hcsd.v1.Process.stderr:type_name -> hcsd.v1.StreamStatus
-	18, // 19: hcsd.v1.ProcessExit.start_error:type_name -> hcsd.v1.StartError
-	19, // 20: hcsd.v1.ProcessExit.unknown:type_name -> hcsd.v1.UnknownExit
-	31, // 21: hcsd.v1.ProcessExit.exit_time:type_name -> google.protobuf.Timestamp
-	5,  // 22: hcsd.v1.ProcessExit.reason:type_name -> hcsd.v1.ExitReason
-	6,  // 23: hcsd.v1.OutputCursor.stream:type_name -> hcsd.v1.OutputStream
-	15, // 24: hcsd.v1.OutputStarted.process:type_name -> hcsd.v1.Process
-	20, // 25: hcsd.v1.OutputStarted.cursors:type_name -> hcsd.v1.OutputCursor
-	6,  // 26: hcsd.v1.OutputChunk.stream:type_name -> hcsd.v1.OutputStream
-	6,  // 27: hcsd.v1.OutputGap.stream:type_name -> hcsd.v1.OutputStream
-	6,  // 28: hcsd.v1.OutputEof.stream:type_name -> hcsd.v1.OutputStream
-	20, // 29: hcsd.v1.OutputEnd.cursors:type_name -> hcsd.v1.OutputCursor
-	8,  // 30: hcsd.v1.ProcessSignal.console_event:type_name -> hcsd.v1.ConsoleEvent
-	31, // 31: hcsd.v1.ProcessStats.create_time:type_name -> google.protobuf.Timestamp
-	30, // 32: hcsd.v1.ProcessStats.user_time:type_name -> google.protobuf.Duration
-	30, // 33: hcsd.v1.ProcessStats.kernel_time:type_name -> google.protobuf.Duration
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	11, // 8: hcsd.v1.ProcessSpec.resource_limits:type_name -> hcsd.v1.ResourceLimit
+	1,  // 9: hcsd.v1.OutputOptions.overflow:type_name -> hcsd.v1.OverflowPolicy
+	10, // 10: hcsd.v1.Process.spec:type_name -> hcsd.v1.ProcessSpec
+	3,  // 11: hcsd.v1.Process.state:type_name -> hcsd.v1.ProcessState
+	18, // 12: hcsd.v1.Process.exit:type_name -> hcsd.v1.ProcessExit
+	32, // 13: hcsd.v1.Process.create_time:type_name -> google.protobuf.Timestamp
+	32, // 14: hcsd.v1.Process.start_time:type_name -> google.protobuf.Timestamp
+	30, // 15: hcsd.v1.Process.labels:type_name -> hcsd.v1.Process.LabelsEntry
+	4,  // 16: hcsd.v1.Process.origin:type_name -> hcsd.v1.ProcessOrigin
+	17, // 17: hcsd.v1.Process.stdin:type_name -> hcsd.v1.StreamStatus
+	17, // 18: hcsd.v1.Process.stdout:type_name -> hcsd.v1.StreamStatus
+	17, // 19: hcsd.v1.Process.stderr:type_name -> hcsd.v1.StreamStatus
+	19, // 20: hcsd.v1.ProcessExit.start_error:type_name -> hcsd.v1.StartError
+	20, // 21: hcsd.v1.ProcessExit.unknown:type_name -> hcsd.v1.UnknownExit
+	32, // 22: hcsd.v1.ProcessExit.exit_time:type_name -> google.protobuf.Timestamp
+	5,  // 23: hcsd.v1.ProcessExit.reason:type_name -> hcsd.v1.ExitReason
+	6,  // 24: hcsd.v1.OutputCursor.stream:type_name -> hcsd.v1.OutputStream
+	16, // 25: hcsd.v1.OutputStarted.process:type_name -> hcsd.v1.Process
+	21, // 26: hcsd.v1.OutputStarted.cursors:type_name -> hcsd.v1.OutputCursor
+	6,  // 27: hcsd.v1.OutputChunk.stream:type_name -> hcsd.v1.OutputStream
+	6,  // 28: hcsd.v1.OutputGap.stream:type_name -> hcsd.v1.OutputStream
+	6,  // 29: hcsd.v1.OutputEof.stream:type_name -> hcsd.v1.OutputStream
+	21, // 30: hcsd.v1.OutputEnd.cursors:type_name -> hcsd.v1.OutputCursor
+	8,  // 31: hcsd.v1.ProcessSignal.console_event:type_name -> hcsd.v1.ConsoleEvent
+	32, // 32: hcsd.v1.ProcessStats.create_time:type_name -> google.protobuf.Timestamp
+	31, // 33: hcsd.v1.ProcessStats.user_time:type_name -> google.protobuf.Duration
+	31, // 34: hcsd.v1.ProcessStats.kernel_time:type_name -> google.protobuf.Duration
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_proto_init() }
@@ -2537,29 +2725,30 @@ func file_hcsd_v1_process_proto_init() {
 		(*ProcessSpec_CommandLine)(nil),
 		(*ProcessSpec_Argv)(nil),
 	}
-	file_hcsd_v1_process_proto_msgTypes[7].OneofWrappers = []any{
+	file_hcsd_v1_process_proto_msgTypes[1].OneofWrappers = []any{}
+	file_hcsd_v1_process_proto_msgTypes[8].OneofWrappers = []any{
 		(*ProcessExit_ExitCode)(nil),
 		(*ProcessExit_StartError)(nil),
 		(*ProcessExit_Unknown)(nil),
 	}
-	file_hcsd_v1_process_proto_msgTypes[10].OneofWrappers = []any{
+	file_hcsd_v1_process_proto_msgTypes[11].OneofWrappers = []any{
 		(*OutputCursor_Offset)(nil),
 		(*OutputCursor_LastBytes)(nil),
 	}
-	file_hcsd_v1_process_proto_msgTypes[16].OneofWrappers = []any{
+	file_hcsd_v1_process_proto_msgTypes[17].OneofWrappers = []any{
 		(*ProcessSignal_SignalName)(nil),
 		(*ProcessSignal_SignalNumber)(nil),
 		(*ProcessSignal_ConsoleEvent)(nil),
 		(*ProcessSignal_OptionsJson)(nil),
 	}
-	file_hcsd_v1_process_proto_msgTypes[17].OneofWrappers = []any{}
+	file_hcsd_v1_process_proto_msgTypes[18].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_process_proto_rawDesc), len(file_hcsd_v1_process_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -16,6 +16,7 @@ from hcsd.cli.options import (
     check_pairs,
     expand_variables,
 )
+from hcsd.cli.process_shape import check_limits, check_umask, shape
 from hcsd.cli.resource_names import system_of
 from hcsd.cli.session.session_command import SessionCommand
 from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys
@@ -41,6 +42,7 @@ Examples:
   hcsd run -i -- sort < names.txt
   hcsd run -it -- bash
   hcsd run --env LANG=C --workdir /tmp ls -l
+  hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- make test
   hcsd run -d --name build-1 -- make all
 """
 
@@ -95,11 +97,54 @@ def run(
         ),
     ] = None,
     workdir: Annotated[
-        str, typer.Option("--workdir", "-w", metavar="DIR", help="Working directory.")
+        str,
+        typer.Option(
+            "--workdir",
+            "-w",
+            metavar="DIR",
+            help="Working directory; on a Unix socket a relative one is seen from here. Default: the"
+            " home of the user.",
+        ),
     ] = "",
     user: Annotated[
-        str, typer.Option("--user", "-u", metavar="USER", help="Account to run it as.")
+        str,
+        typer.Option(
+            "--user",
+            "-u",
+            metavar="USER[:GROUP]",
+            help="Whom to run it as, by names or numbers. Default: the daemon's user.",
+        ),
     ] = "",
+    umask: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE", callback=check_umask, help="Its umask, in octal. Default: 022."
+        ),
+    ] = "",
+    ulimit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SOFT[:HARD]",
+            callback=check_limits,
+            help="Resource limit, named as in prlimit(1); 'unlimited' is one, too. May be given more"
+            " than once. Default: all that the daemon has, but nofile=1024, core=0, stack=8388608.",
+        ),
+    ] = None,
+    oom_score_adj: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SCORE",
+            min=-1000,
+            max=1000,
+            help="How gladly the kernel ends it when memory runs out. Default: 0.",
+        ),
+    ] = None,
+    no_new_privileges: Annotated[
+        bool,
+        typer.Option(
+            "--no-new-privileges", help="Let no program, such as sudo, give it more rights."
+        ),
+    ] = False,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,7 +171,9 @@ def run(
     async def work(client: Client) -> int:
         parent = system_of(system)
         terminal = _terminal(types=stdin) if tty and not detach else None
-        spec = _spec(command, env or [], workdir, user, stdin=stdin, tty=tty)
+        directory = _directory(workdir, local=client.address.is_unix)
+        spec = _spec(command, env or [], directory, user, stdin=stdin, tty=tty)
+        shape(spec, umask, ulimit or [], oom_score_adj, no_new_privileges=no_new_privileges)
         labels = dict(_pairs(label or []))
         if detach:
             return await _start(client, spec, parent, name, labels)
@@ -183,6 +230,14 @@ def _spec(
         variables = _make_console(spec) + variables
     spec.env.extend(pb.EnvironmentVariable(name=key, value=value) for key, value in variables)
     return spec
+
+
+def _directory(workdir: str, *, local: bool) -> str:
+    """See a relative directory from here, if here is where the process will be."""
+    workdir.encode()  # what is not UTF-8 is refused as it was written
+    if not workdir or not local or os.path.isabs(workdir):
+        return workdir
+    return os.path.join(os.getcwd(), workdir)
 
 
 def _make_console(spec: ProcessSpec) -> list[tuple[str, str]]:

@@ -54,10 +54,20 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     if unknown := sorted(values.keys() - known):
         msg = f"'{path}' sets {', '.join(unknown)}; known are {', '.join(sorted(known))}"
         raise typer.BadParameter(msg)
-    if isinstance(values.get("listen"), str):
-        values["listen"] = [values["listen"]]
+    for name in ("listen", "pass_env"):
+        if isinstance(values.get(name), str):
+            values[name] = [values[name]]
     context.default_map = values
     return path
+
+
+def _check_names(names: list[str] | None) -> list[str] | None:
+    """Refuse what no variable can be called."""
+    for name in names or []:
+        if not name or "=" in name:
+            msg = f"'{name}' is not the name of a variable; its value is that of the daemon"
+            raise typer.BadParameter(msg)
+    return names
 
 
 @with_limit_options
@@ -97,6 +107,15 @@ def serve(
         typer.Option(
             metavar="FILE",
             help="CA (PEM): who calls by TCP must have a certificate of it, and needs no token.",
+        ),
+    ] = None,
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            callback=_check_names,
+            help="Variable of the daemon's environment that its processes have, too; may be given"
+            " more than once. They have no others of it but LANG and TZ.",
         ),
     ] = None,
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
@@ -139,6 +158,7 @@ def serve(
         token_file or default_token_file(),
         _tls_files(tls_cert, tls_key, tls_client_ca),
         limits_of(limits),
+        tuple(pass_env or ()),
     )
     try:
         logs.configure(log_level.value, log_format.value, log_file)
@@ -160,12 +180,14 @@ class Settings(NamedTuple):
         token_file: Where the token of TCP clients is.
         tls_files: What TCP listeners use for TLS, if they do.
         limits: Limits in force.
+        pass_env: Variables of its environment that its processes have, too.
     """
 
     addresses: list[str]
     token_file: Path
     tls_files: TlsFiles | None
     limits: Limits
+    pass_env: tuple[str, ...]
 
 
 def _tls_files(
@@ -242,7 +264,8 @@ async def _serve(
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         on_ready(bound)
 
-    server = Server(open_host(), listeners, token, settings.limits)
+    host = open_host(settings.pass_env, settings.limits.start_timeout)
+    server = Server(host, listeners, token, settings.limits)
     with waking_on_signals():
         stops.hand_to(server.stop)
         await server.run(ready)

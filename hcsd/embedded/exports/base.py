@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hcsd.abi.types import HCS_OPERATION
+    from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.core import Core, Operation
     from hcsd.embedded.memory import Memory
     from hcsd.embedded.system import System
@@ -31,11 +32,18 @@ class Exports:
         strings: Strings that callers hold.
         worker: Where the work of operations is done.
         systems: The systems by id; guarded by `core.lock`.
+        settings: What is the same for all processes.
     """
 
     def __init__(
-        self, core: Core, strings: Memory, worker: Worker, systems: dict[str, System]
+        self,
+        core: Core,
+        strings: Memory,
+        worker: Worker,
+        systems: dict[str, System],
+        settings: ChildSettings,
     ) -> None:
+        self.settings = settings
         self.core = core
         self.strings = strings
         self.worker = worker

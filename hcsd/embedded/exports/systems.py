@@ -71,7 +71,14 @@ class SystemExports(Exports):
             with self.core.lock:
                 if id.text in self.systems:
                     raise Fault(HR.SYSTEM_ALREADY_EXISTS, f"compute system '{id.text}' exists")
-                made = System(id.text, asked, self.core.lock, self.worker, self.systems)
+                made = System(
+                    id.text,
+                    asked,
+                    self.core.lock,
+                    self.worker,
+                    self.systems,
+                    settings=self.settings,
+                )
                 self.systems[id.text] = made
                 give_handle(system, self.core.systems.add(made.opened()))
             return lambda done: done()

@@ -19,8 +19,14 @@ Each module imports only modules that are listed before it:
     procfs      what Linux tells of processes            (the engine imports it, too)
     families    who belongs together, and killing them   (the engine imports it, too)
     pauses      stopping and continuing every member
+    requests    what the keeper and its starts are told (the engine imports it, too)
+    limits      the resource limits of a process        (the engine imports it, too)
     accounts    whom a process runs as
-    children    starting, adopting, signalling and reaping
+    plan        what a child needs, prepared
+    kernel      what Python has no function for
+    child       from the fork to the program: the sequence of a start
+    starts      processes on this way, and their time limit
+    children    adopting, signalling and reaping
     loop        the main loop: requests in, answers and exits out
     __main__    the program
 

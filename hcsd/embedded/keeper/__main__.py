@@ -1,8 +1,7 @@
-"""The keeper's program: ``python -I -S …/keeper/__main__.py FD LIMIT MARK [GROUP…]``.
+"""The keeper's program: ``python -I -S …/keeper/__main__.py SETTINGS``.
 
-FD is the keeper's end of the socket pair. LIMIT is how many descriptors its processes may have
-unless they ask for more: the daemon itself may have more. MARK begins the marks of its processes.
-Each GROUP is a control group of the system's own, which the keeper leaves and removes at the end.
+SETTINGS is what `requests.Settings` reads. The keeper leaves and removes the control groups of the
+system at the end.
 
 The keeper must start fast and import nothing of the daemon. But its modules should have the same
 names here, in the engine and for type checkers. So this program makes empty packages of those
@@ -13,34 +12,36 @@ importing anything else of hcsd fails.
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import fcntl
+import gc
 import os
-import resource
 import signal
 import socket
 import sys
 from types import ModuleType
 
 PACKAGE = "hcsd.embedded.keeper"
-PR_SET_CHILD_SUBREAPER = 36
+FIRST_FREE_FD = 3
 
 
 def main() -> None:
     """Take what the arguments tell, and keep a system."""
     _name_packages()
-    from hcsd.embedded.keeper.loop import Keeper  # noqa: PLC0415  (found only now)
-    from hcsd.embedded.keeper.procfs import ON_LINUX  # noqa: PLC0415
+    from hcsd.embedded.keeper.child import DEFAULT_UMASK  # noqa: PLC0415  (found only now)
+    from hcsd.embedded.keeper.kernel import PR_SET_CHILD_SUBREAPER, prctl  # noqa: PLC0415
+    from hcsd.embedded.keeper.loop import Keeper  # noqa: PLC0415
+    from hcsd.embedded.keeper.requests import Settings  # noqa: PLC0415
 
-    descriptor, limit, mark, *groups = sys.argv[1:]
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (int(limit), hard))
-    sock = socket.socket(fileno=int(descriptor))
+    settings = Settings.of(sys.argv[1])
+    _have_stdio()
+    sock = socket.socket(fileno=_above_stdio(settings.descriptor))
     sock.set_inheritable(False)
     _normal_signals()
-    if ON_LINUX:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    status = Keeper(sock, mark).run()
-    for group in groups:
+    prctl(PR_SET_CHILD_SUBREAPER)
+    os.umask(DEFAULT_UMASK)
+    gc.freeze()  # what is here stays, and no child has to look through it
+    status = Keeper(sock, settings).run()
+    for group in settings.groups:
         _leave(group)
     sys.exit(status)
 
@@ -54,17 +55,35 @@ def _name_packages() -> None:
         sys.modules[package.__name__] = package
 
 
+def _above_stdio(descriptor: int) -> int:
+    """Return a descriptor whose number no stdio of a child has: the daemon may have had none."""
+    if descriptor >= FIRST_FREE_FD:
+        return descriptor
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE_FD)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, descriptor)
+    os.close(null)
+    return moved
+
+
+def _have_stdio() -> None:
+    """Open what is missing of stdin, stdout and stderr, so that nothing else gets their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < FIRST_FREE_FD:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
 def _normal_signals() -> None:
     """Give every process of the system default signals, whatever the daemon was started with.
 
     An ignored signal stays ignored across exec, one with a handler does not. So the keeper itself
-    outlives INT, HUP and TERM with a handler that does nothing.
+    outlives INT, HUP, TERM and PIPE with a handler that does nothing.
     """
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD):
         signal.signal(number, lambda _number, _frame: None)
 
 

@@ -1,8 +1,11 @@
 """The processes that the keeper has started or adopted, until their ends are reported.
 
-    start() ──▶ STARTED ──it ends, the keeper reaps it──▶ reported with its exit code
+    starts  ──▶ STARTED ──it ends, the keeper reaps it──▶ reported with its exit code
     adopt() ──▶ ADOPTED ──it ends; its parent reaps it──▶ reported without an exit code
                    └──its parents have died: it ends, the keeper reaps it──▶ reported with one
+
+How a process comes to be STARTED is told in `starts`. One that ends before the keeper has heard that
+it runs is asked once more, so that its start is answered before its end is reported.
 
 A descendant that was not started here can be adopted. It is then signalled, and its end is noticed,
 through a pidfd. Other descendants that become the keeper's children are reaped and not reported.
@@ -10,101 +13,48 @@ through a pidfd. Other descendants that become the keeper's children are reaped 
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
 import select
 import signal
-import subprocess  # starting processes is its work
-import termios
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from hcsd.embedded.keeper.accounts import find_account
-from hcsd.embedded.keeper.families import MARK, Tree
+from hcsd.embedded.keeper.families import Tree
 from hcsd.embedded.keeper.frames import Refusal
 from hcsd.embedded.keeper.procfs import has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from hcsd.embedded.keeper.frames import Message
-
-
-class Child(NamedTuple):
-    """A process that was started here and has not been reaped.
-
-    Attributes:
-        mark: What all that descends from it inherits.
-    """
-
-    popen: subprocess.Popen[bytes]
-    mark: str
+    from hcsd.embedded.keeper.starts import Starts
 
 
 class Children:
     """All of them.
 
     Args:
-        mark: Begins the mark of each process.
         poll: Where the pidfds of adopted processes are registered.
+        starts: Those that have not come to their program.
         report: Called with the pid and the return code of each that has ended. Negative: the
             signal that killed it; None: only its parent knows.
     """
 
     def __init__(
-        self, mark: str, poll: select.poll, report: Callable[[int, int | None], None]
+        self, poll: select.poll, starts: Starts, report: Callable[[int, int | None], None]
     ) -> None:
-        self._mark = mark
         self._poll = poll
+        self._starts = starts
         self._report = report
-        self._started: dict[int, Child] = {}
+        self._started: dict[int, str] = {}  # pid to mark
         self._adopted: dict[int, int] = {}  # pid to pidfd
-        self._count = 0
 
     def pids(self) -> list[int]:
-        """Return the pids of those that were started here."""
-        return list(self._started)
+        """Return the pids of those that were started here, or are being started."""
+        return [*self._started, *self._starts.pids()]
 
-    def start(self, request: Message, fds: list[int]) -> Message:
-        """Start a process; the answer has its pid and its mark.
-
-        Raises:
-            Refusal: Its executable, directory or user is not there, or may not be used.
-        """
-        argv, directory, environment = request["argv"], request["directory"], request["environment"]
-        assert isinstance(argv, list)  # noqa: S101  (both sides are ours; for the type checker)
-        assert isinstance(environment, dict)  # noqa: S101
-        given = iter(fds)
-        stdio = [next(given) if asked else subprocess.DEVNULL for asked in _flags(request["stdio"])]
-        account = find_account(str(request["user"]))
-        self._count += 1
-        mark = f"{self._mark}.{self._count}"
-        if account.uid is not None:
-            _give_away(fds, account.uid)
-        try:
-            popen = subprocess.Popen(  # noqa: S603  (what to run is the caller's to say)
-                argv,
-                stdin=stdio[0],
-                stdout=stdio[1],
-                stderr=stdio[2],
-                cwd=str(directory) or None,
-                env={**os.environ, **account.environment, **environment, MARK: mark},
-                start_new_session=True,
-                user=account.uid,
-                group=account.gid,
-                extra_groups=account.groups,
-                # Safe here: the keeper has one thread. Nothing else makes a terminal the
-                # controlling one of a session that exists only in the child.
-                preexec_fn=_take_terminal if request["console"] else None,  # noqa: PLW1509
-            )
-        except OSError as error:
-            where = "directory" if _is_unusable(str(directory)) else "executable"
-            raise Refusal(where, error.errno or errno.EINVAL) from None
-        except (ValueError, subprocess.SubprocessError):
-            raise Refusal("executable", errno.EINVAL) from None
-        self._started[popen.pid] = Child(popen, mark)
-        return {"pid": popen.pid, "mark": mark}
+    def note_start(self, pid: int, mark: str) -> None:
+        """Take up a process that runs from now on, with what all that descends from it inherits."""
+        self._started[pid] = mark
 
     def adopt(self, pid: int, fds: list[int]) -> None:
         """Report the end of a process that was not started here.
@@ -154,9 +104,8 @@ class Children:
         Raises:
             Refusal: Something of it may not be killed, or does not die in time.
         """
-        child = self._started.get(pid)
-        root = pid if child is not None and child.mark == mark else 0
-        if code := Tree(root, mark, self._started).kill():
+        root = pid if self._started.get(pid) == mark else 0
+        if code := Tree(root, mark, lambda: set(self.pids())).kill():
             raise Refusal("process", code)
 
     def reap(self, *, wait: bool) -> bool:
@@ -178,9 +127,8 @@ class Children:
                 return True
             options = os.WNOHANG
             code = os.waitstatus_to_exitcode(status)
-            child = self._started.pop(pid, None)
-            if child is not None:
-                child.popen.returncode = code
+            self._starts.settle_one(pid)
+            if self._started.pop(pid, None) is not None:
                 self._report(pid, code)
             elif pid in self._adopted:
                 self._report_adopted(pid, code)
@@ -200,25 +148,3 @@ class Children:
         self._poll.unregister(descriptor)
         os.close(descriptor)
         self._report(pid, code)
-
-
-def _flags(value: object) -> list[bool]:
-    assert isinstance(value, list)  # noqa: S101
-    return [bool(item) for item in value]
-
-
-def _give_away(fds: list[int], uid: int) -> None:
-    """Give the stdio of a program to its user, so that it may open it again, as /dev/stdout."""
-    for fd in fds:
-        with contextlib.suppress(OSError):  # not every system lets pipes be given away
-            os.fchown(fd, uid, -1)
-
-
-def _take_terminal() -> None:
-    """Make stdin the controlling terminal of this process's session."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-def _is_unusable(directory: str) -> bool:
-    """Tell whether a process cannot start in a directory; "" is no directory of its own."""
-    return bool(directory) and not (os.path.isdir(directory) and os.access(directory, os.X_OK))

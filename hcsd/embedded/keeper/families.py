@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hcsd.embedded.keeper.procfs import Entry, Identity
 
 MARK = "HCS_PROCESS_MARK"  # a variable of every process, with a value that no other process has
+KEEPER_MARK = "HCS_KEEPER_MARK"  # one of the keeper's own, and of a child that has no program yet
 BATCH = 100  # of descriptors at a time
 PATIENCE = 2.0  # seconds for members to die, or to stop; what the kernel holds takes longer
 
@@ -44,10 +45,11 @@ class Tree:
     Args:
         root: Its pid if it is a child that has not been reaped, else 0.
         mark: Its mark.
-        others: All other processes that were started here, and so are no part of it.
+        others: Returns all processes that were started here; but for the root they are no part of
+            it.
     """
 
-    def __init__(self, root: int, mark: str, others: Container[int]) -> None:
+    def __init__(self, root: int, mark: str, others: Callable[[], Container[int]]) -> None:
         self._root = root
         self._mark = f"{MARK}={mark}".encode()
         self._others = others
@@ -66,7 +68,8 @@ class Tree:
         """Find what belongs to it now. Whoever has lost its parents is a child of the keeper."""
         me = os.getpid()
         found: set[Identity] = set()
-        ours = [pid for pid in children_of(me) if pid == self._root or pid not in self._others]
+        others = self._others()
+        ours = [pid for pid in children_of(me) if pid == self._root or pid not in others]
         todo = [(pid, me) for pid in ours]
         while todo:
             pid, parent = todo.pop()
@@ -90,15 +93,15 @@ class Tree:
 
 def kill_marked(mark: str) -> None:
     """Kill whoever has inherited a mark that begins so, whatever its parents (Linux)."""
-    prefix = f"{MARK}={mark}.".encode()
-    _kill_until_none(lambda: _marked(prefix))
+    prefixes = (f"{MARK}={mark}.".encode(), f"{KEEPER_MARK}={mark}".encode())
+    _kill_until_none(lambda: _marked(prefixes))
 
 
-def _marked(prefix: bytes) -> set[Identity]:
+def _marked(prefixes: tuple[bytes, ...]) -> set[Identity]:
     found: set[Identity] = set()
     for pid in all_pids():
         entry = look_at(pid)
-        if entry is not None and any(item.startswith(prefix) for item in environment_of(pid)):
+        if entry is not None and any(item.startswith(prefixes) for item in environment_of(pid)):
             found.add((pid, entry.started))
     return found
 

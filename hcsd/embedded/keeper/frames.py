@@ -1,11 +1,14 @@
 """What passes between the engine and a keeper: frames, and the messages in them.
 
 A frame is a 4-byte length and then JSON. Descriptors travel with the length. The engine sends
-requests. The keeper answers each of them once, in order, and sends exits between the answers:
+requests. The keeper answers each of them once, and sends exits between the answers. A start is
+answered when the program runs, which may be long after other requests:
 
     members of the request              descriptors  answer
     argv directory environment user     of stdio     pid mark    start a process
-        console stdio
+        uid gid groups console stdio
+        limits umask oom_score_adj
+        no_new_privileges
     adopt: pid                          a pidfd                  report its end from now on
     pid number group                                             send a signal to a process
     pid tree: mark                                               kill it and its descendants
@@ -14,14 +17,15 @@ requests. The keeper answers each of them once, in order, and sends exits betwee
 
     exit: pid, status: code, -signal or null                     a process has ended
 
-Every request also has an `id`, which its answer repeats. A refusal is answered with `error`, an
-errno, and `what`, the thing that could not be had.
+Every request also has an `id` of its own, which its answer repeats. A refusal is answered with
+`error`, an errno, `what`, the thing that could not be had, and `which` of them, if there are many.
 """
 
 from __future__ import annotations
 
 import array
 import json
+import os
 import socket
 
 HEADER = 4
@@ -35,14 +39,21 @@ class Refusal(Exception):  # noqa: N818  (an answer to the engine, not an error 
     """A request cannot be carried out.
 
     Attributes:
-        what: ``executable``, ``directory``, ``user``, ``process`` or ``system``.
+        what: A stage of a start (`child.Stage`), ``group``, ``process`` or ``system``.
         code: The errno.
+        which: Which of them; "" if there is one.
     """
 
-    def __init__(self, what: str, code: int) -> None:
-        super().__init__(what, code)
+    def __init__(self, what: str, code: int, which: str = "") -> None:
+        super().__init__(what, code, which)
         self.what = what
         self.code = code
+        self.which = which
+
+    @property
+    def answer(self) -> Message:
+        """What the engine is told."""
+        return {"error": self.code, "what": self.what, "which": self.which}
 
 
 def send_frame(sock: socket.socket, message: Message, fds: list[int]) -> None:
@@ -63,10 +74,12 @@ def send_frame(sock: socket.socket, message: Message, fds: list[int]) -> None:
 def receive_frame(sock: socket.socket) -> tuple[Message, list[int]] | None:
     """Receive one frame from a blocking socket; None at end-of-file.
 
-    Ownership: the descriptors are the caller's.
+    Ownership: the descriptors are the caller's. Exec closes them.
     """
     try:
         header, fds, _flags, _address = socket.recv_fds(sock, HEADER, MAX_FDS)
+        for fd in fds:
+            os.set_inheritable(fd, False)
         header += _exactly(sock, HEADER - len(header)) if header else b""
         if len(header) < HEADER:
             return None

@@ -4,9 +4,9 @@
        │                      └──the grace is over──▶ kills ──▶ exits FORCED
        └──the engine hangs up, also from DRAINING──▶ kills ──▶ exits 0
 
-A round waits until the socket, a pidfd or a signal has something. It carries out at most one
-request, then reaps, then sends what the socket takes. So an answer comes before the exits that were
-noticed after it.
+A round waits until the socket, the pipe of a start, a pidfd or a signal has something. It carries out
+at most one request, then answers starts, then reaps, then sends what the socket takes. So an answer
+comes before the exits that were noticed after it. Nothing in a round waits for a process.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from hcsd.embedded.keeper.families import kill
 from hcsd.embedded.keeper.frames import FORCED, Outbox, Refusal, receive_frame
 from hcsd.embedded.keeper.pauses import Pause
 from hcsd.embedded.keeper.procfs import ON_LINUX, descendants
+from hcsd.embedded.keeper.starts import Starts
 
 if TYPE_CHECKING:
     from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keeper.requests import Settings
 
 
 class Keeper:
@@ -36,14 +38,17 @@ class Keeper:
 
     Args:
         sock: Its end of the pair, blocking.
-        mark: Begins the mark of each process.
+        settings: What it was started with.
     """
 
-    def __init__(self, sock: socket.socket, mark: str) -> None:
+    def __init__(self, sock: socket.socket, settings: Settings) -> None:
         self._sock = sock
         self._out = Outbox(sock)
         self._poll = select.poll()
-        self._children = Children(mark, self._poll, self._report)
+        self._starts = Starts(
+            settings, sock.fileno(), self._poll, self._answer, started=self._note_start
+        )
+        self._children = Children(self._poll, self._starts, self._report)
         self._pause = Pause()
         self._deadline: float | None = None  # of a shutdown
 
@@ -61,24 +66,39 @@ class Keeper:
         serving = left = True
         while serving and (left or self._deadline is None):
             self._poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
-            wait = None if self._deadline is None else self._deadline - time.monotonic()
-            if wait is not None and wait <= 0:
+            if self._deadline is not None and self._deadline <= time.monotonic():
                 self._end()
                 return FORCED
-            ready = self._poll.poll(None if wait is None else wait * 1000)
+            ready = self._poll.poll(self._patience())
             for fd, events in ready:
                 if fd == wake.fileno():
                     wake.recv(4096)
                 elif fd == self._sock.fileno() and events & ~select.POLLOUT:
                     serving = self._serve()
+            readable = {fd for fd, _ in ready}
+            self._starts.settle(readable)
             left = self._children.reap(wait=False)
-            self._children.report_unreaped([fd for fd, _ in ready])
+            self._children.report_unreaped(readable)
+            if not self._pause.active:
+                self._starts.expire()
             self._out.flush()
         self._end()
         return 0
 
+    def _patience(self) -> float | None:
+        """Return for how many milliseconds nothing is due; None for as long as nothing happens."""
+        due = [] if self._deadline is None else [self._deadline]
+        overdue = None if self._pause.active else self._starts.next_deadline
+        if overdue is not None:
+            due.append(overdue)
+        return max(0.0, min(due) - time.monotonic()) * 1000 if due else None
+
     def _serve(self) -> bool:
-        """Carry out one request and answer it; False if the engine has hung up."""
+        """Carry out one request, and answer it unless that comes later.
+
+        Returns:
+            False if the engine has hung up.
+        """
         frame = receive_frame(self._sock)
         if frame is None:
             return False
@@ -86,7 +106,7 @@ class Keeper:
         try:
             answer = self._carry_out(request, fds)
         except Refusal as refusal:
-            answer = {"error": refusal.code, "what": refusal.what}
+            answer = refusal.answer
         except Exception:
             # Ours to mend, but no reason to end everything that runs in the system.
             sys.excepthook(*sys.exc_info())
@@ -94,16 +114,22 @@ class Keeper:
         finally:
             for fd in fds:
                 os.close(fd)
-        self._out.put({"id": request["id"], **answer})
+        if answer is not None:
+            self._answer(request["id"], answer)
         return True
 
-    def _carry_out(self, request: Message, fds: list[int]) -> Message:
+    def _answer(self, request: object, answer: Message) -> None:
+        self._out.put({"id": request, **answer})
+
+    def _carry_out(self, request: Message, fds: list[int]) -> Message | None:
+        """Return the answer; None if it comes later."""
         if "argv" in request:
-            return self._children.start(request, fds)
+            self._starts.begin(request, fds)
+            return None
         if "adopt" in request:
             self._children.adopt(_number(request["adopt"]), fds)
         elif "pause" in request:
-            (self._pause.begin if request["pause"] else self._pause.end)()
+            self._set_pause(active=bool(request["pause"]))
         elif "grace" in request:
             self._shut_down(float(str(request["grace"])))
         elif "tree" in request:
@@ -111,6 +137,18 @@ class Keeper:
         else:
             self._signal(request)
         return {}
+
+    def _note_start(self, pid: int, mark: str) -> None:
+        """Take up a process; one that starts late in a shutdown has not heard of it."""
+        self._children.note_start(pid, mark)
+        if self._deadline is not None:
+            _ask_to_end(pid)
+
+    def _set_pause(self, *, active: bool) -> None:
+        try:
+            (self._pause.begin if active else self._pause.end)()
+        finally:
+            self._starts.renew()
 
     def _signal(self, request: Message) -> None:
         """Send a signal; but a pause lets nobody continue before it ends."""
@@ -125,8 +163,7 @@ class Keeper:
         """Ask every member to end."""
         self._deadline = time.monotonic() + grace
         for pid in descendants(os.getpid()):
-            with contextlib.suppress(OSError):  # it has ended, or is another user's
-                os.kill(pid, signal.SIGTERM)
+            _ask_to_end(pid)
 
     def _report(self, pid: int, status: int | None) -> None:
         self._out.put({"exit": pid, "status": status})
@@ -137,6 +174,7 @@ class Keeper:
         What the keeper may not kill, such as a program that runs as another user, is left alone.
         """
         me = os.getpid()
+        self._starts.abandon()
         while True:
             left = descendants(me) if ON_LINUX else self._children.pids()
             refused = [pid for pid in left if not kill(pid)]
@@ -144,6 +182,11 @@ class Keeper:
             self._out.flush()
             if not alive or (refused and refused == left):
                 return
+
+
+def _ask_to_end(pid: int) -> None:
+    with contextlib.suppress(OSError):  # it has ended, or is another user's
+        os.kill(pid, signal.SIGTERM)
 
 
 def _number(value: object) -> int:

@@ -127,7 +127,7 @@ SIGNAL_DELIVERY_PENDING: SignalDelivery
 SIGNAL_DELIVERY_ALREADY_EXITED: SignalDelivery
 
 class ProcessSpec(_message.Message):
-    __slots__ = ("command_line", "argv", "working_directory", "env", "user", "console", "stdin_mode", "run_timeout", "drain_timeout", "output", "orphan_policy", "restricted_token")
+    __slots__ = ("command_line", "argv", "working_directory", "env", "user", "console", "stdin_mode", "run_timeout", "drain_timeout", "output", "orphan_policy", "restricted_token", "resource_limits", "umask", "oom_score_adj", "no_new_privileges", "uid", "gid", "supplementary_groups")
     COMMAND_LINE_FIELD_NUMBER: _ClassVar[int]
     ARGV_FIELD_NUMBER: _ClassVar[int]
     WORKING_DIRECTORY_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +140,13 @@ class ProcessSpec(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     ORPHAN_POLICY_FIELD_NUMBER: _ClassVar[int]
     RESTRICTED_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_LIMITS_FIELD_NUMBER: _ClassVar[int]
+    UMASK_FIELD_NUMBER: _ClassVar[int]
+    OOM_SCORE_ADJ_FIELD_NUMBER: _ClassVar[int]
+    NO_NEW_PRIVILEGES_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    GID_FIELD_NUMBER: _ClassVar[int]
+    SUPPLEMENTARY_GROUPS_FIELD_NUMBER: _ClassVar[int]
     command_line: str
     argv: Argv
     working_directory: str
@@ -152,7 +159,24 @@ class ProcessSpec(_message.Message):
     output: OutputOptions
     orphan_policy: OrphanPolicy
     restricted_token: bool
-    def __init__(self, command_line: _Optional[str] = ..., argv: _Optional[_Union[Argv, _Mapping]] = ..., working_directory: _Optional[str] = ..., env: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., user: _Optional[str] = ..., console: _Optional[_Union[Console, _Mapping]] = ..., stdin_mode: _Optional[_Union[StdinMode, str]] = ..., run_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., output: _Optional[_Union[OutputOptions, _Mapping]] = ..., orphan_policy: _Optional[_Union[OrphanPolicy, str]] = ..., restricted_token: _Optional[bool] = ...) -> None: ...
+    resource_limits: _containers.RepeatedCompositeFieldContainer[ResourceLimit]
+    umask: int
+    oom_score_adj: int
+    no_new_privileges: bool
+    uid: int
+    gid: int
+    supplementary_groups: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, command_line: _Optional[str] = ..., argv: _Optional[_Union[Argv, _Mapping]] = ..., working_directory: _Optional[str] = ..., env: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., user: _Optional[str] = ..., console: _Optional[_Union[Console, _Mapping]] = ..., stdin_mode: _Optional[_Union[StdinMode, str]] = ..., run_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., output: _Optional[_Union[OutputOptions, _Mapping]] = ..., orphan_policy: _Optional[_Union[OrphanPolicy, str]] = ..., restricted_token: _Optional[bool] = ..., resource_limits: _Optional[_Iterable[_Union[ResourceLimit, _Mapping]]] = ..., umask: _Optional[int] = ..., oom_score_adj: _Optional[int] = ..., no_new_privileges: _Optional[bool] = ..., uid: _Optional[int] = ..., gid: _Optional[int] = ..., supplementary_groups: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ResourceLimit(_message.Message):
+    __slots__ = ("name", "soft", "hard")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SOFT_FIELD_NUMBER: _ClassVar[int]
+    HARD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    soft: int
+    hard: int
+    def __init__(self, name: _Optional[str] = ..., soft: _Optional[int] = ..., hard: _Optional[int] = ...) -> None: ...
 
 class Argv(_message.Message):
     __slots__ = ("args",)
@@ -258,12 +282,16 @@ class ProcessExit(_message.Message):
     def __init__(self, exit_code: _Optional[int] = ..., start_error: _Optional[_Union[StartError, _Mapping]] = ..., unknown: _Optional[_Union[UnknownExit, _Mapping]] = ..., signal: _Optional[int] = ..., signal_name: _Optional[str] = ..., exit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[ExitReason, str]] = ..., output_complete: _Optional[bool] = ...) -> None: ...
 
 class StartError(_message.Message):
-    __slots__ = ("hresult", "message")
+    __slots__ = ("hresult", "message", "stage", "errno")
     HRESULT_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    ERRNO_FIELD_NUMBER: _ClassVar[int]
     hresult: int
     message: str
-    def __init__(self, hresult: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+    stage: str
+    errno: int
+    def __init__(self, hresult: _Optional[int] = ..., message: _Optional[str] = ..., stage: _Optional[str] = ..., errno: _Optional[int] = ...) -> None: ...
 
 class UnknownExit(_message.Message):
     __slots__ = ("hresult", "message")

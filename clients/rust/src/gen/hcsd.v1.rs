@@ -330,14 +330,22 @@ impl ComputeSystemExitType {
 /// other bytes cannot be served by this message. Immutable once the process is created.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ProcessSpec {
-    /// Working directory inside the guest. Default: the one the system gives its processes.
+    /// Working directory inside the guest. It must be absolute; for POSIX guests that means that it
+    /// begins with `/`. It is entered as the user that the process runs as. Default: the one the system
+    /// gives its processes; for the embedded engine the home of that user, or `/` if he has none that he
+    /// can enter.
     #[prost(string, tag = "3")]
     pub working_directory: ::prost::alloc::string::String,
     /// Variables added to, or replacing those of, the system's own environment. Order and empty values
-    /// survive; of two with one name the last holds.
+    /// survive; of two with one name the last holds. The embedded engine has of its own `PATH`, `HOME`,
+    /// `USER`, `LOGNAME` and `SHELL` of the user, `PWD`, `LANG` and `TZ` of the host, what the operator
+    /// passes on (`hcsd serve --pass-env`), and nothing else of the daemon's environment.
     #[prost(message, repeated, tag = "4")]
     pub env: ::prost::alloc::vec::Vec<EnvironmentVariable>,
-    /// Account inside the guest. Default: the system's own.
+    /// Account inside the guest. Default: the system's own. POSIX guests of the embedded engine take a
+    /// name or a uid, and a group or gid behind a colon, as in `build:docker` and `1000:1000`. Who names
+    /// a group gets that group and no other; who names none gets the groups of the account. A uid
+    /// without an account has the group of the same number and `/` for a home.
     #[prost(string, tag = "5")]
     pub user: ::prost::alloc::string::String,
     /// Gives the process a console of this size when set. Then all output is on stdout, stderr is
@@ -367,6 +375,32 @@ pub struct ProcessSpec {
     /// Runs the process with a restricted token (Windows guests). Other guests answer UNIMPLEMENTED.
     #[prost(bool, tag = "12")]
     pub restricted_token: bool,
+    /// Resource limits. The embedded engine gives a process as much of everything as the daemon may,
+    /// but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. This field and those
+    /// below are for the embedded engine; HCS has no place for them, and systems of HCS answer
+    /// INVALID_ARGUMENT to them.
+    #[prost(message, repeated, tag = "13")]
+    pub resource_limits: ::prost::alloc::vec::Vec<ResourceLimit>,
+    /// The umask, at most 0o777. Default: 0o022.
+    #[prost(uint32, optional, tag = "14")]
+    pub umask: ::core::option::Option<u32>,
+    /// How gladly the kernel ends the process when memory runs out, from -1000 (never) to 1000. Default:
+    /// 0, if the daemon may set that. A daemon without privileges may not go below its own.
+    #[prost(sint32, optional, tag = "15")]
+    pub oom_score_adj: ::core::option::Option<i32>,
+    /// Whether no program may give the process more rights than it has, as setuid programs do.
+    #[prost(bool, tag = "16")]
+    pub no_new_privileges: bool,
+    /// The user by number; not together with `user`.
+    #[prost(uint32, optional, tag = "17")]
+    pub uid: ::core::option::Option<u32>,
+    /// The group by number, instead of that of the user.
+    #[prost(uint32, optional, tag = "18")]
+    pub gid: ::core::option::Option<u32>,
+    /// Supplementary groups instead of those of the user. With a group and none of these the process
+    /// has that group alone.
+    #[prost(uint32, repeated, packed = "false", tag = "19")]
+    pub supplementary_groups: ::prost::alloc::vec::Vec<u32>,
     /// What to run. Exactly one is required.
     #[prost(oneof = "process_spec::Command", tags = "1, 2")]
     pub command: ::core::option::Option<process_spec::Command>,
@@ -394,6 +428,31 @@ impl ::prost::Name for ProcessSpec {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/hcsd.v1.ProcessSpec".into()
+    }
+}
+/// How much a process may have of something. The kernel refuses more, or sends a signal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResourceLimit {
+    /// Which limit, as prlimit(1) names it: `as`, `core`, `cpu`, `data`, `fsize`, `locks`, `memlock`,
+    /// `msgqueue`, `nice`, `nofile`, `nproc`, `rss`, `rtprio`, `rttime`, `sigpending` or `stack`. What
+    /// the host lacks is UNIMPLEMENTED.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The limit in force. 18446744073709551615 is without limit.
+    #[prost(uint64, tag = "2")]
+    pub soft: u64,
+    /// The most that the process itself may raise it to. Default: the same as `soft`.
+    #[prost(uint64, optional, tag = "3")]
+    pub hard: ::core::option::Option<u64>,
+}
+impl ::prost::Name for ResourceLimit {
+    const NAME: &'static str = "ResourceLimit";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ResourceLimit".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ResourceLimit".into()
     }
 }
 /// A command as separate words.
@@ -434,6 +493,11 @@ impl ::prost::Name for EnvironmentVariable {
     }
 }
 /// Size of a console in character cells.
+///
+/// A console begins in canonical mode, where a program reads whole lines. On Linux the console keeps at
+/// most 4096 bytes of a line, its newline among them, and drops what is beyond that without a word: a
+/// longer line that is written at once reaches the program cut. A program that takes longer lines turns
+/// canonical mode off, as shells and editors do. A pipe has no such limit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Console {
     /// Width, at most 65535. Default, and when zero: 80.
@@ -519,7 +583,9 @@ pub struct Process {
     /// How the daemon came to know the process.
     #[prost(enumeration = "ProcessOrigin", tag = "11")]
     pub origin: i32,
-    /// Input so far. `end_offset` is the committed offset: the number of bytes handed to the pipe.
+    /// Input so far. `end_offset` is the committed offset: the number of bytes handed to the pipe, or to
+    /// the console. It says nothing of what the process has read, nor of what a console has dropped: see
+    /// `Console`.
     #[prost(message, optional, tag = "12")]
     pub stdin: ::core::option::Option<StreamStatus>,
     /// Output on stdout so far; with a console, all output.
@@ -629,6 +695,13 @@ pub struct StartError {
     /// Prose for people.
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
+    /// How far the start came, if the engine can tell: `fork`, `session`, `terminal`, `oom_score_adj`,
+    /// `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else empty.
+    #[prost(string, tag = "3")]
+    pub stage: ::prost::alloc::string::String,
+    /// What the host answered there, as Linux numbers it. 0: not known.
+    #[prost(int32, tag = "4")]
+    pub errno: i32,
 }
 impl ::prost::Name for StartError {
     const NAME: &'static str = "StartError";
@@ -3209,6 +3282,7 @@ pub mod compute_system_service_server {
 ///
 ///    DAEMON_RESTARTED             FAILED_PRECONDITION  the call names an earlier run of the daemon
 ///    DAEMON_STOPPING              UNAVAILABLE          the daemon is stopping
+///    EXECUTABLE_BUSY              FAILED_PRECONDITION  somebody is writing to the program's file
 ///    EXECUTABLE_NOT_FOUND         NOT_FOUND            there is no such program
 ///    INCARNATION_CHANGED          OUT_OF_RANGE         the revision belongs to another run of the
 ///                                                      daemon

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/process.proto.
  */
 export const file_hcsd_v1_process: GenFile = /*@__PURE__*/
-  fileDesc("ChVoY3NkL3YxL3Byb2Nlc3MucHJvdG8SB2hjc2QudjEi/AMKC1Byb2Nlc3NTcGVjEhYKDGNvbW1hbmRfbGluZRgBIAEoCUgAEh0KBGFyZ3YYAiABKAsyDS5oY3NkLnYxLkFyZ3ZIABIfChF3b3JraW5nX2RpcmVjdG9yeRgDIAEoCUIE4kEBARIvCgNlbnYYBCADKAsyHC5oY3NkLnYxLkVudmlyb25tZW50VmFyaWFibGVCBOJBAQESEgoEdXNlchgFIAEoCUIE4kEBARInCgdjb25zb2xlGAYgASgLMhAuaGNzZC52MS5Db25zb2xlQgTiQQEBEiwKCnN0ZGluX21vZGUYByABKA4yEi5oY3NkLnYxLlN0ZGluTW9kZUIE4kEBARI0CgtydW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBARI2Cg1kcmFpbl90aW1lb3V0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEiwKBm91dHB1dBgKIAEoCzIWLmhjc2QudjEuT3V0cHV0T3B0aW9uc0IE4kEBARIyCg1vcnBoYW5fcG9saWN5GAsgASgOMhUuaGNzZC52MS5PcnBoYW5Qb2xpY3lCBOJBAQESHgoQcmVzdHJpY3RlZF90b2tlbhgMIAEoCEIE4kEBAUIJCgdjb21tYW5kIhoKBEFyZ3YSEgoEYXJncxgBIAMoCUIE4kEBAiI+ChNFbnZpcm9ubWVudFZhcmlhYmxlEhIKBG5hbWUYASABKAlCBOJBAQISEwoFdmFsdWUYAiABKAlCBOJBAQEiNAoHQ29uc29sZRIVCgdjb2x1bW5zGAEgASgNQgTiQQEBEhIKBHJvd3MYAiABKA1CBOJBAQEiWgoNT3V0cHV0T3B0aW9ucxIYCgpyaW5nX2J5dGVzGAEgASgEQgTiQQEBEi8KCG92ZXJmbG93GAIgASgOMhcuaGNzZC52MS5PdmVyZmxvd1BvbGljeUIE4kEBASKOBAoHUHJvY2VzcxIMCgRuYW1lGAEgASgJEgsKA3VpZBgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIiCgRzcGVjGAQgASgLMhQuaGNzZC52MS5Qcm9jZXNzU3BlYxILCgNwaWQYBSABKA0SJAoFc3RhdGUYBiABKA4yFS5oY3NkLnYxLlByb2Nlc3NTdGF0ZRIiCgRleGl0GAcgASgLMhQuaGNzZC52MS5Qcm9jZXNzRXhpdBIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoGbGFiZWxzGAogAygLMhwuaGNzZC52MS5Qcm9jZXNzLkxhYmVsc0VudHJ5EiYKBm9yaWdpbhgLIAEoDjIWLmhjc2QudjEuUHJvY2Vzc09yaWdpbhIkCgVzdGRpbhgMIAEoCzIVLmhjc2QudjEuU3RyZWFtU3RhdHVzEiUKBnN0ZG91dBgNIAEoCzIVLmhjc2QudjEuU3RyZWFtU3RhdHVzEiUKBnN0ZGVychgOIAEoCzIVLmhjc2QudjEuU3RyZWFtU3RhdHVzGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicAoMU3RyZWFtU3RhdHVzEhQKDHN0YXJ0X29mZnNldBgBIAEoBBISCgplbmRfb2Zmc2V0GAIgASgEEg4KBmNsb3NlZBgDIAEoCBIVCg1kcm9wcGVkX2J5dGVzGAQgASgEEg8KB3JlYWRlcnMYBSABKA0ilAIKC1Byb2Nlc3NFeGl0EhMKCWV4aXRfY29kZRgBIAEoDUgAEioKC3N0YXJ0X2Vycm9yGAIgASgLMhMuaGNzZC52MS5TdGFydEVycm9ySAASJwoHdW5rbm93bhgDIAEoCzIULmhjc2QudjEuVW5rbm93bkV4aXRIABIOCgZzaWduYWwYBCABKA0SEwoLc2lnbmFsX25hbWUYBSABKAkSLQoJZXhpdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIjCgZyZWFzb24YByABKA4yEy5oY3NkLnYxLkV4aXRSZWFzb24SFwoPb3V0cHV0X2NvbXBsZXRlGAggASgIQgkKB291dGNvbWUiLgoKU3RhcnRFcnJvchIPCgdocmVzdWx0GAEgASgNEg8KB21lc3NhZ2UYAiABKAkiLwoLVW5rbm93bkV4aXQSDwoHaHJlc3VsdBgBIAEoDRIPCgdtZXNzYWdlGAIgASgJIm8KDE91dHB1dEN1cnNvchIrCgZzdHJlYW0YASABKA4yFS5oY3NkLnYxLk91dHB1dFN0cmVhbUIE4kEBAhIQCgZvZmZzZXQYAiABKARIABIUCgpsYXN0X2J5dGVzGAMgASgESABCCgoIcG9zaXRpb24iWgoNT3V0cHV0U3RhcnRlZBIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzEiYKB2N1cnNvcnMYAiADKAsyFS5oY3NkLnYxLk91dHB1dEN1cnNvciJkCgtPdXRwdXRDaHVuaxIlCgZzdHJlYW0YASABKA4yFS5oY3NkLnYxLk91dHB1dFN0cmVhbRIOCgZvZmZzZXQYAiABKAQSDAoEZGF0YRgDIAEoDBIQCghzZXF1ZW5jZRgEIAEoBCJaCglPdXRwdXRHYXASJQoGc3RyZWFtGAEgASgOMhUuaGNzZC52MS5PdXRwdXRTdHJlYW0SEwoLZnJvbV9vZmZzZXQYAiABKAQSEQoJdG9fb2Zmc2V0GAMgASgEIlYKCU91dHB1dEVvZhIlCgZzdHJlYW0YASABKA4yFS5oY3NkLnYxLk91dHB1dFN0cmVhbRISCgplbmRfb2Zmc2V0GAIgASgEEg4KBmZvcmNlZBgDIAEoCCIzCglPdXRwdXRFbmQSJgoHY3Vyc29ycxgBIAMoCzIVLmhjc2QudjEuT3V0cHV0Q3Vyc29yIpEBCg1Qcm9jZXNzU2lnbmFsEhUKC3NpZ25hbF9uYW1lGAEgASgJSAASFwoNc2lnbmFsX251bWJlchgCIAEoBUgAEi4KDWNvbnNvbGVfZXZlbnQYAyABKA4yFS5oY3NkLnYxLkNvbnNvbGVFdmVudEgAEhYKDG9wdGlvbnNfanNvbhgEIAEoCUgAQggKBnNpZ25hbCKMAQoNUHJvY2Vzc1N0YXR1cxILCgNwaWQYASABKA0SDgoGZXhpdGVkGAIgASgIEhYKCWV4aXRfY29kZRgDIAEoDUgAiAEBEhgKEGxhc3Rfd2FpdF9yZXN1bHQYBCABKA0SEwoGc2lnbmFsGAUgASgNSAGIAQFCDAoKX2V4aXRfY29kZUIJCgdfc2lnbmFsIq4CCgxQcm9jZXNzU3RhdHMSCwoDcGlkGAEgASgNEhIKCmltYWdlX25hbWUYAiABKAkSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCXVzZXJfdGltZRgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtrZXJuZWxfdGltZRgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIbChNtZW1vcnlfY29tbWl0X2J5dGVzGAYgASgEEigKIG1lbW9yeV93b3JraW5nX3NldF9wcml2YXRlX2J5dGVzGAcgASgEEicKH21lbW9yeV93b3JraW5nX3NldF9zaGFyZWRfYnl0ZXMYCCABKAQqUwoJU3RkaW5Nb2RlEhoKFlNURElOX01PREVfVU5TUEVDSUZJRUQQABIVChFTVERJTl9NT0RFX0NMT1NFRBABEhMKD1NURElOX01PREVfUElQRRACKm0KDk92ZXJmbG93UG9saWN5Eh8KG09WRVJGTE9XX1BPTElDWV9VTlNQRUNJRklFRBAAEh8KG09WRVJGTE9XX1BPTElDWV9EUk9QX09MREVTVBABEhkKFU9WRVJGTE9XX1BPTElDWV9CTE9DSxACKnEKDE9ycGhhblBvbGljeRIdChlPUlBIQU5fUE9MSUNZX1VOU1BFQ0lGSUVEEAASFgoST1JQSEFOX1BPTElDWV9LRUVQEAESKgomT1JQSEFOX1BPTElDWV9LSUxMX09OX09XTkVSX0RJU0NPTk5FQ1QQAiqwAQoMUHJvY2Vzc1N0YXRlEh0KGVBST0NFU1NfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZQUk9DRVNTX1NUQVRFX0NSRUFUSU5HEAESGQoVUFJPQ0VTU19TVEFURV9SVU5OSU5HEAISGAoUUFJPQ0VTU19TVEFURV9FWElURUQQAxIYChRQUk9DRVNTX1NUQVRFX0ZBSUxFRBAEEhYKElBST0NFU1NfU1RBVEVfTE9TVBAFKmYKDVByb2Nlc3NPcmlnaW4SHgoaUFJPQ0VTU19PUklHSU5fVU5TUEVDSUZJRUQQABIaChZQUk9DRVNTX09SSUdJTl9DUkVBVEVEEAESGQoVUFJPQ0VTU19PUklHSU5fT1BFTkVEEAIq8AEKCkV4aXRSZWFzb24SGwoXRVhJVF9SRUFTT05fVU5TUEVDSUZJRUQQABIWChJFWElUX1JFQVNPTl9FWElURUQQARIYChRFWElUX1JFQVNPTl9TSUdOQUxFRBACEhoKFkVYSVRfUkVBU09OX1RFUk1JTkFURUQQAxIbChdFWElUX1JFQVNPTl9SVU5fVElNRU9VVBAEEhoKFkVYSVRfUkVBU09OX09XTkVSX0dPTkUQBRIdChlFWElUX1JFQVNPTl9TWVNURU1fRVhJVEVEEAYSHwobRVhJVF9SRUFTT05fREFFTU9OX1NIVVRET1dOEAcqYQoMT3V0cHV0U3RyZWFtEh0KGU9VVFBVVF9TVFJFQU1fVU5TUEVDSUZJRUQQABIYChRPVVRQVVRfU1RSRUFNX1NURE9VVBABEhgKFE9VVFBVVF9TVFJFQU1fU1RERVJSEAIqUwoJR2FwUG9saWN5EhoKFkdBUF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIVChFHQVBfUE9MSUNZX1JFUE9SVBABEhMKD0dBUF9QT0xJQ1lfRkFJTBACKsQBCgxDb25zb2xlRXZlbnQSHQoZQ09OU09MRV9FVkVOVF9VTlNQRUNJRklFRBAAEhgKFENPTlNPTEVfRVZFTlRfQ1RSTF9DEAESHAoYQ09OU09MRV9FVkVOVF9DVFJMX0JSRUFLEAISHAoYQ09OU09MRV9FVkVOVF9DVFJMX0NMT1NFEAMSHgoaQ09OU09MRV9FVkVOVF9DVFJMX0xPR19PRkYQBBIfChtDT05TT0xFX0VWRU5UX0NUUkxfU0hVVERPV04QBSqRAQoOU2lnbmFsRGVsaXZlcnkSHwobU0lHTkFMX0RFTElWRVJZX1VOU1BFQ0lGSUVEEAASHQoZU0lHTkFMX0RFTElWRVJZX0RFTElWRVJFRBABEhsKF1NJR05BTF9ERUxJVkVSWV9QRU5ESU5HEAISIgoeU0lHTkFMX0RFTElWRVJZX0FMUkVBRFlfRVhJVEVEEANCAlABYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChVoY3NkL3YxL3Byb2Nlc3MucHJvdG8SB2hjc2QudjEikAYKC1Byb2Nlc3NTcGVjEhYKDGNvbW1hbmRfbGluZRgBIAEoCUgAEh0KBGFyZ3YYAiABKAsyDS5oY3NkLnYxLkFyZ3ZIABIfChF3b3JraW5nX2RpcmVjdG9yeRgDIAEoCUIE4kEBARIvCgNlbnYYBCADKAsyHC5oY3NkLnYxLkVudmlyb25tZW50VmFyaWFibGVCBOJBAQESEgoEdXNlchgFIAEoCUIE4kEBARInCgdjb25zb2xlGAYgASgLMhAuaGNzZC52MS5Db25zb2xlQgTiQQEBEiwKCnN0ZGluX21vZGUYByABKA4yEi5oY3NkLnYxLlN0ZGluTW9kZUIE4kEBARI0CgtydW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBARI2Cg1kcmFpbl90aW1lb3V0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEiwKBm91dHB1dBgKIAEoCzIWLmhjc2QudjEuT3V0cHV0T3B0aW9uc0IE4kEBARIyCg1vcnBoYW5fcG9saWN5GAsgASgOMhUuaGNzZC52MS5PcnBoYW5Qb2xpY3lCBOJBAQESHgoQcmVzdHJpY3RlZF90b2tlbhgMIAEoCEIE4kEBARI1Cg9yZXNvdXJjZV9saW1pdHMYDSADKAsyFi5oY3NkLnYxLlJlc291cmNlTGltaXRCBOJBAQESGAoFdW1hc2sYDiABKA1CBOJBAQFIAYgBARIgCg1vb21fc2NvcmVfYWRqGA8gASgRQgTiQQEBSAKIAQESHwoRbm9fbmV3X3ByaXZpbGVnZXMYECABKAhCBOJBAQESFgoDdWlkGBEgASgNQgTiQQEBSAOIAQESFgoDZ2lkGBIgASgNQgTiQQEBSASIAQESIgoUc3VwcGxlbWVudGFyeV9ncm91cHMYEyADKA1CBOJBAQFCCQoHY29tbWFuZEIICgZfdW1hc2tCEAoOX29vbV9zY29yZV9hZGpCBgoEX3VpZEIGCgRfZ2lkIlkKDVJlc291cmNlTGltaXQSEgoEbmFtZRgBIAEoCUIE4kEBAhISCgRzb2Z0GAIgASgEQgTiQQEBEhcKBGhhcmQYAyABKARCBOJBAQFIAIgBAUIHCgVfaGFyZCIaCgRBcmd2EhIKBGFyZ3MYASADKAlCBOJBAQIiPgoTRW52aXJvbm1lbnRWYXJpYWJsZRISCgRuYW1lGAEgASgJQgTiQQECEhMKBXZhbHVlGAIgASgJQgTiQQEBIjQKB0NvbnNvbGUSFQoHY29sdW1ucxgBIAEoDUIE4kEBARISCgRyb3dzGAIgASgNQgTiQQEBIloKDU91dHB1dE9wdGlvbnMSGAoKcmluZ19ieXRlcxgBIAEoBEIE4kEBARIvCghvdmVyZmxvdxgCIAEoDjIXLmhjc2QudjEuT3ZlcmZsb3dQb2xpY3lCBOJBAQEijgQKB1Byb2Nlc3MSDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkSIgoEc3BlYxgEIAEoCzIULmhjc2QudjEuUHJvY2Vzc1NwZWMSCwoDcGlkGAUgASgNEiQKBXN0YXRlGAYgASgOMhUuaGNzZC52MS5Qcm9jZXNzU3RhdGUSIgoEZXhpdBgHIAEoCzIULmhjc2QudjEuUHJvY2Vzc0V4aXQSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKBmxhYmVscxgKIAMoCzIcLmhjc2QudjEuUHJvY2Vzcy5MYWJlbHNFbnRyeRImCgZvcmlnaW4YCyABKA4yFi5oY3NkLnYxLlByb2Nlc3NPcmlnaW4SJAoFc3RkaW4YDCABKAsyFS5oY3NkLnYxLlN0cmVhbVN0YXR1cxIlCgZzdGRvdXQYDSABKAsyFS5oY3NkLnYxLlN0cmVhbVN0YXR1cxIlCgZzdGRlcnIYDiABKAsyFS5oY3NkLnYxLlN0cmVhbVN0YXR1cxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInAKDFN0cmVhbVN0YXR1cxIUCgxzdGFydF9vZmZzZXQYASABKAQSEgoKZW5kX29mZnNldBgCIAEoBBIOCgZjbG9zZWQYAyABKAgSFQoNZHJvcHBlZF9ieXRlcxgEIAEoBBIPCgdyZWFkZXJzGAUgASgNIpQCCgtQcm9jZXNzRXhpdBITCglleGl0X2NvZGUYASABKA1IABIqCgtzdGFydF9lcnJvchgCIAEoCzITLmhjc2QudjEuU3RhcnRFcnJvckgAEicKB3Vua25vd24YAyABKAsyFC5oY3NkLnYxLlVua25vd25FeGl0SAASDgoGc2lnbmFsGAQgASgNEhMKC3NpZ25hbF9uYW1lGAUgASgJEi0KCWV4aXRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGcmVhc29uGAcgASgOMhMuaGNzZC52MS5FeGl0UmVhc29uEhcKD291dHB1dF9jb21wbGV0ZRgIIAEoCEIJCgdvdXRjb21lIkwKClN0YXJ0RXJyb3ISDwoHaHJlc3VsdBgBIAEoDRIPCgdtZXNzYWdlGAIgASgJEg0KBXN0YWdlGAMgASgJEg0KBWVycm5vGAQgASgFIi8KC1Vua25vd25FeGl0Eg8KB2hyZXN1bHQYASABKA0SDwoHbWVzc2FnZRgCIAEoCSJvCgxPdXRwdXRDdXJzb3ISKwoGc3RyZWFtGAEgASgOMhUuaGNzZC52MS5PdXRwdXRTdHJlYW1CBOJBAQISEAoGb2Zmc2V0GAIgASgESAASFAoKbGFzdF9ieXRlcxgDIAEoBEgAQgoKCHBvc2l0aW9uIloKDU91dHB1dFN0YXJ0ZWQSIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcxImCgdjdXJzb3JzGAIgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3IiZAoLT3V0cHV0Q2h1bmsSJQoGc3RyZWFtGAEgASgOMhUuaGNzZC52MS5PdXRwdXRTdHJlYW0SDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwSEAoIc2VxdWVuY2UYBCABKAQiWgoJT3V0cHV0R2FwEiUKBnN0cmVhbRgBIAEoDjIVLmhjc2QudjEuT3V0cHV0U3RyZWFtEhMKC2Zyb21fb2Zmc2V0GAIgASgEEhEKCXRvX29mZnNldBgDIAEoBCJWCglPdXRwdXRFb2YSJQoGc3RyZWFtGAEgASgOMhUuaGNzZC52MS5PdXRwdXRTdHJlYW0SEgoKZW5kX29mZnNldBgCIAEoBBIOCgZmb3JjZWQYAyABKAgiMwoJT3V0cHV0RW5kEiYKB2N1cnNvcnMYASADKAsyFS5oY3NkLnYxLk91dHB1dEN1cnNvciKRAQoNUHJvY2Vzc1NpZ25hbBIVCgtzaWduYWxfbmFtZRgBIAEoCUgAEhcKDXNpZ25hbF9udW1iZXIYAiABKAVIABIuCg1jb25zb2xlX2V2ZW50GAMgASgOMhUuaGNzZC52MS5Db25zb2xlRXZlbnRIABIWCgxvcHRpb25zX2pzb24YBCABKAlIAEIICgZzaWduYWwijAEKDVByb2Nlc3NTdGF0dXMSCwoDcGlkGAEgASgNEg4KBmV4aXRlZBgCIAEoCBIWCglleGl0X2NvZGUYAyABKA1IAIgBARIYChBsYXN0X3dhaXRfcmVzdWx0GAQgASgNEhMKBnNpZ25hbBgFIAEoDUgBiAEBQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbCKuAgoMUHJvY2Vzc1N0YXRzEgsKA3BpZBgBIAEoDRISCgppbWFnZV9uYW1lGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgl1c2VyX3RpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLa2VybmVsX3RpbWUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoTbWVtb3J5X2NvbW1pdF9ieXRlcxgGIAEoBBIoCiBtZW1vcnlfd29ya2luZ19zZXRfcHJpdmF0ZV9ieXRlcxgHIAEoBBInCh9tZW1vcnlfd29ya2luZ19zZXRfc2hhcmVkX2J5dGVzGAggASgEKlMKCVN0ZGluTW9kZRIaChZTVERJTl9NT0RFX1VOU1BFQ0lGSUVEEAASFQoRU1RESU5fTU9ERV9DTE9TRUQQARITCg9TVERJTl9NT0RFX1BJUEUQAiptCg5PdmVyZmxvd1BvbGljeRIfChtPVkVSRkxPV19QT0xJQ1lfVU5TUEVDSUZJRUQQABIfChtPVkVSRkxPV19QT0xJQ1lfRFJPUF9PTERFU1QQARIZChVPVkVSRkxPV19QT0xJQ1lfQkxPQ0sQAipxCgxPcnBoYW5Qb2xpY3kSHQoZT1JQSEFOX1BPTElDWV9VTlNQRUNJRklFRBAAEhYKEk9SUEhBTl9QT0xJQ1lfS0VFUBABEioKJk9SUEhBTl9QT0xJQ1lfS0lMTF9PTl9PV05FUl9ESVNDT05ORUNUEAIqsAEKDFByb2Nlc3NTdGF0ZRIdChlQUk9DRVNTX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWUFJPQ0VTU19TVEFURV9DUkVBVElORxABEhkKFVBST0NFU1NfU1RBVEVfUlVOTklORxACEhgKFFBST0NFU1NfU1RBVEVfRVhJVEVEEAMSGAoUUFJPQ0VTU19TVEFURV9GQUlMRUQQBBIWChJQUk9DRVNTX1NUQVRFX0xPU1QQBSpmCg1Qcm9jZXNzT3JpZ2luEh4KGlBST0NFU1NfT1JJR0lOX1VOU1BFQ0lGSUVEEAASGgoWUFJPQ0VTU19PUklHSU5fQ1JFQVRFRBABEhkKFVBST0NFU1NfT1JJR0lOX09QRU5FRBACKvABCgpFeGl0UmVhc29uEhsKF0VYSVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASFgoSRVhJVF9SRUFTT05fRVhJVEVEEAESGAoURVhJVF9SRUFTT05fU0lHTkFMRUQQAhIaChZFWElUX1JFQVNPTl9URVJNSU5BVEVEEAMSGwoXRVhJVF9SRUFTT05fUlVOX1RJTUVPVVQQBBIaChZFWElUX1JFQVNPTl9PV05FUl9HT05FEAUSHQoZRVhJVF9SRUFTT05fU1lTVEVNX0VYSVRFRBAGEh8KG0VYSVRfUkVBU09OX0RBRU1PTl9TSFVURE9XThAHKmEKDE91dHB1dFN0cmVhbRIdChlPVVRQVVRfU1RSRUFNX1VOU1BFQ0lGSUVEEAASGAoUT1VUUFVUX1NUUkVBTV9TVERPVVQQARIYChRPVVRQVVRfU1RSRUFNX1NUREVSUhACKlMKCUdhcFBvbGljeRIaChZHQVBfUE9MSUNZX1VOU1BFQ0lGSUVEEAASFQoRR0FQX1BPTElDWV9SRVBPUlQQARITCg9HQVBfUE9MSUNZX0ZBSUwQAirEAQoMQ29uc29sZUV2ZW50Eh0KGUNPTlNPTEVfRVZFTlRfVU5TUEVDSUZJRUQQABIYChRDT05TT0xFX0VWRU5UX0NUUkxfQxABEhwKGENPTlNPTEVfRVZFTlRfQ1RSTF9CUkVBSxACEhwKGENPTlNPTEVfRVZFTlRfQ1RSTF9DTE9TRRADEh4KGkNPTlNPTEVfRVZFTlRfQ1RSTF9MT0dfT0ZGEAQSHwobQ09OU09MRV9FVkVOVF9DVFJMX1NIVVRET1dOEAUqkQEKDlNpZ25hbERlbGl2ZXJ5Eh8KG1NJR05BTF9ERUxJVkVSWV9VTlNQRUNJRklFRBAAEh0KGVNJR05BTF9ERUxJVkVSWV9ERUxJVkVSRUQQARIbChdTSUdOQUxfREVMSVZFUllfUEVORElORxACEiIKHlNJR05BTF9ERUxJVkVSWV9BTFJFQURZX0VYSVRFRBADQgJQAWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What to run and how. Strings are UTF-8: a POSIX guest whose arguments, environment or paths hold
@@ -48,7 +48,10 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Working directory inside the guest. Default: the one the system gives its processes.
+   * Working directory inside the guest. It must be absolute; for POSIX guests that means that it
+   * begins with `/`. It is entered as the user that the process runs as. Default: the one the system
+   * gives its processes; for the embedded engine the home of that user, or `/` if he has none that he
+   * can enter.
    *
    * @generated from field: string working_directory = 3;
    */
@@ -56,14 +59,19 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
 
   /**
    * Variables added to, or replacing those of, the system's own environment. Order and empty values
-   * survive; of two with one name the last holds.
+   * survive; of two with one name the last holds. The embedded engine has of its own `PATH`, `HOME`,
+   * `USER`, `LOGNAME` and `SHELL` of the user, `PWD`, `LANG` and `TZ` of the host, what the operator
+   * passes on (`hcsd serve --pass-env`), and nothing else of the daemon's environment.
    *
    * @generated from field: repeated hcsd.v1.EnvironmentVariable env = 4;
    */
   env: EnvironmentVariable[];
 
   /**
-   * Account inside the guest. Default: the system's own.
+   * Account inside the guest. Default: the system's own. POSIX guests of the embedded engine take a
+   * name or a uid, and a group or gid behind a colon, as in `build:docker` and `1000:1000`. Who names
+   * a group gets that group and no other; who names none gets the groups of the account. A uid
+   * without an account has the group of the same number and `/` for a home.
    *
    * @generated from field: string user = 5;
    */
@@ -123,6 +131,60 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
    * @generated from field: bool restricted_token = 12;
    */
   restrictedToken: boolean;
+
+  /**
+   * Resource limits. The embedded engine gives a process as much of everything as the daemon may,
+   * but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. This field and those
+   * below are for the embedded engine; HCS has no place for them, and systems of HCS answer
+   * INVALID_ARGUMENT to them.
+   *
+   * @generated from field: repeated hcsd.v1.ResourceLimit resource_limits = 13;
+   */
+  resourceLimits: ResourceLimit[];
+
+  /**
+   * The umask, at most 0o777. Default: 0o022.
+   *
+   * @generated from field: optional uint32 umask = 14;
+   */
+  umask?: number | undefined;
+
+  /**
+   * How gladly the kernel ends the process when memory runs out, from -1000 (never) to 1000. Default:
+   * 0, if the daemon may set that. A daemon without privileges may not go below its own.
+   *
+   * @generated from field: optional sint32 oom_score_adj = 15;
+   */
+  oomScoreAdj?: number | undefined;
+
+  /**
+   * Whether no program may give the process more rights than it has, as setuid programs do.
+   *
+   * @generated from field: bool no_new_privileges = 16;
+   */
+  noNewPrivileges: boolean;
+
+  /**
+   * The user by number; not together with `user`.
+   *
+   * @generated from field: optional uint32 uid = 17;
+   */
+  uid?: number | undefined;
+
+  /**
+   * The group by number, instead of that of the user.
+   *
+   * @generated from field: optional uint32 gid = 18;
+   */
+  gid?: number | undefined;
+
+  /**
+   * Supplementary groups instead of those of the user. With a group and none of these the process
+   * has that group alone.
+   *
+   * @generated from field: repeated uint32 supplementary_groups = 19;
+   */
+  supplementaryGroups: number[];
 };
 
 /**
@@ -131,6 +193,43 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
  */
 export const ProcessSpecSchema: GenMessage<ProcessSpec> = /*@__PURE__*/
   messageDesc(file_hcsd_v1_process, 0);
+
+/**
+ * How much a process may have of something. The kernel refuses more, or sends a signal.
+ *
+ * @generated from message hcsd.v1.ResourceLimit
+ */
+export type ResourceLimit = Message<"hcsd.v1.ResourceLimit"> & {
+  /**
+   * Which limit, as prlimit(1) names it: `as`, `core`, `cpu`, `data`, `fsize`, `locks`, `memlock`,
+   * `msgqueue`, `nice`, `nofile`, `nproc`, `rss`, `rtprio`, `rttime`, `sigpending` or `stack`. What
+   * the host lacks is UNIMPLEMENTED.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The limit in force. 18446744073709551615 is without limit.
+   *
+   * @generated from field: uint64 soft = 2;
+   */
+  soft: bigint;
+
+  /**
+   * The most that the process itself may raise it to. Default: the same as `soft`.
+   *
+   * @generated from field: optional uint64 hard = 3;
+   */
+  hard?: bigint | undefined;
+};
+
+/**
+ * Describes the message hcsd.v1.ResourceLimit.
+ * Use `create(ResourceLimitSchema)` to create a new message.
+ */
+export const ResourceLimitSchema: GenMessage<ResourceLimit> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process, 1);
 
 /**
  * A command as separate words.
@@ -151,7 +250,7 @@ export type Argv = Message<"hcsd.v1.Argv"> & {
  * Use `create(ArgvSchema)` to create a new message.
  */
 export const ArgvSchema: GenMessage<Argv> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 1);
+  messageDesc(file_hcsd_v1_process, 2);
 
 /**
  * One environment variable.
@@ -179,10 +278,15 @@ export type EnvironmentVariable = Message<"hcsd.v1.EnvironmentVariable"> & {
  * Use `create(EnvironmentVariableSchema)` to create a new message.
  */
 export const EnvironmentVariableSchema: GenMessage<EnvironmentVariable> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 2);
+  messageDesc(file_hcsd_v1_process, 3);
 
 /**
  * Size of a console in character cells.
+ *
+ * A console begins in canonical mode, where a program reads whole lines. On Linux the console keeps at
+ * most 4096 bytes of a line, its newline among them, and drops what is beyond that without a word: a
+ * longer line that is written at once reaches the program cut. A program that takes longer lines turns
+ * canonical mode off, as shells and editors do. A pipe has no such limit.
  *
  * @generated from message hcsd.v1.Console
  */
@@ -207,7 +311,7 @@ export type Console = Message<"hcsd.v1.Console"> & {
  * Use `create(ConsoleSchema)` to create a new message.
  */
 export const ConsoleSchema: GenMessage<Console> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 3);
+  messageDesc(file_hcsd_v1_process, 4);
 
 /**
  * How the daemon keeps the output of a process.
@@ -237,7 +341,7 @@ export type OutputOptions = Message<"hcsd.v1.OutputOptions"> & {
  * Use `create(OutputOptionsSchema)` to create a new message.
  */
 export const OutputOptionsSchema: GenMessage<OutputOptions> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 4);
+  messageDesc(file_hcsd_v1_process, 5);
 
 /**
  * A process that the daemon knows. All fields are set by the daemon.
@@ -328,7 +432,9 @@ export type Process = Message<"hcsd.v1.Process"> & {
   origin: ProcessOrigin;
 
   /**
-   * Input so far. `end_offset` is the committed offset: the number of bytes handed to the pipe.
+   * Input so far. `end_offset` is the committed offset: the number of bytes handed to the pipe, or to
+   * the console. It says nothing of what the process has read, nor of what a console has dropped: see
+   * `Console`.
    *
    * @generated from field: hcsd.v1.StreamStatus stdin = 12;
    */
@@ -354,7 +460,7 @@ export type Process = Message<"hcsd.v1.Process"> & {
  * Use `create(ProcessSchema)` to create a new message.
  */
 export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 5);
+  messageDesc(file_hcsd_v1_process, 6);
 
 /**
  * State of one stream of a process. Offsets count bytes from the start of the stream.
@@ -404,7 +510,7 @@ export type StreamStatus = Message<"hcsd.v1.StreamStatus"> & {
  * Use `create(StreamStatusSchema)` to create a new message.
  */
 export const StreamStatusSchema: GenMessage<StreamStatus> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 6);
+  messageDesc(file_hcsd_v1_process, 7);
 
 /**
  * How a process ended.
@@ -487,7 +593,7 @@ export type ProcessExit = Message<"hcsd.v1.ProcessExit"> & {
  * Use `create(ProcessExitSchema)` to create a new message.
  */
 export const ProcessExitSchema: GenMessage<ProcessExit> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 7);
+  messageDesc(file_hcsd_v1_process, 8);
 
 /**
  * Why a process never started.
@@ -508,6 +614,21 @@ export type StartError = Message<"hcsd.v1.StartError"> & {
    * @generated from field: string message = 2;
    */
   message: string;
+
+  /**
+   * How far the start came, if the engine can tell: `fork`, `session`, `terminal`, `oom_score_adj`,
+   * `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else empty.
+   *
+   * @generated from field: string stage = 3;
+   */
+  stage: string;
+
+  /**
+   * What the host answered there, as Linux numbers it. 0: not known.
+   *
+   * @generated from field: int32 errno = 4;
+   */
+  errno: number;
 };
 
 /**
@@ -515,7 +636,7 @@ export type StartError = Message<"hcsd.v1.StartError"> & {
  * Use `create(StartErrorSchema)` to create a new message.
  */
 export const StartErrorSchema: GenMessage<StartError> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 8);
+  messageDesc(file_hcsd_v1_process, 9);
 
 /**
  * Why the exit code of a process cannot be known.
@@ -544,7 +665,7 @@ export type UnknownExit = Message<"hcsd.v1.UnknownExit"> & {
  * Use `create(UnknownExitSchema)` to create a new message.
  */
 export const UnknownExitSchema: GenMessage<UnknownExit> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 9);
+  messageDesc(file_hcsd_v1_process, 10);
 
 /**
  * Where to read one output stream from. In a response always with `offset`.
@@ -590,7 +711,7 @@ export type OutputCursor = Message<"hcsd.v1.OutputCursor"> & {
  * Use `create(OutputCursorSchema)` to create a new message.
  */
 export const OutputCursorSchema: GenMessage<OutputCursor> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 10);
+  messageDesc(file_hcsd_v1_process, 11);
 
 /**
  * The first message of an output: what is being read.
@@ -619,7 +740,7 @@ export type OutputStarted = Message<"hcsd.v1.OutputStarted"> & {
  * Use `create(OutputStartedSchema)` to create a new message.
  */
 export const OutputStartedSchema: GenMessage<OutputStarted> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 11);
+  messageDesc(file_hcsd_v1_process, 12);
 
 /**
  * Bytes of one stream, as the process wrote them: nothing decoded, nothing added. Chunk borders
@@ -663,7 +784,7 @@ export type OutputChunk = Message<"hcsd.v1.OutputChunk"> & {
  * Use `create(OutputChunkSchema)` to create a new message.
  */
 export const OutputChunkSchema: GenMessage<OutputChunk> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 12);
+  messageDesc(file_hcsd_v1_process, 13);
 
 /**
  * Bytes that had left the ring before they could be sent.
@@ -698,7 +819,7 @@ export type OutputGap = Message<"hcsd.v1.OutputGap"> & {
  * Use `create(OutputGapSchema)` to create a new message.
  */
 export const OutputGapSchema: GenMessage<OutputGap> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 13);
+  messageDesc(file_hcsd_v1_process, 14);
 
 /**
  * The end of one stream. Sent once per stream that is read, after its last byte.
@@ -734,7 +855,7 @@ export type OutputEof = Message<"hcsd.v1.OutputEof"> & {
  * Use `create(OutputEofSchema)` to create a new message.
  */
 export const OutputEofSchema: GenMessage<OutputEof> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 14);
+  messageDesc(file_hcsd_v1_process, 15);
 
 /**
  * The last message of an output. After it the call ends with OK.
@@ -755,7 +876,7 @@ export type OutputEnd = Message<"hcsd.v1.OutputEnd"> & {
  * Use `create(OutputEndSchema)` to create a new message.
  */
 export const OutputEndSchema: GenMessage<OutputEnd> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 15);
+  messageDesc(file_hcsd_v1_process, 16);
 
 /**
  * Something to send to a process that asks it to act, or ends it.
@@ -812,7 +933,7 @@ export type ProcessSignal = Message<"hcsd.v1.ProcessSignal"> & {
  * Use `create(ProcessSignalSchema)` to create a new message.
  */
 export const ProcessSignalSchema: GenMessage<ProcessSignal> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 16);
+  messageDesc(file_hcsd_v1_process, 17);
 
 /**
  * What HCS knows of a process (HCS schema `ProcessStatus`).
@@ -861,7 +982,7 @@ export type ProcessStatus = Message<"hcsd.v1.ProcessStatus"> & {
  * Use `create(ProcessStatusSchema)` to create a new message.
  */
 export const ProcessStatusSchema: GenMessage<ProcessStatus> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 17);
+  messageDesc(file_hcsd_v1_process, 18);
 
 /**
  * What the guest reports of a process (HCS schema `ProcessDetails`).
@@ -931,7 +1052,7 @@ export type ProcessStats = Message<"hcsd.v1.ProcessStats"> & {
  * Use `create(ProcessStatsSchema)` to create a new message.
  */
 export const ProcessStatsSchema: GenMessage<ProcessStats> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 18);
+  messageDesc(file_hcsd_v1_process, 19);
 
 /**
  * Where the stdin of a process comes from.

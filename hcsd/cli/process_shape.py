@@ -1,0 +1,70 @@
+"""Options of `hcsd run` about limits and rights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from hcsd.v1.process_pb2 import ProcessSpec
+
+UNLIMITED = (1 << 64) - 1
+MAX_UMASK = 0o777
+
+
+def check_umask(text: str) -> str:
+    """Refuse what is no umask."""
+    if text:
+        try:
+            fits = 0 <= int(text, 8) <= MAX_UMASK
+        except ValueError:
+            fits = False
+        if not fits:
+            raise typer.BadParameter(f"'{text}' is not an octal number up to 777")
+    return text
+
+
+def check_limits(values: list[str] | None) -> list[str] | None:
+    """Refuse what is not of the form ``NAME=SOFT[:HARD]``."""
+    for text in values or []:
+        _, soft, hard = _limit(text)
+        if hard < soft:
+            raise typer.BadParameter(f"'{text}' has a hard limit below the soft one")
+    return values
+
+
+def shape(
+    spec: ProcessSpec,
+    umask: str,
+    limits: list[str],
+    oom_score_adj: int | None,
+    *,
+    no_new_privileges: bool,
+) -> None:
+    """Put what the options said into a spec."""
+    if umask:
+        spec.umask = int(umask, 8)
+    for text in limits:
+        name, soft, hard = _limit(text)
+        spec.resource_limits.add(name=name, soft=soft, hard=hard)
+    if oom_score_adj is not None:
+        spec.oom_score_adj = oom_score_adj
+    spec.no_new_privileges = no_new_privileges
+
+
+def _limit(text: str) -> tuple[str, int, int]:
+    name, equals, values = text.partition("=")
+    soft, _, hard = values.partition(":")
+    if not name or not equals:
+        raise typer.BadParameter(f"'{text}' is not of the form NAME=SOFT[:HARD]")
+    first = _number(text, soft)
+    return name.lower(), first, _number(text, hard) if hard else first
+
+
+def _number(text: str, value: str) -> int:
+    if value in {"unlimited", "-1"}:
+        return UNLIMITED
+    if not (value.isascii() and value.isdigit() and len(value) <= 20 and int(value) <= UNLIMITED):
+        raise typer.BadParameter(f"'{text}': '{value}' is neither a number nor 'unlimited'")
+    return int(value)

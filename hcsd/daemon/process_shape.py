@@ -1,0 +1,97 @@
+"""What a process is to be beyond what HCS has a place for: limits, groups, and what else POSIX has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from hcsd.daemon.errors import Violation
+
+if TYPE_CHECKING:
+    from hcsd.daemon.guests import Guest
+    from hcsd.hcs.schema import ProcessParameters
+
+
+class ResourceLimit(NamedTuple):
+    """How much a process may have of something."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What HCS has no place for. What is None or empty is left to the engine.
+
+    Attributes:
+        uid: The user by number.
+        gid: The group.
+        supplementary_groups: The other groups.
+        resource_limits: Limits; of two with one name the last holds.
+        umask: The umask.
+        oom_score_adj: How gladly the kernel ends it.
+        no_new_privileges: Whether no program may give it more rights.
+    """
+
+    uid: int | None = None
+    gid: int | None = None
+    supplementary_groups: tuple[int, ...] = ()
+    resource_limits: tuple[ResourceLimit, ...] = ()
+    umask: int | None = None
+    oom_score_adj: int | None = None
+    no_new_privileges: bool = False
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes, beyond those of an empty one."""
+        return 8 * len(self.supplementary_groups) + 32 * len(self.resource_limits)
+
+    def put_into(self, document: ProcessParameters) -> ProcessParameters:
+        """Return a document that asks for this, too."""
+        if self is NO_SHAPE:
+            return document
+        return replace(
+            document,
+            uid=self.uid,
+            gid=self.gid,
+            supplementary_groups=list(self.supplementary_groups),
+            resource_limits={name: (soft, hard) for name, soft, hard in self.resource_limits},
+            umask=self.umask,
+            oom_score_adj=self.oom_score_adj,
+            no_new_privileges=self.no_new_privileges,
+        )
+
+    @property
+    def asked_for(self) -> list[str]:
+        """Names of the fields that ask for something."""
+        return [item.name for item in fields(self) if getattr(self, item.name) != item.default]
+
+
+NO_SHAPE = Shape()
+
+
+def violations(directory: str, shape: Shape, guest: Guest, *, shapes: bool) -> list[Violation]:
+    """Return what the system cannot do of a spec, whatever the contract says of it.
+
+    Args:
+        directory: Working directory that was asked for; "" for the default.
+        shape: What else was asked for.
+        guest: What runs in the system.
+        shapes: Whether its engine has a place for a `Shape`.
+    """
+    found: list[Violation] = []
+    if directory and guest.has_posix_paths and not directory.startswith("/"):
+        found.append(
+            Violation(
+                "spec.working_directory",
+                "string.prefix",
+                f"must be absolute: '{directory}' does not begin with '/'",
+            )
+        )
+    if not shapes:
+        found += [
+            Violation(f"spec.{name}", "engine.unsupported", "is for the embedded engine alone")
+            for name in shape.asked_for
+        ]
+    return found

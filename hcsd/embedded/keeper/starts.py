@@ -1,0 +1,220 @@
+"""Processes between the fork and their program.
+
+    begin() ──▶ STARTING ──exec closes the pipe──▶ answered with the pid, and kept by `children`
+                  ├──a step fails──▶ refused with the step and the errno
+                  └──the time is over──▶ killed, and refused with ETIMEDOUT
+
+A program may hang in its exec: its file is leased, or lies on a file system that does not answer. So
+nothing here waits. The loop polls the pipes, and asks when the next start is overdue. A child that
+was refused is reaped like any other, and reported to nobody.
+
+While the system is paused no start is overdue; after the pause each has its time anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from hcsd.embedded.keeper.accounts import find_account
+from hcsd.embedded.keeper.child import (
+    DIRECTORY,
+    EXECUTABLE,
+    STAGES,
+    Failure,
+    fork,
+    read_failure,
+)
+from hcsd.embedded.keeper.families import MARK, kill
+from hcsd.embedded.keeper.frames import Refusal
+from hcsd.embedded.keeper.plan import prepare
+from hcsd.embedded.keeper.requests import StartRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keeper.plan import Plan
+    from hcsd.embedded.keeper.requests import Settings
+
+# What systemd gives its services.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+OF_THE_HOST = ("LANG", "TZ")  # taken from the daemon, if it has them
+
+
+class Start(NamedTuple):
+    """A child that has not come to its program yet.
+
+    Attributes:
+        request: Id of the request.
+        mark: What all that descends from it will inherit.
+        told: Pipe that tells how far it came.
+        plan: What it is to become.
+        deadline: When it is overdue.
+    """
+
+    request: object
+    mark: str
+    told: int
+    plan: Plan
+    deadline: float
+
+
+class Starts:
+    """All of them.
+
+    Args:
+        settings: What the keeper was started with.
+        line: The keeper's socket, which no child may hold.
+        poll: Where the pipes are registered.
+        answer: Called with the id of a request and its answer.
+        started: Called before the answer with the pid and the mark of each that runs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        line: int,
+        poll: select.poll,
+        answer: Callable[[object, Message], None],
+        *,
+        started: Callable[[int, str], None],
+    ) -> None:
+        self._settings = settings
+        self._line = line
+        self._poll = poll
+        self._answer = answer
+        self._started = started
+        self._starts: dict[int, Start] = {}
+        self._count = 0
+        self._null = os.open(os.devnull, os.O_RDWR)
+        names = (*OF_THE_HOST, *settings.pass_env)
+        self._passed = {name: os.environ[name] for name in names if name in os.environ}
+
+    def pids(self) -> list[int]:
+        """Return the pids of those that have not come to their program."""
+        return list(self._starts)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When the first of them is overdue; None if there is none."""
+        # Each has the same time, so the first to begin is the first to be overdue.
+        return next(iter(self._starts.values())).deadline if self._starts else None
+
+    def begin(self, message: Message, fds: list[int]) -> None:
+        """Start a process; it is answered later.
+
+        Raises:
+            Refusal: It cannot even be forked: there is no such user, or no room.
+        """
+        request = StartRequest.of(message)
+        given = iter(fds)
+        account = find_account(request.user, request.uid, request.gid, request.groups)
+        self._count += 1
+        mark = f"{self._settings.mark}.{self._count}"
+        environment = {
+            "PATH": PATH,
+            **account.environment,
+            **self._passed,
+            **request.environment,
+            MARK: mark,
+        }
+        try:
+            plan = prepare(
+                argv=request.argv,
+                environment=environment,
+                directory=request.directory,
+                stdio=[next(given) if asked else self._null for asked in request.stdio],
+                console=request.console,
+                account=account,
+                limits=request.limits,
+                umask=request.umask,
+                oom_score_adj=request.oom_score_adj,
+                no_new_privileges=request.no_new_privileges,
+            )
+        except ValueError:  # a text that stands for no bytes
+            raise Refusal(STAGES[EXECUTABLE], errno.EINVAL) from None
+        if account.uid is not None:
+            _give_away(fds, account.uid)
+        try:
+            pid, told = fork(plan, self._line)
+        except OSError as error:
+            raise Refusal("fork", error.errno or errno.EAGAIN) from None
+        deadline = time.monotonic() + self._settings.start_timeout
+        self._starts[pid] = Start(message["id"], mark, told, plan, deadline)
+        self._poll.register(told, select.POLLIN)
+
+    def settle(self, ready: Container[int]) -> None:
+        """Answer those whose pipe has something to tell.
+
+        Args:
+            ready: Descriptors that can be read.
+        """
+        for pid in [pid for pid, start in self._starts.items() if start.told in ready]:
+            self.settle_one(pid)
+
+    def settle_one(self, pid: int) -> None:
+        """Answer one, if it is a start and its pipe has something to tell."""
+        start = self._starts.get(pid)
+        if start is None:
+            return
+        try:
+            failure = read_failure(start.told, start.plan)
+        except BlockingIOError:
+            return
+        self._forget(pid)
+        if failure is None:
+            self._started(pid, start.mark)
+            self._answer(start.request, {"pid": pid, "mark": start.mark})
+        else:
+            self._refuse(start, failure)
+
+    def expire(self) -> None:
+        """Kill and refuse those that are overdue."""
+        now = time.monotonic()
+        for pid in [pid for pid, start in self._starts.items() if start.deadline <= now]:
+            start = self._starts[pid]
+            stage = DIRECTORY if _is_outside(pid, start.plan) else EXECUTABLE
+            kill(pid)
+            self._forget(pid)
+            self._refuse(start, Failure(STAGES[stage], errno.ETIMEDOUT))
+
+    def abandon(self) -> None:
+        """Kill all of them, at the end of the keeper: whoever waits learns of that end."""
+        for pid in self.pids():
+            kill(pid)
+            self._forget(pid)
+
+    def renew(self) -> None:
+        """Give each its time anew."""
+        deadline = time.monotonic() + self._settings.start_timeout
+        for pid, start in self._starts.items():
+            self._starts[pid] = start._replace(deadline=deadline)
+
+    def _forget(self, pid: int) -> None:
+        told = self._starts.pop(pid).told
+        self._poll.unregister(told)
+        os.close(told)
+
+    def _refuse(self, start: Start, failure: Failure) -> None:
+        self._answer(start.request, Refusal(failure.stage, failure.code, failure.limit).answer)
+
+
+def _is_outside(pid: int, plan: Plan) -> bool:
+    """Tell whether a child has not come into its directory; that can hang, too."""
+    try:
+        where = os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return False
+    return where == "/" and plan.directory not in {b"", b"/"}
+
+
+def _give_away(fds: list[int], uid: int) -> None:
+    """Give the stdio of a program to its user, so that it may open it again, as /dev/stdout."""
+    for fd in fds:
+        with contextlib.suppress(OSError):  # not every system lets pipes be given away
+            os.fchown(fd, uid, -1)
