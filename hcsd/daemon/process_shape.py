@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from hcsd.daemon.errors import Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hcsd.daemon.guests import Guest
     from hcsd.hcs.schema import ProcessParameters
+
+
+MAX_OOM_SCORE_ADJ = 1000
+MAX_ID = (1 << 31) - 1  # of a user or a group
+INFINITE = (1 << 64) - 1  # a limit that is none
 
 
 class ResourceLimit(NamedTuple):
@@ -42,6 +49,25 @@ class Shape:
     oom_score_adj: int | None = None
     no_new_privileges: bool = False
 
+    @classmethod
+    def read(cls, members: Mapping[str, object]) -> Shape:
+        """Read what a raw document says of it; what is not as it should be is left out."""
+        groups, limits = members.get("SupplementaryGroups"), members.get("ResourceLimits")
+        found = cls(
+            uid=_integer(members.get("Uid")),
+            gid=_integer(members.get("Gid")),
+            supplementary_groups=tuple(_integers(groups, MAX_ID)),
+            resource_limits=tuple(
+                ResourceLimit(name, *pair)
+                for name, item in (limits.items() if isinstance(limits, dict) else ())
+                if name.isascii() and len(pair := _integers(item, INFINITE)) == 2  # soft and hard
+            ),
+            umask=_integer(members.get("Umask")),
+            oom_score_adj=_integer(members.get("OomScoreAdj"), least=-MAX_OOM_SCORE_ADJ),
+            no_new_privileges=members.get("NoNewPrivileges") is True,
+        )
+        return NO_SHAPE if found == NO_SHAPE else found
+
     @property
     def weight(self) -> int:
         """About how many bytes of memory it takes, beyond those of an empty one."""
@@ -69,6 +95,16 @@ class Shape:
 
 
 NO_SHAPE = Shape()
+
+
+def _integer(value: object, *, least: int = 0) -> int | None:
+    return value if type(value) is int and least <= value <= MAX_ID else None
+
+
+def _integers(value: object, most: int) -> list[int]:
+    if not isinstance(value, list):
+        return []
+    return [item for item in value if type(item) is int and 0 <= item <= most]
 
 
 def violations(directory: str, shape: Shape, guest: Guest, *, shapes: bool) -> list[Violation]:

@@ -245,6 +245,7 @@ def read_document(document: str) -> ProcessSpec:
         user=_text(members.get("User")),
         env=tuple((_text(name), _text(value)) for name, value in environment.items()),
         restricted_token=members.get("RestrictedToken") is True,
+        shape=Shape.read(members),
         console=_console(members.get("ConsoleSize"))
         if members.get("EmulateConsole") is True
         else None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import ANY_SYSTEM, PROCESS_ID, PROCESS_NAME, SYSTEM_NAME
+from hcsd.daemon.process_shape import MAX_ID, MAX_OOM_SCORE_ADJ
 from hcsd.rpc.rules import (
     Rule,
     at_most,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 MAX_UINT16 = 0xFFFF
 MAX_UMASK = 0o777
-MAX_OOM_SCORE_ADJ = 1000
-MAX_ID = (1 << 31) - 1
 MAX_LABELS = 64
 STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
 
