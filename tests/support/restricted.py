@@ -76,11 +76,34 @@ async def closed_directory(system: ComputeSystem, _provider: EmbeddedProvider) -
     return None
 
 
+async def refused_rights(system: ComputeSystem, _provider: EmbeddedProvider) -> object:
+    """Without what it takes to change users and to raise limits."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    asked: dict[str, Parameters] = {
+        "user": {"User": "nobody"},
+        "uid": {"Uid": 12345},
+        "group": {"Gid": 12345},
+        "limit": {"ResourceLimits": {"nofile": [hard + 1, hard + 1]}},
+        "score": {"OomScoreAdj": -500},
+    }
+    found: dict[str, object] = {}
+    for name, parameters in asked.items():
+        try:
+            await system.create_process(json.dumps(GUEST.exits(0) | parameters))
+        except HcsError as error:
+            found[name] = [f"{error.hresult:#x}", error.stage, error.errno, error.text]
+    own: Parameters = {"Uid": os.geteuid(), "ResourceLimits": {"nofile": [64, 64]}}
+    async with running(system, GUEST.exits(7) | own) as it:
+        found["own"] = (await it.end()).exit_code
+    return found
+
+
 async def _main(name: str) -> None:
     program = {
         "out_of_reach": out_of_reach,
         "too_many_on_their_way": too_many_on_their_way,
         "closed_directory": closed_directory,
+        "refused_rights": refused_rights,
     }[name]
     provider = EmbeddedProvider()
     system = await Host(provider).open_system("host")

@@ -68,7 +68,14 @@ def find_account(user: str, uid: int | None, gid: int | None, groups: Sequence[i
         gid = entry.pw_gid if entry else uid
     if explicit is None:
         explicit = os.getgrouplist(entry.pw_name, entry.pw_gid) if entry else []
-    return _describe(entry, uid, gid, explicit)
+    # What is so already needs no right to be changed.
+    own_gid = gid == os.getgid() == os.getegid()
+    return _describe(
+        entry,
+        None if uid == os.getuid() == os.geteuid() else uid,
+        None if own_gid else gid,
+        None if own_gid and {gid, *explicit} == {gid, *os.getgroups()} else explicit,
+    )
 
 
 @functools.cache
