@@ -58,7 +58,7 @@ type ProcessServiceClient interface {
 	// Deadline: bounds the wait for the answer only.
 	// Cancellation: a start that HCS has accepted completes all the same.
 	// Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-	// FAILED_PRECONDITION (system not running).
+	// FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
 	CreateProcess(ctx context.Context, in *CreateProcessRequest, opts ...grpc.CallOption) (*CreateProcessResponse, error)
 	// Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
 	// for and it can be signalled; what needs its streams is FAILED_PRECONDITION, reason
@@ -355,7 +355,7 @@ type ProcessServiceServer interface {
 	// Deadline: bounds the wait for the answer only.
 	// Cancellation: a start that HCS has accepted completes all the same.
 	// Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-	// FAILED_PRECONDITION (system not running).
+	// FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
 	CreateProcess(context.Context, *CreateProcessRequest) (*CreateProcessResponse, error)
 	// Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
 	// for and it can be signalled; what needs its streams is FAILED_PRECONDITION, reason

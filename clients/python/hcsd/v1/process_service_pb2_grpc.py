@@ -141,7 +141,7 @@ class ProcessServiceServicer:
         Deadline: bounds the wait for the answer only.
         Cancellation: a start that HCS has accepted completes all the same.
         Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-        FAILED_PRECONDITION (system not running).
+        FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

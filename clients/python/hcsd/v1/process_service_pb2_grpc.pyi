@@ -52,7 +52,7 @@ class ProcessServiceStub:
     Deadline: bounds the wait for the answer only.
     Cancellation: a start that HCS has accepted completes all the same.
     Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-    FAILED_PRECONDITION (system not running).
+    FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
     """
     OpenProcess: _grpc.UnaryUnaryMultiCallable[_process_service_pb2.OpenProcessRequest, _process_service_pb2.OpenProcessResponse]
     """Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
@@ -199,7 +199,7 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     Deadline: bounds the wait for the answer only.
     Cancellation: a start that HCS has accepted completes all the same.
     Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-    FAILED_PRECONDITION (system not running).
+    FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
     """
     OpenProcess: _aio.UnaryUnaryMultiCallable[_process_service_pb2.OpenProcessRequest, _process_service_pb2.OpenProcessResponse]  # type: ignore[assignment]
     """Makes a process that is already running known to the daemon, by its pid. Its exit can be waited
@@ -349,7 +349,7 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         Deadline: bounds the wait for the answer only.
         Cancellation: a start that HCS has accepted completes all the same.
         Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-        FAILED_PRECONDITION (system not running).
+        FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
         """
 
     @_abc_1.abstractmethod

@@ -5783,7 +5783,7 @@ pub mod process_service_client {
         /// Deadline: bounds the wait for the answer only.
         /// Cancellation: a start that HCS has accepted completes all the same.
         /// Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-        /// FAILED_PRECONDITION (system not running).
+        /// FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
         pub async fn create_process(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateProcessRequest>,
@@ -6239,7 +6239,7 @@ pub mod process_service_server {
         /// Deadline: bounds the wait for the answer only.
         /// Cancellation: a start that HCS has accepted completes all the same.
         /// Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-        /// FAILED_PRECONDITION (system not running).
+        /// FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
         async fn create_process(
             &self,
             request: tonic::Request<super::CreateProcessRequest>,

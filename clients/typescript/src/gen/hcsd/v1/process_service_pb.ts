@@ -1488,7 +1488,7 @@ export const ProcessService: GenService<{
    * Deadline: bounds the wait for the answer only.
    * Cancellation: a start that HCS has accepted completes all the same.
    * Codes: NOT_FOUND (system, program), ALREADY_EXISTS (`process_id` taken; `REQUEST_ID_REUSED`),
-   * FAILED_PRECONDITION (system not running).
+   * FAILED_PRECONDITION (system not running; `EXECUTABLE_BUSY`).
    *
    * @generated from rpc hcsd.v1.ProcessService.CreateProcess
    */
