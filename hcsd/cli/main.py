@@ -43,7 +43,7 @@ Examples:
   hcsd serve
   hcsd run -- sh -c 'echo hello; exit 7'
   hcsd run -it -- bash
-  hcsd run -d --name build -- make all
+  hcsd run -d -w . --name build -- make all
   hcsd logs --follow build
   hcsd ps --all
   hcsd stop build

@@ -42,8 +42,8 @@ Examples:
   hcsd run -i -- sort < names.txt
   hcsd run -it -- bash
   hcsd run --env LANG=C --workdir /tmp ls -l
-  hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- make test
-  hcsd run -d --name build-1 -- make all
+  hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- env
+  hcsd run -d -w . --name build-1 -- make all
 """
 
 
