@@ -75,13 +75,20 @@ class Background:
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
 
-    def start(self, work: Callable[[], Awaitable[T]], name: str) -> Work[T]:
+    def start(
+        self,
+        work: Callable[[], Awaitable[T]],
+        name: str,
+        *,
+        after: Callable[[T], Awaitable[object]] | None = None,
+    ) -> Work[T]:
         """Begin work.
 
         Args:
             work: What is to be done. Its error is for whoever waits; if nobody does, the debug log
                 has it.
             name: Of the task, as in ``kill systems/host/processes/a``.
+            after: What is to be done with the result once waiters have it. It does not fail.
         """
         outcome: Work[T] = Work()
 
@@ -93,6 +100,8 @@ class Background:
                 outcome.fail(error)
             else:
                 outcome.succeed(result)
+                if after is not None:
+                    await after(result)
 
         self._tasks.start_soon(run, name=name)
         return outcome

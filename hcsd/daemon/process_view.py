@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.abi.hresult import HR
+from hcsd.life import LifeEnum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 BASE_WEIGHT = 1024  # bytes of a view without what was asked for, generously (measured)
 
 
-class Stream(enum.Enum):
+class Stream(LifeEnum):
     """An output stream of a process; the value is its name for people."""
 
     STDOUT = "stdout"
@@ -165,9 +166,8 @@ class Identity:
         return BASE_WEIGHT + labels + (self.spec.weight if self.spec else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessView:
-    """A process as it is at one moment.
+class ProcessView(NamedTuple):
+    """A process as it is at one moment; made for every answer, so it is the cheapest kind of value.
 
     Attributes:
         identity: What never changes of it.
