@@ -21,6 +21,7 @@ from hcsd.v1 import (
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd.version import __version__
+from tests.support import commands
 from tests.unit.test_client_fake import NAME, Context, FakeDaemon, fake_daemon, refuse
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the fake daemon's socket is POSIX")
@@ -42,9 +43,7 @@ async def hcsd(
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
     if daemon is not None:
         environment["HCSD_ADDRESS"] = daemon.target
-    return await anyio.run_process(
-        [*HCSD, *arguments], check=False, env=environment | variables, stdout=stdout
-    )
+    return await commands.run(arguments, environment | variables, stdout=stdout)
 
 
 def a_process(name: str = NAME, **fields: object) -> pb.Process:
