@@ -108,22 +108,21 @@ class Command:
             return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its exit code, which is negative for a signal; it must not stop.
+        """Wait for its exit code, which is negative for a signal.
 
         Raises:
             subprocess.TimeoutExpired: It still runs.
         """
         with self._lock:
-            if self._code is None:
+            while self._code is None:
                 # A descriptor may be beyond what select takes.
                 waiting = select.poll()
                 waiting.register(self._numbers, select.POLLIN)
                 if not waiting.poll(None if timeout is None else timeout * 1000):
                     raise subprocess.TimeoutExpired("hcsd", timeout or 0)
-                code = self._number()
-                assert code != STOPPED, "the command has stopped"
-                self._code = code
-                self._numbers.close()
+                if (number := self._number()) != STOPPED:
+                    self._code = number
+                    self._numbers.close()
             return self._code
 
     def wait_until_stopped(self) -> None:
