@@ -49,9 +49,14 @@ class Idempotency(Generic[T]):
         self._known: dict[str, _Known[T]] = {}
 
     def start(
-        self, key: RequestKey, work: Callable[[], Awaitable[T]], name: str
+        self,
+        key: RequestKey,
+        work: Callable[[], Awaitable[T]],
+        name: str,
+        *,
+        after: Callable[[T], Awaitable[object]] | None = None,
     ) -> tuple[Work[T], bool]:
-        """Begin the work of a request, unless an equal one has begun it.
+        """Begin the work of a request, unless an equal one has begun it; see `Background.start`.
 
         Returns:
             The work, and whether it was begun before.
@@ -76,7 +81,7 @@ class Idempotency(Generic[T]):
                 self.forget(key.id)
                 raise
 
-        started = self._background.start(run, name)
+        started = self._background.start(run, name, after=after)
         if key.id:
             self._known[key.id] = _Known(key.fingerprint, started)
         return started, False

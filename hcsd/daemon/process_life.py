@@ -1,4 +1,4 @@
-"""The life of a process as the daemon knows it: the table, and what each step brings about.
+"""The life of a process as the daemon knows it: the table, and what follows from each trigger.
 
     CREATING ──started──▶ RUNNING ◀──found──▶ LOST
         │                    │     ──lost──▶   │
@@ -17,17 +17,19 @@ Output has an end of its own, which neither waits for the exit nor is waited for
     OPEN ──every pipe has ended, or was given up──▶ COMPLETE
 
 A process has *ended* when its end is known and its output is complete, whichever comes second.
-`transition` is pure. It returns the effects of a step in the order in which they are to run, which
+`transition` is pure. It returns the effects of a trigger in the order in which they are to run, which
 is the order of `Effect`.
 """
 
 from __future__ import annotations
 
-import enum
+import functools
 from typing import NamedTuple
 
+from hcsd.life import IGNORED, IMPOSSIBLE, ImpossibleError, LifeEnum, Table, stay, to
 
-class Life(enum.Enum):
+
+class Life(LifeEnum):
     """See the module's head."""
 
     CREATING = "creating"
@@ -39,7 +41,7 @@ class Life(enum.Enum):
     DELETED = "deleted"
 
 
-class Step(enum.Enum):
+class Trigger(LifeEnum):
     """What happens to a process."""
 
     STARTED = "started"
@@ -52,17 +54,17 @@ class Step(enum.Enum):
     DELETED = "deleted"
 
 
-class Effect(enum.Enum):
-    """What is to be done after a step; the order here is the order in which they run."""
+class Effect(LifeEnum):
+    """What follows from a trigger; the order here is the order in which effects run."""
 
-    CANCEL_TIMERS = "no timer of its own is left"
+    CANCEL_TIMERS = "its timers are cancelled"
     CLOSE = "pipes, rings, stdin and the engine's handle are closed"
     PUBLISH_STARTED = "watchers are told that it runs"
     PUBLISH_EXITED = "watchers are told of its end"
     TELL_STARTED = "whoever waits for the start goes on"
     TELL_END = "whoever waits for the end goes on"
     CLOSE_STDIN = "nothing can be written to it any more"
-    LEAVE_PID = "its pid may be another process's"
+    LEAVE_PID = "the daemon no longer finds it by its pid"
     LEAVE_SYSTEM = "it needs its system no more"
     WATCH_OUTPUT = "pipes that outlive it get their time"
     RECORD_OUTPUT = "the exit record says whether the output is complete"
@@ -111,10 +113,6 @@ _OVER = frozenset({Life.ABANDONED, Life.EXITED})
 _STARTED = _RUNS | _OVER
 
 
-class IllegalStepError(Exception):
-    """A step that cannot follow; a fault of the caller."""
-
-
 _END = (
     Effect.CANCEL_TIMERS,
     Effect.PUBLISH_EXITED,
@@ -132,7 +130,6 @@ _ABANDON = (
     Effect.LEAVE_PID,
     Effect.KEEP,
 )
-
 _DELETE = (
     Effect.CANCEL_TIMERS,
     Effect.CLOSE,
@@ -145,59 +142,60 @@ _DELETE = (
     Effect.PUBLISH_DELETED,
 )
 
-Cell = tuple[Life | None, tuple[Effect, ...]]
+TABLE: Table[Life, Trigger, Effect] = Table(
+    Life,
+    Trigger,
+    {
+        Trigger.STARTED: {
+            (Life.CREATING,): to(Life.RUNNING, Effect.PUBLISH_STARTED, Effect.TELL_STARTED),
+            (Life.RUNNING, Life.LOST, Life.ABANDONED, Life.EXITED): IMPOSSIBLE,
+            (Life.FAILED, Life.DELETED): IMPOSSIBLE,
+        },
+        Trigger.REFUSED: {
+            (Life.CREATING,): to(
+                Life.FAILED, Effect.PUBLISH_EXITED, Effect.TELL_STARTED, Effect.TELL_END
+            ),
+            (Life.RUNNING, Life.LOST, Life.ABANDONED, Life.EXITED): IMPOSSIBLE,
+            (Life.FAILED, Life.DELETED): IMPOSSIBLE,
+        },
+        Trigger.LOST: {
+            (Life.RUNNING,): to(Life.LOST),
+            (Life.LOST, Life.ABANDONED, Life.EXITED, Life.DELETED): IGNORED,
+            (Life.CREATING, Life.FAILED): IMPOSSIBLE,
+        },
+        Trigger.FOUND: {
+            (Life.LOST,): to(Life.RUNNING),
+            # The end of one that is abandoned was told, and it stays so.
+            (Life.RUNNING, Life.ABANDONED, Life.EXITED, Life.DELETED): IGNORED,
+            (Life.CREATING, Life.FAILED): IMPOSSIBLE,
+        },
+        Trigger.GIVEN_UP: {
+            (Life.LOST,): to(Life.ABANDONED, *_ABANDON),
+            (Life.EXITED, Life.DELETED): IGNORED,
+            (Life.CREATING, Life.RUNNING, Life.ABANDONED, Life.FAILED): IMPOSSIBLE,
+        },
+        Trigger.EXITED: {
+            (Life.RUNNING, Life.LOST): to(Life.EXITED, *_END),
+            (Life.ABANDONED,): to(Life.EXITED, Effect.CLOSE_STDIN, Effect.LEAVE_SYSTEM),
+            (Life.EXITED, Life.DELETED): IGNORED,
+            (Life.CREATING, Life.FAILED): IMPOSSIBLE,
+        },
+        Trigger.OUTPUT_COMPLETE: {
+            (Life.RUNNING, Life.LOST, Life.ABANDONED, Life.EXITED): stay(Effect.RECORD_OUTPUT),
+            (Life.DELETED,): IGNORED,
+            (Life.CREATING, Life.FAILED): IMPOSSIBLE,
+        },
+        Trigger.DELETED: {
+            (Life.CREATING, Life.RUNNING, Life.LOST, Life.ABANDONED, Life.EXITED): to(
+                Life.DELETED, *_DELETE
+            ),
+            (Life.FAILED,): to(Life.DELETED, *_DELETE),
+            (Life.DELETED,): IGNORED,
+        },
+    },
+)
 
-# What a step leads to in each state; a cell that is not here cannot happen. IGNORED: it may happen,
-# and changes nothing.
-IGNORED: Cell = (None, ())
-TABLE: dict[Step, dict[Life, Cell]] = {
-    Step.STARTED: {
-        Life.CREATING: (Life.RUNNING, (Effect.PUBLISH_STARTED, Effect.TELL_STARTED)),
-    },
-    Step.REFUSED: {
-        Life.CREATING: (
-            Life.FAILED,
-            (Effect.PUBLISH_EXITED, Effect.TELL_STARTED, Effect.TELL_END),
-        ),
-    },
-    Step.LOST: {
-        Life.RUNNING: (Life.LOST, ()),
-        Life.LOST: IGNORED,
-        Life.ABANDONED: IGNORED,
-        Life.EXITED: IGNORED,
-        Life.DELETED: IGNORED,
-    },
-    Step.FOUND: {
-        Life.RUNNING: IGNORED,
-        Life.LOST: (Life.RUNNING, ()),
-        Life.ABANDONED: IGNORED,  # its end was told, and it stays so
-        Life.EXITED: IGNORED,
-        Life.DELETED: IGNORED,
-    },
-    Step.GIVEN_UP: {
-        Life.LOST: (Life.ABANDONED, _ABANDON),
-        Life.EXITED: IGNORED,
-        Life.DELETED: IGNORED,
-    },
-    Step.EXITED: {
-        Life.RUNNING: (Life.EXITED, _END),
-        Life.LOST: (Life.EXITED, _END),
-        Life.ABANDONED: (Life.EXITED, (Effect.CLOSE_STDIN, Effect.LEAVE_SYSTEM)),
-        Life.EXITED: IGNORED,
-        Life.DELETED: IGNORED,
-    },
-    Step.OUTPUT_COMPLETE: {
-        Life.RUNNING: (None, (Effect.RECORD_OUTPUT,)),
-        Life.LOST: (None, (Effect.RECORD_OUTPUT,)),
-        Life.ABANDONED: (None, (Effect.RECORD_OUTPUT,)),
-        Life.EXITED: (None, (Effect.RECORD_OUTPUT,)),
-        Life.DELETED: IGNORED,
-    },
-    Step.DELETED: {
-        **dict.fromkeys((Life.CREATING, *_STARTED, Life.FAILED), (Life.DELETED, _DELETE)),
-        Life.DELETED: IGNORED,
-    },
-}
+# What follows when both its end and its output are there, whichever was second.
 _ENDED = (
     Effect.CANCEL_TIMERS,
     Effect.PUBLISH_OUTPUT_COMPLETE,
@@ -207,41 +205,23 @@ _ENDED = (
 _ORDER = {effect: place for place, effect in enumerate(Effect)}
 
 
-def _transition(state: State, step: Step) -> tuple[State, tuple[Effect, ...]] | None:
-    cell = TABLE[step].get(state.life)
-    if cell is None:
-        return None
-    life, effects = cell
+@functools.cache
+def transition(state: State, trigger: Trigger) -> tuple[State, tuple[Effect, ...]]:
+    """Return the state after a trigger, and its effects in the order in which they run.
+
+    Raises:
+        ImpossibleError: The trigger cannot come in that state.
+    """
+    life, effects = TABLE.step(state.life, trigger)
     complete = state.output_complete
-    if step is Step.OUTPUT_COMPLETE and cell is not IGNORED:
+    if trigger is Trigger.OUTPUT_COMPLETE and effects:
         if complete:
-            return None
+            msg = f"{trigger.name} cannot come twice"
+            raise ImpossibleError(msg)
         complete = True
-    after = State(life or state.life, complete)
+    after = State(life, complete)
     if after.ended and not state.ended:
         effects += _ENDED
     elif after.end_is_known and not state.end_is_known:
         effects += (Effect.WATCH_OUTPUT,)
     return after, tuple(sorted(set(effects), key=_ORDER.__getitem__))
-
-
-# Every step from every state, worked out once.
-TRANSITIONS = {
-    (State(life, complete), step): _transition(State(life, complete), step)
-    for life in Life
-    for complete in (False, True)
-    for step in Step
-}
-
-
-def transition(state: State, step: Step) -> tuple[State, tuple[Effect, ...]]:
-    """Return the state after a step, and its effects in the order in which they run.
-
-    Raises:
-        IllegalStepError: The step cannot follow.
-    """
-    found = TRANSITIONS[state, step]
-    if found is None:
-        msg = f"{step.value!r} cannot follow {state.life.value!r}"
-        raise IllegalStepError(msg)
-    return found

@@ -5,7 +5,7 @@ asks the table and runs the effects in their order. Its `Surroundings` do what c
 process: its pid, its system, watchers, memory.
 
     engine ──exited, lost, found──▶ ┐
-    drains ──output complete──────▶ ├─ _take(step) ──▶ state ──▶ effects, in order
+    drains ──output complete──────▶ ├─ _transition(trigger) ──▶ state ──▶ effects, in order
     begin(), fail(), close() ─────▶ ┘
 
 A process that was opened by its pid begins as RUNNING. The daemon has none of its pipes, so it has no
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi.hresult import HR
 from hcsd.daemon.drains import Drains
-from hcsd.daemon.process_life import Effect, Life, State, Step, transition
+from hcsd.daemon.process_life import Effect, Life, State, Trigger, transition
 from hcsd.daemon.process_view import (
     LOST_EXIT,
     Exit,
@@ -141,7 +141,7 @@ class ProcessRecord:
 
     @property
     def was_opened(self) -> bool:
-        """Whether it was opened by its pid, and so is not the daemon's to kill of itself."""
+        """Whether it was opened by its pid, and so the daemon kills it only when asked."""
         return self.identity.origin is Origin.OPENED
 
     @property
@@ -173,21 +173,23 @@ class ProcessRecord:
             self._run_timer = asyncio.get_running_loop().call_later(
                 self.resolved.run_timeout, on_run_timeout
             )
-        self._take(Step.STARTED)
-        self._drains.start({Stream.STDOUT: stdout, Stream.STDERR: stderr})
-        engine.exited.observe(self._on_end)
-        engine.on_state = self._on_engine_state
+        self._drains.open({Stream.STDOUT: stdout, Stream.STDERR: stderr})
+        self._transition(Trigger.STARTED)
+        self._drains.start()
+        # Its state before its end: the end of one that was given up is that of a lost one.
         self._on_engine_state(engine.state)
+        engine.on_state = self._on_engine_state
+        engine.exited.observe(self._on_end)
 
     def fail(self, error: BaseException) -> None:
         """Note that HCS has not started it."""
         hresult = error.hresult if isinstance(error, HcsError) else HR.E_UNEXPECTED
         self.exit = Exit(start_error=Failure(hresult, str(error)), time=time.time_ns())
-        self._take(Step.REFUSED)
+        self._transition(Trigger.REFUSED)
 
     def close(self) -> None:
         """Forget it, and free all that it holds; the process itself is left alone. Idempotent."""
-        self._take(Step.DELETED)
+        self._transition(Trigger.DELETED)
 
     def expect(self, reason: ExitReason) -> None:
         """Note why it is about to end; the first reason stands."""
@@ -225,27 +227,27 @@ class ProcessRecord:
             complete = self.state.output_complete and not self._forced
             self.exit = Exit.of(end, self._reason, output_complete=complete)
         lost = self.engine.state is ProcessState.LOST
-        self._take(Step.GIVEN_UP if lost else Step.EXITED)
+        self._transition(Trigger.GIVEN_UP if lost else Trigger.EXITED)
 
     def _on_engine_state(self, state: ProcessState) -> None:
         if state is ProcessState.LOST:
-            self._take(Step.LOST)
+            self._transition(Trigger.LOST)
         elif state is ProcessState.RUNNING:
-            self._take(Step.FOUND)
+            self._transition(Trigger.FOUND)
         elif self.state.life is Life.ABANDONED:
-            self._take(Step.EXITED)
+            self._transition(Trigger.EXITED)
 
     def _on_output_complete(self) -> None:
-        self._take(Step.OUTPUT_COMPLETE)
+        self._transition(Trigger.OUTPUT_COMPLETE)
 
     @property
     def _forced(self) -> bool:
         """Whether output was given up before its end."""
         return any(ring.forced for ring in self.rings.values())
 
-    def _take(self, step: Step) -> None:
-        """Take a step of its life, and do what follows from it."""
-        self.state, effects = transition(self.state, step)
+    def _transition(self, trigger: Trigger) -> None:
+        """Move on by a trigger, and do what follows from it."""
+        self.state, effects = transition(self.state, trigger)
         if self.state.life is not Life.DELETED:
             self._shown = self.state.life
         for effect in effects:

@@ -78,7 +78,10 @@ class Processes(KnownProcesses):
             HcsError: The system cannot be asked.
         """
         work, replayed = self._idempotency.start(
-            request.key, lambda: self._create(request), f"create {request.process_id}"
+            request.key,
+            lambda: self._create(request),
+            f"create {request.process_id}",
+            after=_confirm,
         )
         try:
             return await work.result(), replayed
@@ -92,10 +95,7 @@ class Processes(KnownProcesses):
             raise StoppingError
         system = await self._systems.open(request.system_id)
         with system.in_use():
-            process = await self._create_in(system, request)
-        assert process.engine is not None  # noqa: S101  (it runs)
-        self.background.start(process.engine.confirm, f"confirm {process.name}")
-        return process
+            return await self._create_in(system, request)
 
     async def _create_in(self, system: System, request: ProcessRequest) -> Process:
         asked = request.spec or read_document(request.document or "")
@@ -115,8 +115,7 @@ class Processes(KnownProcesses):
             document = parameters(resolved.shown, system.guest)
         process = self.add(system.id, request, resolved, Origin.CREATED)
         try:
-            engine = await system.engine.create_process(document)
-            self.run_in(system, process, engine)
+            self.run_in(system, process, await system.engine.create_process(document))
         except BaseException as error:
             await _undo(process, error)
             if isinstance(error, HcsError):
@@ -173,9 +172,19 @@ class Processes(KnownProcesses):
         except BaseException:
             engine.close()
             raise
-        self.run_in(system, process, engine)
+        try:
+            self.run_in(system, process, engine)
+        except BaseException:
+            process.close()
+            raise
         await engine.confirm()
         return process
+
+
+async def _confirm(process: Process) -> None:
+    """Ask whether it has exited already: an event that came too early goes by unseen."""
+    if process.engine is not None:
+        await process.engine.confirm()
 
 
 async def _undo(process: Process, error: BaseException) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hcsd.daemon.idempotency import NO_KEY, RequestKey
 from hcsd.daemon.names import system_name
-from hcsd.daemon.system_life import Life, Step, transition
+from hcsd.daemon.system_life import TABLE, Life, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ class System:
 
     def begin(self) -> None:
         """Begin its life, now that it is known by its id."""
-        self._take(Step.OPENED if self.create_time is None else Step.CREATED)
+        self._transition(Trigger.OPENED if self.create_time is None else Trigger.CREATED)
         self.engine.exited.observe(self._on_exit)
 
     @contextlib.contextmanager
@@ -154,24 +154,27 @@ class System:
         """Keep it open while the block runs."""
         self._uses += 1
         if self._uses == 1:
-            self._take(Step.USED)
+            self._transition(Trigger.USED)
         try:
             yield self
         finally:
             self._uses -= 1
             if not self._uses:
-                self._take(Step.UNUSED)
+                self._transition(Trigger.UNUSED)
 
     def drop(self) -> None:
-        """Forget it, and close its handle; idempotent. What was made to end with that one does."""
-        self._take(Step.DROPPED)
+        """Forget it, and close its handle; idempotent.
+
+        A system that was made to end with its last handle may end now.
+        """
+        self._transition(Trigger.DROPPED)
 
     def _on_exit(self, end: SystemEnd) -> None:
         self.exit = SystemEnding(end.hresult, end.exit_type, end.attribution, time.time_ns())
-        self._take(Step.EXITED)
+        self._transition(Trigger.EXITED)
 
-    def _take(self, step: Step) -> None:
-        """Take a step of its life, and do what follows from it."""
-        self.life, effects = transition(self.life, step)
+    def _transition(self, trigger: Trigger) -> None:
+        """Move on by a trigger, and do what follows from it."""
+        self.life, effects = TABLE.step(self.life, trigger)
         for effect in effects:
             self._surroundings.do(effect, self)

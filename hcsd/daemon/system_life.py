@@ -1,4 +1,4 @@
-"""The life of a compute system as the daemon knows it: the table, and what each step brings about.
+"""The life of a compute system as the daemon knows it: the table, and what follows from each trigger.
 
     NEW ──created by the daemon──▶ OWN ───────────────┐
      └──opened──▶ IDLE ──used──▶ IN_USE               ├──exited──▶ ENDED
@@ -14,16 +14,15 @@ is kept for events alone: else a daemon that was asked about a container once wo
 its shim has crashed.
 
 The record of a system that has ended is kept for a while, and then dropped. A new system of the same
-id takes its place. `transition` is pure. It returns the effects of a step in the order in which they
-are to run, which is the order of `Effect`.
+id takes its place. Effects run in the order of `Effect`.
 """
 
 from __future__ import annotations
 
-import enum
+from hcsd.life import IGNORED, IMPOSSIBLE, LifeEnum, Table, to
 
 
-class Life(enum.Enum):
+class Life(LifeEnum):
     """See the module's head."""
 
     NEW = "new"
@@ -34,7 +33,7 @@ class Life(enum.Enum):
     FORGOTTEN = "forgotten"
 
 
-class Step(enum.Enum):
+class Trigger(LifeEnum):
     """What happens to a system."""
 
     CREATED = "created"
@@ -45,8 +44,8 @@ class Step(enum.Enum):
     DROPPED = "dropped"
 
 
-class Effect(enum.Enum):
-    """What is to be done after a step; the order here is the order in which they run."""
+class Effect(LifeEnum):
+    """What follows from a trigger; the order here is the order in which effects run."""
 
     STOP_IDLING = "its time without use does not count any more"
     START_IDLING = "it is dropped if nobody uses it in time"
@@ -56,58 +55,35 @@ class Effect(enum.Enum):
     KEEP = "its record is kept for a while"
 
 
-class IllegalStepError(Exception):
-    """A step that cannot follow; a fault of the caller."""
-
-
 _END = (Effect.STOP_IDLING, Effect.PUBLISH_EXITED, Effect.CLOSE, Effect.KEEP)
 _DROP = (Effect.STOP_IDLING, Effect.FORGET, Effect.CLOSE)
+_LATER = (Life.OWN, Life.IDLE, Life.IN_USE, Life.ENDED, Life.FORGOTTEN)
 
-Cell = tuple[Life | None, tuple[Effect, ...]]
-
-# What a step leads to in each state; a cell that is not here cannot happen. IGNORED: it may happen,
-# and changes nothing.
-IGNORED: Cell = (None, ())
-TABLE: dict[Step, dict[Life, Cell]] = {
-    Step.CREATED: {Life.NEW: (Life.OWN, ())},
-    Step.OPENED: {Life.NEW: (Life.IDLE, (Effect.START_IDLING,))},
-    Step.USED: {
-        Life.OWN: IGNORED,
-        Life.IDLE: (Life.IN_USE, (Effect.STOP_IDLING,)),
-        Life.ENDED: IGNORED,
-        Life.FORGOTTEN: IGNORED,
+TABLE: Table[Life, Trigger, Effect] = Table(
+    Life,
+    Trigger,
+    {
+        Trigger.CREATED: {(Life.NEW,): to(Life.OWN), _LATER: IMPOSSIBLE},
+        Trigger.OPENED: {(Life.NEW,): to(Life.IDLE, Effect.START_IDLING), _LATER: IMPOSSIBLE},
+        Trigger.USED: {
+            (Life.IDLE,): to(Life.IN_USE, Effect.STOP_IDLING),
+            (Life.OWN, Life.ENDED, Life.FORGOTTEN): IGNORED,
+            (Life.NEW, Life.IN_USE): IMPOSSIBLE,
+        },
+        Trigger.UNUSED: {
+            (Life.IN_USE,): to(Life.IDLE, Effect.START_IDLING),
+            (Life.OWN, Life.ENDED, Life.FORGOTTEN): IGNORED,
+            (Life.NEW, Life.IDLE): IMPOSSIBLE,
+        },
+        Trigger.EXITED: {
+            (Life.OWN, Life.IDLE, Life.IN_USE): to(Life.ENDED, *_END),
+            (Life.FORGOTTEN,): IGNORED,
+            (Life.NEW, Life.ENDED): IMPOSSIBLE,
+        },
+        Trigger.DROPPED: {
+            (Life.OWN, Life.IDLE, Life.IN_USE, Life.ENDED): to(Life.FORGOTTEN, *_DROP),
+            (Life.FORGOTTEN,): IGNORED,
+            (Life.NEW,): IMPOSSIBLE,
+        },
     },
-    Step.UNUSED: {
-        Life.OWN: IGNORED,
-        Life.IN_USE: (Life.IDLE, (Effect.START_IDLING,)),
-        Life.ENDED: IGNORED,
-        Life.FORGOTTEN: IGNORED,
-    },
-    Step.EXITED: {
-        Life.OWN: (Life.ENDED, _END),
-        Life.IDLE: (Life.ENDED, _END),
-        Life.IN_USE: (Life.ENDED, _END),
-        Life.FORGOTTEN: IGNORED,
-    },
-    Step.DROPPED: {
-        Life.OWN: (Life.FORGOTTEN, _DROP),
-        Life.IDLE: (Life.FORGOTTEN, _DROP),
-        Life.IN_USE: (Life.FORGOTTEN, _DROP),
-        Life.ENDED: (Life.FORGOTTEN, _DROP),
-        Life.FORGOTTEN: IGNORED,
-    },
-}
-
-
-def transition(life: Life, step: Step) -> tuple[Life, tuple[Effect, ...]]:
-    """Return the state after a step, and its effects in the order in which they run.
-
-    Raises:
-        IllegalStepError: The step cannot follow.
-    """
-    cell = TABLE[step].get(life)
-    if cell is None:
-        msg = f"{step.value!r} cannot follow {life.value!r}"
-        raise IllegalStepError(msg)
-    after, effects = cell
-    return after or life, effects
+)

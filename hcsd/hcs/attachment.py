@@ -6,7 +6,7 @@ Each handle belongs to a generation, which counts how often the system was opene
 has the generation of the system handle that it came by. Events come with the generation of their
 handle: an event that was under way when the service went away says nothing about a newer handle.
 
-The attachment decides nothing. Its owner has the state, see `hcsd.hcs.life`, and calls it.
+The attachment decides nothing. Its owner has the state, see `hcsd.life`, and calls it.
 
 Thread: the event loop's. Events come on the thread `hcs-callbacks` and are posted to the loop.
 """

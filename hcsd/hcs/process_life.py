@@ -26,10 +26,10 @@ from __future__ import annotations
 
 import enum
 
-from hcsd.hcs.life import IGNORED, IMPOSSIBLE, Table, stay, to
+from hcsd.life import IGNORED, IMPOSSIBLE, LifeEnum, Table, stay, to
 
 
-class ProcessState(enum.Enum):
+class ProcessState(LifeEnum):
     """What is known of a process."""
 
     RUNNING = enum.auto()
@@ -37,7 +37,7 @@ class ProcessState(enum.Enum):
     EXITED = enum.auto()
 
 
-class ProcessLife(enum.Enum):
+class ProcessLife(LifeEnum):
     """The states; see the module's head."""
 
     RUNNING = enum.auto()
@@ -50,7 +50,7 @@ class ProcessLife(enum.Enum):
     CLOSED = enum.auto()
 
 
-class ProcessTrigger(enum.Enum):
+class ProcessTrigger(LifeEnum):
     """What changes the life of a process."""
 
     END_KNOWN = enum.auto()  # by its event, by its properties, or because its system has ended
@@ -63,7 +63,7 @@ class ProcessTrigger(enum.Enum):
     CLOSE = enum.auto()  # nobody wants it any more
 
 
-class ProcessEffect(enum.Enum):
+class ProcessEffect(LifeEnum):
     """What follows from a trigger, in the order in which effects run."""
 
     CANCEL_GRACE = enum.auto()

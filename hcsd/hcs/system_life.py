@@ -27,10 +27,10 @@ from __future__ import annotations
 
 import enum
 
-from hcsd.hcs.life import IGNORED, IMPOSSIBLE, Table, stay, to
+from hcsd.life import IGNORED, IMPOSSIBLE, LifeEnum, Table, stay, to
 
 
-class SystemLife(enum.Enum):
+class SystemLife(LifeEnum):
     """The states; see the module's head."""
 
     OPEN = enum.auto()
@@ -45,7 +45,7 @@ class SystemLife(enum.Enum):
     CLOSED = enum.auto()
 
 
-class SystemTrigger(enum.Enum):
+class SystemTrigger(LifeEnum):
     """What changes the life of a system."""
 
     ASK_END = enum.auto()  # it is about to be told to end
@@ -63,7 +63,7 @@ class SystemTrigger(enum.Enum):
     CLOSE = enum.auto()  # nobody wants it any more
 
 
-class SystemEffect(enum.Enum):
+class SystemEffect(LifeEnum):
     """What follows from a trigger, in the order in which effects run."""
 
     CANCEL_GRACE = enum.auto()

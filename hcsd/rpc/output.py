@@ -10,7 +10,7 @@ from hcsd.rpc.enums import STREAMS
 from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from hcsd.daemon.output import OutputEvent, OutputFeed
     from hcsd.rpc.calls import Context
@@ -30,13 +30,12 @@ async def write_events(feed: OutputFeed[R], make: Callable[[], R], context: Cont
         RequestError: The feed was ended early.
     """
 
-    async def write(event: OutputEvent | R) -> None:
-        if isinstance(event, tuple):
-            message = make()
-            _fill(message, event)
-            await context.write(message)
-        else:
-            await context.write(event)
+    def write(event: OutputEvent | R) -> Awaitable[None]:
+        if not isinstance(event, tuple):
+            return context.write(event)
+        message = make()
+        _fill(message, event)
+        return context.write(message)
 
     await feed.pump(write)
 

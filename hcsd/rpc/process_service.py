@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -15,8 +15,8 @@ from hcsd.daemon.statistics import statistics_of
 from hcsd.hcs.schema import ProcessStatus
 from hcsd.rpc.convert import (
     console_from,
+    fill_process,
     fill_statistics,
-    process_message,
     process_request_from,
     seconds,
     signal_from,
@@ -41,6 +41,18 @@ if TYPE_CHECKING:
     from hcsd.rpc.validate import Validator
 
 
+R = TypeVar(
+    "R",
+    service_pb.CreateProcessResponse,
+    service_pb.OpenProcessResponse,
+    service_pb.GetProcessResponse,
+    service_pb.WaitProcessResponse,
+    service_pb.SignalProcessResponse,
+    service_pb.TerminateProcessResponse,
+    service_pb.ModifyProcessResponse,
+)
+
+
 class ProcessService(ProcessServiceServicer):
     """Serves processes. What a request must hold is checked before it comes here.
 
@@ -61,9 +73,7 @@ class ProcessService(ProcessServiceServicer):
         self, request: service_pb.CreateProcessRequest, context: Context
     ) -> service_pb.CreateProcessResponse:
         process, replayed = await self._processes.create(process_request_from(request, owned=False))
-        return service_pb.CreateProcessResponse(
-            process=process_message(process.view()), replayed=replayed
-        )
+        return _with(service_pb.CreateProcessResponse(replayed=replayed), process)
 
     async def OpenProcess(
         self, request: service_pb.OpenProcessRequest, context: Context
@@ -71,14 +81,12 @@ class ProcessService(ProcessServiceServicer):
         process = await self._processes.open(
             parse_system(request.parent), request.pid, request.process_id
         )
-        return service_pb.OpenProcessResponse(process=process_message(process.view()))
+        return _with(service_pb.OpenProcessResponse(), process)
 
     async def GetProcess(
         self, request: service_pb.GetProcessRequest, context: Context
     ) -> service_pb.GetProcessResponse:
-        return service_pb.GetProcessResponse(
-            process=process_message(self._get(request.name).view())
-        )
+        return _with(service_pb.GetProcessResponse(), self._get(request.name))
 
     async def ListProcesses(
         self, request: service_pb.ListProcessesRequest, context: Context
@@ -94,9 +102,10 @@ class ProcessService(ProcessServiceServicer):
             self._daemon.limits.max_page_size,
             kind=int,
         )
-        return service_pb.ListProcessesResponse(
-            processes=[process_message(process.view()) for process in found], next_page_token=token
-        )
+        response = service_pb.ListProcessesResponse(next_page_token=token)
+        for process in found:
+            fill_process(response.processes.add(), process.view())
+        return response
 
     async def WaitProcess(
         self, request: service_pb.WaitProcessRequest, context: Context
@@ -110,18 +119,14 @@ class ProcessService(ProcessServiceServicer):
                 await awaited.wait()
             if process.deleted and (complete or process.exit is None):
                 raise ProcessNotFoundError(process.name)
-        return service_pb.WaitProcessResponse(
-            process=process_message(process.view()), timed_out=not awaited.is_set
-        )
+        return _with(service_pb.WaitProcessResponse(timed_out=not awaited.is_set), process)
 
     async def SignalProcess(
         self, request: service_pb.SignalProcessRequest, context: Context
     ) -> service_pb.SignalProcessResponse:
         process = self._get(request.name)
         delivery = await process.signal(signal_from(request.signal))
-        return service_pb.SignalProcessResponse(
-            delivery=DELIVERIES[delivery], process=process_message(process.view())
-        )
+        return _with(service_pb.SignalProcessResponse(delivery=DELIVERIES[delivery]), process)
 
     async def TerminateProcess(
         self, request: service_pb.TerminateProcessRequest, context: Context
@@ -129,7 +134,7 @@ class ProcessService(ProcessServiceServicer):
         process = self._get(request.name)
         tree = request.scope == service_pb.TERMINATE_SCOPE_TREE
         await process.terminate(seconds(request.grace_period), tree=tree)
-        return service_pb.TerminateProcessResponse(process=process_message(process.view()))
+        return _with(service_pb.TerminateProcessResponse(), process)
 
     async def ModifyProcess(
         self, request: service_pb.ModifyProcessRequest, context: Context
@@ -143,7 +148,7 @@ class ProcessService(ProcessServiceServicer):
                 await modify.close_stdio(process, STDIO_HANDLES[handle])
         else:
             await modify.modify(process, request.modification_json)
-        return service_pb.ModifyProcessResponse(process=process_message(process.view()))
+        return _with(service_pb.ModifyProcessResponse(), process)
 
     async def GetProcessProperties(
         self, request: service_pb.GetProcessPropertiesRequest, context: Context
@@ -218,6 +223,12 @@ class StillRunningError(RequestError):
             f"process '{name}' is running: terminate it first, or delete it with 'force'",
             metadata={"process": name},
         )
+
+
+def _with(response: R, process: Process) -> R:
+    """Fill in the process of an answer, in place: a message that is passed in would be copied."""
+    fill_process(response.process, process.view())
+    return response
 
 
 def _matches(process: Process, request: service_pb.ListProcessesRequest, system_id: str) -> bool:

@@ -17,10 +17,10 @@ from hcsd.rpc.rules import (
     at_most,
     chosen,
     defined,
+    duration_in_range,
     is_uuid,
     matches,
     no_nul,
-    not_negative,
     required,
     value_of,
 )
@@ -118,7 +118,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         process_pb.WaitProcessRequest: (
             *_name_of_process,
             defined("wait_for", process_pb.WaitFor),
-            not_negative("timeout"),
+            duration_in_range("timeout"),
         ),
         process_pb.SignalProcessRequest: (
             *_name_of_process,
@@ -127,7 +127,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         process_pb.TerminateProcessRequest: (
             *_name_of_process,
             defined("scope", process_pb.TerminateScope),
-            not_negative("grace_period"),
+            duration_in_range("grace_period"),
         ),
         process_pb.ModifyProcessRequest: (
             *_name_of_process,
@@ -175,8 +175,8 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             no_nul("user"),
             defined("stdin_mode", process_pb2.StdinMode),
             defined("orphan_policy", process_pb2.OrphanPolicy),
-            not_negative("run_timeout"),
-            not_negative("drain_timeout"),
+            duration_in_range("run_timeout"),
+            duration_in_range("drain_timeout"),
         ),
         process_pb2.Argv: (
             Rule(
@@ -253,7 +253,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         ),
         system_pb.ShutDownComputeSystemRequest: (
             *_name_of_system,
-            not_negative("timeout"),
+            duration_in_range("timeout"),
             no_nul("options_json"),
         ),
         system_pb.ModifyComputeSystemRequest: (
@@ -273,7 +273,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 "must not be set together with 'property_types'",
             ),
         ),
-        system_pb.WaitComputeSystemRequest: (*_name_of_system, not_negative("timeout")),
+        system_pb.WaitComputeSystemRequest: (*_name_of_system, duration_in_range("timeout")),
         host_pb.GetServicePropertiesRequest: (no_nul("property_query_json"),),
         host_pb.ModifyServiceSettingsRequest: (
             required("settings_json", "the settings to change"),

@@ -9,19 +9,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hcsd.daemon import process_life, system_life
-from hcsd.daemon.process_life import Effect, Life, State, Step
+from hcsd.daemon.process_life import Effect, Life, State, Trigger
+from hcsd.life import ImpossibleError
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-def reachable(first: S, steps: Iterable[T], move: Callable[[S, T], S | None]) -> set[S]:
-    """All states that steps lead to, from the first one on."""
-    found, todo, steps = {first}, [first], list(steps)
+def reachable(first: S, triggers: Iterable[T], move: Callable[[S, T], S | None]) -> set[S]:
+    """All states that triggers lead to, from the first one on."""
+    found, todo, triggers = {first}, [first], list(triggers)
     while todo:
         state = todo.pop()
-        for step in steps:
-            after = move(state, step)
+        for trigger in triggers:
+            after = move(state, trigger)
             if after is not None and after not in found:
                 found.add(after)
                 todo.append(after)
@@ -30,7 +31,7 @@ def reachable(first: S, steps: Iterable[T], move: Callable[[S, T], S | None]) ->
 
 # --- processes ---
 
-# What each step leads to, written down once more as one would tell it; "!" cannot happen, "=" changes
+# What each trigger leads to, written down once more as one would tell it; "!" cannot happen, "=" changes
 # nothing. A state ends in "+" when the output is complete.
 PROCESS = """
              started  refused  lost  found     given up    exited   output complete  deleted
@@ -54,36 +55,40 @@ def name_of(state: State) -> str:
     return state.life.value + "+" * state.output_complete
 
 
-def told(table: str, steps: Iterable[str]) -> dict[tuple[str, str], str]:
+def told(table: str, triggers: Iterable[str]) -> dict[tuple[str, str], str]:
     """Read a table as it is told."""
     rows = [line.split() for line in table.strip().splitlines()[1:]]
-    return {(row[0], step): cell for row in rows for step, cell in zip(steps, row[1:], strict=True)}
+    return {
+        (row[0], trigger): cell
+        for row in rows
+        for trigger, cell in zip(triggers, row[1:], strict=True)
+    }
 
 
-PROCESS_CELLS = told(PROCESS, [step.value for step in Step])
+PROCESS_CELLS = told(PROCESS, [trigger.value for trigger in Trigger])
 
 
-def move_process(state: State, step: Step) -> State | None:
+def move_process(state: State, trigger: Trigger) -> State | None:
     try:
-        return process_life.transition(state, step)[0]
-    except process_life.IllegalStepError:
+        return process_life.transition(state, trigger)[0]
+    except ImpossibleError:
         return None
 
 
 def test_every_state_that_a_process_can_be_in_is_told() -> None:
-    found = reachable(State(), Step, move_process)
+    found = reachable(State(), Trigger, move_process)
     assert {name_of(state) for state in found} == {row for row, _ in PROCESS_CELLS}
 
 
 @pytest.mark.parametrize(("cell", "expected"), PROCESS_CELLS.items(), ids=str)
 def test_a_step_leads_where_the_table_says(cell: tuple[str, str], expected: str) -> None:
     state = next(state for state in PROCESS_STATES if name_of(state) == cell[0])
-    step = Step(cell[1])
+    trigger = Trigger(cell[1])
     if expected == "!":
-        with pytest.raises(process_life.IllegalStepError, match=cell[1]):
-            process_life.transition(state, step)
+        with pytest.raises(ImpossibleError, match=cell[1].replace(" ", "_").upper()):
+            process_life.transition(state, trigger)
         return
-    after, effects = process_life.transition(state, step)
+    after, effects = process_life.transition(state, trigger)
     assert name_of(after) == (cell[0] if expected == "=" else expected)
     if expected == "=":
         assert effects == ()
@@ -91,9 +96,9 @@ def test_a_step_leads_where_the_table_says(cell: tuple[str, str], expected: str)
 
 def test_effects_run_in_the_order_in_which_they_are_listed() -> None:
     order = list(Effect)
-    for state, step in itertools.product(reachable(State(), Step, move_process), Step):
-        if move_process(state, step) is not None:
-            _, effects = process_life.transition(state, step)
+    for state, trigger in itertools.product(reachable(State(), Trigger, move_process), Trigger):
+        if move_process(state, trigger) is not None:
+            _, effects = process_life.transition(state, trigger)
             assert list(effects) == sorted(set(effects), key=order.index)
 
 
@@ -111,16 +116,16 @@ class ProcessLives(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.state = State()
-        self.steps: list[Step] = []
+        self.triggers: list[Trigger] = []
         self.done: list[Effect] = []
 
-    @rule(step=st.sampled_from(Step))
-    def take(self, step: Step) -> None:
-        after = move_process(self.state, step)
+    @rule(trigger=st.sampled_from(Trigger))
+    def take(self, trigger: Trigger) -> None:
+        after = move_process(self.state, trigger)
         if after is None:
             return
-        self.state, effects = process_life.transition(self.state, step)
-        self.steps.append(step)
+        self.state, effects = process_life.transition(self.state, trigger)
+        self.triggers.append(trigger)
         self.done += effects
 
     @invariant()
@@ -131,10 +136,10 @@ class ProcessLives(RuleBasedStateMachine):
 
     @invariant()
     def whoever_waits_is_told_as_soon_as_there_is_something(self) -> None:
-        steps = set(self.steps)
-        over = bool(steps & {Step.EXITED, Step.GIVEN_UP, Step.REFUSED, Step.DELETED})
+        triggers = set(self.triggers)
+        over = bool(triggers & {Trigger.EXITED, Trigger.GIVEN_UP, Trigger.REFUSED, Trigger.DELETED})
         assert (Effect.TELL_END in self.done) == over
-        started = bool(steps & {Step.STARTED, Step.REFUSED, Step.DELETED})
+        started = bool(triggers & {Trigger.STARTED, Trigger.REFUSED, Trigger.DELETED})
         assert (Effect.TELL_STARTED in self.done) == started
 
     @invariant()
@@ -168,22 +173,22 @@ in-use     !        !       !       idle    ended   forgotten
 ended      !        !       =       =       !       forgotten
 forgotten  !        !       =       =       =       =
 """
-SYSTEM_CELLS = told(SYSTEM, [step.value for step in system_life.Step])
+SYSTEM_CELLS = told(SYSTEM, [trigger.value for trigger in system_life.Trigger])
 
 
 def system_life_of(name: str) -> system_life.Life:
     return system_life.Life(name.replace("-", " "))
 
 
-def move_system(life: system_life.Life, step: system_life.Step) -> system_life.Life | None:
+def move_system(life: system_life.Life, trigger: system_life.Trigger) -> system_life.Life | None:
     try:
-        return system_life.transition(life, step)[0]
-    except system_life.IllegalStepError:
+        return system_life.TABLE.step(life, trigger)[0]
+    except ImpossibleError:
         return None
 
 
 def test_every_state_that_a_system_can_be_in_is_told() -> None:
-    found = reachable(system_life.Life.NEW, system_life.Step, move_system)
+    found = reachable(system_life.Life.NEW, system_life.Trigger, move_system)
     assert found == set(system_life.Life) == {system_life_of(row) for row, _ in SYSTEM_CELLS}
 
 
@@ -191,12 +196,12 @@ def test_every_state_that_a_system_can_be_in_is_told() -> None:
 def test_a_step_of_a_system_leads_where_the_table_says(
     cell: tuple[str, str], expected: str
 ) -> None:
-    life, step = system_life_of(cell[0]), system_life.Step(cell[1])
+    life, trigger = system_life_of(cell[0]), system_life.Trigger(cell[1])
     if expected == "!":
-        with pytest.raises(system_life.IllegalStepError, match=cell[1]):
-            system_life.transition(life, step)
+        with pytest.raises(ImpossibleError, match=cell[1].replace(" ", "_").upper()):
+            system_life.TABLE.step(life, trigger)
         return
-    after, effects = system_life.transition(life, step)
+    after, effects = system_life.TABLE.step(life, trigger)
     assert after is (life if expected == "=" else system_life_of(expected))
     if expected == "=":
         assert effects == ()
@@ -204,9 +209,9 @@ def test_a_step_of_a_system_leads_where_the_table_says(
 
 def test_effects_of_systems_run_in_the_order_in_which_they_are_listed() -> None:
     order = list(system_life.Effect)
-    for life, step in itertools.product(system_life.Life, system_life.Step):
-        if move_system(life, step) is not None:
-            _, effects = system_life.transition(life, step)
+    for life, trigger in itertools.product(system_life.Life, system_life.Trigger):
+        if move_system(life, trigger) is not None:
+            _, effects = system_life.TABLE.step(life, trigger)
             assert list(effects) == sorted(set(effects), key=order.index)
 
 
@@ -219,11 +224,11 @@ class SystemLives(RuleBasedStateMachine):
         self.idling = False
         self.done: list[system_life.Effect] = []
 
-    @rule(step=st.sampled_from(system_life.Step))
-    def take(self, step: system_life.Step) -> None:
-        if move_system(self.life, step) is None:
+    @rule(trigger=st.sampled_from(system_life.Trigger))
+    def take(self, trigger: system_life.Trigger) -> None:
+        if move_system(self.life, trigger) is None:
             return
-        self.life, effects = system_life.transition(self.life, step)
+        self.life, effects = system_life.TABLE.step(self.life, trigger)
         for effect in effects:
             if effect is system_life.Effect.START_IDLING:
                 self.idling = True

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hcsd.hcs import process_life, system_life
-from hcsd.hcs.life import IGNORED, IMPOSSIBLE, Cell, ImpossibleError, Table, stay, to
 from hcsd.hcs.process_life import KNOWN, ProcessEffect, ProcessLife, ProcessState, ProcessTrigger
 from hcsd.hcs.system_life import CLOSED, ENDING, LOST, SystemEffect, SystemLife, SystemTrigger
+from hcsd.life import IGNORED, IMPOSSIBLE, Cell, ImpossibleError, Table, stay, to
 
 # What each table should say, in the order of the enums: a next state, `.` for a trigger that is
 # ignored, `+` for one with effects that keeps the state, `!` for one that cannot come.

@@ -1,7 +1,8 @@
 """Lives written as tables.
 
-A table says for each state and each trigger what the next state is, and which effects follow. The
-lives themselves are in `hcsd.hcs.process_life` and `hcsd.hcs.system_life`.
+A table says for each state and each trigger what the next state is, and which effects follow. Four
+lives are written so: those of processes and compute systems, as the engine sees them (`hcsd.hcs`) and
+as the daemon does (`hcsd.daemon`), each in `process_life` and `system_life`.
 
 A row of a table lists every state, in groups that share a cell:
 
@@ -22,6 +23,13 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Never, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class LifeEnum(enum.Enum):
+    """An enum whose members hash by identity, in C: tables look them up at every turn."""
+
+    __hash__ = object.__hash__
+
 
 S = TypeVar("S", bound=enum.Enum)
 T = TypeVar("T", bound=enum.Enum)
