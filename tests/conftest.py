@@ -21,6 +21,8 @@ from tests.support.guest import Guest, PosixGuest
 if sys.platform != "win32":
     from blockbuster import blockbuster_ctx
 
+    from tests.support import commands
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -48,6 +50,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
         pyfuncitem.obj = bounded
     return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_stays() -> Iterator[None]:
+    yield
+    if sys.platform != "win32":
+        commands.stop_server()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from hcsd_client import (
     blocking,
 )
 from tests.integration.conftest import RefusedHere, assert_calm
+from tests.support import commands
 from tests.support.daemon import Daemon, serving
 from tests.support.tls import LOOPBACK, Authority, Pair, client_options, serve_options
 
@@ -75,14 +76,9 @@ def by_certificate(server: Pair, authority: Authority) -> Iterator[Daemon]:
 
 def hcsd(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
-    return subprocess.run(
-        [*CLI, *map(str, arguments)],
-        env=environment | variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+    done = commands.run_blocking([*map(str, arguments)], environment | variables)
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
 
 
