@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +26,6 @@ from tests.support import commands
 from tests.support.daemon import Daemon, serving
 from tests.support.tls import LOOPBACK, Authority, Pair, client_options, serve_options
 
-CLI = (sys.executable, "-m", "hcsd")
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 

@@ -1,6 +1,6 @@
 """`hcsd` commands in processes of their own, without the price of starting Python for each.
 
-A server loads once what commands import, and forks for each command. The command has arguments,
+A server (command_server.py) loads once what commands import, and forks for each command. The command has arguments,
 environment and streams of its own, and it ends as Python does. So only the imports are shared, and
 they are most of what a command costs.
 
@@ -8,22 +8,15 @@ they are most of what a command costs.
 
 Start `python -m hcsd` itself where the test is about the start, about closed streams, or about
 variables that Python or gRPC read when they are loaded.
-
-As a program this is the server. Each byte that comes through its socket asks for one command. With
-it come the three streams, a file with the `Request`, and a pipe. Into the pipe the server writes the
-pid of the command, `STOPPED` whenever the command stops, and at last its exit code.
 """
 
 import contextlib
 import functools
-import gc
-import importlib
 import json
 import os
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -31,35 +24,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypedDict
+from typing import BinaryIO, NamedTuple
 
 import anyio
 
-import hcsd.__main__
-import hcsd.cli
+from tests.support.command_server import NUMBER, STOPPED, Request
 
-# All that commands load, by its roots. It must start no threads and open no files.
-LOADED = (
-    "hcsd.cli.main",
-    "typer._adapters",
-    "anyio._backends._asyncio",
-    "hcsd_client",
-    "hcsd.engine",
-    "hcsd.listen.unix",
-    "hcsd.rpc.server",
-)
-STOPPED = 1 << 32  # no exit code
-NUMBER = struct.Struct("q")
-READ_BYTES = 1 << 16
-
-
-class Request(TypedDict):
-    """A command to start."""
-
-    arguments: list[str]
-    environment: dict[str, str]
-    directory: str
-    terminal: bool
+_STARTING = threading.Lock()
 
 
 class Command:
@@ -95,7 +66,9 @@ class Command:
                 file.write(json.dumps(request).encode())
                 file.seek(0)
                 descriptors = [*streams, file.fileno(), inside]
-                socket.send_fds(_server().control, [b"+"], descriptors)
+                with _STARTING:
+                    control = _server().control
+                socket.send_fds(control, [b"+"], descriptors)
         finally:
             os.close(inside)
         self.pid = self._number()
@@ -128,8 +101,10 @@ class Command:
     def wait_until_stopped(self) -> None:
         """Wait until it has stopped, as by SIGTSTP; it must not end."""
         with self._lock:
-            number = self._number()
-            assert number == STOPPED, f"the command has ended: {number}"
+            if (number := self._number()) != STOPPED:
+                self._code = number
+                self._numbers.close()
+                raise AssertionError(f"the command has ended: {number}")
 
     def send_signal(self, number: int) -> None:
         if self._code is None:  # who waits for it in another thread is not waited for
@@ -231,9 +206,6 @@ def _read(file: BinaryIO) -> bytes:
         return file.read()
 
 
-# --- the server ---
-
-
 class _Server(NamedTuple):
     control: socket.socket
     process: subprocess.Popen[bytes]
@@ -245,7 +217,7 @@ def _server() -> _Server:
     control, inside = socket.socketpair()
     with inside:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.commands", str(inside.fileno())],
+            [sys.executable, "-m", "tests.support.command_server", str(inside.fileno())],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.DEVNULL,
             pass_fds=[inside.fileno()],
@@ -260,85 +232,3 @@ def stop_server() -> None:
         server.control.close()
         server.process.wait()
         _server.cache_clear()
-
-
-def _serve(control: socket.socket) -> list[str] | None:
-    """Start commands until nobody can ask for one.
-
-    Returns:
-        In a process that was forked, the arguments of its command; in the server None.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the commands
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    running: dict[int, int] = {}  # the pipe of each command, by its pid
-    while True:
-        ready, _, _ = select.select([control.fileno(), woken], [], [])
-        if woken in ready:
-            os.read(woken, READ_BYTES)
-            _report(running)
-        if control.fileno() in ready:
-            asked, descriptors, _, _ = socket.recv_fds(control, 1, 5)
-            if not asked:
-                return None
-            pid = os.fork()
-            if pid == 0:
-                signal.set_wakeup_fd(-1)
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                return _become(*descriptors[:4])
-            running[pid] = descriptors.pop()
-            os.write(running[pid], NUMBER.pack(pid))
-            for descriptor in descriptors:
-                os.close(descriptor)
-
-
-def _report(running: dict[int, int]) -> None:
-    while running:
-        pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-        if not pid:
-            return
-        stopped = os.WIFSTOPPED(status)
-        number = STOPPED if stopped else os.waitstatus_to_exitcode(status)
-        with contextlib.suppress(BrokenPipeError):
-            os.write(running[pid], NUMBER.pack(number))
-        if not stopped:
-            os.close(running.pop(pid))
-
-
-def _become(stdin: int, stdout: int, stderr: int, request: int) -> list[str]:
-    """Take over what a command is started with; return its arguments."""
-    with os.fdopen(request) as file:
-        wanted: Request = json.load(file)
-    if wanted["terminal"]:
-        os.login_tty(stdin)
-    else:
-        for number, descriptor in enumerate((stdin, stdout, stderr)):
-            os.dup2(descriptor, number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    os.chdir(wanted["directory"])
-    os.environ.clear()
-    os.environ.update(wanted["environment"])
-    importlib.reload(hcsd.cli)  # which sets a variable
-    for name, mode, buffering in (("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1)):
-        old = getattr(sys, name)
-        kind = {"encoding": old.encoding, "errors": old.errors, "closefd": False}
-        setattr(sys, name, open(old.fileno(), mode, buffering, **kind))  # noqa: SIM115
-    return wanted["arguments"]
-
-
-def main() -> None:
-    for name in LOADED:
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # a collection in a command would copy all pages
-    arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
-    if arguments is not None:
-        sys.argv = ["hcsd", *arguments]
-        hcsd.__main__.main()
-
-
-if __name__ == "__main__":
-    main()

@@ -86,9 +86,8 @@ class Person:
         return code, self._before
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
         self._close_inside()
         if self._terminal >= 0:
             os.close(self._terminal)
