@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import signal
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -21,9 +22,19 @@ from tests.support.guest import Guest, PosixGuest
 if sys.platform != "win32":
     from blockbuster import blockbuster_ctx
 
+    from tests.support import commands
+
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# A suite that was started by nohup, or in the background of a shell, inherits that these are ignored,
+# and so would every program that it starts.
+if sys.platform != "win32":
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -48,6 +59,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
         pyfuncitem.obj = bounded
     return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_stays() -> Iterator[None]:
+    yield
+    if sys.platform != "win32":
+        commands.stop_server()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from hcsd.daemon.errors import as_request_error
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -24,13 +26,14 @@ logger = logging.getLogger(__name__)
 class Work(Generic[T]):
     """The outcome of work that goes on: a result or an error, for any number of waiters."""
 
-    __slots__ = ("_done", "_error", "_observers", "_result")
+    __slots__ = ("_done", "_error", "_observers", "_result", "_waiters")
 
     def __init__(self) -> None:
         self._done = asyncio.Event()
         self._result: T
         self._error: Exception | None = None
         self._observers: list[Callable[[T], None]] = []
+        self._waiters = 0
 
     async def result(self) -> T:
         """Return what the work returns, waiting for its end.
@@ -40,7 +43,11 @@ class Work(Generic[T]):
         Raises:
             Exception: What the work raises.
         """
-        await self._done.wait()
+        self._waiters += 1
+        try:
+            await self._done.wait()
+        finally:
+            self._waiters -= 1
         if self._error is not None:
             raise self._error
         return self._result
@@ -59,10 +66,15 @@ class Work(Generic[T]):
         for observer in self._observers:
             observer(result)
 
-    def fail(self, error: Exception) -> None:
-        """Set the error."""
+    def fail(self, error: Exception) -> bool:
+        """Set the error.
+
+        Returns:
+            Whether somebody waits for it.
+        """
         self._error = error
         self._done.set()
+        return self._waiters > 0
 
 
 class Background:
@@ -85,8 +97,8 @@ class Background:
         """Begin work.
 
         Args:
-            work: What is to be done. Its error is for whoever waits; if nobody does, the debug log
-                has it.
+            work: What is to be done. Its error is for whoever waits. If nobody does, the log has it:
+                as an error if it is a fault of the daemon, else for debugging.
             name: Of the task, as in ``kill systems/host/processes/a``.
             after: What is to be done with the result once waiters have it. It does not fail.
         """
@@ -97,7 +109,8 @@ class Background:
                 result = await work()
             except Exception as error:  # handed to the waiters
                 logger.debug("%s failed: %s", name, error)
-                outcome.fail(error)
+                if not outcome.fail(error) and as_request_error(error) is None:
+                    logger.exception("%s failed, and nobody waits for it", name)
             else:
                 outcome.succeed(result)
                 if after is not None:

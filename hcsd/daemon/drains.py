@@ -52,8 +52,8 @@ class Drains:
         self._timer: asyncio.TimerHandle | None = None
         self._complete = False
 
-    def start(self, handles: Mapping[Stream, int]) -> None:
-        """Begin to read; a stream without a pipe, handle 0, has ended.
+    def open(self, handles: Mapping[Stream, int]) -> None:
+        """Take the pipes; a stream without one, handle 0, has ended.
 
         Ownership: of the handles.
         """
@@ -62,6 +62,9 @@ class Drains:
                 self._drains[stream] = Drain(handle, self._rings[stream], self._on_end)
             else:
                 self._rings[stream].close()
+
+    def start(self) -> None:
+        """Begin to read."""
         for drain in list(self._drains.values()):
             drain.start()
         self._on_end()

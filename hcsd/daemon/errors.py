@@ -189,7 +189,9 @@ class HcsFailureError(RequestError):
         metadata: Mapping[str, str] | None = None,
         resource: Resource | None = None,
     ) -> None:
-        facts = {"hresult": f"0x{cause.hresult:08X}", "function": cause.function}
+        facts = {"hresult": f"0x{cause.hresult:08X}"}
+        if cause.function:  # else it was not asked
+            facts["function"] = cause.function
         super().__init__(
             reason or cause.code, message or str(cause), metadata={**facts, **(metadata or {})}
         )

@@ -10,8 +10,8 @@ A watcher is a place in the log, the revision up to which it has been told every
 It holds no event and the log waits for no watcher, so one that is slow costs one message on its way.
 What does not concern a watcher takes it along without a message.
 
-One timer serves all bookmarks: at each of its turns, who has been sent nothing since the last one is
-due. It runs while there are watchers.
+One timer serves all bookmarks. At each turn, a watcher that was sent nothing since the turn before is
+due. The timer runs while there are watchers.
 
 The events of one process come in this order, whatever the order in which the daemon learns of them.
 Only `created` and `deleted` are always there; of a process that is deleted, nothing follows.

@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hcsd.daemon.errors import LimitError, ProcessNotFoundError, RequestError
+from hcsd.daemon.errors import (
+    LimitError,
+    ProcessNotFoundError,
+    RequestError,
+    StoppingError,
+)
 from hcsd.daemon.events import ProcessEventKind
 from hcsd.daemon.names import ProcessKey, new_ulid
 from hcsd.daemon.process import Process
@@ -161,7 +166,16 @@ class KnownProcesses:
         return process
 
     def run_in(self, system: System, process: Process, engine: EngineProcess) -> None:
-        """Note that a process runs in a system. Ownership: of the engine's process."""
+        """Note that a process runs in a system. Ownership: of the engine's process.
+
+        Raises:
+            StoppingError: The daemon has forgotten it meanwhile, since it is stopping.
+        """
+        if process.deleted:
+            if not process.was_opened:
+                self.background.start(engine.terminate, f"kill {process.name}")
+            engine.close()
+            raise StoppingError
         self._by_pid[system.id, engine.pid] = process
         inside = self._inside[process.key] = contextlib.ExitStack()
         inside.enter_context(system.in_use())

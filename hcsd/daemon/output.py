@@ -143,9 +143,7 @@ class OutputFeed(Generic[N]):
         self._posted: collections.deque[N] = collections.deque()
         self._sequence = 0
         self._cursors: dict[Stream, Cursor] = {}
-        self._until: dict[
-            Stream, int
-        ] = {}  # where to stop; what a reader that follows never reaches
+        self._until: dict[Stream, int] = {}  # where to stop; MAX_OFFSET if it follows
         try:
             self._open(starts)
         except BaseException:

@@ -1,7 +1,7 @@
 """A process of the daemon, and what can be done to it: signals, kills, deletion.
 
-For every call that does so alike. A target that has exited is no error for a signal or a kill. What
-is begun goes on to its end in the background, whoever waits.
+Every RPC that signals, kills or deletes a process comes here. A target that has exited is no error for
+a signal or a kill. What is begun goes on to its end in the background, whoever waits.
 
 Its record and its life: `hcsd.daemon.process_record`. Changes of a running process, such as the size
 of its console: `hcsd.daemon.modify`.
@@ -159,8 +159,8 @@ class Process(ProcessRecord):
 
         Args:
             grace: Seconds.
-            tree: Kill all that descends from it, too, whether or not it follows TERM, which it gets
-                alone.
+            tree: Kill its descendants, too. TERM goes to the process alone. The kill afterwards goes
+                to the whole tree, even if the process obeyed TERM.
 
         Raises:
             RequestError: TREE_NOT_SUPPORTED.
@@ -214,6 +214,6 @@ class Process(ProcessRecord):
             await self.engine.terminate(tree=tree)
 
     def kill_in_background(self, reason: ExitReason) -> None:
-        """Kill it, with all that descends from it if the engine can. The log says what fails."""
+        """Kill it, with all that descends from it if the engine can. What fails is in the debug log."""
         tree = self._household.kills_trees
         self._household.background.start(lambda: self.kill(reason, tree=tree), f"kill {self.name}")

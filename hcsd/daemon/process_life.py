@@ -1,4 +1,4 @@
-"""The life of a process as the daemon knows it: the table, and what each step brings about.
+"""The life of a process as the daemon knows it: the table, and what follows from each trigger.
 
     CREATING ──started──▶ RUNNING ◀──found──▶ LOST
         │                    │     ──lost──▶   │
@@ -57,14 +57,14 @@ class Trigger(LifeEnum):
 class Effect(LifeEnum):
     """What follows from a trigger; the order here is the order in which effects run."""
 
-    CANCEL_TIMERS = "no timer of its own is left"
+    CANCEL_TIMERS = "its timers are cancelled"
     CLOSE = "pipes, rings, stdin and the engine's handle are closed"
     PUBLISH_STARTED = "watchers are told that it runs"
     PUBLISH_EXITED = "watchers are told of its end"
     TELL_STARTED = "whoever waits for the start goes on"
     TELL_END = "whoever waits for the end goes on"
     CLOSE_STDIN = "nothing can be written to it any more"
-    LEAVE_PID = "its pid may be another process's"
+    LEAVE_PID = "the daemon no longer finds it by its pid"
     LEAVE_SYSTEM = "it needs its system no more"
     WATCH_OUTPUT = "pipes that outlive it get their time"
     RECORD_OUTPUT = "the exit record says whether the output is complete"

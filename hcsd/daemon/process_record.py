@@ -141,7 +141,7 @@ class ProcessRecord:
 
     @property
     def was_opened(self) -> bool:
-        """Whether it was opened by its pid, and so is not the daemon's to kill of itself."""
+        """Whether it was opened by its pid, and so the daemon kills it only when asked."""
         return self.identity.origin is Origin.OPENED
 
     @property
@@ -173,11 +173,13 @@ class ProcessRecord:
             self._run_timer = asyncio.get_running_loop().call_later(
                 self.resolved.run_timeout, on_run_timeout
             )
+        self._drains.open({Stream.STDOUT: stdout, Stream.STDERR: stderr})
         self._transition(Trigger.STARTED)
-        self._drains.start({Stream.STDOUT: stdout, Stream.STDERR: stderr})
-        engine.exited.observe(self._on_end)
-        engine.on_state = self._on_engine_state
+        self._drains.start()
+        # Its state before its end: the end of one that was given up is that of a lost one.
         self._on_engine_state(engine.state)
+        engine.on_state = self._on_engine_state
+        engine.exited.observe(self._on_end)
 
     def fail(self, error: BaseException) -> None:
         """Note that HCS has not started it."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 MAX_OOM_SCORE_ADJ = 1000
+MAX_GROUPS = 1024
+MAX_LIMITS = 64
 MAX_ID = (1 << 31) - 1  # of a user or a group
 INFINITE = (1 << 64) - 1  # a limit that is none
 
@@ -56,7 +58,7 @@ class Shape:
         found = cls(
             uid=_integer(members.get("Uid")),
             gid=_integer(members.get("Gid")),
-            supplementary_groups=tuple(_integers(groups, MAX_ID)),
+            supplementary_groups=tuple(_integers(groups, MAX_ID)[:MAX_GROUPS]),
             resource_limits=tuple(
                 ResourceLimit(name, *pair)
                 for name, item in (limits.items() if isinstance(limits, dict) else ())
@@ -67,11 +69,6 @@ class Shape:
             no_new_privileges=members.get("NoNewPrivileges") is True,
         )
         return NO_SHAPE if found == NO_SHAPE else found
-
-    @property
-    def weight(self) -> int:
-        """About how many bytes of memory it takes, beyond those of an empty one."""
-        return 8 * len(self.supplementary_groups) + 32 * len(self.resource_limits)
 
     def put_into(self, document: ProcessParameters) -> ProcessParameters:
         """Return a document that asks for this, too."""

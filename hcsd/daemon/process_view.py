@@ -1,8 +1,10 @@
-"""What there is to see of a process: values, which nothing changes once they are made."""
+"""What there is to see of a process, as values."""
 
 from __future__ import annotations
 
 import enum
+import itertools
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from hcsd.hcs.process import ProcessEnd
     from hcsd.io import Ring
 
-BASE_WEIGHT = 1024  # bytes of a view without what was asked for, generously (measured)
+# Bytes, generously (measured): of an event of a process without what was asked for; and of what holds
+# a text in a tuple and in a message, beside the text itself, which is there twice.
+BASE_WEIGHT = 2048
+TEXT_WEIGHT = 64
 
 
 class Stream(LifeEnum):
@@ -151,7 +156,8 @@ class Identity:
         origin: How the daemon came to know it.
         create_time: POSIX time in nanoseconds.
         name: Its resource name.
-        cached: What a protocol has made of this, to be used again.
+        cached: What a protocol has made of this, to be used again; nothing else of it changes.
+        weight: About how many bytes of memory it takes, with what a protocol makes of it.
     """
 
     key: ProcessKey
@@ -163,12 +169,14 @@ class Identity:
     create_time: int
     name: str
     cached: list[object] = field(default_factory=list)
+    weight: int = field(init=False)
 
-    @property
-    def weight(self) -> int:
-        """About how many bytes of memory it takes."""
-        labels = sum(len(key) + len(value) for key, value in self.labels.items())
-        return BASE_WEIGHT + labels + (self.spec.weight if self.spec else 0)
+    def __post_init__(self) -> None:
+        texts = [*itertools.chain.from_iterable(self.labels.items())]
+        if self.spec is not None:
+            texts += self.spec.texts
+        weight = BASE_WEIGHT + sum(TEXT_WEIGHT + 2 * sys.getsizeof(text) for text in texts)
+        object.__setattr__(self, "weight", weight)  # it is frozen from here on
 
 
 class ProcessView(NamedTuple):

@@ -121,8 +121,7 @@ class Processes(KnownProcesses):
             document = parameters(resolved.shown, system.guest)
         process = self.add(system.id, request, resolved, Origin.CREATED)
         try:
-            engine = await system.engine.create_process(document)
-            self.run_in(system, process, engine)
+            self.run_in(system, process, await system.engine.create_process(document))
         except BaseException as error:
             await _undo(process, error)
             if isinstance(error, HcsError):
@@ -179,7 +178,11 @@ class Processes(KnownProcesses):
         except BaseException:
             engine.close()
             raise
-        self.run_in(system, process, engine)
+        try:
+            self.run_in(system, process, engine)
+        except BaseException:
+            process.close()
+            raise
         await engine.confirm()
         return process
 

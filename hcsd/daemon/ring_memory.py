@@ -1,7 +1,7 @@
 """What the output rings of all processes take of the daemon's memory, and the limit on it.
 
-A ring takes nothing while it is empty, but it may fill at any time, and a process that runs cannot
-be sent away then. So what is counted is what a ring may come to hold:
+A ring takes nothing while it is empty, but it may fill at any time, and the daemon cannot refuse what a
+running process writes. So what is counted is what a ring may come to hold:
 
     take()   a process is to be created      the capacity of its rings
     settle() it and its output have ended    what the rings hold

@@ -9,6 +9,7 @@ A spec is a value: nothing changes one once it is made.
 from __future__ import annotations
 
 import enum
+import itertools
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from hcsd.daemon.guests import quote_windows
 from hcsd.daemon.idempotency import NO_KEY, RequestKey
 from hcsd.daemon.process_shape import NO_SHAPE, Shape
+from hcsd.daemon.spans import Span
 from hcsd.hcs.schema import ProcessParameters
 from hcsd.io import Overflow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from hcsd.daemon.guests import Guest
     from hcsd.daemon.settings import Limits
@@ -62,8 +64,8 @@ class ProcessSpec:
         user: Whom it runs as; empty for the daemon's user.
         console: Size of its console; None for none.
         stdin_mode: Whether it has a stdin.
-        run_timeout: Seconds that it may run; 0 is without limit.
-        drain_timeout: Seconds to wait for pipes that outlive it.
+        run_timeout: How long it may run; 0 is without limit.
+        drain_timeout: How long to wait for pipes that outlive it.
         ring_bytes: Capacity of each output ring.
         overflow: What gives way when a ring is full.
         orphan_policy: What becomes of it when its owner leaves.
@@ -78,8 +80,8 @@ class ProcessSpec:
     user: str = ""
     console: ConsoleSize | None = None
     stdin_mode: StdinMode | None = None
-    run_timeout: float | None = None
-    drain_timeout: float | None = None
+    run_timeout: Span | None = None
+    drain_timeout: Span | None = None
     ring_bytes: int | None = None
     overflow: Overflow | None = None
     orphan_policy: OrphanPolicy | None = None
@@ -87,13 +89,11 @@ class ProcessSpec:
     shape: Shape = NO_SHAPE
 
     @property
-    def weight(self) -> int:
-        """About how many bytes of memory it takes."""
-        texts = (self.command_line or "", self.working_directory, self.user, *self.argv)
-        shape = 8 * len(self.shape.supplementary_groups) + 32 * len(self.shape.resource_limits)
-        return (
-            shape + sum(map(len, texts)) + sum(len(name) + len(value) for name, value in self.env)
-        )
+    def texts(self) -> Iterator[str]:
+        """All that was asked for in words; what is large of a spec is in here."""
+        yield from (self.command_line or "", self.working_directory, self.user)
+        yield from self.argv
+        yield from itertools.chain.from_iterable(self.env)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class ProcessRequest:
 
     Attributes:
         system_id: Where.
-        spec: What it is to be; of a raw `document` what is not in there.
+        spec: What it is to be; None if `document` says it.
         document: ProcessParameters document, passed through as it is; None to make it of the spec.
         process_id: Its id; "" to let the daemon choose.
         labels: Its labels.
@@ -166,7 +166,8 @@ def resolve(asked: ProcessSpec, limits: Limits, *, owned: bool) -> ResolvedSpec:
         console = ConsoleSize(console.columns or COLUMNS, console.rows or ROWS)
     if stdin_mode is None:
         stdin_mode = StdinMode.CLOSED if console is None else StdinMode.PIPE
-    drain_timeout = limits.drain_timeout if asked.drain_timeout is None else asked.drain_timeout
+    drain_timeout = asked.drain_timeout or Span(round(limits.drain_timeout * 1e9))
+    run_timeout = asked.run_timeout or Span(0)
     ring_bytes = asked.ring_bytes or limits.default_ring_bytes
     overflow = asked.overflow or (Overflow.BLOCK if owned else Overflow.DROP_OLDEST)
     orphan_policy = asked.orphan_policy or OrphanPolicy.KEEP
@@ -181,8 +182,8 @@ def resolve(asked: ProcessSpec, limits: Limits, *, owned: bool) -> ResolvedSpec:
     )
     return ResolvedSpec(
         shown=shown,
-        drain_timeout=drain_timeout,
-        run_timeout=asked.run_timeout or 0.0,
+        drain_timeout=drain_timeout.seconds,
+        run_timeout=run_timeout.seconds,
         ring_bytes=ring_bytes,
         overflow=overflow,
         kill_when_orphaned=orphan_policy is OrphanPolicy.KILL_ON_OWNER_DISCONNECT,

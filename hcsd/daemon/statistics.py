@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+from hcsd.daemon.spans import Span
 from hcsd.hcs.errors import HandleClosedError, HcsError
 from hcsd.hcs.system import PROCESS_LIST
 
@@ -28,13 +29,6 @@ T = TypeVar("T")
 MAX_UINT32 = 2**32 - 1
 MAX_UINT64 = 2**64 - 1
 MAX_SPAN = 315_576_000_000 * 10**7  # 10,000 years, in units of 100 ns
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A length of time."""
-
-    nanoseconds: int
 
 
 def _is_count(value: object, limit: int) -> bool:

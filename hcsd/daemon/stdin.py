@@ -237,7 +237,7 @@ class Writer:
         scope: Around its block; cancelled when the place is lost.
         committed: How many bytes the pipe had accepted when this writer last wrote. Exact also
             after a write that was cut off.
-        cut_off: Whether the place was lost with stdin itself.
+        cut_off: Whether it lost its place because stdin was closed.
     """
 
     def __init__(

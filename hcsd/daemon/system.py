@@ -163,7 +163,10 @@ class System:
                 self._transition(Trigger.UNUSED)
 
     def drop(self) -> None:
-        """Forget it, and close its handle; idempotent. What was made to end with that one does."""
+        """Forget it, and close its handle; idempotent.
+
+        A system that was made to end with its last handle may end now.
+        """
         self._transition(Trigger.DROPPED)
 
     def _on_exit(self, end: SystemEnd) -> None:

@@ -1,4 +1,4 @@
-"""The life of a compute system as the daemon knows it: the table, and what each step brings about.
+"""The life of a compute system as the daemon knows it: the table, and what follows from each trigger.
 
     NEW ──created by the daemon──▶ OWN ───────────────┐
      └──opened──▶ IDLE ──used──▶ IN_USE               ├──exited──▶ ENDED

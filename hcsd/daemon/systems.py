@@ -58,8 +58,8 @@ class Systems:
 
     Attributes:
         host: As given.
-        ends_inside: Returns a latch for each process of a system, set when its end is known. The
-            processes set it; a system is told to have ended after them.
+        ends_inside: Returns a latch for each process of a system, set when its end is known.
+            `KnownProcesses` assigns this. Watchers learn of the end of a system after all of these.
     """
 
     def __init__(
@@ -101,8 +101,8 @@ class Systems:
     async def find(self, system_id: str) -> System:
         """Return a system, opening it at its first use, and again when it was lost.
 
-        Who does more with it than look at what is known does that in a block of `System.in_use`, with no
-        await before.
+        A caller that does more than read what is known enters `System.in_use` at once, before any
+        await.
 
         Raises:
             RequestError: There is none, and the daemon remembers none that has ended.
@@ -172,7 +172,10 @@ class Systems:
         with about(system_id):
             if system_id in self._creating:
                 raise SystemAlreadyExistsError(
-                    HR.SYSTEM_ALREADY_EXISTS, "", subject=f"create compute system '{system_id}'"
+                    HR.SYSTEM_ALREADY_EXISTS,
+                    "",
+                    subject=f"create compute system '{system_id}'",
+                    text="it is being created already",
                 )
             self._creating.add(system_id)
             try:
@@ -264,7 +267,10 @@ class Systems:
             case Effect.PUBLISH_EXITED:
                 self._publish_exited(system)
             case Effect.FORGET:
-                self._forget(system)
+                self._kept.drop(system)
+                if self._known.get(system.id) is system:
+                    del self._known[system.id]
+                    self._idempotency.forget(system.request_id)
             case Effect.KEEP:
                 self._kept.keep(system)
             case Effect.CLOSE:
@@ -283,18 +289,12 @@ class Systems:
         if not self._stopping:  # else there is no watcher any more, and soon no place to wait
             self._background.start(publish, f"exit of {system.name}")
 
-    def _forget(self, system: System) -> None:
-        self._kept.drop(system)
-        if self._known.get(system.id) is system:
-            del self._known[system.id]
-            self._idempotency.forget(system.request_id)
-
     def stop(self) -> None:
         """Create no more, and publish no more ends: the daemon is stopping."""
         self._stopping = True
 
     def close(self) -> None:
-        """Close all handles; what was made to end with its last one does."""
+        """Close all handles. A system that was made to end with its last one ends now."""
         self.stop()
         for system in self:
             system.drop()

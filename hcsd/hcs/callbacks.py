@@ -124,6 +124,7 @@ class CallbackRegistry:
                 handler(item)
             except Exception:
                 logger.exception("handler of an HCS callback failed")
+            del handler, item  # else they would be kept until the next callback comes
 
 
 REGISTRY = CallbackRegistry()

@@ -164,7 +164,7 @@ class ProcessStatus:
             exited=exited,
             exit_code=_integer(members, "ExitCode") & 0xFFFFFFFF if known else None,
             last_wait_result=wait_result,
-            signal=_integer(members, "Signal"),
+            signal=_integer(members, "Signal") & 0xFF,
         )
 
 

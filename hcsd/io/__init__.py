@@ -5,14 +5,12 @@ Knows nothing of HCS. This is the one place in the package that asks for the pla
 
 import sys
 
+from hcsd.io.cursor import Cursor, Gap
 from hcsd.io.ends import DrainState
-from hcsd.io.ring import (
-    Cursor,
+from hcsd.io.ring import Overflow, Ring
+from hcsd.io.ring_errors import (
     CursorClosedError,
-    Gap,
     OffsetOutOfRangeError,
-    Overflow,
-    Ring,
     RingClosedError,
     RingError,
     RingFullError,

@@ -23,8 +23,8 @@ from hcsd.daemon.output import Start
 from hcsd.daemon.process_shape import NO_SHAPE, ResourceLimit, Shape
 from hcsd.daemon.settings import SETTINGS, Unit
 from hcsd.daemon.signals import Signal, signal_name
+from hcsd.daemon.spans import Span
 from hcsd.daemon.spec import ConsoleSize, ProcessRequest, ProcessSpec
-from hcsd.daemon.statistics import Span
 from hcsd.daemon.system import SystemRequest
 from hcsd.rpc.enums import (
     CONSOLE_EVENTS,
@@ -74,6 +74,11 @@ def seconds(duration: Duration) -> float:
     return duration.ToNanoseconds() / 1e9
 
 
+def span_from(duration: Duration) -> Span:
+    """Read a length of time, exactly."""
+    return Span(duration.ToNanoseconds())
+
+
 def spec_from(spec: pb.ProcessSpec) -> ProcessSpec:
     """Read a spec."""
     return ProcessSpec(
@@ -84,8 +89,8 @@ def spec_from(spec: pb.ProcessSpec) -> ProcessSpec:
         user=spec.user,
         console=console_from(spec.console) if spec.HasField("console") else None,
         stdin_mode=_STDIN_MODES.get(spec.stdin_mode),
-        run_timeout=seconds(spec.run_timeout) if spec.HasField("run_timeout") else None,
-        drain_timeout=seconds(spec.drain_timeout) if spec.HasField("drain_timeout") else None,
+        run_timeout=span_from(spec.run_timeout) if spec.HasField("run_timeout") else None,
+        drain_timeout=span_from(spec.drain_timeout) if spec.HasField("drain_timeout") else None,
         ring_bytes=spec.output.ring_bytes or None,
         overflow=_OVERFLOWS.get(spec.output.overflow),
         orphan_policy=_ORPHAN_POLICIES.get(spec.orphan_policy),
@@ -241,9 +246,9 @@ def _spec_message(spec: ProcessSpec) -> pb.ProcessSpec:
     if spec.stdin_mode is not None:
         message.stdin_mode = STDIN_MODES[spec.stdin_mode]
     if spec.run_timeout is not None:
-        message.run_timeout.CopyFrom(duration(spec.run_timeout))
+        message.run_timeout.FromNanoseconds(spec.run_timeout.nanoseconds)
     if spec.drain_timeout is not None:
-        message.drain_timeout.CopyFrom(duration(spec.drain_timeout))
+        message.drain_timeout.FromNanoseconds(spec.drain_timeout.nanoseconds)
     if spec.ring_bytes is not None:
         message.output.ring_bytes = spec.ring_bytes
     if spec.overflow is not None:

@@ -7,7 +7,7 @@ A snapshot is taken in this order, so that nothing falls between it and the even
     3. HCS is asked for the systems, which may take its time
 
 What changes after 1 is an event after the snapshot. A system may have had its events of that time
-already when it is listed; it is not told of too little.
+already when it is listed. So a client may hear of such a change twice, and never misses one.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _check_metadata(self, metadata: Metadata) -> None:
-        """Admit who has the token, and who does not mean an earlier run of the daemon.
+        """Refuse a caller without the token, and a call that names another run of the daemon.
 
         Raises:
             RequestError: The token is missing or wrong, or the call names another incarnation.

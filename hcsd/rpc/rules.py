@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 
+MAX_SECONDS = 315_576_000_000  # 10,000 years, the range of google.protobuf.Duration
+
+
 class Rule(NamedTuple):
     """One rule for one field.
 
@@ -69,14 +72,28 @@ def at_most(field: str, limit: int, kind: str = "uint32") -> Rule:
     return Rule(field, f"{kind}.lte", holds, f"must be at most {limit}")
 
 
-def not_negative(field: str) -> Rule:
-    """Refuse a length of time below zero."""
+def at_most_items(field: str, limit: int) -> Rule:
+    """Bound how many there are."""
+    return Rule(
+        field,
+        "repeated.max_items",
+        lambda m: len(getattr(m, field)) <= limit,
+        f"must have at most {limit} entries",
+    )
+
+
+def duration_in_range(field: str) -> Rule:
+    """Refuse a length of time below zero, or beyond what a Duration holds."""
 
     def holds(message: Message) -> bool:
         value = getattr(message, field)
-        return not message.HasField(field) or (value.seconds >= 0 and value.nanos >= 0)
+        return not message.HasField(field) or (
+            0 <= value.seconds <= MAX_SECONDS and 0 <= value.nanos < 1_000_000_000
+        )
 
-    return Rule(field, "duration.gte", holds, "must not be negative")
+    return Rule(
+        field, "duration.gte_lte", holds, f"must be from 0 to {MAX_SECONDS} s, as a Duration may be"
+    )
 
 
 def no_nul(field: str) -> Rule:

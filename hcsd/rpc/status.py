@@ -111,7 +111,8 @@ def _details(failure: RequestError) -> Iterator[Message]:
     if isinstance(failure, InvalidRequestError):
         yield _bad_request(failure)
     if isinstance(failure, HcsFailureError):
-        yield _hcs_detail(failure.cause)
+        if failure.cause.function:  # else HCS was not asked
+            yield _hcs_detail(failure.cause)
         if failure.retryable:
             retry = error_details_pb2.RetryInfo()
             retry.retry_delay.FromSeconds(1)

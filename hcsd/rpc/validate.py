@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import ANY_SYSTEM, PROCESS_ID, PROCESS_NAME, SYSTEM_NAME
-from hcsd.daemon.process_shape import MAX_ID, MAX_OOM_SCORE_ADJ
+from hcsd.daemon.process_shape import MAX_GROUPS, MAX_ID, MAX_LIMITS, MAX_OOM_SCORE_ADJ
 from hcsd.rpc.rules import (
     Rule,
     at_most,
+    at_most_items,
     chosen,
     defined,
+    duration_in_range,
     is_uuid,
     matches,
     no_nul,
-    not_negative,
     required,
     value_of,
 )
@@ -120,7 +121,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         process_pb.WaitProcessRequest: (
             *_name_of_process,
             defined("wait_for", process_pb.WaitFor),
-            not_negative("timeout"),
+            duration_in_range("timeout"),
         ),
         process_pb.SignalProcessRequest: (
             *_name_of_process,
@@ -129,7 +130,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         process_pb.TerminateProcessRequest: (
             *_name_of_process,
             defined("scope", process_pb.TerminateScope),
-            not_negative("grace_period"),
+            duration_in_range("grace_period"),
         ),
         process_pb.ModifyProcessRequest: (
             *_name_of_process,
@@ -177,8 +178,8 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             no_nul("user"),
             defined("stdin_mode", process_pb2.StdinMode),
             defined("orphan_policy", process_pb2.OrphanPolicy),
-            not_negative("run_timeout"),
-            not_negative("drain_timeout"),
+            duration_in_range("run_timeout"),
+            duration_in_range("drain_timeout"),
             at_most("umask", MAX_UMASK),
             Rule(
                 "oom_score_adj",
@@ -194,6 +195,8 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 lambda m: not (m.HasField("uid") and value_of(m, "user")),
                 "must not be set with 'user'",
             ),
+            at_most_items("resource_limits", MAX_LIMITS),
+            at_most_items("supplementary_groups", MAX_GROUPS),
             Rule(
                 "supplementary_groups",
                 "uint32.lte",
@@ -288,7 +291,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         ),
         system_pb.ShutDownComputeSystemRequest: (
             *_name_of_system,
-            not_negative("timeout"),
+            duration_in_range("timeout"),
             no_nul("options_json"),
         ),
         system_pb.ModifyComputeSystemRequest: (
@@ -308,7 +311,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 "must not be set together with 'property_types'",
             ),
         ),
-        system_pb.WaitComputeSystemRequest: (*_name_of_system, not_negative("timeout")),
+        system_pb.WaitComputeSystemRequest: (*_name_of_system, duration_in_range("timeout")),
         host_pb.GetServicePropertiesRequest: (no_nul("property_query_json"),),
         host_pb.ModifyServiceSettingsRequest: (
             required("settings_json", "the settings to change"),

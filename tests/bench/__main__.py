@@ -19,7 +19,7 @@ from rich.table import Table
 
 from tests.bench import floors
 from tests.bench.rows import Effort, Name, Row, Rows
-from tests.support.daemon import serving
+from tests.support.daemon import HCSD, serving
 
 SECONDS = "how long to repeat, on each side of each round, what is repeated"
 MEGABYTES = "how much to stream, on each side of each round"
@@ -87,7 +87,7 @@ async def _bench(picked: set[Name], rounds: int, effort: Effort, console: Consol
     with (
         tempfile.TemporaryDirectory(prefix="hcsd-bench-", dir="/tmp") as directory,
         floors.running(Path(directory) / "floor.sock") as floor,
-        serving() as daemon,
+        serving(command=HCSD) as daemon,
     ):
         async with (
             grpc.aio.insecure_channel(floor) as floor_channel,

@@ -7,10 +7,13 @@ from hcsd.abi.hresult import HR, Kind
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.daemon.daemon import Daemon
 from hcsd.daemon.errors import RequestError
+from hcsd.daemon.events import Event, ProcessEvent, ProcessEventKind
 from hcsd.daemon.process import Process
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import Origin
 from hcsd.hcs.errors import ServiceDisconnectedError
+from hcsd.hcs.process_life import ProcessTrigger
+from hcsd.hcs.supervisor import give_up
 from hcsd.hcs.timings import Timings
 from tests.fault.test_served_lost import REQUEST, come_back, lists, lose, served_by
 from tests.support.scripted import EXITED, RUNNING, Operation, ScriptedProvider
@@ -154,3 +157,57 @@ async def test_a_stopping_daemon_leaves_alone_what_it_has_not_started(
         await process.exited.wait()
         assert (await open_it(daemon)).running
     assert not scripted.called("HcsTerminateProcess")
+
+
+async def test_a_process_that_was_given_up_while_it_was_opened_has_an_unknown_end(
+    scripted: ScriptedProvider,
+) -> None:
+    """Whoever opens a pid waits for a create that is under way; HCS may be gone for good by then."""
+    says(scripted, RUNNING)
+    held: list[Operation] = []
+
+    def hold(operation: Operation) -> int:
+        held.append(operation)
+        return 0
+
+    async with served_by(scripted) as (daemon, first):
+        scripted.fire(HCS_EVENT_TYPE.HcsEventProcessExited, EXITED)
+        await first.exited.wait()
+        scripted.script["HcsCreateProcess"] = hold
+        opened: list[Process] = []
+
+        async def open_other() -> None:
+            opened.append(await daemon.processes.open("scripted", 8, ""))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(daemon.processes.create, REQUEST)
+            while not held:
+                await anyio.lowlevel.checkpoint()
+            tasks.start_soon(open_other)
+            system = await daemon.systems.open("scripted")
+            while not system.engine.processes:
+                await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
+            (other,) = system.engine.processes
+            other.transition(ProcessTrigger.DISCONNECTED)
+            give_up(other)
+            held[0].complete(info=(7, 0, 0, 0))
+        (process,) = opened
+        assert process.life is Life.ABANDONED
+        assert process.exited.is_set
+        assert process.exit is not None
+        assert process.exit.unknown is not None
+
+
+async def test_a_process_that_has_no_pipes_is_told_to_have_started_with_its_output_closed(
+    scripted: ScriptedProvider,
+) -> None:
+    async with served_by(scripted) as (daemon, _):
+        with daemon.events.watch(None, 0) as watcher:
+            await watcher.next()
+            event = await watcher.next()
+        assert isinstance(event, Event)
+        assert isinstance(event.what, ProcessEvent)
+        assert event.what.kind is ProcessEventKind.STARTED
+        assert event.what.process.stdout.closed
+        assert event.what.process.stderr.closed

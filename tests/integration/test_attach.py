@@ -14,6 +14,7 @@ import pytest
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import HOST, Client, sh
+from tests.support import commands
 from tests.support.daemon import Daemon
 
 PIPE = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
@@ -31,9 +32,7 @@ def name() -> str:
 async def hcsd(
     daemon: Daemon, *arguments: str, given: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    return await anyio.run_process(
-        [*HCSD, *arguments], input=given, check=False, env=environment(daemon)
-    )
+    return await commands.run(arguments, environment(daemon), stdin=given)
 
 
 def environment(daemon: Daemon) -> dict[str, str]:

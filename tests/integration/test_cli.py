@@ -21,6 +21,7 @@ from hcsd.cli.main import app
 from hcsd.cli.main_group import ELSEWHERE, GROUPS
 from hcsd.v1 import process_pb2 as pb
 from tests.integration.wire import HOST, Client, sh
+from tests.support import commands
 from tests.support.daemon import Daemon
 from tests.support.person import at_terminal
 
@@ -38,7 +39,7 @@ class Line:
 
     async def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        done = await anyio.run_process([*CLI, *arguments], check=False, env=self.environment)
+        done = await commands.run(arguments, self.environment)
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
         )

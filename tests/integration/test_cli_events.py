@@ -13,15 +13,14 @@ from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd_client import Client as RemoteClient
 from hcsd_client import NotFoundError, OutOfRangeError, RevisionCompactedError
 from tests.integration.wire import HOST, Client, sh
+from tests.support import commands
 from tests.support.daemon import Daemon
 
 HCSD = (sys.executable, "-m", "hcsd")
 
 
 async def hcsd(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return await anyio.run_process(
-        [*HCSD, *arguments], check=False, env=os.environ | {"HCSD_ADDRESS": daemon.address}
-    )
+    return await commands.run(arguments, os.environ | {"HCSD_ADDRESS": daemon.address})
 
 
 async def test_what_has_happened_is_told_in_columns(own_daemon: Daemon, own_client: Client) -> None:

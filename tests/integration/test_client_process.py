@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -238,9 +239,13 @@ async def test_output_that_a_descendant_holds_open_ends_and_says_so(direct: Clie
 
 
 async def test_a_client_may_set_a_deadline_for_its_calls(daemon: Daemon) -> None:
-    async with Client(daemon.address, timeout=1e-9) as client:
-        with pytest.raises(DeadlineExceededError):
-            await client.get_host()
+    daemon.signal(signal.SIGSTOP)  # or it might answer at once
+    try:
+        async with Client(daemon.address, timeout=0.01) as client:
+            with pytest.raises(DeadlineExceededError):
+                await client.get_host()
+    finally:
+        daemon.signal(signal.SIGCONT)
     async with Client(daemon.address, timeout=0.5) as client:
         process = await client.create(sh("sleep 1; exit 3"))
         assert (await process.wait()).exit_code == 3  # waiting for a process has no such limit

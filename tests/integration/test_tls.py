@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,10 +22,10 @@ from hcsd_client import (
     blocking,
 )
 from tests.integration.conftest import RefusedHere, assert_calm
+from tests.support import commands
 from tests.support.daemon import Daemon, serving
 from tests.support.tls import LOOPBACK, Authority, Pair, client_options, serve_options
 
-CLI = (sys.executable, "-m", "hcsd")
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 
@@ -75,14 +74,9 @@ def by_certificate(server: Pair, authority: Authority) -> Iterator[Daemon]:
 
 def hcsd(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
-    return subprocess.run(
-        [*CLI, *map(str, arguments)],
-        env=environment | variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+    done = commands.run_blocking([*map(str, arguments)], environment | variables)
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
 
 

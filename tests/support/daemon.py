@@ -1,5 +1,7 @@
 """A real daemon: `hcsd serve` in a process of its own, on a private socket in a fresh directory.
 
+It is forked from the server of tests/support/commands.py, unless a test needs a start of Python.
+
     with serving() as daemon:
         channel = grpc.aio.insecure_channel(daemon.address)
 
@@ -16,8 +18,10 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from tests.support.census import MARK
+from tests.support.commands import Command
 
 HCSD = (sys.executable, "-m", "hcsd", "serve")
 READY = "hcsd: ready at "
@@ -42,12 +46,7 @@ class Daemon:
     """
 
     def __init__(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        directory: Path,
-        *,
-        own_group: bool = False,
+        self, process: Command | subprocess.Popen[bytes], log: TextIO, directory: Path
     ) -> None:
         self.directory = directory
         self.token_file = directory / "token"
@@ -55,17 +54,10 @@ class Daemon:
         self._lines: list[str] = []
         self._spoken = threading.Event()  # it is ready, or nothing more can come
         self._stopped = False
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="backslashreplace",
-            env=environment,
-            process_group=0 if own_group else None,
+        self._process = process
+        self._reader = threading.Thread(
+            target=self._read, args=(log,), name="daemon log", daemon=True
         )
-        self._reader = threading.Thread(target=self._read, name="daemon log", daemon=True)
         self._reader.start()
 
     @property
@@ -147,10 +139,9 @@ class Daemon:
         self.kill()
         raise DaemonFailedError("the daemon did not become ready", self.log)
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for line in lines:
+    def _read(self, log: TextIO) -> None:
+        with log:
+            for line in log:
                 self._lines.append(line)
                 if line.startswith(READY):
                     self.addresses = line.removeprefix(READY).strip().split(", ")
@@ -158,12 +149,48 @@ class Daemon:
         self._spoken.set()
 
 
+def started(
+    options: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    *,
+    command: Sequence[str] | None,
+    own_group: bool = False,
+) -> Daemon:
+    """Start a daemon, which is not ready yet.
+
+    Args:
+        options: Options of `hcsd serve`.
+        environment: All variables that it has.
+        directory: Its private directory.
+        command: What to run; None forks a daemon that is loaded already.
+        own_group: Make it the leader of a process group; needs a command.
+    """
+    reads, writes = os.pipe()
+    log = os.fdopen(reads, encoding="utf-8", errors="backslashreplace")
+    with os.fdopen(writes, "wb") as output, Path(os.devnull).open("rb") as nothing:
+        process: Command | subprocess.Popen[bytes]
+        if command is None:
+            streams = (nothing.fileno(), output.fileno(), output.fileno())
+            process = Command(["serve", *options], environment, streams)
+        else:
+            process = subprocess.Popen(
+                [*command, *options],
+                stdin=nothing,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                process_group=0 if own_group else None,
+            )
+    return Daemon(process, log, directory)
+
+
 @contextlib.contextmanager
 def serving(
     *options: str,
     tcp: bool = False,
     environment: Mapping[str, str] | None = None,
-    command: Sequence[str] = HCSD,
+    command: Sequence[str] | None = None,
     own_group: bool = False,
 ) -> Iterator[Daemon]:
     """Run a daemon while the block runs; then stop it, which must end with code 0.
@@ -171,8 +198,9 @@ def serving(
     Args:
         options: More options of `hcsd serve`.
         tcp: Listen on a free loopback port, too.
-        environment: Added to ours; what would configure the daemon is taken out of that.
-        command: What to run instead of `hcsd serve`.
+        environment: Added to ours; what would configure the daemon is taken out of that. The
+            daemon has it from its start, as /proc shows.
+        command: What to run instead of `hcsd serve`; `HCSD` for a start of Python.
         own_group: Keep Ctrl-C at the terminal from it. Then it also outlives us if our group is
             killed, so it is for who ends in order on any signal.
 
@@ -188,10 +216,13 @@ def serving(
         if tcp:
             listen += ["--listen", "127.0.0.1:0"]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
-        daemon = Daemon(
-            [*command, *listen, *options],
+        if command is None and (environment is not None or own_group):
+            command = HCSD
+        daemon = started(
+            [*listen, *options],
             inherited | dict(environment or {}),
             directory,
+            command=command,
             own_group=own_group,
         )
         try:

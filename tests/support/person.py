@@ -7,17 +7,14 @@ and a hang-up reach it as they reach what a person runs.
 import os
 import pty
 import re
-import subprocess
-import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import anyio
 
-HCSD = (sys.executable, "-m", "hcsd")
-# The first terminal that the leader of a session opens is its controlling one.
-ON_TERMINAL = ("sh", "-c", 'exec "$@" <>"$0" >&0 2>&0')
+from tests.support.commands import Command
+
 READ_BYTES = 4096
 END = b"<the end>"
 
@@ -32,7 +29,7 @@ class Person:
         process: The command.
     """
 
-    def __init__(self, terminal: int, inside: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, terminal: int, inside: int, process: Command) -> None:
         self.seen = b""
         self.process = process
         self._before = b""  # what came ahead of what was expected last
@@ -69,8 +66,7 @@ class Person:
 
     async def stopped(self) -> None:
         """Wait until the command has stopped itself."""
-        _, status = await anyio.to_thread.run_sync(os.waitpid, self.process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), f"it has ended: {os.waitstatus_to_exitcode(status)}"
+        await anyio.to_thread.run_sync(self.process.wait_until_stopped, abandon_on_cancel=True)
 
     async def leave(self) -> tuple[int, bytes]:
         """Wait for the end of the command.
@@ -90,9 +86,8 @@ class Person:
         return code, self._before
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
         self._close_inside()
         if self._terminal >= 0:
             os.close(self._terminal)
@@ -123,12 +118,8 @@ def at_terminal(
     """Run the command line on a terminal, and end it with the block."""
     terminal, inside = pty.openpty()
     termios.tcsetwinsize(terminal, (rows, columns))
-    process = subprocess.Popen(
-        [*ON_TERMINAL, os.ttyname(inside), *HCSD, *arguments],
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "HCSD_ADDRESS": address, "TERM": "xterm-test"},
-        start_new_session=True,
-    )
+    environment = {**os.environ, "HCSD_ADDRESS": address, "TERM": "xterm-test"}
+    process = Command(arguments, environment, (inside, inside, inside), terminal=True)
     person = Person(terminal, inside, process)
     try:
         yield person

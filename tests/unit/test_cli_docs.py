@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from hcsd.cli.commands import docs
 from hcsd.cli.main import app
 from hcsd.cli.output.pager import page_through
+from tests.support import commands
 from tests.support.person import at_terminal
 
 FOLDER = Path(docs.__file__).parents[2] / "docs"
@@ -26,9 +27,7 @@ def long_page(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "hcsd", "docs", *arguments], capture_output=True, check=False
-    )
+    return commands.run_blocking(["docs", *arguments], os.environ)
 
 
 # --- the list ---

@@ -21,6 +21,7 @@ from hcsd.v1 import (
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd.version import __version__
+from tests.support import commands
 from tests.unit.test_client_fake import NAME, Context, FakeDaemon, fake_daemon, refuse
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the fake daemon's socket is POSIX")
@@ -42,9 +43,7 @@ async def hcsd(
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HCSD_")}
     if daemon is not None:
         environment["HCSD_ADDRESS"] = daemon.target
-    return await anyio.run_process(
-        [*HCSD, *arguments], check=False, env=environment | variables, stdout=stdout
-    )
+    return await commands.run(arguments, environment | variables, stdout=stdout)
 
 
 def a_process(name: str = NAME, **fields: object) -> pb.Process:
@@ -360,10 +359,12 @@ async def test_the_version_is_printed() -> None:
     assert (await hcsd(None, "--version")).stdout.decode() == f"hcsd {__version__}\n"
 
 
-async def test_clients_load_neither_the_daemon_nor_what_tables_need() -> None:
+async def test_help_loads_neither_the_daemon_nor_grpc_nor_what_tables_need() -> None:
     code = (
-        "import sys; import hcsd.cli.main; "
-        "print([m for m in sys.modules if m.startswith(('hcsd.rpc', 'hcsd.daemon.', 'hcsd.hcs', 'rich'))"
+        "import sys; from typer.testing import CliRunner; from hcsd.cli.main import app; "
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0; "
+        "heavy = ('google', 'grpc', 'hcsd.rpc', 'hcsd.daemon.', 'hcsd.hcs', 'hcsd_client', 'rich'); "
+        "print([m for m in sys.modules if m.startswith(heavy)"
         " and m != 'hcsd.daemon.settings'])"  # the list that the options of `hcsd serve` are made of
     )
     result = await anyio.run_process([sys.executable, "-c", code])

@@ -1,5 +1,6 @@
 """Small parts of the daemon: work in the background, requests that are repeated, records that are kept."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -8,7 +9,7 @@ import anyio
 import pytest
 
 from hcsd.daemon.background import Background
-from hcsd.daemon.errors import RequestError
+from hcsd.daemon.errors import RequestError, StoppingError
 from hcsd.daemon.idempotency import NO_KEY, Idempotency, RequestKey
 from hcsd.daemon.retention import Retention
 
@@ -83,6 +84,19 @@ async def test_observers_get_the_result_before_and_after_it_is_there() -> None:
         await work.result()
         work.observe(seen.append)
     assert seen == [7, 7]
+
+
+async def test_a_fault_that_nobody_waits_for_is_logged_and_a_refusal_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        for error in (ValueError("a fault"), StoppingError()):
+            gate = Gate(error)
+            Background(tasks).start(gate, "work")
+            gate.open.set()
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.getMessage() == "work failed, and nobody waits for it"
+    assert record.exc_info is not None
 
 
 # --- requests that are repeated ---

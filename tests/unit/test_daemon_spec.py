@@ -6,6 +6,7 @@ import pytest
 
 from hcsd.daemon.guests import Guest
 from hcsd.daemon.settings import Limits
+from hcsd.daemon.spans import Span
 from hcsd.daemon.spec import (
     ConsoleSize,
     OrphanPolicy,
@@ -84,7 +85,7 @@ def test_times_and_sizes_have_their_defaults_and_zero_is_zero_where_it_means_som
     assert resolved.drain_timeout == LIMITS.drain_timeout
     assert resolved.run_timeout == 0
     assert resolved.ring_bytes == LIMITS.default_ring_bytes
-    asked = ProcessSpec(drain_timeout=0.0, run_timeout=1.5, ring_bytes=5)
+    asked = ProcessSpec(drain_timeout=Span(0), run_timeout=Span(1_500_000_000), ring_bytes=5)
     resolved = resolve(asked, LIMITS, owned=False)
     assert (resolved.drain_timeout, resolved.run_timeout, resolved.ring_bytes) == (0, 1.5, 5)
 
@@ -93,7 +94,7 @@ def test_a_spec_is_shown_with_the_defaults_that_apply() -> None:
     assert resolve(TRUE, LIMITS, owned=True).shown == ProcessSpec(
         argv=("true",),
         stdin_mode=StdinMode.CLOSED,
-        drain_timeout=LIMITS.drain_timeout,
+        drain_timeout=Span(round(LIMITS.drain_timeout * 1e9)),
         ring_bytes=LIMITS.default_ring_bytes,
         overflow=Overflow.BLOCK,
         orphan_policy=OrphanPolicy.KEEP,

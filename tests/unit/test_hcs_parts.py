@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import weakref
 
 import pytest
 
@@ -14,6 +15,7 @@ from hcsd.hcs.errors import CLASSES, HandleClosedError, HcsError
 from hcsd.hcs.handles import ProcessHandle
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.library import error_for
+from tests.support.census import until
 from tests.support.scripting import served
 
 
@@ -171,3 +173,21 @@ def test_a_handler_that_fails_is_logged_and_does_not_stop_the_next(
         served()
     REGISTRY.unregister(handler)
     assert [record.message for record in caplog.records] == ["handler of an HCS callback failed"]
+
+
+def test_a_handler_that_has_run_is_not_kept() -> None:
+    class Handler:
+        def __init__(self) -> None:
+            self.called = threading.Event()
+
+        def __call__(self, _item: Event | Completion) -> None:
+            self.called.set()
+
+    handler = Handler()
+    kept = weakref.ref(handler)
+    handler_id = REGISTRY.register(handler)
+    REGISTRY.post(handler_id, Completion(0))
+    assert handler.called.wait(5)
+    REGISTRY.unregister(handler_id)
+    del handler
+    until(lambda: kept() is None, "the handler is gone, although no other callback has come")

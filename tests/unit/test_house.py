@@ -17,13 +17,10 @@ LIMIT = 300
 LONGER = {
     "clients/python/hcsd_client/_calls.py": "one method per RPC, each with its documentation",
     "clients/python/hcsd_client/_errors.py": "a table: one class per error, and the tree of them",
-    "clients/python/hcsd_client/_run.py": "to be split: the stream of a run, and its recovery",
     "clients/python/hcsd_client/blocking.py": "a table: each method of the client, blocking",
     "hcsd/hcs/schema.py": "a table: one dataclass per document",
     "hcsd/rpc/convert.py": "the one place where messages meet the daemon's own types",
     "hcsd/rpc/validate.py": "a table: the rules of each request",
-    "hcsd/io/ring.py": "to be split: the ring and its cursors, and their errors",
-    "hcsd/io/win32.py": "to be split: overlapped operations, and the two pipe ends",
 }
 
 

@@ -207,7 +207,7 @@ def test_a_million_tiny_appends_cost_few_objects() -> None:
     ring = Ring(1 << 18, Overflow.DROP_OLDEST)
     for _ in range(20_000):
         ring.append(b"x" * 50)
-    sizes = [len(chunk) for chunk in ring._chunks._chunks]
+    sizes = [len(chunk) for chunk in ring._state.chunks._chunks]
     assert len(sizes) <= 2 * ring.capacity // MERGE_BYTES + 2
     assert max(sizes) <= MERGE_BYTES  # else every append would copy all that came before it
     assert take_all(ring.open_cursor(ring.start_offset, ignore)) == [b"x" * ring.capacity]
@@ -217,7 +217,7 @@ def test_memory_stays_within_a_chunk_of_the_capacity() -> None:
     ring = Ring(1 << 20, Overflow.DROP_OLDEST)
     ring.append(bytes(1 << 20))
     ring.append(bytes((1 << 20) - 1))
-    assert ring._chunks.held_bytes < ring.capacity + CHUNK_BYTES
+    assert ring._state.chunks.held_bytes < ring.capacity + CHUNK_BYTES
 
 
 def test_what_a_ring_was_made_with_can_be_read_back() -> None:

@@ -219,7 +219,7 @@ class RingMachine(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        store = self.ring._chunks
+        store = self.ring._state.chunks
         assert store.held_bytes == sum(map(len, store._chunks))
         assert store.held_bytes < self.capacity + CHUNK_BYTES
         assert all(len(chunk) <= CHUNK_BYTES for chunk in store._chunks)

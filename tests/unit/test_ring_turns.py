@@ -76,8 +76,8 @@ def test_a_closed_cursor_is_forgotten_even_while_nothing_is_appended() -> None:
     ring = Ring(10, Overflow.BLOCK)
     with ring.open_cursor(0, never) as cursor:
         assert cursor.take(1) is None
-    assert not ring._waiting
-    assert not ring._positions
+    assert not ring._state.waiting
+    assert not ring._state.positions
 
 
 def test_a_wake_may_take_at_once() -> None:
@@ -133,7 +133,7 @@ def test_clear_leaves_a_gap_and_the_offsets() -> None:
     waiter.close()
     ring.close()
     ring.clear()
-    assert (ring.start_offset, ring.end_offset, ring._chunks.held_bytes) == (6, 6, 0)
+    assert (ring.start_offset, ring.end_offset, ring._state.chunks.held_bytes) == (6, 6, 0)
     assert take_all(reader) == [Gap(0, 6)]
     assert reader.at_end
     assert take_all(ring.open_cursor(2, never)) == [Gap(2, 6)]

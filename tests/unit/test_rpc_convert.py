@@ -1,6 +1,7 @@
 """Messages of the contract and the daemon's own types, both ways."""
 
 import enum
+import tracemalloc
 
 import pytest
 
@@ -19,6 +20,8 @@ from hcsd.daemon.settings import SETTINGS, Limits
 from hcsd.daemon.spec import OrphanPolicy, StdinMode, resolve
 from hcsd.io import Overflow
 from hcsd.rpc import convert, enums
+from hcsd.rpc.rules import MAX_SECONDS
+from hcsd.rpc.validate import Validator
 from hcsd.v1 import host_service_pb2 as host_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -85,6 +88,18 @@ def test_a_spec_is_shown_as_it_was_asked_for_with_the_defaults(spec: pb.ProcessS
     assert spec.SerializeToString(deterministic=True) == before
 
 
+@pytest.mark.parametrize("field", ["run_timeout", "drain_timeout"])
+@pytest.mark.parametrize("time", [(0, 1), (365 * 86400, 123_456_789), (MAX_SECONDS, 999_999_999)])
+def test_every_time_that_is_valid_is_shown_to_the_nanosecond(
+    field: str, time: tuple[int, int]
+) -> None:
+    spec = pb.ProcessSpec(command_line="a")
+    getattr(spec, field).seconds, getattr(spec, field).nanos = time
+    assert Validator(LIMITS).check(spec) == []
+    shown = getattr(convert.process_message(view_of(spec, Life.RUNNING)).spec, field)
+    assert (shown.seconds, shown.nanos) == time
+
+
 def test_what_never_changes_is_made_once_and_no_reader_can_change_it() -> None:
     view = view_of(full_spec(), Life.RUNNING)
     first = convert.process_message(view)
@@ -139,6 +154,21 @@ def test_every_state_of_a_process_is_told() -> None:
 def test_a_request_without_an_id_is_known_by_nothing() -> None:
     request = service_pb.CreateProcessRequest(parent="systems/host", parameters_json="{}")
     assert convert.process_request_from(request, owned=False).key == ("", b"")
+
+
+def test_what_was_asked_for_weighs_at_least_what_it_takes() -> None:
+    spec = pb.ProcessSpec(command_line="a")
+    spec.env.extend(pb.EnvironmentVariable(name=f"N{n}", value="v") for n in range(10_000))
+    light = view_of(pb.ProcessSpec(command_line="a"), Life.RUNNING).identity.weight
+    tracemalloc.start()
+    try:
+        view = view_of(spec, Life.RUNNING)
+        convert.process_message(view)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    cached = sum(message.ByteSize() for message in view.identity.cached)  # type: ignore[attr-defined]
+    assert view.identity.weight - light > taken / 2 + cached
 
 
 def test_get_host_shows_every_limit_that_the_list_says_and_no_other() -> None:

@@ -149,6 +149,21 @@ BROKEN: list[tuple[Message, str, str]] = [
         "spec.output.ring_bytes",
         "uint64.lte",
     ),
+    (
+        service_pb.WaitProcessRequest(name=NAME, timeout={"seconds": -1}),
+        "timeout",
+        "duration.gte_lte",
+    ),
+    (
+        service_pb.WaitProcessRequest(name=NAME, timeout={"seconds": 2**63 - 1}),
+        "timeout",
+        "duration.gte_lte",
+    ),
+    (
+        service_pb.WaitProcessRequest(name=NAME, timeout={"nanos": 2_000_000_000}),
+        "timeout",
+        "duration.gte_lte",
+    ),
     (system_pb.GetComputeSystemRequest(), "name", "required"),
     (system_pb.GetComputeSystemRequest(name="a"), "name", "string.pattern"),
     (system_pb.ListComputeSystemsRequest(page_size=-1), "page_size", "int32.gte"),

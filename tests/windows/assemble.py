@@ -316,6 +316,12 @@ def make_prefix() -> None:
         wine.run(["wineboot", "--init"], timeout=180)
         key = r"HKCU\Software\Wine"
         wine.run(["reg", "add", key, "/v", "Version", "/d", "win10", "/f"])
+        # Wine's service manager gives a program 10 s to answer. A Python that starts on a busy machine
+        # takes longer, and is then ended before it has written anything. Wine reads a text here,
+        # where Windows reads a number.
+        key = r"HKLM\System\CurrentControlSet\Control"
+        value = ("/v", "ServicesPipeTimeout", "/t", "REG_SZ", "/d", "60000")
+        wine.run(["reg", "add", key, *value, "/f"])
         wine.python("-c", "import asyncio, ctypes, _overlapped")
 
 

@@ -49,6 +49,11 @@ def no_service() -> Iterator[None]:
         scm.remove()
 
 
+def read(log: Path) -> str:
+    """Return the log; a service that was not started has written none, which is a reason, too."""
+    return log.read_text() if log.exists() else "there is no log: the service wrote nothing"
+
+
 def hcsd_service(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
@@ -107,7 +112,7 @@ def test_the_service_is_the_daemon(tmp_path: Path) -> None:
     options = ("--config", str(config), "--log-file", str(log))
     assert hcsd_service("install", *options).exit_code == 0
     started = hcsd_service("start")
-    assert started.exit_code == 0, started.stderr + log.read_text()
+    assert started.exit_code == 0, started.stderr + read(log)
     assert security.strangers(token) == []
     client = [sys.executable, "-m", "hcsd", "--address", address, "--token-file", str(token)]
     done = subprocess.run(
@@ -135,9 +140,9 @@ def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
     installed = hcsd_service("install", *options)
     assert installed.exit_code == 0, installed.stderr
     started = hcsd_service("start")
-    assert started.exit_code == 1
-    assert "did not start (code 1); see its log" in started.stderr
-    said = log.read_text()
+    said = read(log)
+    assert started.exit_code == 1, said
+    assert "did not start (code 1); see its log" in started.stderr, said
     assert f"cannot use token file '{token}'" in said
     assert security.EVERYONE in said
     assert "Traceback" not in said

@@ -661,9 +661,9 @@ type ProcessSpec struct {
 	// Runs the process with a restricted token (Windows guests). Other guests answer UNIMPLEMENTED.
 	RestrictedToken bool `protobuf:"varint,12,opt,name=restricted_token,json=restrictedToken,proto3" json:"restricted_token,omitempty"`
 	// Resource limits. The embedded engine gives a process as much of everything as the daemon may,
-	// but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. This field and those
-	// below are for the embedded engine; HCS has no place for them, and systems of HCS answer
-	// INVALID_ARGUMENT to them.
+	// but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. At most 64 entries; of
+	// two with one name the last holds. This field and those below are for the embedded engine. HCS has
+	// no place for them, and systems of HCS answer INVALID_ARGUMENT to them.
 	ResourceLimits []*ResourceLimit `protobuf:"bytes,13,rep,name=resource_limits,json=resourceLimits,proto3" json:"resource_limits,omitempty"`
 	// The umask, at most 0o777. Default: 0o022.
 	Umask *uint32 `protobuf:"varint,14,opt,name=umask,proto3,oneof" json:"umask,omitempty"`
@@ -677,7 +677,7 @@ type ProcessSpec struct {
 	// The group by number, instead of that of the user.
 	Gid *uint32 `protobuf:"varint,18,opt,name=gid,proto3,oneof" json:"gid,omitempty"`
 	// Supplementary groups instead of those of the user. With a group and none of these the process
-	// has that group alone.
+	// has that group alone. At most 1024.
 	SupplementaryGroups []uint32 `protobuf:"varint,19,rep,packed,name=supplementary_groups,json=supplementaryGroups,proto3" json:"supplementary_groups,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache

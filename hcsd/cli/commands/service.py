@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 NOT_RUNNING = 3  # as systemctl says it
-NEEDS = "cannot manage services: pywin32 is not installed; run: pip install 'hcsd[windows]'"
+NEEDS = (
+    "cannot manage services: pywin32 is not installed; run in the checkout of hcsd:"
+    ' py -m pip install ./clients/python ".[windows]"'
+)
 
 HELP = """Run the daemon as a service of Windows, as SYSTEM.
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.conftest import assert_calm, daemon
 from tests.integration.wire import Client, connected
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, started
 from tests.windows.wine import Wine, windows_path
 
 __all__ = ["daemon"]  # a fixture here too, of the daemon that is shared here
@@ -24,8 +24,8 @@ def shared(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dae
     """One daemon for all tests; ended by Ctrl-C, which is what Wine passes on."""
     directory = tmp_path_factory.mktemp("daemon")
     options = ["--listen", "127.0.0.1:0", "--token-file", windows_path(directory / "token")]
-    command = wine.python_command("-P", "-m", "hcsd", "serve", *options)
-    daemon = Daemon(command, wine.environment, directory)
+    command = wine.python_command("-P", "-m", "hcsd", "serve")
+    daemon = started(options, wine.environment, directory, command=command)
     try:
         daemon.await_ready()
         yield daemon

@@ -376,9 +376,9 @@ pub struct ProcessSpec {
     #[prost(bool, tag = "12")]
     pub restricted_token: bool,
     /// Resource limits. The embedded engine gives a process as much of everything as the daemon may,
-    /// but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. This field and those
-    /// below are for the embedded engine; HCS has no place for them, and systems of HCS answer
-    /// INVALID_ARGUMENT to them.
+    /// but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. At most 64 entries; of
+    /// two with one name the last holds. This field and those below are for the embedded engine. HCS has
+    /// no place for them, and systems of HCS answer INVALID_ARGUMENT to them.
     #[prost(message, repeated, tag = "13")]
     pub resource_limits: ::prost::alloc::vec::Vec<ResourceLimit>,
     /// The umask, at most 0o777. Default: 0o022.
@@ -398,7 +398,7 @@ pub struct ProcessSpec {
     #[prost(uint32, optional, tag = "18")]
     pub gid: ::core::option::Option<u32>,
     /// Supplementary groups instead of those of the user. With a group and none of these the process
-    /// has that group alone.
+    /// has that group alone. At most 1024.
     #[prost(uint32, repeated, packed = "false", tag = "19")]
     pub supplementary_groups: ::prost::alloc::vec::Vec<u32>,
     /// What to run. Exactly one is required.

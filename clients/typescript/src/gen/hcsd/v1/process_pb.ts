@@ -134,9 +134,9 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
 
   /**
    * Resource limits. The embedded engine gives a process as much of everything as the daemon may,
-   * but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. This field and those
-   * below are for the embedded engine; HCS has no place for them, and systems of HCS answer
-   * INVALID_ARGUMENT to them.
+   * but for these soft limits: 1024 descriptors, no core dumps, 8 MiB of stack. At most 64 entries; of
+   * two with one name the last holds. This field and those below are for the embedded engine. HCS has
+   * no place for them, and systems of HCS answer INVALID_ARGUMENT to them.
    *
    * @generated from field: repeated hcsd.v1.ResourceLimit resource_limits = 13;
    */
@@ -180,7 +180,7 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
 
   /**
    * Supplementary groups instead of those of the user. With a group and none of these the process
-   * has that group alone.
+   * has that group alone. At most 1024.
    *
    * @generated from field: repeated uint32 supplementary_groups = 19;
    */
