@@ -21,7 +21,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from hcsd.abi.hresult import HR
 from hcsd.daemon.drains import Drains
 from hcsd.daemon.process_life import Effect, Life, State, Trigger, transition
 from hcsd.daemon.process_view import (
@@ -36,7 +35,6 @@ from hcsd.daemon.process_view import (
     StreamStatus,
 )
 from hcsd.daemon.stdin import Stdin
-from hcsd.hcs.errors import HcsError
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.process import ProcessState
 from hcsd.io import Ring, WriteEnd
@@ -183,12 +181,7 @@ class ProcessRecord:
 
     def fail(self, error: BaseException) -> None:
         """Note that HCS has not started it."""
-        failure = (
-            Failure(error.hresult, str(error), error.stage, error.errno)
-            if isinstance(error, HcsError)
-            else Failure(HR.E_UNEXPECTED, str(error))
-        )
-        self.exit = Exit(start_error=failure, time=time.time_ns())
+        self.exit = Exit(start_error=Failure.of(error), time=time.time_ns())
         self._transition(Trigger.REFUSED)
 
     def close(self) -> None:

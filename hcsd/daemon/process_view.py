@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.abi.hresult import HR
+from hcsd.hcs.errors import HcsError
 from hcsd.life import LifeEnum
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ class Failure(NamedTuple):
     message: str
     stage: str = ""
     errno: int = 0
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Take down why a process did not start."""
+        if isinstance(error, HcsError):
+            return cls(error.hresult, str(error), error.stage, error.errno)
+        return cls(HR.E_UNEXPECTED, str(error))
 
 
 @dataclass(frozen=True, slots=True)

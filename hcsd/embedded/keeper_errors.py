@@ -68,7 +68,7 @@ def start_fault(launch: Launch, answer: Message) -> Fault:
 
 
 def _subject(launch: Launch, what: str, answer: Message) -> str:
-    user = str(launch.uid) if launch.uid is not None else launch.user
+    user = str(launch.shape.uid) if launch.shape.uid is not None else launch.user
     group = launch.user.partition(":")[2]
     return {
         "directory": f"working directory '{launch.directory}'",
@@ -76,7 +76,7 @@ def _subject(launch: Launch, what: str, answer: Message) -> str:
         "user": f"user '{user}'" if user else "groups of the process",
         "group": f"group '{group}'",
         "limits": f"limit '{answer.get('which')}'",
-        "oom_score_adj": f"oom score {launch.oom_score_adj}",
+        "oom_score_adj": f"oom score {launch.shape.oom_score_adj}",
         "no_new_privileges": "no new privileges",
         "terminal": "console of the process",
         "session": "session of the process",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
@@ -18,9 +18,7 @@ from hcsd.embedded.documents import (
     refuse,
 )
 from hcsd.embedded.faults import Fault
-from hcsd.embedded.keeper.accounts import MAX_ID
-from hcsd.embedded.keeper.limits import INFINITE, NUMBERS
-from hcsd.embedded.keeper.procfs import ON_LINUX
+from hcsd.embedded.shape_documents import NO_SHAPE, SHAPE, Shape, parse_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from hcsd.embedded.documents import Check
 
 MAX_UINT16 = 0xFFFF
-MAX_UMASK = 0o777
-MAX_OOM_SCORE_ADJ = 1000
 DEFAULT_CONSOLE = (25, 80)  # rows, columns: what a pseudo console of Windows starts with
 MAX_SIGNAL = 64
 
@@ -59,20 +55,6 @@ def _is_size_array(value: object) -> bool:
     return isinstance(value, list) and len(value) in {0, 2} and all(map(_is_uint16, value))
 
 
-def _is_id(value: object) -> bool:
-    return type(value) is int and 0 <= value <= MAX_ID
-
-
-def _are_limits(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(limit, list)
-        and len(limit) == 2  # soft and hard
-        and all(type(item) is int and 0 <= item <= INFINITE for item in limit)
-        and limit[0] <= limit[1]
-        for limit in value.values()
-    )
-
-
 # Known members of each document and what their value must be.
 PROCESS_PARAMETERS: dict[str, Check] = {
     "ApplicationName": is_string,
@@ -89,14 +71,7 @@ PROCESS_PARAMETERS: dict[str, Check] = {
     "ConsoleSize": _is_size_array,
     "UseExistingLogin": is_bool,
     "UseLegacyConsole": is_bool,
-    # Only this engine knows the rest.
-    "Uid": _is_id,
-    "Gid": _is_id,
-    "SupplementaryGroups": lambda value: isinstance(value, list) and all(map(_is_id, value)),
-    "ResourceLimits": _are_limits,
-    "Umask": lambda value: type(value) is int and 0 <= value <= MAX_UMASK,
-    "OomScoreAdj": lambda value: type(value) is int and abs(value) <= MAX_OOM_SCORE_ADJ,
-    "NoNewPrivileges": is_bool,
+    **SHAPE,
 }
 # Members of it that mean nothing on a POSIX host; asking for one is refused.
 UNSUPPORTED_PARAMETERS = ("RestrictedToken", "UseExistingLogin", "UseLegacyConsole")
@@ -130,13 +105,9 @@ class Launch:
         environment: Members to add to, or override in, the environment of the system.
         directory: Working directory, or "" for the home of the user.
         user: As `keeper.accounts` reads it, or "" for the daemon's.
-        uid: A uid instead of a user; None for none. Likewise the gid and the groups.
-        limits: Soft and hard resource limits by name; those that are not there have defaults.
-        umask: None for the default.
-        oom_score_adj: None for the default.
-        no_new_privileges: Whether programs may give it more rights than it has.
         console: (rows, columns) if it gets a console, else None.
         stdin: Whether a pipe to it was asked for; likewise stdout and stderr.
+        shape: What else it is to be.
     """
 
     argv: list[str]
@@ -147,13 +118,7 @@ class Launch:
     stdin: bool
     stdout: bool
     stderr: bool
-    uid: int | None = None
-    gid: int | None = None
-    groups: list[int] = field(default_factory=list)
-    limits: dict[str, tuple[int, int]] = field(default_factory=dict)
-    umask: int | None = None
-    oom_score_adj: int | None = None
-    no_new_privileges: bool = False
+    shape: Shape = NO_SHAPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +146,10 @@ def parse_process_parameters(text: str | None) -> Launch:
     """
     members = parse(text, "ProcessParameters", PROCESS_PARAMETERS)
     refuse(members, "ProcessParameters", UNSUPPORTED_PARAMETERS)
-    _refuse_what_the_host_lacks(members)
+    shape = parse_shape(members)
     directory = str(members.get("WorkingDirectory", ""))
     if directory and not directory.startswith("/"):
         raise Fault(HR.E_INVALIDARG, f"working directory '{directory}': it must be absolute")
-    user, uid = str(members.get("User", "")), _integer(members, "Uid")
-    if user and uid is not None:
-        raise invalid("ProcessParameters has both User and Uid")
     size = members.get("ConsoleSize")
     console = members.get("EmulateConsole") is True
     if size and not console:
@@ -197,42 +159,13 @@ def parse_process_parameters(text: str | None) -> Launch:
         argv=_argv(members),
         environment=_environment(members.get("Environment")),
         directory=directory,
-        user=user,
-        uid=uid,
-        gid=_integer(members, "Gid"),
-        groups=_integers(members.get("SupplementaryGroups")),
-        limits=_limits(members.get("ResourceLimits")),
-        umask=_integer(members, "Umask"),
-        oom_score_adj=_integer(members, "OomScoreAdj"),
-        no_new_privileges=members.get("NoNewPrivileges") is True,
+        user=str(members.get("User", "")),
+        shape=shape,
         console=(rows or DEFAULT_CONSOLE[0], columns or DEFAULT_CONSOLE[1]) if console else None,
         stdin=members.get("CreateStdInPipe") is True,
         stdout=members.get("CreateStdOutPipe") is True,
         stderr=members.get("CreateStdErrPipe") is True,
     )
-
-
-def _refuse_what_the_host_lacks(members: Mapping[str, object]) -> None:
-    if not ON_LINUX:
-        refuse(members, "ProcessParameters", ("OomScoreAdj", "NoNewPrivileges"))
-    limits = members.get("ResourceLimits")
-    for name in limits if isinstance(limits, dict) else ():
-        if name not in NUMBERS:
-            known = ", ".join(NUMBERS)
-            raise Fault(HR.ERROR_NOT_SUPPORTED, f"this host has no limit '{name}'; it has {known}")
-
-
-def _integer(members: Mapping[str, object], name: str) -> int | None:
-    value = members.get(name)
-    return value if isinstance(value, int) else None
-
-
-def _integers(value: object) -> list[int]:
-    return [int(item) for item in value] if isinstance(value, list) else []
-
-
-def _limits(value: object) -> dict[str, tuple[int, int]]:
-    return {str(k): (v[0], v[1]) for k, v in value.items()} if isinstance(value, dict) else {}
 
 
 def _argv(members: Mapping[str, object]) -> list[str]:
