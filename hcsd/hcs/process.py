@@ -74,9 +74,10 @@ class Process(TrackedProcess):
             HcsError: It did not start; nothing is left of it.
         """
         operations = system.operations
-        before = time.time()
+        before, generation = time.time(), system.generation
         handle, info = await start_process(operations, system.id, system.handle, parameters)
-        process = cls(system, handle, info.pid, (before, time.time()), info)
+        created = (before, time.time())
+        process = cls(system, handle, info.pid, created, info, generation=generation)
         try:
             await process._begin()
         except BaseException:
@@ -93,8 +94,9 @@ class Process(TrackedProcess):
             ElementNotFoundError: No such process, or it has exited.
             HcsError: Anything else.
         """
+        generation = system.generation
         handle = await open_process(system.operations, system.handle, pid, Lane.CONTROL)
-        process = cls(system, handle, pid, (0.0, time.time()))
+        process = cls(system, handle, pid, (0.0, time.time()), generation=generation)
         try:
             await process._begin()
         except BaseException:
@@ -204,10 +206,11 @@ class Process(TrackedProcess):
         Raises:
             HcsError: HCS refused it.
         """
+        generation = self.generation  # it may have been found again by the time of the answer
         try:
-            await self._attachment.watch(self._attachment.handle, self.generation, self._take_event)
+            await self._attachment.watch(self._attachment.handle, generation, self._take_event)
         except (ServiceDisconnectedError, HandleClosedError):
-            self.system.lose(self.generation)
+            self.system.lose(generation)
 
     async def _change(self, verb: str, function: str, argument: str | None) -> None:
         """Run an export; when it meets nobody, find out what became of the process."""

@@ -84,6 +84,7 @@ class TrackedProcess:
         pid: Pid in the guest.
         created: POSIX times between which it was created.
         info: What HCS gave out with it; owned from here on.
+        generation: Which one of the system's connections the handle came by.
 
     Attributes:
         system: Where it runs.
@@ -102,6 +103,8 @@ class TrackedProcess:
         pid: int,
         created: tuple[float, float],
         info: ProcessInfo | None = None,
+        *,
+        generation: int,
     ) -> None:
         self.system = system
         self.pid = pid
@@ -116,7 +119,7 @@ class TrackedProcess:
             system.operations,
             self._subject,
             handle,
-            system.generation,
+            generation,
             watch="HcsSetProcessCallback",
             gone=GONE,
         )
