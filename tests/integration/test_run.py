@@ -254,10 +254,11 @@ async def test_a_console_has_its_size_from_the_start_and_follows_a_resize(client
 async def test_a_console_has_all_output_on_stdout_and_its_input_from_a_pipe(
     client: Client,
 ) -> None:
-    run = await client.run(sh("echo out; echo err >&2; tty; exit 6"), spec=CONSOLE)
+    run = await client.run(sh("echo out; echo err >&2; tty; read line; exit 6"), spec=CONSOLE)
     await run.until("started")
     assert run.output.process.stderr.closed
     assert not run.output.process.stdin.closed
+    await run.stdin(b"\n")
     output = await run.finish()
     assert output.stdout.startswith(b"out\r\nerr\r\n/dev/pts/")
     assert (output.stderr, output.code) == (b"", 6)
