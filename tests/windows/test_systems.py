@@ -307,7 +307,11 @@ def test_a_system_ends_with_its_last_handle_if_it_was_made_so(native: Native) ->
     ]
     made.close()
     wait_for_end(pid)
-    assert native.open_system("brief")[0] in {0, HR.SYSTEM_NOT_FOUND}
+    result, opened = native.open_system("brief")
+    if result == 0:  # it is listed for a moment longer than its processes
+        native.call("HcsCloseComputeSystem", opened)
+    else:
+        assert result & 0xFFFFFFFF == HR.SYSTEM_NOT_FOUND
 
 
 def test_its_process_list_has_the_figures_of_windows(system: System) -> None:
