@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 KIB = 1024
 MIB = 1024 * KIB
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+TASK_LIMITS = (Path("/proc/sys/kernel/pid_max"), Path("/proc/sys/kernel/threads-max"))
+TASKS_SHARE = 0.15  # what systemd gives a service
+UNKNOWN_TASKS = 32_768  # what a host without such files can have (the default of Linux)
 
 
 class Unit(enum.Enum):
@@ -65,14 +68,24 @@ def default_ring_memory() -> int:
     return memory // 2
 
 
+def default_tasks() -> int:
+    """Return 15 % of the processes and threads that the host can have."""
+    host = UNKNOWN_TASKS
+    with suppress(OSError, ValueError):  # another system than Linux
+        host = min(int(path.read_text(encoding="ascii")) for path in TASK_LIMITS)
+    return int(host * TASKS_SHARE)
+
+
 # dataclasses.field gives the default's own type to a type checker, so each kind has a function.
-def _count(value: int, text: str, option: str = "", shown: str = "") -> int:
-    found: int = dataclasses.field(default=value, metadata=_row(Unit.COUNT, text, option, shown))
-    return found
+def _count(value: int | Callable[[], int], text: str, option: str = "", shown: str = "") -> int:
+    return _integer(value, _row(Unit.COUNT, text, option, shown))
 
 
 def _bytes(value: int | Callable[[], int], text: str, option: str = "", shown: str = "") -> int:
-    row = _row(Unit.BYTES, text, option, shown)
+    return _integer(value, _row(Unit.BYTES, text, option, shown))
+
+
+def _integer(value: int | Callable[[], int], row: dict[str, Unit | str]) -> int:
     found: int
     if isinstance(value, int):
         found = dataclasses.field(default=value, metadata=row)
@@ -134,6 +147,14 @@ class Limits:
         "How many compute systems that the daemon has created there may be.",
         "max-systems",
         "max_systems",
+    )
+    max_tasks_per_system: int = _count(
+        default_tasks,
+        "How many processes and threads a compute system may have at once; a fork bomb comes no"
+        " further. For the embedded engine, where the host lets it limit that. Default: 15 % of what"
+        " the host can have.",
+        "max-tasks-per-system",
+        "max_tasks_per_system",
     )
     max_streams_per_client: int = _count(  # arbitrary
         16_384,

@@ -227,7 +227,9 @@ type ComputeSystem struct {
 	// What can be done with this system.
 	Capabilities *ComputeSystemCapabilities `protobuf:"bytes,8,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// When the daemon accepted the request to create it. Unset for a system made by others.
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// What it may use of the host. Unset if the daemon does not know, as for a system made by others.
+	Limits        *ComputeSystemLimits `protobuf:"bytes,10,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -325,6 +327,86 @@ func (x *ComputeSystem) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ComputeSystem) GetLimits() *ComputeSystemLimits {
+	if x != nil {
+		return x.Limits
+	}
+	return nil
+}
+
+// What a compute system may use of the host.
+type ComputeSystemLimits struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Memory in bytes. 0: no limit.
+	MemoryBytes uint64 `protobuf:"varint,1,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Processors, in thousandths of one. 0: no limit.
+	ProcessorMillis uint32 `protobuf:"varint,2,opt,name=processor_millis,json=processorMillis,proto3" json:"processor_millis,omitempty"`
+	// Share of the processors against that of other systems, 1 to 10,000. 0: the default share.
+	ProcessorWeight uint32 `protobuf:"varint,3,opt,name=processor_weight,json=processorWeight,proto3" json:"processor_weight,omitempty"`
+	// How many processes and threads there may be at once. 0: no limit, or none that is known.
+	MaxTasks      uint64 `protobuf:"varint,4,opt,name=max_tasks,json=maxTasks,proto3" json:"max_tasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComputeSystemLimits) Reset() {
+	*x = ComputeSystemLimits{}
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComputeSystemLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComputeSystemLimits) ProtoMessage() {}
+
+func (x *ComputeSystemLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComputeSystemLimits.ProtoReflect.Descriptor instead.
+func (*ComputeSystemLimits) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ComputeSystemLimits) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *ComputeSystemLimits) GetProcessorMillis() uint32 {
+	if x != nil {
+		return x.ProcessorMillis
+	}
+	return 0
+}
+
+func (x *ComputeSystemLimits) GetProcessorWeight() uint32 {
+	if x != nil {
+		return x.ProcessorWeight
+	}
+	return 0
+}
+
+func (x *ComputeSystemLimits) GetMaxTasks() uint64 {
+	if x != nil {
+		return x.MaxTasks
+	}
+	return 0
+}
+
 // How a compute system ended. A container has no exit code; only its processes have.
 type ComputeSystemExit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -342,7 +424,7 @@ type ComputeSystemExit struct {
 
 func (x *ComputeSystemExit) Reset() {
 	*x = ComputeSystemExit{}
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[1]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +436,7 @@ func (x *ComputeSystemExit) String() string {
 func (*ComputeSystemExit) ProtoMessage() {}
 
 func (x *ComputeSystemExit) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[1]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +449,7 @@ func (x *ComputeSystemExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComputeSystemExit.ProtoReflect.Descriptor instead.
 func (*ComputeSystemExit) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{1}
+	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ComputeSystemExit) GetStatus() uint32 {
@@ -419,7 +501,7 @@ type ComputeSystemCapabilities struct {
 
 func (x *ComputeSystemCapabilities) Reset() {
 	*x = ComputeSystemCapabilities{}
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[2]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +513,7 @@ func (x *ComputeSystemCapabilities) String() string {
 func (*ComputeSystemCapabilities) ProtoMessage() {}
 
 func (x *ComputeSystemCapabilities) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[2]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +526,7 @@ func (x *ComputeSystemCapabilities) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComputeSystemCapabilities.ProtoReflect.Descriptor instead.
 func (*ComputeSystemCapabilities) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{2}
+	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ComputeSystemCapabilities) GetSignals() bool {
@@ -510,7 +592,7 @@ type ComputeSystemStatistics struct {
 
 func (x *ComputeSystemStatistics) Reset() {
 	*x = ComputeSystemStatistics{}
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[3]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +604,7 @@ func (x *ComputeSystemStatistics) String() string {
 func (*ComputeSystemStatistics) ProtoMessage() {}
 
 func (x *ComputeSystemStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[3]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +617,7 @@ func (x *ComputeSystemStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComputeSystemStatistics.ProtoReflect.Descriptor instead.
 func (*ComputeSystemStatistics) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{3}
+	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ComputeSystemStatistics) GetSampleTime() *timestamppb.Timestamp {
@@ -595,7 +677,7 @@ type ProcessorStatistics struct {
 
 func (x *ProcessorStatistics) Reset() {
 	*x = ProcessorStatistics{}
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[4]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +689,7 @@ func (x *ProcessorStatistics) String() string {
 func (*ProcessorStatistics) ProtoMessage() {}
 
 func (x *ProcessorStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[4]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +702,7 @@ func (x *ProcessorStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessorStatistics.ProtoReflect.Descriptor instead.
 func (*ProcessorStatistics) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{4}
+	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ProcessorStatistics) GetTotalRuntime() *durationpb.Duration {
@@ -659,7 +741,7 @@ type MemoryStatistics struct {
 
 func (x *MemoryStatistics) Reset() {
 	*x = MemoryStatistics{}
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[5]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +753,7 @@ func (x *MemoryStatistics) String() string {
 func (*MemoryStatistics) ProtoMessage() {}
 
 func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[5]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +766,7 @@ func (x *MemoryStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoryStatistics.ProtoReflect.Descriptor instead.
 func (*MemoryStatistics) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{5}
+	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *MemoryStatistics) GetUsageCommitBytes() uint64 {
@@ -725,7 +807,7 @@ type StorageStatistics struct {
 
 func (x *StorageStatistics) Reset() {
 	*x = StorageStatistics{}
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[6]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +819,7 @@ func (x *StorageStatistics) String() string {
 func (*StorageStatistics) ProtoMessage() {}
 
 func (x *StorageStatistics) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_compute_system_proto_msgTypes[6]
+	mi := &file_hcsd_v1_compute_system_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +832,7 @@ func (x *StorageStatistics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StorageStatistics.ProtoReflect.Descriptor instead.
 func (*StorageStatistics) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{6}
+	return file_hcsd_v1_compute_system_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StorageStatistics) GetReadCountNormalized() uint64 {
@@ -785,7 +867,7 @@ var File_hcsd_v1_compute_system_proto protoreflect.FileDescriptor
 
 const file_hcsd_v1_compute_system_proto_rawDesc = "" +
 	"\n" +
-	"\x1chcsd/v1/compute_system.proto\x12\ahcsd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x03\n" +
+	"\x1chcsd/v1/compute_system.proto\x12\ahcsd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x03\n" +
 	"\rComputeSystem\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tsystem_id\x18\x02 \x01(\tR\bsystemId\x12;\n" +
@@ -798,7 +880,14 @@ const file_hcsd_v1_compute_system_proto_rawDesc = "" +
 	"\x04exit\x18\a \x01(\v2\x1a.hcsd.v1.ComputeSystemExitR\x04exit\x12F\n" +
 	"\fcapabilities\x18\b \x01(\v2\".hcsd.v1.ComputeSystemCapabilitiesR\fcapabilities\x12;\n" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\xcc\x01\n" +
+	"createTime\x124\n" +
+	"\x06limits\x18\n" +
+	" \x01(\v2\x1c.hcsd.v1.ComputeSystemLimitsR\x06limits\"\xab\x01\n" +
+	"\x13ComputeSystemLimits\x12!\n" +
+	"\fmemory_bytes\x18\x01 \x01(\x04R\vmemoryBytes\x12)\n" +
+	"\x10processor_millis\x18\x02 \x01(\rR\x0fprocessorMillis\x12)\n" +
+	"\x10processor_weight\x18\x03 \x01(\rR\x0fprocessorWeight\x12\x1b\n" +
+	"\tmax_tasks\x18\x04 \x01(\x04R\bmaxTasks\"\xcc\x01\n" +
 	"\x11ComputeSystemExit\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12;\n" +
 	"\texit_type\x18\x02 \x01(\x0e2\x1e.hcsd.v1.ComputeSystemExitTypeR\bexitType\x12)\n" +
@@ -865,43 +954,45 @@ func file_hcsd_v1_compute_system_proto_rawDescGZIP() []byte {
 }
 
 var file_hcsd_v1_compute_system_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_hcsd_v1_compute_system_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_hcsd_v1_compute_system_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_hcsd_v1_compute_system_proto_goTypes = []any{
 	(ComputeSystemType)(0),            // 0: hcsd.v1.ComputeSystemType
 	(ComputeSystemState)(0),           // 1: hcsd.v1.ComputeSystemState
 	(ComputeSystemExitType)(0),        // 2: hcsd.v1.ComputeSystemExitType
 	(*ComputeSystem)(nil),             // 3: hcsd.v1.ComputeSystem
-	(*ComputeSystemExit)(nil),         // 4: hcsd.v1.ComputeSystemExit
-	(*ComputeSystemCapabilities)(nil), // 5: hcsd.v1.ComputeSystemCapabilities
-	(*ComputeSystemStatistics)(nil),   // 6: hcsd.v1.ComputeSystemStatistics
-	(*ProcessorStatistics)(nil),       // 7: hcsd.v1.ProcessorStatistics
-	(*MemoryStatistics)(nil),          // 8: hcsd.v1.MemoryStatistics
-	(*StorageStatistics)(nil),         // 9: hcsd.v1.StorageStatistics
-	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 11: google.protobuf.Duration
+	(*ComputeSystemLimits)(nil),       // 4: hcsd.v1.ComputeSystemLimits
+	(*ComputeSystemExit)(nil),         // 5: hcsd.v1.ComputeSystemExit
+	(*ComputeSystemCapabilities)(nil), // 6: hcsd.v1.ComputeSystemCapabilities
+	(*ComputeSystemStatistics)(nil),   // 7: hcsd.v1.ComputeSystemStatistics
+	(*ProcessorStatistics)(nil),       // 8: hcsd.v1.ProcessorStatistics
+	(*MemoryStatistics)(nil),          // 9: hcsd.v1.MemoryStatistics
+	(*StorageStatistics)(nil),         // 10: hcsd.v1.StorageStatistics
+	(*timestamppb.Timestamp)(nil),     // 11: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 12: google.protobuf.Duration
 }
 var file_hcsd_v1_compute_system_proto_depIdxs = []int32{
 	0,  // 0: hcsd.v1.ComputeSystem.system_type:type_name -> hcsd.v1.ComputeSystemType
 	1,  // 1: hcsd.v1.ComputeSystem.state:type_name -> hcsd.v1.ComputeSystemState
-	4,  // 2: hcsd.v1.ComputeSystem.exit:type_name -> hcsd.v1.ComputeSystemExit
-	5,  // 3: hcsd.v1.ComputeSystem.capabilities:type_name -> hcsd.v1.ComputeSystemCapabilities
-	10, // 4: hcsd.v1.ComputeSystem.create_time:type_name -> google.protobuf.Timestamp
-	2,  // 5: hcsd.v1.ComputeSystemExit.exit_type:type_name -> hcsd.v1.ComputeSystemExitType
-	10, // 6: hcsd.v1.ComputeSystemExit.exit_time:type_name -> google.protobuf.Timestamp
-	10, // 7: hcsd.v1.ComputeSystemStatistics.sample_time:type_name -> google.protobuf.Timestamp
-	10, // 8: hcsd.v1.ComputeSystemStatistics.start_time:type_name -> google.protobuf.Timestamp
-	11, // 9: hcsd.v1.ComputeSystemStatistics.uptime:type_name -> google.protobuf.Duration
-	7,  // 10: hcsd.v1.ComputeSystemStatistics.processor:type_name -> hcsd.v1.ProcessorStatistics
-	8,  // 11: hcsd.v1.ComputeSystemStatistics.memory:type_name -> hcsd.v1.MemoryStatistics
-	9,  // 12: hcsd.v1.ComputeSystemStatistics.storage:type_name -> hcsd.v1.StorageStatistics
-	11, // 13: hcsd.v1.ProcessorStatistics.total_runtime:type_name -> google.protobuf.Duration
-	11, // 14: hcsd.v1.ProcessorStatistics.user_runtime:type_name -> google.protobuf.Duration
-	11, // 15: hcsd.v1.ProcessorStatistics.kernel_runtime:type_name -> google.protobuf.Duration
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	5,  // 2: hcsd.v1.ComputeSystem.exit:type_name -> hcsd.v1.ComputeSystemExit
+	6,  // 3: hcsd.v1.ComputeSystem.capabilities:type_name -> hcsd.v1.ComputeSystemCapabilities
+	11, // 4: hcsd.v1.ComputeSystem.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 5: hcsd.v1.ComputeSystem.limits:type_name -> hcsd.v1.ComputeSystemLimits
+	2,  // 6: hcsd.v1.ComputeSystemExit.exit_type:type_name -> hcsd.v1.ComputeSystemExitType
+	11, // 7: hcsd.v1.ComputeSystemExit.exit_time:type_name -> google.protobuf.Timestamp
+	11, // 8: hcsd.v1.ComputeSystemStatistics.sample_time:type_name -> google.protobuf.Timestamp
+	11, // 9: hcsd.v1.ComputeSystemStatistics.start_time:type_name -> google.protobuf.Timestamp
+	12, // 10: hcsd.v1.ComputeSystemStatistics.uptime:type_name -> google.protobuf.Duration
+	8,  // 11: hcsd.v1.ComputeSystemStatistics.processor:type_name -> hcsd.v1.ProcessorStatistics
+	9,  // 12: hcsd.v1.ComputeSystemStatistics.memory:type_name -> hcsd.v1.MemoryStatistics
+	10, // 13: hcsd.v1.ComputeSystemStatistics.storage:type_name -> hcsd.v1.StorageStatistics
+	12, // 14: hcsd.v1.ProcessorStatistics.total_runtime:type_name -> google.protobuf.Duration
+	12, // 15: hcsd.v1.ProcessorStatistics.user_runtime:type_name -> google.protobuf.Duration
+	12, // 16: hcsd.v1.ProcessorStatistics.kernel_runtime:type_name -> google.protobuf.Duration
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_compute_system_proto_init() }
@@ -915,7 +1006,7 @@ func file_hcsd_v1_compute_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_compute_system_proto_rawDesc), len(file_hcsd_v1_compute_system_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

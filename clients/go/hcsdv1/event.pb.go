@@ -88,6 +88,84 @@ func (ProcessEventType) EnumDescriptor() ([]byte, []int) {
 	return file_hcsd_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
+// What happens to a compute system. Steps that somebody else causes, past the daemon, are missing,
+// but for the exit.
+type SystemEventType int32
+
+const (
+	// An event of HCS that is no step of the life.
+	SystemEventType_SYSTEM_EVENT_TYPE_UNSPECIFIED SystemEventType = 0
+	// The daemon has created it.
+	SystemEventType_SYSTEM_EVENT_TYPE_CREATED SystemEventType = 1
+	// It has been started.
+	SystemEventType_SYSTEM_EVENT_TYPE_STARTED SystemEventType = 2
+	// It has been paused.
+	SystemEventType_SYSTEM_EVENT_TYPE_PAUSED SystemEventType = 3
+	// It has been resumed.
+	SystemEventType_SYSTEM_EVENT_TYPE_RESUMED SystemEventType = 4
+	// It has been asked to shut down.
+	SystemEventType_SYSTEM_EVENT_TYPE_SHUTTING_DOWN SystemEventType = 5
+	// It has ended: `ComputeSystem.exit` is set.
+	SystemEventType_SYSTEM_EVENT_TYPE_EXITED SystemEventType = 6
+	// It has used up its memory, and the host has killed at least one of its processes.
+	SystemEventType_SYSTEM_EVENT_TYPE_OUT_OF_MEMORY SystemEventType = 7
+	// The daemon has forgotten it.
+	SystemEventType_SYSTEM_EVENT_TYPE_FORGOTTEN SystemEventType = 8
+)
+
+// Enum value maps for SystemEventType.
+var (
+	SystemEventType_name = map[int32]string{
+		0: "SYSTEM_EVENT_TYPE_UNSPECIFIED",
+		1: "SYSTEM_EVENT_TYPE_CREATED",
+		2: "SYSTEM_EVENT_TYPE_STARTED",
+		3: "SYSTEM_EVENT_TYPE_PAUSED",
+		4: "SYSTEM_EVENT_TYPE_RESUMED",
+		5: "SYSTEM_EVENT_TYPE_SHUTTING_DOWN",
+		6: "SYSTEM_EVENT_TYPE_EXITED",
+		7: "SYSTEM_EVENT_TYPE_OUT_OF_MEMORY",
+		8: "SYSTEM_EVENT_TYPE_FORGOTTEN",
+	}
+	SystemEventType_value = map[string]int32{
+		"SYSTEM_EVENT_TYPE_UNSPECIFIED":   0,
+		"SYSTEM_EVENT_TYPE_CREATED":       1,
+		"SYSTEM_EVENT_TYPE_STARTED":       2,
+		"SYSTEM_EVENT_TYPE_PAUSED":        3,
+		"SYSTEM_EVENT_TYPE_RESUMED":       4,
+		"SYSTEM_EVENT_TYPE_SHUTTING_DOWN": 5,
+		"SYSTEM_EVENT_TYPE_EXITED":        6,
+		"SYSTEM_EVENT_TYPE_OUT_OF_MEMORY": 7,
+		"SYSTEM_EVENT_TYPE_FORGOTTEN":     8,
+	}
+)
+
+func (x SystemEventType) Enum() *SystemEventType {
+	p := new(SystemEventType)
+	*p = x
+	return p
+}
+
+func (x SystemEventType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SystemEventType) Descriptor() protoreflect.EnumDescriptor {
+	return file_hcsd_v1_event_proto_enumTypes[1].Descriptor()
+}
+
+func (SystemEventType) Type() protoreflect.EnumType {
+	return &file_hcsd_v1_event_proto_enumTypes[1]
+}
+
+func (x SystemEventType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SystemEventType.Descriptor instead.
+func (SystemEventType) EnumDescriptor() ([]byte, []int) {
+	return file_hcsd_v1_event_proto_rawDescGZIP(), []int{1}
+}
+
 // Something that happened to a process or a compute system.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -258,17 +336,22 @@ func (x *ProcessEvent) GetProcess() *Process {
 	return nil
 }
 
-// An event that HCS has sent about a compute system.
+// A step in the life of a compute system, or an event that HCS has sent about it.
 type SystemEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The system, `systems/{system_id}`.
 	System string `protobuf:"bytes,1,opt,name=system,proto3" json:"system,omitempty"`
-	// Name of the event without its prefix, as in `SystemExited`. Hexadecimal value if it has none.
+	// Name of the event of HCS without its prefix, as in `SystemExited`. Hexadecimal value if it has
+	// none. Empty for a step that the daemon knows from its own calls.
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	// Value of HCS_EVENT_TYPE, as an unsigned number.
+	// Value of HCS_EVENT_TYPE, as an unsigned number. 0 without an event of HCS.
 	TypeValue uint32 `protobuf:"varint,3,opt,name=type_value,json=typeValue,proto3" json:"type_value,omitempty"`
 	// The document of the event (JSON), unchanged. Empty if HCS gave none.
-	Document      string `protobuf:"bytes,4,opt,name=document,proto3" json:"document,omitempty"`
+	Document string `protobuf:"bytes,4,opt,name=document,proto3" json:"document,omitempty"`
+	// What happened. Unspecified for an event of HCS that is no step of the life.
+	EventType SystemEventType `protobuf:"varint,5,opt,name=event_type,json=eventType,proto3,enum=hcsd.v1.SystemEventType" json:"event_type,omitempty"`
+	// The system as it was right after. Set with `event_type`.
+	ComputeSystem *ComputeSystem `protobuf:"bytes,6,opt,name=compute_system,json=computeSystem,proto3" json:"compute_system,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -329,6 +412,20 @@ func (x *SystemEvent) GetDocument() string {
 		return x.Document
 	}
 	return ""
+}
+
+func (x *SystemEvent) GetEventType() SystemEventType {
+	if x != nil {
+		return x.EventType
+	}
+	return SystemEventType_SYSTEM_EVENT_TYPE_UNSPECIFIED
+}
+
+func (x *SystemEvent) GetComputeSystem() *ComputeSystem {
+	if x != nil {
+		return x.ComputeSystem
+	}
+	return nil
 }
 
 // Everything that a watcher would see, as of one revision, but for compute systems, which may be as
@@ -484,13 +581,16 @@ const file_hcsd_v1_event_proto_rawDesc = "" +
 	"\x05event\"i\n" +
 	"\fProcessEvent\x12-\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x19.hcsd.v1.ProcessEventTypeR\x04type\x12*\n" +
-	"\aprocess\x18\x02 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\"t\n" +
+	"\aprocess\x18\x02 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\"\xec\x01\n" +
 	"\vSystemEvent\x12\x16\n" +
 	"\x06system\x18\x01 \x01(\tR\x06system\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1d\n" +
 	"\n" +
 	"type_value\x18\x03 \x01(\rR\ttypeValue\x12\x1a\n" +
-	"\bdocument\x18\x04 \x01(\tR\bdocument\"\xcb\x01\n" +
+	"\bdocument\x18\x04 \x01(\tR\bdocument\x127\n" +
+	"\n" +
+	"event_type\x18\x05 \x01(\x0e2\x18.hcsd.v1.SystemEventTypeR\teventType\x12=\n" +
+	"\x0ecompute_system\x18\x06 \x01(\v2\x16.hcsd.v1.ComputeSystemR\rcomputeSystem\"\xcb\x01\n" +
 	"\rEventSnapshot\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x120\n" +
@@ -506,7 +606,17 @@ const file_hcsd_v1_event_proto_rawDesc = "" +
 	"\x1aPROCESS_EVENT_TYPE_STARTED\x10\x02\x12\x1d\n" +
 	"\x19PROCESS_EVENT_TYPE_EXITED\x10\x03\x12&\n" +
 	"\"PROCESS_EVENT_TYPE_OUTPUT_COMPLETE\x10\x04\x12\x1e\n" +
-	"\x1aPROCESS_EVENT_TYPE_DELETED\x10\x05B\x02P\x01b\x06proto3"
+	"\x1aPROCESS_EVENT_TYPE_DELETED\x10\x05*\xb8\x02\n" +
+	"\x0fSystemEventType\x12!\n" +
+	"\x1dSYSTEM_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19SYSTEM_EVENT_TYPE_CREATED\x10\x01\x12\x1d\n" +
+	"\x19SYSTEM_EVENT_TYPE_STARTED\x10\x02\x12\x1c\n" +
+	"\x18SYSTEM_EVENT_TYPE_PAUSED\x10\x03\x12\x1d\n" +
+	"\x19SYSTEM_EVENT_TYPE_RESUMED\x10\x04\x12#\n" +
+	"\x1fSYSTEM_EVENT_TYPE_SHUTTING_DOWN\x10\x05\x12\x1c\n" +
+	"\x18SYSTEM_EVENT_TYPE_EXITED\x10\x06\x12#\n" +
+	"\x1fSYSTEM_EVENT_TYPE_OUT_OF_MEMORY\x10\a\x12\x1f\n" +
+	"\x1bSYSTEM_EVENT_TYPE_FORGOTTEN\x10\bB\x02P\x01b\x06proto3"
 
 var (
 	file_hcsd_v1_event_proto_rawDescOnce sync.Once
@@ -520,32 +630,35 @@ func file_hcsd_v1_event_proto_rawDescGZIP() []byte {
 	return file_hcsd_v1_event_proto_rawDescData
 }
 
-var file_hcsd_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_hcsd_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_hcsd_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_hcsd_v1_event_proto_goTypes = []any{
 	(ProcessEventType)(0),         // 0: hcsd.v1.ProcessEventType
-	(*Event)(nil),                 // 1: hcsd.v1.Event
-	(*ProcessEvent)(nil),          // 2: hcsd.v1.ProcessEvent
-	(*SystemEvent)(nil),           // 3: hcsd.v1.SystemEvent
-	(*EventSnapshot)(nil),         // 4: hcsd.v1.EventSnapshot
-	(*EventBookmark)(nil),         // 5: hcsd.v1.EventBookmark
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*Process)(nil),               // 7: hcsd.v1.Process
-	(*ComputeSystem)(nil),         // 8: hcsd.v1.ComputeSystem
+	(SystemEventType)(0),          // 1: hcsd.v1.SystemEventType
+	(*Event)(nil),                 // 2: hcsd.v1.Event
+	(*ProcessEvent)(nil),          // 3: hcsd.v1.ProcessEvent
+	(*SystemEvent)(nil),           // 4: hcsd.v1.SystemEvent
+	(*EventSnapshot)(nil),         // 5: hcsd.v1.EventSnapshot
+	(*EventBookmark)(nil),         // 6: hcsd.v1.EventBookmark
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*Process)(nil),               // 8: hcsd.v1.Process
+	(*ComputeSystem)(nil),         // 9: hcsd.v1.ComputeSystem
 }
 var file_hcsd_v1_event_proto_depIdxs = []int32{
-	6, // 0: hcsd.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	2, // 1: hcsd.v1.Event.process:type_name -> hcsd.v1.ProcessEvent
-	3, // 2: hcsd.v1.Event.system:type_name -> hcsd.v1.SystemEvent
+	7, // 0: hcsd.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	3, // 1: hcsd.v1.Event.process:type_name -> hcsd.v1.ProcessEvent
+	4, // 2: hcsd.v1.Event.system:type_name -> hcsd.v1.SystemEvent
 	0, // 3: hcsd.v1.ProcessEvent.type:type_name -> hcsd.v1.ProcessEventType
-	7, // 4: hcsd.v1.ProcessEvent.process:type_name -> hcsd.v1.Process
-	8, // 5: hcsd.v1.EventSnapshot.systems:type_name -> hcsd.v1.ComputeSystem
-	7, // 6: hcsd.v1.EventSnapshot.processes:type_name -> hcsd.v1.Process
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	8, // 4: hcsd.v1.ProcessEvent.process:type_name -> hcsd.v1.Process
+	1, // 5: hcsd.v1.SystemEvent.event_type:type_name -> hcsd.v1.SystemEventType
+	9, // 6: hcsd.v1.SystemEvent.compute_system:type_name -> hcsd.v1.ComputeSystem
+	9, // 7: hcsd.v1.EventSnapshot.systems:type_name -> hcsd.v1.ComputeSystem
+	8, // 8: hcsd.v1.EventSnapshot.processes:type_name -> hcsd.v1.Process
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_event_proto_init() }
@@ -564,7 +677,7 @@ func file_hcsd_v1_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_event_proto_rawDesc), len(file_hcsd_v1_event_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -272,8 +272,11 @@ type Limits struct {
 	// `TOO_MANY_STREAMS_PER_CLIENT`. Over TCP a client is a connection; all that come by a Unix socket
 	// are one.
 	MaxStreamsPerClient uint32 `protobuf:"varint,17,opt,name=max_streams_per_client,json=maxStreamsPerClient,proto3" json:"max_streams_per_client,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// How many processes and threads a compute system may have at once, where the host lets the daemon
+	// limit that. 0: no limit.
+	MaxTasksPerSystem uint64 `protobuf:"varint,18,opt,name=max_tasks_per_system,json=maxTasksPerSystem,proto3" json:"max_tasks_per_system,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -421,6 +424,13 @@ func (x *Limits) GetMaxSystems() uint32 {
 func (x *Limits) GetMaxStreamsPerClient() uint32 {
 	if x != nil {
 		return x.MaxStreamsPerClient
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxTasksPerSystem() uint64 {
+	if x != nil {
+		return x.MaxTasksPerSystem
 	}
 	return 0
 }
@@ -628,7 +638,7 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x11missing_functions\x18\b \x03(\tR\x10missingFunctions\";\n" +
 	"\rSchemaVersion\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
-	"\x05minor\x18\x02 \x01(\rR\x05minor\"\xd8\x06\n" +
+	"\x05minor\x18\x02 \x01(\rR\x05minor\"\x89\a\n" +
 	"\x06Limits\x12.\n" +
 	"\x13default_chunk_bytes\x18\x01 \x01(\rR\x11defaultChunkBytes\x12&\n" +
 	"\x0fmax_chunk_bytes\x18\x02 \x01(\rR\rmaxChunkBytes\x12,\n" +
@@ -648,7 +658,8 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\rmax_processes\x18\x0f \x01(\rR\fmaxProcesses\x12\x1f\n" +
 	"\vmax_systems\x18\x10 \x01(\rR\n" +
 	"maxSystems\x123\n" +
-	"\x16max_streams_per_client\x18\x11 \x01(\rR\x13maxStreamsPerClient\"S\n" +
+	"\x16max_streams_per_client\x18\x11 \x01(\rR\x13maxStreamsPerClient\x12/\n" +
+	"\x14max_tasks_per_system\x18\x12 \x01(\x04R\x11maxTasksPerSystem\"S\n" +
 	"\x1bGetServicePropertiesRequest\x124\n" +
 	"\x13property_query_json\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\"G\n" +
 	"\x1cGetServicePropertiesResponse\x12'\n" +

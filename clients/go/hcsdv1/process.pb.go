@@ -332,6 +332,8 @@ const (
 	ExitReason_EXIT_REASON_SYSTEM_EXITED ExitReason = 6
 	// By the daemon as it shut down.
 	ExitReason_EXIT_REASON_DAEMON_SHUTDOWN ExitReason = 7
+	// By the host, because its compute system had used up its memory.
+	ExitReason_EXIT_REASON_OUT_OF_MEMORY ExitReason = 8
 )
 
 // Enum value maps for ExitReason.
@@ -345,6 +347,7 @@ var (
 		5: "EXIT_REASON_OWNER_GONE",
 		6: "EXIT_REASON_SYSTEM_EXITED",
 		7: "EXIT_REASON_DAEMON_SHUTDOWN",
+		8: "EXIT_REASON_OUT_OF_MEMORY",
 	}
 	ExitReason_value = map[string]int32{
 		"EXIT_REASON_UNSPECIFIED":     0,
@@ -355,6 +358,7 @@ var (
 		"EXIT_REASON_OWNER_GONE":      5,
 		"EXIT_REASON_SYSTEM_EXITED":   6,
 		"EXIT_REASON_DAEMON_SHUTDOWN": 7,
+		"EXIT_REASON_OUT_OF_MEMORY":   8,
 	}
 )
 
@@ -2592,7 +2596,7 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\rProcessOrigin\x12\x1e\n" +
 	"\x1aPROCESS_ORIGIN_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16PROCESS_ORIGIN_CREATED\x10\x01\x12\x19\n" +
-	"\x15PROCESS_ORIGIN_OPENED\x10\x02*\xf0\x01\n" +
+	"\x15PROCESS_ORIGIN_OPENED\x10\x02*\x8f\x02\n" +
 	"\n" +
 	"ExitReason\x12\x1b\n" +
 	"\x17EXIT_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
@@ -2602,7 +2606,8 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\x17EXIT_REASON_RUN_TIMEOUT\x10\x04\x12\x1a\n" +
 	"\x16EXIT_REASON_OWNER_GONE\x10\x05\x12\x1d\n" +
 	"\x19EXIT_REASON_SYSTEM_EXITED\x10\x06\x12\x1f\n" +
-	"\x1bEXIT_REASON_DAEMON_SHUTDOWN\x10\a*a\n" +
+	"\x1bEXIT_REASON_DAEMON_SHUTDOWN\x10\a\x12\x1d\n" +
+	"\x19EXIT_REASON_OUT_OF_MEMORY\x10\b*a\n" +
 	"\fOutputStream\x12\x1d\n" +
 	"\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n" +

@@ -89,6 +89,9 @@ const (
 	// a grace period, goes to the process alone. Needs `ComputeSystemCapabilities.tree_terminate`,
 	// else UNIMPLEMENTED, reason `TREE_NOT_SUPPORTED`.
 	TerminateScope_TERMINATE_SCOPE_TREE TerminateScope = 2
+	// The process and all its descendants, where the engine can tell what descends from it; else the
+	// process alone. Never fails for want of a way to kill the tree. The response says what was done.
+	TerminateScope_TERMINATE_SCOPE_TREE_BEST_EFFORT TerminateScope = 3
 )
 
 // Enum value maps for TerminateScope.
@@ -97,11 +100,13 @@ var (
 		0: "TERMINATE_SCOPE_UNSPECIFIED",
 		1: "TERMINATE_SCOPE_PROCESS",
 		2: "TERMINATE_SCOPE_TREE",
+		3: "TERMINATE_SCOPE_TREE_BEST_EFFORT",
 	}
 	TerminateScope_value = map[string]int32{
-		"TERMINATE_SCOPE_UNSPECIFIED": 0,
-		"TERMINATE_SCOPE_PROCESS":     1,
-		"TERMINATE_SCOPE_TREE":        2,
+		"TERMINATE_SCOPE_UNSPECIFIED":      0,
+		"TERMINATE_SCOPE_PROCESS":          1,
+		"TERMINATE_SCOPE_TREE":             2,
+		"TERMINATE_SCOPE_TREE_BEST_EFFORT": 3,
 	}
 )
 
@@ -1072,9 +1077,14 @@ func (x *TerminateProcessRequest) GetGracePeriod() *durationpb.Duration {
 type TerminateProcessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The process, as it is now: exited, or lost for good.
-	Process       *Process `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Process *Process `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	// What the kill reached, never `TERMINATE_SCOPE_TREE_BEST_EFFORT`. `TERMINATE_SCOPE_PROCESS` means
+	// that descendants of the process may run on. Unset if there was nothing left to kill.
+	ScopeApplied TerminateScope `protobuf:"varint,2,opt,name=scope_applied,json=scopeApplied,proto3,enum=hcsd.v1.TerminateScope" json:"scope_applied,omitempty"`
+	// How many descendants were killed with the process, as far as the engine can tell.
+	DescendantsKilled uint32 `protobuf:"varint,3,opt,name=descendants_killed,json=descendantsKilled,proto3" json:"descendants_killed,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *TerminateProcessResponse) Reset() {
@@ -1112,6 +1122,20 @@ func (x *TerminateProcessResponse) GetProcess() *Process {
 		return x.Process
 	}
 	return nil
+}
+
+func (x *TerminateProcessResponse) GetScopeApplied() TerminateScope {
+	if x != nil {
+		return x.ScopeApplied
+	}
+	return TerminateScope_TERMINATE_SCOPE_UNSPECIFIED
+}
+
+func (x *TerminateProcessResponse) GetDescendantsKilled() uint32 {
+	if x != nil {
+		return x.DescendantsKilled
+	}
+	return 0
 }
 
 // Handles to close.
@@ -1458,7 +1482,10 @@ type DeleteProcessRequest struct {
 	// forgotten.
 	Force bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
 	// Answer OK if there is no such process.
-	AllowMissing  bool `protobuf:"varint,3,opt,name=allow_missing,json=allowMissing,proto3" json:"allow_missing,omitempty"`
+	AllowMissing bool `protobuf:"varint,3,opt,name=allow_missing,json=allowMissing,proto3" json:"allow_missing,omitempty"`
+	// What `force` kills; also what is left of the tree of a process that has exited. Default:
+	// `TERMINATE_SCOPE_TREE_BEST_EFFORT`.
+	Scope         TerminateScope `protobuf:"varint,4,opt,name=scope,proto3,enum=hcsd.v1.TerminateScope" json:"scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1514,11 +1541,22 @@ func (x *DeleteProcessRequest) GetAllowMissing() bool {
 	return false
 }
 
+func (x *DeleteProcessRequest) GetScope() TerminateScope {
+	if x != nil {
+		return x.Scope
+	}
+	return TerminateScope_TERMINATE_SCOPE_UNSPECIFIED
+}
+
 // Response of DeleteProcess.
 type DeleteProcessResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the kill reached, as in TerminateProcessResponse. Unset if nothing was killed.
+	ScopeApplied TerminateScope `protobuf:"varint,1,opt,name=scope_applied,json=scopeApplied,proto3,enum=hcsd.v1.TerminateScope" json:"scope_applied,omitempty"`
+	// How many descendants were killed, as far as the engine can tell.
+	DescendantsKilled uint32 `protobuf:"varint,2,opt,name=descendants_killed,json=descendantsKilled,proto3" json:"descendants_killed,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *DeleteProcessResponse) Reset() {
@@ -1549,6 +1587,20 @@ func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DeleteProcessResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProcessResponse) Descriptor() ([]byte, []int) {
 	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *DeleteProcessResponse) GetScopeApplied() TerminateScope {
+	if x != nil {
+		return x.ScopeApplied
+	}
+	return TerminateScope_TERMINATE_SCOPE_UNSPECIFIED
+}
+
+func (x *DeleteProcessResponse) GetDescendantsKilled() uint32 {
+	if x != nil {
+		return x.DescendantsKilled
+	}
+	return 0
 }
 
 // Request of ReadOutput.
@@ -2847,9 +2899,11 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x17TerminateProcessRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x123\n" +
 	"\x05scope\x18\x02 \x01(\x0e2\x17.hcsd.v1.TerminateScopeB\x04\xe2A\x01\x01R\x05scope\x12B\n" +
-	"\fgrace_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\vgracePeriod\"F\n" +
+	"\fgrace_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\vgracePeriod\"\xb3\x01\n" +
 	"\x18TerminateProcessResponse\x12*\n" +
-	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\"D\n" +
+	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12<\n" +
+	"\rscope_applied\x18\x02 \x01(\x0e2\x17.hcsd.v1.TerminateScopeR\fscopeApplied\x12-\n" +
+	"\x12descendants_killed\x18\x03 \x01(\rR\x11descendantsKilled\"D\n" +
 	"\fCloseHandles\x124\n" +
 	"\ahandles\x18\x01 \x03(\x0e2\x14.hcsd.v1.StdioHandleB\x04\xe2A\x01\x02R\ahandles\"\xe4\x01\n" +
 	"\x14ModifyProcessRequest\x12\x18\n" +
@@ -2867,12 +2921,15 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x1cGetProcessPropertiesResponse\x12'\n" +
 	"\x0fproperties_json\x18\x01 \x01(\tR\x0epropertiesJson\x12.\n" +
 	"\x06status\x18\x02 \x01(\v2\x16.hcsd.v1.ProcessStatusR\x06status\x12+\n" +
-	"\x05stats\x18\x03 \x01(\v2\x15.hcsd.v1.ProcessStatsR\x05stats\"w\n" +
+	"\x05stats\x18\x03 \x01(\v2\x15.hcsd.v1.ProcessStatsR\x05stats\"\xac\x01\n" +
 	"\x14DeleteProcessRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x12\x1a\n" +
 	"\x05force\x18\x02 \x01(\bB\x04\xe2A\x01\x01R\x05force\x12)\n" +
-	"\rallow_missing\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\fallowMissing\"\x17\n" +
-	"\x15DeleteProcessResponse\"\xe9\x01\n" +
+	"\rallow_missing\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\fallowMissing\x123\n" +
+	"\x05scope\x18\x04 \x01(\x0e2\x17.hcsd.v1.TerminateScopeB\x04\xe2A\x01\x01R\x05scope\"\x84\x01\n" +
+	"\x15DeleteProcessResponse\x12<\n" +
+	"\rscope_applied\x18\x01 \x01(\x0e2\x17.hcsd.v1.TerminateScopeR\fscopeApplied\x12-\n" +
+	"\x12descendants_killed\x18\x02 \x01(\rR\x11descendantsKilled\"\xe9\x01\n" +
 	"\x11ReadOutputRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x125\n" +
 	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorB\x04\xe2A\x01\x01R\acursors\x12\x1c\n" +
@@ -2950,11 +3007,12 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\aWaitFor\x12\x18\n" +
 	"\x14WAIT_FOR_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rWAIT_FOR_EXIT\x10\x01\x12\x1c\n" +
-	"\x18WAIT_FOR_OUTPUT_COMPLETE\x10\x02*h\n" +
+	"\x18WAIT_FOR_OUTPUT_COMPLETE\x10\x02*\x8e\x01\n" +
 	"\x0eTerminateScope\x12\x1f\n" +
 	"\x1bTERMINATE_SCOPE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17TERMINATE_SCOPE_PROCESS\x10\x01\x12\x18\n" +
-	"\x14TERMINATE_SCOPE_TREE\x10\x02*\x8b\x01\n" +
+	"\x14TERMINATE_SCOPE_TREE\x10\x02\x12$\n" +
+	" TERMINATE_SCOPE_TREE_BEST_EFFORT\x10\x03*\x8b\x01\n" +
 	"\vStdioHandle\x12\x1c\n" +
 	"\x18STDIO_HANDLE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12STDIO_HANDLE_STDIN\x10\x01\x12\x17\n" +
@@ -3080,73 +3138,76 @@ var file_hcsd_v1_process_service_proto_depIdxs = []int32{
 	1,  // 14: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
 	44, // 15: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
 	42, // 16: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
-	2,  // 17: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
-	47, // 18: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
-	18, // 19: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
-	42, // 20: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
-	48, // 21: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
-	49, // 22: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
-	50, // 23: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
-	51, // 24: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
-	52, // 25: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
-	53, // 26: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	54, // 27: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
-	55, // 28: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
-	56, // 29: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
-	57, // 30: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
-	30, // 31: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
-	35, // 32: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
-	4,  // 33: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
-	33, // 34: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
-	34, // 35: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
-	35, // 36: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
-	47, // 37: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
-	45, // 38: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	50, // 39: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
-	51, // 40: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
-	52, // 41: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
-	53, // 42: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	54, // 43: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
-	55, // 44: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
-	56, // 45: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
-	57, // 46: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
-	37, // 47: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
-	38, // 48: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
-	3,  // 49: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
-	58, // 50: hcsd.v1.OpError.status:type_name -> google.rpc.Status
-	4,  // 51: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
-	6,  // 52: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
-	8,  // 53: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
-	10, // 54: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
-	12, // 55: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
-	14, // 56: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
-	16, // 57: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
-	19, // 58: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
-	21, // 59: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
-	23, // 60: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
-	25, // 61: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
-	27, // 62: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
-	29, // 63: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
-	32, // 64: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
-	5,  // 65: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
-	7,  // 66: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
-	9,  // 67: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
-	11, // 68: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
-	13, // 69: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
-	15, // 70: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
-	17, // 71: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
-	20, // 72: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
-	22, // 73: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
-	24, // 74: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
-	26, // 75: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
-	28, // 76: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
-	31, // 77: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
-	36, // 78: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
-	65, // [65:79] is the sub-list for method output_type
-	51, // [51:65] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	1,  // 17: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	2,  // 18: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
+	47, // 19: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
+	18, // 20: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
+	42, // 21: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
+	48, // 22: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
+	49, // 23: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
+	1,  // 24: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	1,  // 25: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	50, // 26: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
+	51, // 27: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
+	52, // 28: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
+	53, // 29: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	54, // 30: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
+	55, // 31: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
+	56, // 32: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
+	57, // 33: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
+	30, // 34: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
+	35, // 35: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
+	4,  // 36: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	33, // 37: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
+	34, // 38: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
+	35, // 39: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
+	47, // 40: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
+	45, // 41: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	50, // 42: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
+	51, // 43: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
+	52, // 44: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
+	53, // 45: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	54, // 46: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
+	55, // 47: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
+	56, // 48: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
+	57, // 49: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
+	37, // 50: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
+	38, // 51: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
+	3,  // 52: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
+	58, // 53: hcsd.v1.OpError.status:type_name -> google.rpc.Status
+	4,  // 54: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
+	6,  // 55: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
+	8,  // 56: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
+	10, // 57: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
+	12, // 58: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
+	14, // 59: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
+	16, // 60: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
+	19, // 61: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
+	21, // 62: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
+	23, // 63: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
+	25, // 64: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
+	27, // 65: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
+	29, // 66: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
+	32, // 67: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
+	5,  // 68: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
+	7,  // 69: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
+	9,  // 70: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
+	11, // 71: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
+	13, // 72: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
+	15, // 73: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
+	17, // 74: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
+	20, // 75: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
+	22, // 76: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
+	24, // 77: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
+	26, // 78: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
+	28, // 79: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
+	31, // 80: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
+	36, // 81: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
+	68, // [68:82] is the sub-list for method output_type
+	54, // [54:68] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_service_proto_init() }

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chcsd/v1/compute_system.proto\x12\x07hcsd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x02\n\rComputeSystem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tsystem_id\x18\x02 \x01(\t\x12/\n\x0bsystem_type\x18\x03 \x01(\x0e\x32\x1a.hcsd.v1.ComputeSystemType\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x12\n\nruntime_id\x18\x05 \x01(\t\x12*\n\x05state\x18\x06 \x01(\x0e\x32\x1b.hcsd.v1.ComputeSystemState\x12(\n\x04\x65xit\x18\x07 \x01(\x0b\x32\x1a.hcsd.v1.ComputeSystemExit\x12\x38\n\x0c\x63\x61pabilities\x18\x08 \x01(\x0b\x32\".hcsd.v1.ComputeSystemCapabilities\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9f\x01\n\x11\x43omputeSystemExit\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x31\n\texit_type\x18\x02 \x01(\x0e\x32\x1e.hcsd.v1.ComputeSystemExitType\x12\x18\n\x10\x61ttribution_json\x18\x03 \x01(\t\x12-\n\texit_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x01\n\x19\x43omputeSystemCapabilities\x12\x0f\n\x07signals\x18\x01 \x01(\x08\x12\r\n\x05pause\x18\x02 \x01(\x08\x12\x0f\n\x07\x63onsole\x18\x03 \x01(\x08\x12\x13\n\x0bopen_by_pid\x18\x04 \x01(\x08\x12\x16\n\x0etree_terminate\x18\x05 \x01(\x08\x12\x10\n\x08guest_os\x18\x06 \x01(\t\"\xae\x02\n\x17\x43omputeSystemStatistics\x12/\n\x0bsample_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\tprocessor\x18\x04 \x01(\x0b\x32\x1c.hcsd.v1.ProcessorStatistics\x12)\n\x06memory\x18\x05 \x01(\x0b\x32\x19.hcsd.v1.MemoryStatistics\x12+\n\x07storage\x18\x06 \x01(\x0b\x32\x1a.hcsd.v1.StorageStatistics\"\xab\x01\n\x13ProcessorStatistics\x12\x30\n\rtotal_runtime\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cuser_runtime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0ekernel_runtime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"x\n\x10MemoryStatistics\x12\x1a\n\x12usage_commit_bytes\x18\x01 \x01(\x04\x12\x1f\n\x17usage_commit_peak_bytes\x18\x02 \x01(\x04\x12\'\n\x1fusage_private_working_set_bytes\x18\x03 \x01(\x04\"\x85\x01\n\x11StorageStatistics\x12\x1d\n\x15read_count_normalized\x18\x01 \x01(\x04\x12\x17\n\x0fread_size_bytes\x18\x02 \x01(\x04\x12\x1e\n\x16write_count_normalized\x18\x03 \x01(\x04\x12\x18\n\x10write_size_bytes\x18\x04 \x01(\x04*\x84\x01\n\x11\x43omputeSystemType\x12#\n\x1f\x43OMPUTE_SYSTEM_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1d\x43OMPUTE_SYSTEM_TYPE_CONTAINER\x10\x01\x12\'\n#COMPUTE_SYSTEM_TYPE_VIRTUAL_MACHINE\x10\x02*\xed\x01\n\x12\x43omputeSystemState\x12$\n COMPUTE_SYSTEM_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x43OMPUTE_SYSTEM_STATE_CREATED\x10\x01\x12 \n\x1c\x43OMPUTE_SYSTEM_STATE_RUNNING\x10\x02\x12\x1f\n\x1b\x43OMPUTE_SYSTEM_STATE_PAUSED\x10\x03\x12 \n\x1c\x43OMPUTE_SYSTEM_STATE_STOPPED\x10\x04\x12*\n&COMPUTE_SYSTEM_STATE_SAVED_AS_TEMPLATE\x10\x05*\x8e\x02\n\x15\x43omputeSystemExitType\x12(\n$COMPUTE_SYSTEM_EXIT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1d\x43OMPUTE_SYSTEM_EXIT_TYPE_NONE\x10\x01\x12*\n&COMPUTE_SYSTEM_EXIT_TYPE_GRACEFUL_EXIT\x10\x02\x12(\n$COMPUTE_SYSTEM_EXIT_TYPE_FORCED_EXIT\x10\x03\x12,\n(COMPUTE_SYSTEM_EXIT_TYPE_UNEXPECTED_EXIT\x10\x04\x12$\n COMPUTE_SYSTEM_EXIT_TYPE_UNKNOWN\x10\x05\x42\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1chcsd/v1/compute_system.proto\x12\x07hcsd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x02\n\rComputeSystem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tsystem_id\x18\x02 \x01(\t\x12/\n\x0bsystem_type\x18\x03 \x01(\x0e\x32\x1a.hcsd.v1.ComputeSystemType\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x12\n\nruntime_id\x18\x05 \x01(\t\x12*\n\x05state\x18\x06 \x01(\x0e\x32\x1b.hcsd.v1.ComputeSystemState\x12(\n\x04\x65xit\x18\x07 \x01(\x0b\x32\x1a.hcsd.v1.ComputeSystemExit\x12\x38\n\x0c\x63\x61pabilities\x18\x08 \x01(\x0b\x32\".hcsd.v1.ComputeSystemCapabilities\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x06limits\x18\n \x01(\x0b\x32\x1c.hcsd.v1.ComputeSystemLimits\"r\n\x13\x43omputeSystemLimits\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x04\x12\x18\n\x10processor_millis\x18\x02 \x01(\r\x12\x18\n\x10processor_weight\x18\x03 \x01(\r\x12\x11\n\tmax_tasks\x18\x04 \x01(\x04\"\x9f\x01\n\x11\x43omputeSystemExit\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\x31\n\texit_type\x18\x02 \x01(\x0e\x32\x1e.hcsd.v1.ComputeSystemExitType\x12\x18\n\x10\x61ttribution_json\x18\x03 \x01(\t\x12-\n\texit_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x01\n\x19\x43omputeSystemCapabilities\x12\x0f\n\x07signals\x18\x01 \x01(\x08\x12\r\n\x05pause\x18\x02 \x01(\x08\x12\x0f\n\x07\x63onsole\x18\x03 \x01(\x08\x12\x13\n\x0bopen_by_pid\x18\x04 \x01(\x08\x12\x16\n\x0etree_terminate\x18\x05 \x01(\x08\x12\x10\n\x08guest_os\x18\x06 \x01(\t\"\xae\x02\n\x17\x43omputeSystemStatistics\x12/\n\x0bsample_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\tprocessor\x18\x04 \x01(\x0b\x32\x1c.hcsd.v1.ProcessorStatistics\x12)\n\x06memory\x18\x05 \x01(\x0b\x32\x19.hcsd.v1.MemoryStatistics\x12+\n\x07storage\x18\x06 \x01(\x0b\x32\x1a.hcsd.v1.StorageStatistics\"\xab\x01\n\x13ProcessorStatistics\x12\x30\n\rtotal_runtime\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cuser_runtime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0ekernel_runtime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"x\n\x10MemoryStatistics\x12\x1a\n\x12usage_commit_bytes\x18\x01 \x01(\x04\x12\x1f\n\x17usage_commit_peak_bytes\x18\x02 \x01(\x04\x12\'\n\x1fusage_private_working_set_bytes\x18\x03 \x01(\x04\"\x85\x01\n\x11StorageStatistics\x12\x1d\n\x15read_count_normalized\x18\x01 \x01(\x04\x12\x17\n\x0fread_size_bytes\x18\x02 \x01(\x04\x12\x1e\n\x16write_count_normalized\x18\x03 \x01(\x04\x12\x18\n\x10write_size_bytes\x18\x04 \x01(\x04*\x84\x01\n\x11\x43omputeSystemType\x12#\n\x1f\x43OMPUTE_SYSTEM_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1d\x43OMPUTE_SYSTEM_TYPE_CONTAINER\x10\x01\x12\'\n#COMPUTE_SYSTEM_TYPE_VIRTUAL_MACHINE\x10\x02*\xed\x01\n\x12\x43omputeSystemState\x12$\n COMPUTE_SYSTEM_STATE_UNSPECIFIED\x10\x00\x12 \n\x1c\x43OMPUTE_SYSTEM_STATE_CREATED\x10\x01\x12 \n\x1c\x43OMPUTE_SYSTEM_STATE_RUNNING\x10\x02\x12\x1f\n\x1b\x43OMPUTE_SYSTEM_STATE_PAUSED\x10\x03\x12 \n\x1c\x43OMPUTE_SYSTEM_STATE_STOPPED\x10\x04\x12*\n&COMPUTE_SYSTEM_STATE_SAVED_AS_TEMPLATE\x10\x05*\x8e\x02\n\x15\x43omputeSystemExitType\x12(\n$COMPUTE_SYSTEM_EXIT_TYPE_UNSPECIFIED\x10\x00\x12!\n\x1d\x43OMPUTE_SYSTEM_EXIT_TYPE_NONE\x10\x01\x12*\n&COMPUTE_SYSTEM_EXIT_TYPE_GRACEFUL_EXIT\x10\x02\x12(\n$COMPUTE_SYSTEM_EXIT_TYPE_FORCED_EXIT\x10\x03\x12,\n(COMPUTE_SYSTEM_EXIT_TYPE_UNEXPECTED_EXIT\x10\x04\x12$\n COMPUTE_SYSTEM_EXIT_TYPE_UNKNOWN\x10\x05\x42\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,24 +34,26 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hcsd.v1.compute_system_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'P\001'
-  _globals['_COMPUTESYSTEMTYPE']._serialized_start=1476
-  _globals['_COMPUTESYSTEMTYPE']._serialized_end=1608
-  _globals['_COMPUTESYSTEMSTATE']._serialized_start=1611
-  _globals['_COMPUTESYSTEMSTATE']._serialized_end=1848
-  _globals['_COMPUTESYSTEMEXITTYPE']._serialized_start=1851
-  _globals['_COMPUTESYSTEMEXITTYPE']._serialized_end=2121
+  _globals['_COMPUTESYSTEMTYPE']._serialized_start=1638
+  _globals['_COMPUTESYSTEMTYPE']._serialized_end=1770
+  _globals['_COMPUTESYSTEMSTATE']._serialized_start=1773
+  _globals['_COMPUTESYSTEMSTATE']._serialized_end=2010
+  _globals['_COMPUTESYSTEMEXITTYPE']._serialized_start=2013
+  _globals['_COMPUTESYSTEMEXITTYPE']._serialized_end=2283
   _globals['_COMPUTESYSTEM']._serialized_start=107
-  _globals['_COMPUTESYSTEM']._serialized_end=432
-  _globals['_COMPUTESYSTEMEXIT']._serialized_start=435
-  _globals['_COMPUTESYSTEMEXIT']._serialized_end=594
-  _globals['_COMPUTESYSTEMCAPABILITIES']._serialized_start=597
-  _globals['_COMPUTESYSTEMCAPABILITIES']._serialized_end=736
-  _globals['_COMPUTESYSTEMSTATISTICS']._serialized_start=739
-  _globals['_COMPUTESYSTEMSTATISTICS']._serialized_end=1041
-  _globals['_PROCESSORSTATISTICS']._serialized_start=1044
-  _globals['_PROCESSORSTATISTICS']._serialized_end=1215
-  _globals['_MEMORYSTATISTICS']._serialized_start=1217
-  _globals['_MEMORYSTATISTICS']._serialized_end=1337
-  _globals['_STORAGESTATISTICS']._serialized_start=1340
-  _globals['_STORAGESTATISTICS']._serialized_end=1473
+  _globals['_COMPUTESYSTEM']._serialized_end=478
+  _globals['_COMPUTESYSTEMLIMITS']._serialized_start=480
+  _globals['_COMPUTESYSTEMLIMITS']._serialized_end=594
+  _globals['_COMPUTESYSTEMEXIT']._serialized_start=597
+  _globals['_COMPUTESYSTEMEXIT']._serialized_end=756
+  _globals['_COMPUTESYSTEMCAPABILITIES']._serialized_start=759
+  _globals['_COMPUTESYSTEMCAPABILITIES']._serialized_end=898
+  _globals['_COMPUTESYSTEMSTATISTICS']._serialized_start=901
+  _globals['_COMPUTESYSTEMSTATISTICS']._serialized_end=1203
+  _globals['_PROCESSORSTATISTICS']._serialized_start=1206
+  _globals['_PROCESSORSTATISTICS']._serialized_end=1377
+  _globals['_MEMORYSTATISTICS']._serialized_start=1379
+  _globals['_MEMORYSTATISTICS']._serialized_end=1499
+  _globals['_STORAGESTATISTICS']._serialized_start=1502
+  _globals['_STORAGESTATISTICS']._serialized_end=1635
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ COMPUTE_SYSTEM_EXIT_TYPE_UNEXPECTED_EXIT: ComputeSystemExitType
 COMPUTE_SYSTEM_EXIT_TYPE_UNKNOWN: ComputeSystemExitType
 
 class ComputeSystem(_message.Message):
-    __slots__ = ("name", "system_id", "system_type", "owner", "runtime_id", "state", "exit", "capabilities", "create_time")
+    __slots__ = ("name", "system_id", "system_type", "owner", "runtime_id", "state", "exit", "capabilities", "create_time", "limits")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_ID_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +60,7 @@ class ComputeSystem(_message.Message):
     EXIT_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     name: str
     system_id: str
     system_type: ComputeSystemType
@@ -69,7 +70,20 @@ class ComputeSystem(_message.Message):
     exit: ComputeSystemExit
     capabilities: ComputeSystemCapabilities
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., system_id: _Optional[str] = ..., system_type: _Optional[_Union[ComputeSystemType, str]] = ..., owner: _Optional[str] = ..., runtime_id: _Optional[str] = ..., state: _Optional[_Union[ComputeSystemState, str]] = ..., exit: _Optional[_Union[ComputeSystemExit, _Mapping]] = ..., capabilities: _Optional[_Union[ComputeSystemCapabilities, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    limits: ComputeSystemLimits
+    def __init__(self, name: _Optional[str] = ..., system_id: _Optional[str] = ..., system_type: _Optional[_Union[ComputeSystemType, str]] = ..., owner: _Optional[str] = ..., runtime_id: _Optional[str] = ..., state: _Optional[_Union[ComputeSystemState, str]] = ..., exit: _Optional[_Union[ComputeSystemExit, _Mapping]] = ..., capabilities: _Optional[_Union[ComputeSystemCapabilities, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits: _Optional[_Union[ComputeSystemLimits, _Mapping]] = ...) -> None: ...
+
+class ComputeSystemLimits(_message.Message):
+    __slots__ = ("memory_bytes", "processor_millis", "processor_weight", "max_tasks")
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROCESSOR_MILLIS_FIELD_NUMBER: _ClassVar[int]
+    PROCESSOR_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    MAX_TASKS_FIELD_NUMBER: _ClassVar[int]
+    memory_bytes: int
+    processor_millis: int
+    processor_weight: int
+    max_tasks: int
+    def __init__(self, memory_bytes: _Optional[int] = ..., processor_millis: _Optional[int] = ..., processor_weight: _Optional[int] = ..., max_tasks: _Optional[int] = ...) -> None: ...
 
 class ComputeSystemExit(_message.Message):
     __slots__ = ("status", "exit_type", "attribution_json", "exit_time")

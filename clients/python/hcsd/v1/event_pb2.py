@@ -27,7 +27,7 @@ from hcsd.v1 import compute_system_pb2 as hcsd_dot_v1_dot_compute__system__pb2
 from hcsd.v1 import process_pb2 as hcsd_dot_v1_dot_process__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13hcsd/v1/event.proto\x12\x07hcsd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chcsd/v1/compute_system.proto\x1a\x15hcsd/v1/process.proto\"\xb9\x01\n\x05\x45vent\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07process\x18\x04 \x01(\x0b\x32\x15.hcsd.v1.ProcessEventH\x00\x12&\n\x06system\x18\x05 \x01(\x0b\x32\x14.hcsd.v1.SystemEventH\x00\x42\x07\n\x05\x65vent\"Z\n\x0cProcessEvent\x12\'\n\x04type\x18\x01 \x01(\x0e\x32\x19.hcsd.v1.ProcessEventType\x12!\n\x07process\x18\x02 \x01(\x0b\x32\x10.hcsd.v1.Process\"Q\n\x0bSystemEvent\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x12\n\ntype_value\x18\x03 \x01(\r\x12\x10\n\x08\x64ocument\x18\x04 \x01(\t\"\x96\x01\n\rEventSnapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\'\n\x07systems\x18\x03 \x03(\x0b\x32\x16.hcsd.v1.ComputeSystem\x12#\n\tprocesses\x18\x04 \x03(\x0b\x32\x10.hcsd.v1.Process\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x08\"6\n\rEventBookmark\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x13\n\x0bincarnation\x18\x02 \x01(\t*\xdd\x01\n\x10ProcessEventType\x12\"\n\x1ePROCESS_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aPROCESS_EVENT_TYPE_CREATED\x10\x01\x12\x1e\n\x1aPROCESS_EVENT_TYPE_STARTED\x10\x02\x12\x1d\n\x19PROCESS_EVENT_TYPE_EXITED\x10\x03\x12&\n\"PROCESS_EVENT_TYPE_OUTPUT_COMPLETE\x10\x04\x12\x1e\n\x1aPROCESS_EVENT_TYPE_DELETED\x10\x05\x42\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13hcsd/v1/event.proto\x12\x07hcsd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1chcsd/v1/compute_system.proto\x1a\x15hcsd/v1/process.proto\"\xb9\x01\n\x05\x45vent\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07process\x18\x04 \x01(\x0b\x32\x15.hcsd.v1.ProcessEventH\x00\x12&\n\x06system\x18\x05 \x01(\x0b\x32\x14.hcsd.v1.SystemEventH\x00\x42\x07\n\x05\x65vent\"Z\n\x0cProcessEvent\x12\'\n\x04type\x18\x01 \x01(\x0e\x32\x19.hcsd.v1.ProcessEventType\x12!\n\x07process\x18\x02 \x01(\x0b\x32\x10.hcsd.v1.Process\"\xaf\x01\n\x0bSystemEvent\x12\x0e\n\x06system\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x12\n\ntype_value\x18\x03 \x01(\r\x12\x10\n\x08\x64ocument\x18\x04 \x01(\t\x12,\n\nevent_type\x18\x05 \x01(\x0e\x32\x18.hcsd.v1.SystemEventType\x12.\n\x0e\x63ompute_system\x18\x06 \x01(\x0b\x32\x16.hcsd.v1.ComputeSystem\"\x96\x01\n\rEventSnapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\'\n\x07systems\x18\x03 \x03(\x0b\x32\x16.hcsd.v1.ComputeSystem\x12#\n\tprocesses\x18\x04 \x03(\x0b\x32\x10.hcsd.v1.Process\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x08\"6\n\rEventBookmark\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x13\n\x0bincarnation\x18\x02 \x01(\t*\xdd\x01\n\x10ProcessEventType\x12\"\n\x1ePROCESS_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aPROCESS_EVENT_TYPE_CREATED\x10\x01\x12\x1e\n\x1aPROCESS_EVENT_TYPE_STARTED\x10\x02\x12\x1d\n\x19PROCESS_EVENT_TYPE_EXITED\x10\x03\x12&\n\"PROCESS_EVENT_TYPE_OUTPUT_COMPLETE\x10\x04\x12\x1e\n\x1aPROCESS_EVENT_TYPE_DELETED\x10\x05*\xb8\x02\n\x0fSystemEventType\x12!\n\x1dSYSTEM_EVENT_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19SYSTEM_EVENT_TYPE_CREATED\x10\x01\x12\x1d\n\x19SYSTEM_EVENT_TYPE_STARTED\x10\x02\x12\x1c\n\x18SYSTEM_EVENT_TYPE_PAUSED\x10\x03\x12\x1d\n\x19SYSTEM_EVENT_TYPE_RESUMED\x10\x04\x12#\n\x1fSYSTEM_EVENT_TYPE_SHUTTING_DOWN\x10\x05\x12\x1c\n\x18SYSTEM_EVENT_TYPE_EXITED\x10\x06\x12#\n\x1fSYSTEM_EVENT_TYPE_OUT_OF_MEMORY\x10\x07\x12\x1f\n\x1bSYSTEM_EVENT_TYPE_FORGOTTEN\x10\x08\x42\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hcsd.v1.event_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'P\001'
-  _globals['_PROCESSEVENTTYPE']._serialized_start=691
-  _globals['_PROCESSEVENTTYPE']._serialized_end=912
+  _globals['_PROCESSEVENTTYPE']._serialized_start=786
+  _globals['_PROCESSEVENTTYPE']._serialized_end=1007
+  _globals['_SYSTEMEVENTTYPE']._serialized_start=1010
+  _globals['_SYSTEMEVENTTYPE']._serialized_end=1322
   _globals['_EVENT']._serialized_start=119
   _globals['_EVENT']._serialized_end=304
   _globals['_PROCESSEVENT']._serialized_start=306
   _globals['_PROCESSEVENT']._serialized_end=396
-  _globals['_SYSTEMEVENT']._serialized_start=398
-  _globals['_SYSTEMEVENT']._serialized_end=479
-  _globals['_EVENTSNAPSHOT']._serialized_start=482
-  _globals['_EVENTSNAPSHOT']._serialized_end=632
-  _globals['_EVENTBOOKMARK']._serialized_start=634
-  _globals['_EVENTBOOKMARK']._serialized_end=688
+  _globals['_SYSTEMEVENT']._serialized_start=399
+  _globals['_SYSTEMEVENT']._serialized_end=574
+  _globals['_EVENTSNAPSHOT']._serialized_start=577
+  _globals['_EVENTSNAPSHOT']._serialized_end=727
+  _globals['_EVENTBOOKMARK']._serialized_start=729
+  _globals['_EVENTBOOKMARK']._serialized_end=783
 # @@protoc_insertion_point(module_scope)

@@ -20,12 +20,33 @@ class ProcessEventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROCESS_EVENT_TYPE_EXITED: _ClassVar[ProcessEventType]
     PROCESS_EVENT_TYPE_OUTPUT_COMPLETE: _ClassVar[ProcessEventType]
     PROCESS_EVENT_TYPE_DELETED: _ClassVar[ProcessEventType]
+
+class SystemEventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SYSTEM_EVENT_TYPE_UNSPECIFIED: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_CREATED: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_STARTED: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_PAUSED: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_RESUMED: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_SHUTTING_DOWN: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_EXITED: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_OUT_OF_MEMORY: _ClassVar[SystemEventType]
+    SYSTEM_EVENT_TYPE_FORGOTTEN: _ClassVar[SystemEventType]
 PROCESS_EVENT_TYPE_UNSPECIFIED: ProcessEventType
 PROCESS_EVENT_TYPE_CREATED: ProcessEventType
 PROCESS_EVENT_TYPE_STARTED: ProcessEventType
 PROCESS_EVENT_TYPE_EXITED: ProcessEventType
 PROCESS_EVENT_TYPE_OUTPUT_COMPLETE: ProcessEventType
 PROCESS_EVENT_TYPE_DELETED: ProcessEventType
+SYSTEM_EVENT_TYPE_UNSPECIFIED: SystemEventType
+SYSTEM_EVENT_TYPE_CREATED: SystemEventType
+SYSTEM_EVENT_TYPE_STARTED: SystemEventType
+SYSTEM_EVENT_TYPE_PAUSED: SystemEventType
+SYSTEM_EVENT_TYPE_RESUMED: SystemEventType
+SYSTEM_EVENT_TYPE_SHUTTING_DOWN: SystemEventType
+SYSTEM_EVENT_TYPE_EXITED: SystemEventType
+SYSTEM_EVENT_TYPE_OUT_OF_MEMORY: SystemEventType
+SYSTEM_EVENT_TYPE_FORGOTTEN: SystemEventType
 
 class Event(_message.Message):
     __slots__ = ("revision", "incarnation", "event_time", "process", "system")
@@ -50,16 +71,20 @@ class ProcessEvent(_message.Message):
     def __init__(self, type: _Optional[_Union[ProcessEventType, str]] = ..., process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ...) -> None: ...
 
 class SystemEvent(_message.Message):
-    __slots__ = ("system", "type", "type_value", "document")
+    __slots__ = ("system", "type", "type_value", "document", "event_type", "compute_system")
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TYPE_VALUE_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    COMPUTE_SYSTEM_FIELD_NUMBER: _ClassVar[int]
     system: str
     type: str
     type_value: int
     document: str
-    def __init__(self, system: _Optional[str] = ..., type: _Optional[str] = ..., type_value: _Optional[int] = ..., document: _Optional[str] = ...) -> None: ...
+    event_type: SystemEventType
+    compute_system: _compute_system_pb2.ComputeSystem
+    def __init__(self, system: _Optional[str] = ..., type: _Optional[str] = ..., type_value: _Optional[int] = ..., document: _Optional[str] = ..., event_type: _Optional[_Union[SystemEventType, str]] = ..., compute_system: _Optional[_Union[_compute_system_pb2.ComputeSystem, _Mapping]] = ...) -> None: ...
 
 class EventSnapshot(_message.Message):
     __slots__ = ("revision", "incarnation", "systems", "processes", "complete")

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahcsd/v1/host_service.proto\x12\x07hcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetHostRequest\"\xf6\x01\n\x0fGetHostResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x10\n\x08guest_os\x18\x04 \x01(\t\x12/\n\x0fschema_versions\x18\x05 \x03(\x0b\x32\x16.hcsd.v1.SchemaVersion\x12\x1f\n\x06limits\x18\x06 \x01(\x0b\x32\x0f.hcsd.v1.Limits\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11missing_functions\x18\x08 \x03(\t\"-\n\rSchemaVersion\x12\r\n\x05major\x18\x01 \x01(\r\x12\r\n\x05minor\x18\x02 \x01(\r\"\xba\x04\n\x06Limits\x12\x1b\n\x13\x64\x65\x66\x61ult_chunk_bytes\x18\x01 \x01(\r\x12\x17\n\x0fmax_chunk_bytes\x18\x02 \x01(\r\x12\x1a\n\x12\x64\x65\x66\x61ult_ring_bytes\x18\x03 \x01(\x04\x12\x16\n\x0emax_ring_bytes\x18\x04 \x01(\x04\x12\x1a\n\x12stdin_buffer_bytes\x18\x05 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\x04\x12\x30\n\rstall_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15\x64\x65\x66\x61ult_drain_timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0emax_drain_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12;\n\x18\x65xited_process_retention\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14max_exited_processes\x18\x0b \x01(\r\x12\x17\n\x0f\x65vent_ring_size\x18\x0c \x01(\r\x12\x15\n\rmax_page_size\x18\r \x01(\r\x12\x19\n\x11ring_memory_bytes\x18\x0e \x01(\x04\x12\x15\n\rmax_processes\x18\x0f \x01(\r\x12\x13\n\x0bmax_systems\x18\x10 \x01(\r\x12\x1e\n\x16max_streams_per_client\x18\x11 \x01(\r\"@\n\x1bGetServicePropertiesRequest\x12!\n\x13property_query_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x1cGetServicePropertiesResponse\x12\x17\n\x0fproperties_json\x18\x01 \x01(\t\";\n\x1cModifyServiceSettingsRequest\x12\x1b\n\rsettings_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"4\n\x1dModifyServiceSettingsResponse\x12\x13\n\x0bresult_json\x18\x01 \x01(\t2\xa2\x02\n\x0bHostService\x12\x41\n\x07GetHost\x12\x17.hcsd.v1.GetHostRequest\x1a\x18.hcsd.v1.GetHostResponse\"\x03\x90\x02\x01\x12h\n\x14GetServiceProperties\x12$.hcsd.v1.GetServicePropertiesRequest\x1a%.hcsd.v1.GetServicePropertiesResponse\"\x03\x90\x02\x01\x12\x66\n\x15ModifyServiceSettings\x12%.hcsd.v1.ModifyServiceSettingsRequest\x1a&.hcsd.v1.ModifyServiceSettingsResponseB\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahcsd/v1/host_service.proto\x12\x07hcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetHostRequest\"\xf6\x01\n\x0fGetHostResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x10\n\x08guest_os\x18\x04 \x01(\t\x12/\n\x0fschema_versions\x18\x05 \x03(\x0b\x32\x16.hcsd.v1.SchemaVersion\x12\x1f\n\x06limits\x18\x06 \x01(\x0b\x32\x0f.hcsd.v1.Limits\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11missing_functions\x18\x08 \x03(\t\"-\n\rSchemaVersion\x12\r\n\x05major\x18\x01 \x01(\r\x12\r\n\x05minor\x18\x02 \x01(\r\"\xd8\x04\n\x06Limits\x12\x1b\n\x13\x64\x65\x66\x61ult_chunk_bytes\x18\x01 \x01(\r\x12\x17\n\x0fmax_chunk_bytes\x18\x02 \x01(\r\x12\x1a\n\x12\x64\x65\x66\x61ult_ring_bytes\x18\x03 \x01(\x04\x12\x16\n\x0emax_ring_bytes\x18\x04 \x01(\x04\x12\x1a\n\x12stdin_buffer_bytes\x18\x05 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\x04\x12\x30\n\rstall_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15\x64\x65\x66\x61ult_drain_timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0emax_drain_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12;\n\x18\x65xited_process_retention\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14max_exited_processes\x18\x0b \x01(\r\x12\x17\n\x0f\x65vent_ring_size\x18\x0c \x01(\r\x12\x15\n\rmax_page_size\x18\r \x01(\r\x12\x19\n\x11ring_memory_bytes\x18\x0e \x01(\x04\x12\x15\n\rmax_processes\x18\x0f \x01(\r\x12\x13\n\x0bmax_systems\x18\x10 \x01(\r\x12\x1e\n\x16max_streams_per_client\x18\x11 \x01(\r\x12\x1c\n\x14max_tasks_per_system\x18\x12 \x01(\x04\"@\n\x1bGetServicePropertiesRequest\x12!\n\x13property_query_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x1cGetServicePropertiesResponse\x12\x17\n\x0fproperties_json\x18\x01 \x01(\t\";\n\x1cModifyServiceSettingsRequest\x12\x1b\n\rsettings_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"4\n\x1dModifyServiceSettingsResponse\x12\x13\n\x0bresult_json\x18\x01 \x01(\t2\xa2\x02\n\x0bHostService\x12\x41\n\x07GetHost\x12\x17.hcsd.v1.GetHostRequest\x1a\x18.hcsd.v1.GetHostResponse\"\x03\x90\x02\x01\x12h\n\x14GetServiceProperties\x12$.hcsd.v1.GetServicePropertiesRequest\x1a%.hcsd.v1.GetServicePropertiesResponse\"\x03\x90\x02\x01\x12\x66\n\x15ModifyServiceSettings\x12%.hcsd.v1.ModifyServiceSettingsRequest\x1a&.hcsd.v1.ModifyServiceSettingsResponseB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,15 +50,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEMAVERSION']._serialized_start=404
   _globals['_SCHEMAVERSION']._serialized_end=449
   _globals['_LIMITS']._serialized_start=452
-  _globals['_LIMITS']._serialized_end=1022
-  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_start=1024
-  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_end=1088
-  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_start=1090
-  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_end=1145
-  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_start=1147
-  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_end=1206
-  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_start=1208
-  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_end=1260
-  _globals['_HOSTSERVICE']._serialized_start=1263
-  _globals['_HOSTSERVICE']._serialized_end=1553
+  _globals['_LIMITS']._serialized_end=1052
+  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_start=1054
+  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_end=1118
+  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_start=1120
+  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_end=1175
+  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_start=1177
+  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_end=1236
+  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_start=1238
+  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_end=1290
+  _globals['_HOSTSERVICE']._serialized_start=1293
+  _globals['_HOSTSERVICE']._serialized_end=1583
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,7 @@ class ExitReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EXIT_REASON_OWNER_GONE: _ClassVar[ExitReason]
     EXIT_REASON_SYSTEM_EXITED: _ClassVar[ExitReason]
     EXIT_REASON_DAEMON_SHUTDOWN: _ClassVar[ExitReason]
+    EXIT_REASON_OUT_OF_MEMORY: _ClassVar[ExitReason]
 
 class OutputStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -109,6 +110,7 @@ EXIT_REASON_RUN_TIMEOUT: ExitReason
 EXIT_REASON_OWNER_GONE: ExitReason
 EXIT_REASON_SYSTEM_EXITED: ExitReason
 EXIT_REASON_DAEMON_SHUTDOWN: ExitReason
+EXIT_REASON_OUT_OF_MEMORY: ExitReason
 OUTPUT_STREAM_UNSPECIFIED: OutputStream
 OUTPUT_STREAM_STDOUT: OutputStream
 OUTPUT_STREAM_STDERR: OutputStream

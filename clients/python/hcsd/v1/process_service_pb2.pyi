@@ -24,6 +24,7 @@ class TerminateScope(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TERMINATE_SCOPE_UNSPECIFIED: _ClassVar[TerminateScope]
     TERMINATE_SCOPE_PROCESS: _ClassVar[TerminateScope]
     TERMINATE_SCOPE_TREE: _ClassVar[TerminateScope]
+    TERMINATE_SCOPE_TREE_BEST_EFFORT: _ClassVar[TerminateScope]
 
 class StdioHandle(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -46,6 +47,7 @@ WAIT_FOR_OUTPUT_COMPLETE: WaitFor
 TERMINATE_SCOPE_UNSPECIFIED: TerminateScope
 TERMINATE_SCOPE_PROCESS: TerminateScope
 TERMINATE_SCOPE_TREE: TerminateScope
+TERMINATE_SCOPE_TREE_BEST_EFFORT: TerminateScope
 STDIO_HANDLE_UNSPECIFIED: StdioHandle
 STDIO_HANDLE_STDIN: StdioHandle
 STDIO_HANDLE_STDOUT: StdioHandle
@@ -190,10 +192,14 @@ class TerminateProcessRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., scope: _Optional[_Union[TerminateScope, str]] = ..., grace_period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class TerminateProcessResponse(_message.Message):
-    __slots__ = ("process",)
+    __slots__ = ("process", "scope_applied", "descendants_killed")
     PROCESS_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_APPLIED_FIELD_NUMBER: _ClassVar[int]
+    DESCENDANTS_KILLED_FIELD_NUMBER: _ClassVar[int]
     process: _process_pb2.Process
-    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ...) -> None: ...
+    scope_applied: TerminateScope
+    descendants_killed: int
+    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., scope_applied: _Optional[_Union[TerminateScope, str]] = ..., descendants_killed: _Optional[int] = ...) -> None: ...
 
 class CloseHandles(_message.Message):
     __slots__ = ("handles",)
@@ -240,18 +246,24 @@ class GetProcessPropertiesResponse(_message.Message):
     def __init__(self, properties_json: _Optional[str] = ..., status: _Optional[_Union[_process_pb2.ProcessStatus, _Mapping]] = ..., stats: _Optional[_Union[_process_pb2.ProcessStats, _Mapping]] = ...) -> None: ...
 
 class DeleteProcessRequest(_message.Message):
-    __slots__ = ("name", "force", "allow_missing")
+    __slots__ = ("name", "force", "allow_missing", "scope")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MISSING_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
     name: str
     force: bool
     allow_missing: bool
-    def __init__(self, name: _Optional[str] = ..., force: _Optional[bool] = ..., allow_missing: _Optional[bool] = ...) -> None: ...
+    scope: TerminateScope
+    def __init__(self, name: _Optional[str] = ..., force: _Optional[bool] = ..., allow_missing: _Optional[bool] = ..., scope: _Optional[_Union[TerminateScope, str]] = ...) -> None: ...
 
 class DeleteProcessResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("scope_applied", "descendants_killed")
+    SCOPE_APPLIED_FIELD_NUMBER: _ClassVar[int]
+    DESCENDANTS_KILLED_FIELD_NUMBER: _ClassVar[int]
+    scope_applied: TerminateScope
+    descendants_killed: int
+    def __init__(self, scope_applied: _Optional[_Union[TerminateScope, str]] = ..., descendants_killed: _Optional[int] = ...) -> None: ...
 
 class ReadOutputRequest(_message.Message):
     __slots__ = ("name", "cursors", "follow", "gap_policy", "max_chunk_bytes")

@@ -30,6 +30,9 @@ pub struct ComputeSystem {
     /// When the daemon accepted the request to create it. Unset for a system made by others.
     #[prost(message, optional, tag = "9")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What it may use of the host. Unset if the daemon does not know, as for a system made by others.
+    #[prost(message, optional, tag = "10")]
+    pub limits: ::core::option::Option<ComputeSystemLimits>,
 }
 impl ::prost::Name for ComputeSystem {
     const NAME: &'static str = "ComputeSystem";
@@ -39,6 +42,32 @@ impl ::prost::Name for ComputeSystem {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/hcsd.v1.ComputeSystem".into()
+    }
+}
+/// What a compute system may use of the host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComputeSystemLimits {
+    /// Memory in bytes. 0: no limit.
+    #[prost(uint64, tag = "1")]
+    pub memory_bytes: u64,
+    /// Processors, in thousandths of one. 0: no limit.
+    #[prost(uint32, tag = "2")]
+    pub processor_millis: u32,
+    /// Share of the processors against that of other systems, 1 to 10,000. 0: the default share.
+    #[prost(uint32, tag = "3")]
+    pub processor_weight: u32,
+    /// How many processes and threads there may be at once. 0: no limit, or none that is known.
+    #[prost(uint64, tag = "4")]
+    pub max_tasks: u64,
+}
+impl ::prost::Name for ComputeSystemLimits {
+    const NAME: &'static str = "ComputeSystemLimits";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ComputeSystemLimits".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ComputeSystemLimits".into()
     }
 }
 /// How a compute system ended. A container has no exit code; only its processes have.
@@ -1197,6 +1226,8 @@ pub enum ExitReason {
     SystemExited = 6,
     /// By the daemon as it shut down.
     DaemonShutdown = 7,
+    /// By the host, because its compute system had used up its memory.
+    OutOfMemory = 8,
 }
 impl ExitReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1213,6 +1244,7 @@ impl ExitReason {
             Self::OwnerGone => "EXIT_REASON_OWNER_GONE",
             Self::SystemExited => "EXIT_REASON_SYSTEM_EXITED",
             Self::DaemonShutdown => "EXIT_REASON_DAEMON_SHUTDOWN",
+            Self::OutOfMemory => "EXIT_REASON_OUT_OF_MEMORY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1226,6 +1258,7 @@ impl ExitReason {
             "EXIT_REASON_OWNER_GONE" => Some(Self::OwnerGone),
             "EXIT_REASON_SYSTEM_EXITED" => Some(Self::SystemExited),
             "EXIT_REASON_DAEMON_SHUTDOWN" => Some(Self::DaemonShutdown),
+            "EXIT_REASON_OUT_OF_MEMORY" => Some(Self::OutOfMemory),
             _ => None,
         }
     }
@@ -3446,21 +3479,28 @@ impl ::prost::Name for ProcessEvent {
         "/hcsd.v1.ProcessEvent".into()
     }
 }
-/// An event that HCS has sent about a compute system.
+/// A step in the life of a compute system, or an event that HCS has sent about it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SystemEvent {
     /// The system, `systems/{system_id}`.
     #[prost(string, tag = "1")]
     pub system: ::prost::alloc::string::String,
-    /// Name of the event without its prefix, as in `SystemExited`. Hexadecimal value if it has none.
+    /// Name of the event of HCS without its prefix, as in `SystemExited`. Hexadecimal value if it has
+    /// none. Empty for a step that the daemon knows from its own calls.
     #[prost(string, tag = "2")]
     pub r#type: ::prost::alloc::string::String,
-    /// Value of HCS_EVENT_TYPE, as an unsigned number.
+    /// Value of HCS_EVENT_TYPE, as an unsigned number. 0 without an event of HCS.
     #[prost(uint32, tag = "3")]
     pub type_value: u32,
     /// The document of the event (JSON), unchanged. Empty if HCS gave none.
     #[prost(string, tag = "4")]
     pub document: ::prost::alloc::string::String,
+    /// What happened. Unspecified for an event of HCS that is no step of the life.
+    #[prost(enumeration = "SystemEventType", tag = "5")]
+    pub event_type: i32,
+    /// The system as it was right after. Set with `event_type`.
+    #[prost(message, optional, tag = "6")]
+    pub compute_system: ::core::option::Option<ComputeSystem>,
 }
 impl ::prost::Name for SystemEvent {
     const NAME: &'static str = "SystemEvent";
@@ -3564,6 +3604,64 @@ impl ProcessEventType {
             "PROCESS_EVENT_TYPE_EXITED" => Some(Self::Exited),
             "PROCESS_EVENT_TYPE_OUTPUT_COMPLETE" => Some(Self::OutputComplete),
             "PROCESS_EVENT_TYPE_DELETED" => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+}
+/// What happens to a compute system. Steps that somebody else causes, past the daemon, are missing,
+/// but for the exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SystemEventType {
+    /// An event of HCS that is no step of the life.
+    Unspecified = 0,
+    /// The daemon has created it.
+    Created = 1,
+    /// It has been started.
+    Started = 2,
+    /// It has been paused.
+    Paused = 3,
+    /// It has been resumed.
+    Resumed = 4,
+    /// It has been asked to shut down.
+    ShuttingDown = 5,
+    /// It has ended: `ComputeSystem.exit` is set.
+    Exited = 6,
+    /// It has used up its memory, and the host has killed at least one of its processes.
+    OutOfMemory = 7,
+    /// The daemon has forgotten it.
+    Forgotten = 8,
+}
+impl SystemEventType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SYSTEM_EVENT_TYPE_UNSPECIFIED",
+            Self::Created => "SYSTEM_EVENT_TYPE_CREATED",
+            Self::Started => "SYSTEM_EVENT_TYPE_STARTED",
+            Self::Paused => "SYSTEM_EVENT_TYPE_PAUSED",
+            Self::Resumed => "SYSTEM_EVENT_TYPE_RESUMED",
+            Self::ShuttingDown => "SYSTEM_EVENT_TYPE_SHUTTING_DOWN",
+            Self::Exited => "SYSTEM_EVENT_TYPE_EXITED",
+            Self::OutOfMemory => "SYSTEM_EVENT_TYPE_OUT_OF_MEMORY",
+            Self::Forgotten => "SYSTEM_EVENT_TYPE_FORGOTTEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SYSTEM_EVENT_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SYSTEM_EVENT_TYPE_CREATED" => Some(Self::Created),
+            "SYSTEM_EVENT_TYPE_STARTED" => Some(Self::Started),
+            "SYSTEM_EVENT_TYPE_PAUSED" => Some(Self::Paused),
+            "SYSTEM_EVENT_TYPE_RESUMED" => Some(Self::Resumed),
+            "SYSTEM_EVENT_TYPE_SHUTTING_DOWN" => Some(Self::ShuttingDown),
+            "SYSTEM_EVENT_TYPE_EXITED" => Some(Self::Exited),
+            "SYSTEM_EVENT_TYPE_OUT_OF_MEMORY" => Some(Self::OutOfMemory),
+            "SYSTEM_EVENT_TYPE_FORGOTTEN" => Some(Self::Forgotten),
             _ => None,
         }
     }
@@ -4093,6 +4191,10 @@ pub struct Limits {
     /// are one.
     #[prost(uint32, tag = "17")]
     pub max_streams_per_client: u32,
+    /// How many processes and threads a compute system may have at once, where the host lets the daemon
+    /// limit that. 0: no limit.
+    #[prost(uint64, tag = "18")]
+    pub max_tasks_per_system: u64,
 }
 impl ::prost::Name for Limits {
     const NAME: &'static str = "Limits";
@@ -4971,6 +5073,13 @@ pub struct TerminateProcessResponse {
     /// The process, as it is now: exited, or lost for good.
     #[prost(message, optional, tag = "1")]
     pub process: ::core::option::Option<Process>,
+    /// What the kill reached, never `TERMINATE_SCOPE_TREE_BEST_EFFORT`. `TERMINATE_SCOPE_PROCESS` means
+    /// that descendants of the process may run on. Unset if there was nothing left to kill.
+    #[prost(enumeration = "TerminateScope", tag = "2")]
+    pub scope_applied: i32,
+    /// How many descendants were killed with the process, as far as the engine can tell.
+    #[prost(uint32, tag = "3")]
+    pub descendants_killed: u32,
 }
 impl ::prost::Name for TerminateProcessResponse {
     const NAME: &'static str = "TerminateProcessResponse";
@@ -5113,6 +5222,10 @@ pub struct DeleteProcessRequest {
     /// Answer OK if there is no such process.
     #[prost(bool, tag = "3")]
     pub allow_missing: bool,
+    /// What `force` kills; also what is left of the tree of a process that has exited. Default:
+    /// `TERMINATE_SCOPE_TREE_BEST_EFFORT`.
+    #[prost(enumeration = "TerminateScope", tag = "4")]
+    pub scope: i32,
 }
 impl ::prost::Name for DeleteProcessRequest {
     const NAME: &'static str = "DeleteProcessRequest";
@@ -5126,7 +5239,14 @@ impl ::prost::Name for DeleteProcessRequest {
 }
 /// Response of DeleteProcess.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeleteProcessResponse {}
+pub struct DeleteProcessResponse {
+    /// What the kill reached, as in TerminateProcessResponse. Unset if nothing was killed.
+    #[prost(enumeration = "TerminateScope", tag = "1")]
+    pub scope_applied: i32,
+    /// How many descendants were killed, as far as the engine can tell.
+    #[prost(uint32, tag = "2")]
+    pub descendants_killed: u32,
+}
 impl ::prost::Name for DeleteProcessResponse {
     const NAME: &'static str = "DeleteProcessResponse";
     const PACKAGE: &'static str = "hcsd.v1";
@@ -5580,6 +5700,9 @@ pub enum TerminateScope {
     /// a grace period, goes to the process alone. Needs `ComputeSystemCapabilities.tree_terminate`,
     /// else UNIMPLEMENTED, reason `TREE_NOT_SUPPORTED`.
     Tree = 2,
+    /// The process and all its descendants, where the engine can tell what descends from it; else the
+    /// process alone. Never fails for want of a way to kill the tree. The response says what was done.
+    TreeBestEffort = 3,
 }
 impl TerminateScope {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5591,6 +5714,7 @@ impl TerminateScope {
             Self::Unspecified => "TERMINATE_SCOPE_UNSPECIFIED",
             Self::Process => "TERMINATE_SCOPE_PROCESS",
             Self::Tree => "TERMINATE_SCOPE_TREE",
+            Self::TreeBestEffort => "TERMINATE_SCOPE_TREE_BEST_EFFORT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5599,6 +5723,7 @@ impl TerminateScope {
             "TERMINATE_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
             "TERMINATE_SCOPE_PROCESS" => Some(Self::Process),
             "TERMINATE_SCOPE_TREE" => Some(Self::Tree),
+            "TERMINATE_SCOPE_TREE_BEST_EFFORT" => Some(Self::TreeBestEffort),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/compute_system.proto.
  */
 export const file_hcsd_v1_compute_system: GenFile = /*@__PURE__*/
-  fileDesc("ChxoY3NkL3YxL2NvbXB1dGVfc3lzdGVtLnByb3RvEgdoY3NkLnYxIsUCCg1Db21wdXRlU3lzdGVtEgwKBG5hbWUYASABKAkSEQoJc3lzdGVtX2lkGAIgASgJEi8KC3N5c3RlbV90eXBlGAMgASgOMhouaGNzZC52MS5Db21wdXRlU3lzdGVtVHlwZRINCgVvd25lchgEIAEoCRISCgpydW50aW1lX2lkGAUgASgJEioKBXN0YXRlGAYgASgOMhsuaGNzZC52MS5Db21wdXRlU3lzdGVtU3RhdGUSKAoEZXhpdBgHIAEoCzIaLmhjc2QudjEuQ29tcHV0ZVN5c3RlbUV4aXQSOAoMY2FwYWJpbGl0aWVzGAggASgLMiIuaGNzZC52MS5Db21wdXRlU3lzdGVtQ2FwYWJpbGl0aWVzEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKfAQoRQ29tcHV0ZVN5c3RlbUV4aXQSDgoGc3RhdHVzGAEgASgNEjEKCWV4aXRfdHlwZRgCIAEoDjIeLmhjc2QudjEuQ29tcHV0ZVN5c3RlbUV4aXRUeXBlEhgKEGF0dHJpYnV0aW9uX2pzb24YAyABKAkSLQoJZXhpdF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKLAQoZQ29tcHV0ZVN5c3RlbUNhcGFiaWxpdGllcxIPCgdzaWduYWxzGAEgASgIEg0KBXBhdXNlGAIgASgIEg8KB2NvbnNvbGUYAyABKAgSEwoLb3Blbl9ieV9waWQYBCABKAgSFgoOdHJlZV90ZXJtaW5hdGUYBSABKAgSEAoIZ3Vlc3Rfb3MYBiABKAkirgIKF0NvbXB1dGVTeXN0ZW1TdGF0aXN0aWNzEi8KC3NhbXBsZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZ1cHRpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoJcHJvY2Vzc29yGAQgASgLMhwuaGNzZC52MS5Qcm9jZXNzb3JTdGF0aXN0aWNzEikKBm1lbW9yeRgFIAEoCzIZLmhjc2QudjEuTWVtb3J5U3RhdGlzdGljcxIrCgdzdG9yYWdlGAYgASgLMhouaGNzZC52MS5TdG9yYWdlU3RhdGlzdGljcyKrAQoTUHJvY2Vzc29yU3RhdGlzdGljcxIwCg10b3RhbF9ydW50aW1lGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KDHVzZXJfcnVudGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5rZXJuZWxfcnVudGltZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ4ChBNZW1vcnlTdGF0aXN0aWNzEhoKEnVzYWdlX2NvbW1pdF9ieXRlcxgBIAEoBBIfChd1c2FnZV9jb21taXRfcGVha19ieXRlcxgCIAEoBBInCh91c2FnZV9wcml2YXRlX3dvcmtpbmdfc2V0X2J5dGVzGAMgASgEIoUBChFTdG9yYWdlU3RhdGlzdGljcxIdChVyZWFkX2NvdW50X25vcm1hbGl6ZWQYASABKAQSFwoPcmVhZF9zaXplX2J5dGVzGAIgASgEEh4KFndyaXRlX2NvdW50X25vcm1hbGl6ZWQYAyABKAQSGAoQd3JpdGVfc2l6ZV9ieXRlcxgEIAEoBCqEAQoRQ29tcHV0ZVN5c3RlbVR5cGUSIwofQ09NUFVURV9TWVNURU1fVFlQRV9VTlNQRUNJRklFRBAAEiEKHUNPTVBVVEVfU1lTVEVNX1RZUEVfQ09OVEFJTkVSEAESJwojQ09NUFVURV9TWVNURU1fVFlQRV9WSVJUVUFMX01BQ0hJTkUQAirtAQoSQ29tcHV0ZVN5c3RlbVN0YXRlEiQKIENPTVBVVEVfU1lTVEVNX1NUQVRFX1VOU1BFQ0lGSUVEEAASIAocQ09NUFVURV9TWVNURU1fU1RBVEVfQ1JFQVRFRBABEiAKHENPTVBVVEVfU1lTVEVNX1NUQVRFX1JVTk5JTkcQAhIfChtDT01QVVRFX1NZU1RFTV9TVEFURV9QQVVTRUQQAxIgChxDT01QVVRFX1NZU1RFTV9TVEFURV9TVE9QUEVEEAQSKgomQ09NUFVURV9TWVNURU1fU1RBVEVfU0FWRURfQVNfVEVNUExBVEUQBSqOAgoVQ29tcHV0ZVN5c3RlbUV4aXRUeXBlEigKJENPTVBVVEVfU1lTVEVNX0VYSVRfVFlQRV9VTlNQRUNJRklFRBAAEiEKHUNPTVBVVEVfU1lTVEVNX0VYSVRfVFlQRV9OT05FEAESKgomQ09NUFVURV9TWVNURU1fRVhJVF9UWVBFX0dSQUNFRlVMX0VYSVQQAhIoCiRDT01QVVRFX1NZU1RFTV9FWElUX1RZUEVfRk9SQ0VEX0VYSVQQAxIsCihDT01QVVRFX1NZU1RFTV9FWElUX1RZUEVfVU5FWFBFQ1RFRF9FWElUEAQSJAogQ09NUFVURV9TWVNURU1fRVhJVF9UWVBFX1VOS05PV04QBUICUAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChxoY3NkL3YxL2NvbXB1dGVfc3lzdGVtLnByb3RvEgdoY3NkLnYxIvMCCg1Db21wdXRlU3lzdGVtEgwKBG5hbWUYASABKAkSEQoJc3lzdGVtX2lkGAIgASgJEi8KC3N5c3RlbV90eXBlGAMgASgOMhouaGNzZC52MS5Db21wdXRlU3lzdGVtVHlwZRINCgVvd25lchgEIAEoCRISCgpydW50aW1lX2lkGAUgASgJEioKBXN0YXRlGAYgASgOMhsuaGNzZC52MS5Db21wdXRlU3lzdGVtU3RhdGUSKAoEZXhpdBgHIAEoCzIaLmhjc2QudjEuQ29tcHV0ZVN5c3RlbUV4aXQSOAoMY2FwYWJpbGl0aWVzGAggASgLMiIuaGNzZC52MS5Db21wdXRlU3lzdGVtQ2FwYWJpbGl0aWVzEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgZsaW1pdHMYCiABKAsyHC5oY3NkLnYxLkNvbXB1dGVTeXN0ZW1MaW1pdHMicgoTQ29tcHV0ZVN5c3RlbUxpbWl0cxIUCgxtZW1vcnlfYnl0ZXMYASABKAQSGAoQcHJvY2Vzc29yX21pbGxpcxgCIAEoDRIYChBwcm9jZXNzb3Jfd2VpZ2h0GAMgASgNEhEKCW1heF90YXNrcxgEIAEoBCKfAQoRQ29tcHV0ZVN5c3RlbUV4aXQSDgoGc3RhdHVzGAEgASgNEjEKCWV4aXRfdHlwZRgCIAEoDjIeLmhjc2QudjEuQ29tcHV0ZVN5c3RlbUV4aXRUeXBlEhgKEGF0dHJpYnV0aW9uX2pzb24YAyABKAkSLQoJZXhpdF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKLAQoZQ29tcHV0ZVN5c3RlbUNhcGFiaWxpdGllcxIPCgdzaWduYWxzGAEgASgIEg0KBXBhdXNlGAIgASgIEg8KB2NvbnNvbGUYAyABKAgSEwoLb3Blbl9ieV9waWQYBCABKAgSFgoOdHJlZV90ZXJtaW5hdGUYBSABKAgSEAoIZ3Vlc3Rfb3MYBiABKAkirgIKF0NvbXB1dGVTeXN0ZW1TdGF0aXN0aWNzEi8KC3NhbXBsZV90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgZ1cHRpbWUYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoJcHJvY2Vzc29yGAQgASgLMhwuaGNzZC52MS5Qcm9jZXNzb3JTdGF0aXN0aWNzEikKBm1lbW9yeRgFIAEoCzIZLmhjc2QudjEuTWVtb3J5U3RhdGlzdGljcxIrCgdzdG9yYWdlGAYgASgLMhouaGNzZC52MS5TdG9yYWdlU3RhdGlzdGljcyKrAQoTUHJvY2Vzc29yU3RhdGlzdGljcxIwCg10b3RhbF9ydW50aW1lGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi8KDHVzZXJfcnVudGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5rZXJuZWxfcnVudGltZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ4ChBNZW1vcnlTdGF0aXN0aWNzEhoKEnVzYWdlX2NvbW1pdF9ieXRlcxgBIAEoBBIfChd1c2FnZV9jb21taXRfcGVha19ieXRlcxgCIAEoBBInCh91c2FnZV9wcml2YXRlX3dvcmtpbmdfc2V0X2J5dGVzGAMgASgEIoUBChFTdG9yYWdlU3RhdGlzdGljcxIdChVyZWFkX2NvdW50X25vcm1hbGl6ZWQYASABKAQSFwoPcmVhZF9zaXplX2J5dGVzGAIgASgEEh4KFndyaXRlX2NvdW50X25vcm1hbGl6ZWQYAyABKAQSGAoQd3JpdGVfc2l6ZV9ieXRlcxgEIAEoBCqEAQoRQ29tcHV0ZVN5c3RlbVR5cGUSIwofQ09NUFVURV9TWVNURU1fVFlQRV9VTlNQRUNJRklFRBAAEiEKHUNPTVBVVEVfU1lTVEVNX1RZUEVfQ09OVEFJTkVSEAESJwojQ09NUFVURV9TWVNURU1fVFlQRV9WSVJUVUFMX01BQ0hJTkUQAirtAQoSQ29tcHV0ZVN5c3RlbVN0YXRlEiQKIENPTVBVVEVfU1lTVEVNX1NUQVRFX1VOU1BFQ0lGSUVEEAASIAocQ09NUFVURV9TWVNURU1fU1RBVEVfQ1JFQVRFRBABEiAKHENPTVBVVEVfU1lTVEVNX1NUQVRFX1JVTk5JTkcQAhIfChtDT01QVVRFX1NZU1RFTV9TVEFURV9QQVVTRUQQAxIgChxDT01QVVRFX1NZU1RFTV9TVEFURV9TVE9QUEVEEAQSKgomQ09NUFVURV9TWVNURU1fU1RBVEVfU0FWRURfQVNfVEVNUExBVEUQBSqOAgoVQ29tcHV0ZVN5c3RlbUV4aXRUeXBlEigKJENPTVBVVEVfU1lTVEVNX0VYSVRfVFlQRV9VTlNQRUNJRklFRBAAEiEKHUNPTVBVVEVfU1lTVEVNX0VYSVRfVFlQRV9OT05FEAESKgomQ09NUFVURV9TWVNURU1fRVhJVF9UWVBFX0dSQUNFRlVMX0VYSVQQAhIoCiRDT01QVVRFX1NZU1RFTV9FWElUX1RZUEVfRk9SQ0VEX0VYSVQQAxIsCihDT01QVVRFX1NZU1RFTV9FWElUX1RZUEVfVU5FWFBFQ1RFRF9FWElUEAQSJAogQ09NUFVURV9TWVNURU1fRVhJVF9UWVBFX1VOS05PV04QBUICUAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A compute system: a container or a virtual machine. All fields are set by the daemon.
@@ -83,6 +83,13 @@ export type ComputeSystem = Message<"hcsd.v1.ComputeSystem"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 9;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * What it may use of the host. Unset if the daemon does not know, as for a system made by others.
+   *
+   * @generated from field: hcsd.v1.ComputeSystemLimits limits = 10;
+   */
+  limits?: ComputeSystemLimits | undefined;
 };
 
 /**
@@ -91,6 +98,48 @@ export type ComputeSystem = Message<"hcsd.v1.ComputeSystem"> & {
  */
 export const ComputeSystemSchema: GenMessage<ComputeSystem> = /*@__PURE__*/
   messageDesc(file_hcsd_v1_compute_system, 0);
+
+/**
+ * What a compute system may use of the host.
+ *
+ * @generated from message hcsd.v1.ComputeSystemLimits
+ */
+export type ComputeSystemLimits = Message<"hcsd.v1.ComputeSystemLimits"> & {
+  /**
+   * Memory in bytes. 0: no limit.
+   *
+   * @generated from field: uint64 memory_bytes = 1;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * Processors, in thousandths of one. 0: no limit.
+   *
+   * @generated from field: uint32 processor_millis = 2;
+   */
+  processorMillis: number;
+
+  /**
+   * Share of the processors against that of other systems, 1 to 10,000. 0: the default share.
+   *
+   * @generated from field: uint32 processor_weight = 3;
+   */
+  processorWeight: number;
+
+  /**
+   * How many processes and threads there may be at once. 0: no limit, or none that is known.
+   *
+   * @generated from field: uint64 max_tasks = 4;
+   */
+  maxTasks: bigint;
+};
+
+/**
+ * Describes the message hcsd.v1.ComputeSystemLimits.
+ * Use `create(ComputeSystemLimitsSchema)` to create a new message.
+ */
+export const ComputeSystemLimitsSchema: GenMessage<ComputeSystemLimits> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_compute_system, 1);
 
 /**
  * How a compute system ended. A container has no exit code; only its processes have.
@@ -132,7 +181,7 @@ export type ComputeSystemExit = Message<"hcsd.v1.ComputeSystemExit"> & {
  * Use `create(ComputeSystemExitSchema)` to create a new message.
  */
 export const ComputeSystemExitSchema: GenMessage<ComputeSystemExit> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_compute_system, 1);
+  messageDesc(file_hcsd_v1_compute_system, 2);
 
 /**
  * What can be done with a compute system. What is false answers UNIMPLEMENTED.
@@ -188,7 +237,7 @@ export type ComputeSystemCapabilities = Message<"hcsd.v1.ComputeSystemCapabiliti
  * Use `create(ComputeSystemCapabilitiesSchema)` to create a new message.
  */
 export const ComputeSystemCapabilitiesSchema: GenMessage<ComputeSystemCapabilities> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_compute_system, 2);
+  messageDesc(file_hcsd_v1_compute_system, 3);
 
 /**
  * Resource use of a compute system (HCS schema `Statistics`). Totals count from the start.
@@ -244,7 +293,7 @@ export type ComputeSystemStatistics = Message<"hcsd.v1.ComputeSystemStatistics">
  * Use `create(ComputeSystemStatisticsSchema)` to create a new message.
  */
 export const ComputeSystemStatisticsSchema: GenMessage<ComputeSystemStatistics> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_compute_system, 3);
+  messageDesc(file_hcsd_v1_compute_system, 4);
 
 /**
  * Processor time used by a compute system, over all its processors.
@@ -279,7 +328,7 @@ export type ProcessorStatistics = Message<"hcsd.v1.ProcessorStatistics"> & {
  * Use `create(ProcessorStatisticsSchema)` to create a new message.
  */
 export const ProcessorStatisticsSchema: GenMessage<ProcessorStatistics> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_compute_system, 4);
+  messageDesc(file_hcsd_v1_compute_system, 5);
 
 /**
  * Memory used by a compute system.
@@ -314,7 +363,7 @@ export type MemoryStatistics = Message<"hcsd.v1.MemoryStatistics"> & {
  * Use `create(MemoryStatisticsSchema)` to create a new message.
  */
 export const MemoryStatisticsSchema: GenMessage<MemoryStatistics> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_compute_system, 5);
+  messageDesc(file_hcsd_v1_compute_system, 6);
 
 /**
  * Storage traffic of a compute system.
@@ -356,7 +405,7 @@ export type StorageStatistics = Message<"hcsd.v1.StorageStatistics"> & {
  * Use `create(StorageStatisticsSchema)` to create a new message.
  */
 export const StorageStatisticsSchema: GenMessage<StorageStatistics> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_compute_system, 6);
+  messageDesc(file_hcsd_v1_compute_system, 7);
 
 /**
  * Kind of a compute system.

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/event.proto.
  */
 export const file_hcsd_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChNoY3NkL3YxL2V2ZW50LnByb3RvEgdoY3NkLnYxIrkBCgVFdmVudBIQCghyZXZpc2lvbhgBIAEoBBITCgtpbmNhcm5hdGlvbhgCIAEoCRIuCgpldmVudF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgdwcm9jZXNzGAQgASgLMhUuaGNzZC52MS5Qcm9jZXNzRXZlbnRIABImCgZzeXN0ZW0YBSABKAsyFC5oY3NkLnYxLlN5c3RlbUV2ZW50SABCBwoFZXZlbnQiWgoMUHJvY2Vzc0V2ZW50EicKBHR5cGUYASABKA4yGS5oY3NkLnYxLlByb2Nlc3NFdmVudFR5cGUSIQoHcHJvY2VzcxgCIAEoCzIQLmhjc2QudjEuUHJvY2VzcyJRCgtTeXN0ZW1FdmVudBIOCgZzeXN0ZW0YASABKAkSDAoEdHlwZRgCIAEoCRISCgp0eXBlX3ZhbHVlGAMgASgNEhAKCGRvY3VtZW50GAQgASgJIpYBCg1FdmVudFNuYXBzaG90EhAKCHJldmlzaW9uGAEgASgEEhMKC2luY2FybmF0aW9uGAIgASgJEicKB3N5c3RlbXMYAyADKAsyFi5oY3NkLnYxLkNvbXB1dGVTeXN0ZW0SIwoJcHJvY2Vzc2VzGAQgAygLMhAuaGNzZC52MS5Qcm9jZXNzEhAKCGNvbXBsZXRlGAUgASgIIjYKDUV2ZW50Qm9va21hcmsSEAoIcmV2aXNpb24YASABKAQSEwoLaW5jYXJuYXRpb24YAiABKAkq3QEKEFByb2Nlc3NFdmVudFR5cGUSIgoeUFJPQ0VTU19FVkVOVF9UWVBFX1VOU1BFQ0lGSUVEEAASHgoaUFJPQ0VTU19FVkVOVF9UWVBFX0NSRUFURUQQARIeChpQUk9DRVNTX0VWRU5UX1RZUEVfU1RBUlRFRBACEh0KGVBST0NFU1NfRVZFTlRfVFlQRV9FWElURUQQAxImCiJQUk9DRVNTX0VWRU5UX1RZUEVfT1VUUFVUX0NPTVBMRVRFEAQSHgoaUFJPQ0VTU19FVkVOVF9UWVBFX0RFTEVURUQQBUICUAFiBnByb3RvMw", [file_google_protobuf_timestamp, file_hcsd_v1_compute_system, file_hcsd_v1_process]);
+  fileDesc("ChNoY3NkL3YxL2V2ZW50LnByb3RvEgdoY3NkLnYxIrkBCgVFdmVudBIQCghyZXZpc2lvbhgBIAEoBBITCgtpbmNhcm5hdGlvbhgCIAEoCRIuCgpldmVudF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgdwcm9jZXNzGAQgASgLMhUuaGNzZC52MS5Qcm9jZXNzRXZlbnRIABImCgZzeXN0ZW0YBSABKAsyFC5oY3NkLnYxLlN5c3RlbUV2ZW50SABCBwoFZXZlbnQiWgoMUHJvY2Vzc0V2ZW50EicKBHR5cGUYASABKA4yGS5oY3NkLnYxLlByb2Nlc3NFdmVudFR5cGUSIQoHcHJvY2VzcxgCIAEoCzIQLmhjc2QudjEuUHJvY2VzcyKvAQoLU3lzdGVtRXZlbnQSDgoGc3lzdGVtGAEgASgJEgwKBHR5cGUYAiABKAkSEgoKdHlwZV92YWx1ZRgDIAEoDRIQCghkb2N1bWVudBgEIAEoCRIsCgpldmVudF90eXBlGAUgASgOMhguaGNzZC52MS5TeXN0ZW1FdmVudFR5cGUSLgoOY29tcHV0ZV9zeXN0ZW0YBiABKAsyFi5oY3NkLnYxLkNvbXB1dGVTeXN0ZW0ilgEKDUV2ZW50U25hcHNob3QSEAoIcmV2aXNpb24YASABKAQSEwoLaW5jYXJuYXRpb24YAiABKAkSJwoHc3lzdGVtcxgDIAMoCzIWLmhjc2QudjEuQ29tcHV0ZVN5c3RlbRIjCglwcm9jZXNzZXMYBCADKAsyEC5oY3NkLnYxLlByb2Nlc3MSEAoIY29tcGxldGUYBSABKAgiNgoNRXZlbnRCb29rbWFyaxIQCghyZXZpc2lvbhgBIAEoBBITCgtpbmNhcm5hdGlvbhgCIAEoCSrdAQoQUHJvY2Vzc0V2ZW50VHlwZRIiCh5QUk9DRVNTX0VWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIeChpQUk9DRVNTX0VWRU5UX1RZUEVfQ1JFQVRFRBABEh4KGlBST0NFU1NfRVZFTlRfVFlQRV9TVEFSVEVEEAISHQoZUFJPQ0VTU19FVkVOVF9UWVBFX0VYSVRFRBADEiYKIlBST0NFU1NfRVZFTlRfVFlQRV9PVVRQVVRfQ09NUExFVEUQBBIeChpQUk9DRVNTX0VWRU5UX1RZUEVfREVMRVRFRBAFKrgCCg9TeXN0ZW1FdmVudFR5cGUSIQodU1lTVEVNX0VWRU5UX1RZUEVfVU5TUEVDSUZJRUQQABIdChlTWVNURU1fRVZFTlRfVFlQRV9DUkVBVEVEEAESHQoZU1lTVEVNX0VWRU5UX1RZUEVfU1RBUlRFRBACEhwKGFNZU1RFTV9FVkVOVF9UWVBFX1BBVVNFRBADEh0KGVNZU1RFTV9FVkVOVF9UWVBFX1JFU1VNRUQQBBIjCh9TWVNURU1fRVZFTlRfVFlQRV9TSFVUVElOR19ET1dOEAUSHAoYU1lTVEVNX0VWRU5UX1RZUEVfRVhJVEVEEAYSIwofU1lTVEVNX0VWRU5UX1RZUEVfT1VUX09GX01FTU9SWRAHEh8KG1NZU1RFTV9FVkVOVF9UWVBFX0ZPUkdPVFRFThAIQgJQAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_hcsd_v1_compute_system, file_hcsd_v1_process]);
 
 /**
  * Something that happened to a process or a compute system.
@@ -106,7 +106,7 @@ export const ProcessEventSchema: GenMessage<ProcessEvent> = /*@__PURE__*/
   messageDesc(file_hcsd_v1_event, 1);
 
 /**
- * An event that HCS has sent about a compute system.
+ * A step in the life of a compute system, or an event that HCS has sent about it.
  *
  * @generated from message hcsd.v1.SystemEvent
  */
@@ -119,14 +119,15 @@ export type SystemEvent = Message<"hcsd.v1.SystemEvent"> & {
   system: string;
 
   /**
-   * Name of the event without its prefix, as in `SystemExited`. Hexadecimal value if it has none.
+   * Name of the event of HCS without its prefix, as in `SystemExited`. Hexadecimal value if it has
+   * none. Empty for a step that the daemon knows from its own calls.
    *
    * @generated from field: string type = 2;
    */
   type: string;
 
   /**
-   * Value of HCS_EVENT_TYPE, as an unsigned number.
+   * Value of HCS_EVENT_TYPE, as an unsigned number. 0 without an event of HCS.
    *
    * @generated from field: uint32 type_value = 3;
    */
@@ -138,6 +139,20 @@ export type SystemEvent = Message<"hcsd.v1.SystemEvent"> & {
    * @generated from field: string document = 4;
    */
   document: string;
+
+  /**
+   * What happened. Unspecified for an event of HCS that is no step of the life.
+   *
+   * @generated from field: hcsd.v1.SystemEventType event_type = 5;
+   */
+  eventType: SystemEventType;
+
+  /**
+   * The system as it was right after. Set with `event_type`.
+   *
+   * @generated from field: hcsd.v1.ComputeSystem compute_system = 6;
+   */
+  computeSystem?: ComputeSystem | undefined;
 };
 
 /**
@@ -280,4 +295,81 @@ export enum ProcessEventType {
  */
 export const ProcessEventTypeSchema: GenEnum<ProcessEventType> = /*@__PURE__*/
   enumDesc(file_hcsd_v1_event, 0);
+
+/**
+ * What happens to a compute system. Steps that somebody else causes, past the daemon, are missing,
+ * but for the exit.
+ *
+ * @generated from enum hcsd.v1.SystemEventType
+ */
+export enum SystemEventType {
+  /**
+   * An event of HCS that is no step of the life.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The daemon has created it.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_CREATED = 1;
+   */
+  CREATED = 1,
+
+  /**
+   * It has been started.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_STARTED = 2;
+   */
+  STARTED = 2,
+
+  /**
+   * It has been paused.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_PAUSED = 3;
+   */
+  PAUSED = 3,
+
+  /**
+   * It has been resumed.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_RESUMED = 4;
+   */
+  RESUMED = 4,
+
+  /**
+   * It has been asked to shut down.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_SHUTTING_DOWN = 5;
+   */
+  SHUTTING_DOWN = 5,
+
+  /**
+   * It has ended: `ComputeSystem.exit` is set.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_EXITED = 6;
+   */
+  EXITED = 6,
+
+  /**
+   * It has used up its memory, and the host has killed at least one of its processes.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_OUT_OF_MEMORY = 7;
+   */
+  OUT_OF_MEMORY = 7,
+
+  /**
+   * The daemon has forgotten it.
+   *
+   * @generated from enum value: SYSTEM_EVENT_TYPE_FORGOTTEN = 8;
+   */
+  FORGOTTEN = 8,
+}
+
+/**
+ * Describes the enum hcsd.v1.SystemEventType.
+ */
+export const SystemEventTypeSchema: GenEnum<SystemEventType> = /*@__PURE__*/
+  enumDesc(file_hcsd_v1_event, 1);
 
