@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
+import threading
 
+from hcsd.control_groups import ControlGroups
 from hcsd.errors import HcsdError
 from hcsd.hcs.host import Host
 
 START_TIMEOUT = 30.0
 
 
-def open_host(pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEOUT) -> Host:
+def open_host(
+    pass_env: tuple[str, ...] = (),
+    start_timeout: float = START_TIMEOUT,
+    control_groups: ControlGroups = ControlGroups.AUTO,
+) -> Host:
     """Open the engine of this platform, for a daemon.
 
     Args:
         pass_env: Variables of the daemon that its processes have, too. HCS passes none.
         start_timeout: Seconds that a process may take to come to its program; HCS has its own.
+        control_groups: Which control groups the embedded engine may use.
+
+    What an earlier daemon of the embedded engine has left running is ended meanwhile.
 
     Ownership: `Host.close` ends it, and with the embedded engine every process that it runs.
 
@@ -35,7 +44,11 @@ def open_host(pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEO
     else:  # noqa: RET505  (type checkers follow platforms by branches)
         from hcsd.embedded.child_settings import ChildSettings  # noqa: PLC0415  (POSIX only)
         from hcsd.embedded.descriptors import allow_many  # noqa: PLC0415  (POSIX only)
+        from hcsd.embedded.hierarchies import find_hierarchies  # noqa: PLC0415
+        from hcsd.embedded.leftovers import clean_up  # noqa: PLC0415
         from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
 
         allow_many()
-        return Host(EmbeddedProvider(ChildSettings(pass_env, start_timeout)))
+        threading.Thread(target=clean_up, name="hcsd-leftovers", daemon=True).start()
+        hierarchies = find_hierarchies(control_groups)
+        return Host(EmbeddedProvider(ChildSettings(pass_env, start_timeout, hierarchies)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from hcsd.embedded.hierarchies import Hierarchies, find_hierarchies
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +14,11 @@ class ChildSettings:
     Attributes:
         pass_env: Variables of the daemon that its processes have, too.
         start_timeout: Seconds that a process may take to come to its program.
+        hierarchies: Where control groups can be made.
+        max_tasks: How many processes and threads a system may have at once; None for no limit.
     """
 
     pass_env: tuple[str, ...] = ()
     start_timeout: float = 30.0
+    hierarchies: Hierarchies = field(default_factory=find_hierarchies)
+    max_tasks: int | None = None

@@ -71,11 +71,13 @@ class Limits:
         memory: In bytes.
         processors: How many, or a part of one.
         weight: 0 to 10,000, against that of others.
+        tasks: How many processes and threads there may be at once.
     """
 
     memory: int | None = None
     processors: float | None = None
     weight: int | None = None
+    tasks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,35 @@
-"""Control groups that hold a system to its limits, where the host lets the daemon make them.
+"""The control groups of a system: they hold all of it together, and to its limits.
 
-A group is a directory below the daemon's own, one for each hierarchy that has a controller the
-limits need: one in cgroup v2, one per controller in v1. The keeper is put into it before it starts
-anything, so all of the system is in it, and removes it when the system ends.
+    make() ──▶ MADE ──the keeper starts, and has the lock──▶ KEPT ──it ends──▶ removed by the keeper
+                └──the keeper cannot be started──▶ removed       └──it was killed──▶ kill(), remove()
+
+What the groups are for is told in `keeper.groups`, and where they are in `hierarchies`. The keeper is
+outside: what it keeps can neither use up its memory nor freeze it. The one exception is the number of
+tasks in v1, which each process would have to enter by itself; the limit is one more there.
+
+The lock tells other daemons that somebody looks after the groups: see `leftovers`.
 """
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
 from hcsd.embedded.faults import Fault
+from hcsd.embedded.keeper.groups import V1, Places, group_at, kill_all, write
+from hcsd.embedded.keeper.trees import remove_all
 
 if TYPE_CHECKING:
     from hcsd.embedded.configuration import Limits
+    from hcsd.embedded.hierarchies import Hierarchies
 
 PERIOD = 100_000  # microseconds, over which processor time is shared out
 MIN_QUOTA = 1_000  # microseconds: the least that the kernel takes
 MAX_WEIGHT = 10_000
+PREFIX = "hcsd-"  # of the name of a group
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,9 @@ def settings_of(limits: Limits) -> list[Setting]:
         found.append(
             Setting("processors", "cpu", {"cpu.shares": str(shares)}, {"cpu.weight": str(weight)})
         )
+    if limits.tasks is not None:
+        v1 = {"pids.max": str(limits.tasks + 1)}  # the keeper is in that group, too
+        found.append(Setting("tasks", "pids", v1, {"pids.max": str(limits.tasks)}))
     return found
 
 
@@ -66,85 +78,108 @@ class Groups:
     """The groups of one system.
 
     Args:
-        name: Of each directory; no other system's.
+        mark: The keeper's, which no other system has.
         limits: What they hold it to.
+        hierarchies: Where they can be made.
 
     Attributes:
-        directories: Those to make.
+        limits_tasks: Whether they limit how many tasks there may be.
 
     Raises:
         Fault: ERROR_NOT_SUPPORTED: this host does not let the daemon limit that.
     """
 
-    def __init__(self, name: str, limits: Limits) -> None:
+    def __init__(self, mark: str, limits: Limits, hierarchies: Hierarchies) -> None:
+        self._name = PREFIX + mark
+        self._main = ""
         self._files: dict[str, dict[str, str]] = {}
+        self._entered: list[str] = []
+        self._kept_in: list[str] = []
+        self._events = ""
+        self._version = 0
+        self._places: Places | None = None
+        self.limits_tasks = False
+        if hierarchies.holder is not None:
+            self._version = hierarchies.holder.version
+            self._main = os.path.join(hierarchies.holder.directory, self._name)
+            self._files[self._main] = {}
         for setting in settings_of(limits):
-            parent, unified = _parent_of(setting)
-            directory = os.path.join(parent, name)
-            values = setting.v2 if unified else setting.v1
-            self._files.setdefault(directory, {}).update(values)
-        self.directories = tuple(self._files)
+            place = hierarchies.controllers.get(setting.controller)
+            if place is not None:
+                self._limit(setting, os.path.join(place.directory, self._name), place.version)
+            elif setting.controller != "pids":  # that one nobody has asked for
+                text = f"this host does not let the daemon limit {setting.limit}"
+                reason = hierarchies.lacking[setting.controller]
+                raise Fault(HR.ERROR_NOT_SUPPORTED, f"{text}: {reason}")
 
-    def make(self) -> None:
+    def make(self) -> Places | None:
         """Make them and set the limits.
+
+        Returns:
+            What the keeper is to know; None if there are none. Ownership: of the lock is the
+            groups'; see `hand_over`.
 
         Raises:
             Fault: The host refuses it; none is left.
         """
+        if not self._main:
+            return None
+        lock = -1
         try:
             for directory, files in self._files.items():
                 os.mkdir(directory, 0o755)
+                if directory == self._main:
+                    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for name, value in files.items():
-                    with open(os.path.join(directory, name), "w", encoding="ascii") as file:
-                        file.write(value)
+                    write(os.path.join(directory, name), value)
         except OSError as error:
+            self._unlock(lock)
             self.remove()
-            text = f"the host refuses the limits of the system: {error.strerror}"
+            text = f"the host refuses the control groups of the system: {error.strerror}"
             raise Fault(HR.ERROR_NOT_SUPPORTED, text) from None
+        self._places = self._plan(lock)
+        return self._places
+
+    def hand_over(self) -> None:
+        """Leave the lock to the keeper, which has started."""
+        if self._places is not None:
+            self._unlock(self._places.lock)
+            self._places = self._places._replace(lock=-1)
+
+    def kill(self) -> list[int]:
+        """Kill all that is in them, and wait. Thread: any that may block, for some seconds.
+
+        Returns:
+            The pids of what does not die.
+        """
+        if self._places is None:
+            return []
+        return kill_all(group_at(self._main, self._version))
 
     def remove(self) -> None:
         """Remove those that are left; idempotent."""
-        for directory in self._files:
-            with contextlib.suppress(OSError):  # gone, or something that may not be killed is in it
-                os.rmdir(directory)
+        if self._main:
+            remove_all(self._plan(-1))
 
+    def _limit(self, setting: Setting, directory: str, version: int) -> None:
+        values = dict(setting.v1 if version == V1 else setting.v2)
+        self._files.setdefault(directory, {}).update(values)
+        if setting.controller == "memory":
+            self._events = os.path.join(
+                directory, "memory.oom_control" if version == V1 else "memory.events"
+            )
+        if setting.controller == "pids":
+            self.limits_tasks = True
+        if directory != self._main:
+            groups = self._kept_in if setting.controller == "pids" else self._entered
+            if directory not in groups:
+                groups.append(directory)
 
-def _parent_of(setting: Setting) -> tuple[str, bool]:
-    """Return the daemon's own group in the hierarchy of a controller, and whether that is v2."""
-    reason = f"it has no '{setting.controller}' controller"
-    for line in _lines("/proc/self/cgroup"):
-        number, controllers, path = line.split(":", 2)
-        unified = number == "0"
-        if not unified and setting.controller not in controllers.split(","):
-            continue
-        for mount in _mounts("cgroup2" if unified else "cgroup", setting.controller):
-            parent = os.path.join(mount, path.lstrip("/"))
-            if unified and setting.controller not in _words(parent, "cgroup.subtree_control"):
-                reason = f"the daemon's control group does not pass '{setting.controller}' on"
-            elif not os.access(parent, os.W_OK):
-                reason = f"the daemon may not write to its control group of '{setting.controller}'"
-            else:
-                return parent.rstrip("/"), unified
-    text = f"this host does not let the daemon limit {setting.limit}: {reason}"
-    raise Fault(HR.ERROR_NOT_SUPPORTED, text)
+    def _plan(self, lock: int) -> Places:
+        return Places(self._version, self._main, lock, self._entered, self._kept_in, self._events)
 
-
-def _mounts(kind: str, controller: str) -> list[str]:
-    found = [line.split() for line in _lines("/proc/self/mounts")]
-    return [
-        fields[1]
-        for fields in found
-        if fields[2] == kind and (kind == "cgroup2" or controller in fields[3].split(","))
-    ]
-
-
-def _words(directory: str, name: str) -> list[str]:
-    return " ".join(_lines(os.path.join(directory, name))).split()
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read().splitlines()
-    except OSError:
-        return []
+    @staticmethod
+    def _unlock(lock: int) -> None:
+        if lock >= 0:
+            os.close(lock)

@@ -17,7 +17,6 @@ import os
 import socket
 import subprocess  # starts the keeper
 import sys
-import uuid
 from typing import TYPE_CHECKING
 
 from hcsd.embedded.keeper import frames
@@ -25,10 +24,11 @@ from hcsd.embedded.keeper.families import KEEPER_MARK
 from hcsd.embedded.keeper.requests import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keeper.groups import Places
     from hcsd.embedded.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -49,13 +49,14 @@ class KeeperClient:
         on_down: Called once when the keeper is gone, after the last exit, with its exit status
             (negative: the signal that killed it).
         settings: What is the same for all processes.
-        groups: Control groups of the system, which the keeper and all it starts belong to.
+        mark: Begins the marks of its processes.
+        places: Control groups of the system; None without any.
 
     Attributes:
-        mark: Begins the marks of its processes.
+        mark: As given.
 
     Raises:
-        OSError: The keeper cannot be started, or put into its groups; nothing of it is left.
+        OSError: The keeper cannot be started; nothing of it is left.
     """
 
     def __init__(
@@ -64,9 +65,11 @@ class KeeperClient:
         on_exit: Callable[[int, int | None], None],
         on_down: Callable[[int], None],
         settings: ChildSettings,
-        groups: Sequence[str] = (),
+        *,
+        mark: str,
+        places: Places | None,
     ) -> None:
-        self.mark = uuid.uuid4().hex
+        self.mark = mark
         self._worker = worker
         self._on_exit = on_exit
         self._on_down = on_down
@@ -81,21 +84,16 @@ class KeeperClient:
                 mark=self.mark,
                 pass_env=list(settings.pass_env),
                 start_timeout=settings.start_timeout,
-                groups=list(groups),
+                places=places,
             ).to_argument()
             self._keeper = subprocess.Popen(  # noqa: S603  (our own program)
                 [sys.executable, "-I", "-S", "-X", "utf8", PROGRAM, argument],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno()] + ([places.lock] if places else []),
                 stdin=subprocess.DEVNULL,
                 cwd="/",
                 env=_environment(settings) | {KEEPER_MARK: self.mark},
                 start_new_session=True,
             )
-            failed.callback(self._keeper.wait)
-            failed.callback(self._keeper.kill)
-            for group in groups:
-                with open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii") as file:
-                    file.write(str(self._keeper.pid))
             failed.pop_all()
         worker.watch(self._sock, self._readable)
 
@@ -140,6 +138,8 @@ class KeeperClient:
             assert isinstance(pid, int)  # noqa: S101  (both sides are ours)
             assert status is None or isinstance(status, int)  # noqa: S101
             self._on_exit(pid, status)
+        elif "id" not in message:
+            pass
         else:
             number = message["id"]
             assert isinstance(number, int)  # noqa: S101

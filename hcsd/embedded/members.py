@@ -25,10 +25,11 @@ from hcsd.embedded.stdio import Stdio
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keeper.groups import Places
     from hcsd.embedded.process_documents import Launch
     from hcsd.embedded.work import Done
     from hcsd.embedded.worker import Worker
@@ -42,7 +43,8 @@ class Members:
         worker: Where work is done.
         on_down: Called once when the keeper is gone, with its exit status.
         settings: What is the same for all processes.
-        groups: Control groups that hold all of them.
+        mark: Begins the marks of all of them.
+        places: Control groups that hold all of them; None without any.
 
     Attributes:
         keeper: The keeper, which this starts.
@@ -58,12 +60,16 @@ class Members:
         worker: Worker,
         on_down: Callable[[int], None],
         settings: ChildSettings,
-        groups: Sequence[str],
+        *,
+        mark: str,
+        places: Places | None,
     ) -> None:
         self._lock = lock
         self._worker = worker
         self._processes: dict[int, Process] = {}
-        self.keeper = KeeperClient(worker, self._on_exit, on_down, settings, groups)
+        self.keeper = KeeperClient(
+            worker, self._on_exit, on_down, settings, mark=mark, places=places
+        )
         self.meter = Meter(self.keeper.keeper_pid)
 
     def find(self, pid: int) -> Process | None:

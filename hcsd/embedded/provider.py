@@ -50,7 +50,7 @@ class EmbeddedProvider:
     worker thread.
 
     Args:
-        settings: What is the same for all processes.
+        settings: What is the same for all processes; None for the defaults.
 
     Ownership: `close` ends every system with its processes, and the thread. Thread: any.
     """
@@ -62,7 +62,8 @@ class EmbeddedProvider:
     pauses_containers = True
     shapes_processes = True
 
-    def __init__(self, settings: ChildSettings = ChildSettings()) -> None:  # noqa: B008  (frozen)
+    def __init__(self, settings: ChildSettings | None = None) -> None:
+        settings = settings or ChildSettings()
         self._closed = False
         self._core = Core()
         self._strings = Memory()

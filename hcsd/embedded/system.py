@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
@@ -80,7 +81,9 @@ class System:
         self.ended = threading.Event()
         self.shutdown_grace = SHUTDOWN_GRACE
         self._configuration = configuration
-        self._groups = Groups(f"hcsd-{self.runtime_id}", configuration.limits)
+        self._mark = uuid.uuid4().hex
+        limits = replace(configuration.limits, tasks=settings.max_tasks)
+        self._groups = Groups(self._mark, limits, settings.hierarchies)
         self._state = SystemState.CREATED
         self._shown = SystemState.CREATED  # what it was before it was told to end
         self._exit_type = ""
@@ -134,14 +137,21 @@ class System:
             Fault: The host refuses a limit.
             OSError: It cannot be started.
         """
-        self._groups.make()
+        places = self._groups.make()
         try:
             members = Members(
-                self._lock, self._worker, self._on_down, self._settings, self._groups.directories
+                self._lock,
+                self._worker,
+                self._on_down,
+                self._settings,
+                mark=self._mark,
+                places=places,
             )
         except OSError:
             self._groups.remove()
             raise
+        finally:
+            self._groups.hand_over()
         with self._lock:
             self._members = members
             self._enter(SystemState.RUNNING)

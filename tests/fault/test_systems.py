@@ -13,15 +13,17 @@ import anyio.to_thread
 import pytest
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded import groups
+from hcsd.control_groups import ControlGroups
 from hcsd.embedded.configuration import Limits
 from hcsd.embedded.faults import Fault
 from hcsd.embedded.groups import Groups
+from hcsd.embedded.hierarchies import find_hierarchies
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError, InvalidStateError, NotSupportedError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
 from tests.support.census import ended_within, is_running, state_of, until
+from tests.support.cgroups import groups_of
 from tests.support.engines import embedded_provider
 from tests.support.escapes import ESCAPES, TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
@@ -310,14 +312,11 @@ async def test_what_has_ended_still_counts(system: ComputeSystem) -> None:
 # --- limits ---
 
 
-def group_of(it: Running, controller: str) -> Path:
-    """The control group that a process is in, by a controller of cgroup v1 or by v2."""
-    for line in Path(f"/proc/{it.pid}/cgroup").read_text(encoding="utf-8").splitlines():
-        number, controllers, path = line.split(":", 2)
-        if controller in controllers.split(",") or number == "0":
-            mounts = groups._mounts("cgroup2" if number == "0" else "cgroup", controller)
-            return Path(mounts[0]) / path.lstrip("/")
-    pytest.fail(f"no group of '{controller}'")
+def group_of(it: Running, file: str) -> Path:
+    """The control group of the system of a process that has a file."""
+    groups = [group for found in groups_of(it.pid) for group in (found, found.parent)]
+    (found,) = [it for it in groups if it.name.startswith("hcsd-") and (it / file).exists()]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -343,10 +342,10 @@ async def test_a_limit_is_set_where_the_host_lets_us_and_goes_with_the_system(
     await made.start()
     it = await start(made, SH("sleep 1000 & echo $!; wait"), "o")
     await it.stdout.line()
-    group = group_of(it, controller)
-    assert group.name.startswith("hcsd-")
-    (file,) = (group / name for name in files if (group / name).exists())
-    found = int(file.read_text(encoding="ascii").split()[0])
+    where = find_hierarchies().controllers[controller]
+    file = files[where.version - 1]
+    group = group_of(it, file)
+    found = int((group / file).read_text(encoding="ascii").split()[0])
     assert found == value if value is not None else found in {1024, 100}
     await made.terminate()
     await made.exited.wait()
@@ -355,12 +354,9 @@ async def test_a_limit_is_set_where_the_host_lets_us_and_goes_with_the_system(
     made.close()
 
 
-def test_a_limit_that_the_host_does_not_let_us_set_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(groups, "_mounts", lambda _kind, _controller: [])
+def test_a_limit_that_the_host_does_not_let_us_set_is_refused() -> None:
     with pytest.raises(Fault) as caught:
-        Groups("none", Limits(memory=1 << 20))
+        Groups("none", Limits(memory=1 << 20), find_hierarchies(ControlGroups.OFF))
     assert caught.value.hresult == HR.ERROR_NOT_SUPPORTED
     assert "does not let the daemon limit memory" in str(caught.value)
 

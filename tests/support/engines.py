@@ -41,11 +41,16 @@ if sys.platform == "win32":
 
     ENGINES = [Engine("double", DoubleProvider, WindowsGuest(), "host", 50)]
 else:
+    from hcsd.control_groups import ControlGroups
     from hcsd.embedded.child_settings import ChildSettings
+    from hcsd.embedded.hierarchies import find_hierarchies
     from hcsd.embedded.provider import EmbeddedProvider
 
-    def embedded_provider(start_timeout: float = 30.0) -> EmbeddedProvider:
+    def embedded_provider(
+        start_timeout: float = 30.0, groups: ControlGroups = ControlGroups.AUTO
+    ) -> EmbeddedProvider:
         """Make one whose processes a census sees."""
-        return EmbeddedProvider(ChildSettings((MARK,), start_timeout))
+        settings = ChildSettings((MARK,), start_timeout, find_hierarchies(groups))
+        return EmbeddedProvider(settings)
 
     ENGINES = [Engine("embedded", embedded_provider, PosixGuest(), "host", 300)]

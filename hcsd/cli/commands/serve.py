@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from hcsd.cli.commands.limit_options import limits_of, with_limit_options
+from hcsd.control_groups import ControlGroups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +119,13 @@ def serve(
             " more than once. They have no others of it but LANG and TZ.",
         ),
     ] = None,
+    control_groups: Annotated[
+        ControlGroups,
+        typer.Option(
+            help="Which control groups hold the processes together on Linux. Without any, a process"
+            " that keeps forking can get away from a kill; then the kill fails and says so."
+        ),
+    ] = ControlGroups.AUTO,
     log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
     log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
     log_file: Annotated[
@@ -159,6 +167,7 @@ def serve(
         _tls_files(tls_cert, tls_key, tls_client_ca),
         limits_of(limits),
         tuple(pass_env or ()),
+        control_groups,
     )
     try:
         logs.configure(log_level.value, log_format.value, log_file)
@@ -181,6 +190,7 @@ class Settings(NamedTuple):
         tls_files: What TCP listeners use for TLS, if they do.
         limits: Limits in force.
         pass_env: Variables of its environment that its processes have, too.
+        control_groups: Which control groups may be used.
     """
 
     addresses: list[str]
@@ -188,6 +198,7 @@ class Settings(NamedTuple):
     tls_files: TlsFiles | None
     limits: Limits
     pass_env: tuple[str, ...]
+    control_groups: ControlGroups
 
 
 def _tls_files(
@@ -264,7 +275,7 @@ async def _serve(
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         on_ready(bound)
 
-    host = open_host(settings.pass_env, settings.limits.start_timeout)
+    host = open_host(settings.pass_env, settings.limits.start_timeout, settings.control_groups)
     server = Server(host, listeners, token, settings.limits)
     with waking_on_signals():
         stops.hand_to(server.stop)

@@ -17,6 +17,7 @@ Each module imports only modules that are listed before it:
 
     frames      the messages and how they are framed     (the engine imports it, too)
     procfs      what Linux tells of processes            (the engine imports it, too)
+    groups      what the kernel holds together          (the engine imports it, too)
     families    who belongs together, and killing them   (the engine imports it, too)
     pauses      stopping and continuing every member
     requests    what the keeper and its starts are told (the engine imports it, too)
@@ -25,8 +26,11 @@ Each module imports only modules that are listed before it:
     plan        what a child needs, prepared
     kernel      what Python has no function for
     child       from the fork to the program: the sequence of a start
+    trees       the control group of each process that was started
     starts      processes on this way, and their time limit
+    memory      what the kernel kills for want of memory
     children    adopting, signalling and reaping
+    kills       killing such a group with all that is in it
     loop        the main loop: requests in, answers and exits out
     __main__    the program
 

@@ -1,7 +1,6 @@
 """The keeper's program: ``python -I -S …/keeper/__main__.py SETTINGS``.
 
-SETTINGS is what `requests.Settings` reads. The keeper leaves and removes the control groups of the
-system at the end.
+SETTINGS is what `requests.Settings` reads.
 
 The keeper must start fast and import nothing of the daemon. But its modules should have the same
 names here, in the engine and for type checkers. So this program makes empty packages of those
@@ -11,7 +10,6 @@ importing anything else of hcsd fails.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gc
 import os
@@ -19,6 +17,10 @@ import signal
 import socket
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hcsd.embedded.keeper.groups import Places
 
 PACKAGE = "hcsd.embedded.keeper"
 FIRST_FREE_FD = 3
@@ -40,10 +42,9 @@ def main() -> None:
     prctl(PR_SET_CHILD_SUBREAPER)
     os.umask(DEFAULT_UMASK)
     gc.freeze()  # what is here stays, and no child has to look through it
-    status = Keeper(sock, settings).run()
-    for group in settings.groups:
-        _leave(group)
-    sys.exit(status)
+    if settings.places is not None:
+        settings = settings._replace(places=_take(settings.places))
+    sys.exit(Keeper(sock, settings).run())
 
 
 def _name_packages() -> None:
@@ -87,12 +88,15 @@ def _normal_signals() -> None:
         signal.signal(number, lambda _number, _frame: None)
 
 
-def _leave(group: str) -> None:
-    """Leave a control group for the one above, and remove it."""
-    with contextlib.suppress(OSError):  # something that may not be killed is in it
-        with open(os.path.join(os.path.dirname(group), "cgroup.procs"), "w") as file:
-            file.write(str(os.getpid()))
-        os.rmdir(group)
+def _take(places: Places) -> Places:
+    """Take the control groups of the system over: the lock, and those that the keeper is in."""
+    from hcsd.embedded.keeper.groups import PROCS, write  # noqa: PLC0415  (found only now)
+
+    lock = _above_stdio(places.lock)
+    os.set_inheritable(lock, False)
+    for directory in places.kept_in:
+        write(os.path.join(directory, PROCS), str(os.getpid()))
+    return places._replace(lock=lock)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """How a process starts: what is done between the fork and its program, in this order.
 
-    line               the socket to the engine is closed: its end tells that the keeper is gone
+    line               what only the keeper may hold is closed: the socket to the engine, whose end
+                       tells that the keeper is gone, and the lock on the control group
+    control_group      control groups that the fork has not brought about are entered
     session            a session and a process group of its own
     terminal           stdio is in its place; a console becomes the controlling terminal
     oom_score_adj      0, or what was asked for
@@ -11,8 +13,7 @@
     directory          entered as that user; without one his home, or / if that cannot be entered
     executable         looked for, and executed, as that user
 
-Three things need no step. The control groups of the system come with the fork: the keeper is in them.
-Exec closes every descriptor above 2, for the keeper has no other kind. Exec makes all signals default
+Three things need no step. The fork brings the process into its control group of v2. Exec closes every descriptor above 2, for the keeper has no other kind. Exec makes all signals default
 and blocks none, for the keeper handles some and neither ignores nor blocks any.
 
 Limits of the memory come last, since the steps need some themselves.
@@ -39,11 +40,14 @@ import struct
 import termios
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from hcsd.embedded.keeper.kernel import PR_SET_NO_NEW_PRIVS, prctl
+from hcsd.embedded.keeper.kernel import PR_SET_NO_NEW_PRIVS, fork_into, prctl
 from hcsd.embedded.keeper.plan import OOM_SCORE_ADJ_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hcsd.embedded.keeper.plan import Plan
+    from hcsd.embedded.keeper.trees import Place
 
 DEFAULT_UMASK = 0o022
 ROOT = b"/"
@@ -56,10 +60,12 @@ _report = struct.Struct("=BiB")  # stage, errno, and which of the limits
 
 # The names of the steps that can fail, and their numbers on the pipe.
 STAGES = (
-    *("session", "terminal", "oom_score_adj", "limits", "user", "no_new_privileges"),
-    *("directory", "executable"),
+    *("control_group", "session", "terminal", "oom_score_adj", "limits", "user"),
+    *("no_new_privileges", "directory", "executable"),
 )
-SESSION, TERMINAL, OOM_SCORE_ADJ, LIMITS, USER, NO_NEW_PRIVILEGES, DIRECTORY, EXECUTABLE = range(8)
+CONTROL_GROUP, SESSION, TERMINAL, OOM_SCORE_ADJ, LIMITS, USER = range(6)
+NO_NEW_PRIVILEGES, DIRECTORY, EXECUTABLE = range(6, 9)
+THIS_PROCESS = b"0"  # as the files of control groups have it
 
 
 class Failure(NamedTuple):
@@ -76,26 +82,27 @@ class Failure(NamedTuple):
     limit: str = ""
 
 
-def fork(plan: Plan, line: int) -> tuple[int, int]:
+def fork(plan: Plan, kept: Sequence[int], place: Place) -> tuple[int, int]:
     """Start a child; see the head of the module.
 
     Args:
         plan: What it is to become.
-        line: The keeper's socket.
+        kept: Descriptors that the keeper alone may hold.
+        place: The control groups that it is to be in.
 
     Returns:
         Its pid, and the descriptor that tells how far it came: see `read_failure`. Ownership: of
         the descriptor, which does not block.
 
     Raises:
-        OSError: The host has no room for it.
+        OSError: The host has no room for it, or its group has not.
     """
     told, tell = os.pipe()
     try:
         os.set_blocking(told, False)
-        pid = os.fork()
+        pid = os.fork() if place.group < 0 else fork_into(place.group)
         if pid == 0:
-            _become(plan, tell, line)
+            _become(plan, tell, kept, place.entered)
     except OSError:
         os.close(told)
         raise
@@ -117,11 +124,18 @@ def read_failure(told: int, plan: Plan) -> Failure | None:
     return Failure(STAGES[stage], code, plan.limit_names[index] if stage == LIMITS else "")
 
 
-def _become(plan: Plan, tell: int, line: int) -> NoReturn:  # noqa: PLR0912, PLR0915  (see the head)
+def _become(  # noqa: PLR0912, PLR0915  (see the head)
+    plan: Plan, tell: int, kept: Sequence[int], entered: Sequence[int]
+) -> NoReturn:
     """Be the child: take the steps."""
-    stage, index, code = SESSION, 0, errno.EIO
+    stage, index, code = CONTROL_GROUP, 0, errno.EIO
     try:
-        os.close(line)
+        for descriptor in kept:
+            os.close(descriptor)
+        for group in entered:
+            os.write(group, THIS_PROCESS)
+
+        stage = SESSION
         os.setsid()
 
         stage = TERMINAL

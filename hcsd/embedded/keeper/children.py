@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     from hcsd.embedded.keeper.starts import Starts
+    from hcsd.embedded.keeper.trees import Trees
+
+NO_CHILD = -1
 
 
 class Children:
@@ -35,15 +38,21 @@ class Children:
     Args:
         poll: Where the pidfds of adopted processes are registered.
         starts: Those that have not come to their program.
+        trees: Their control groups.
         report: Called with the pid and the return code of each that has ended. Negative: the
             signal that killed it; None: only its parent knows.
     """
 
     def __init__(
-        self, poll: select.poll, starts: Starts, report: Callable[[int, int | None], None]
+        self,
+        poll: select.poll,
+        starts: Starts,
+        trees: Trees,
+        report: Callable[[int, int | None], None],
     ) -> None:
         self._poll = poll
         self._starts = starts
+        self._trees = trees
         self._report = report
         self._started: dict[int, str] = {}  # pid to mark
         self._adopted: dict[int, int] = {}  # pid to pidfd
@@ -98,15 +107,14 @@ class Children:
         except OSError as error:
             raise Refusal("process", error.errno or errno.EPERM) from None
 
-    def kill_tree(self, pid: int, mark: str) -> None:
-        """Kill a process with all that descends from it, also after it has been reaped (Linux).
+    def tree_of(self, pid: int, mark: str) -> tuple[int, Tree]:
+        """Return a process with all that descends from it.
 
-        Raises:
-            Refusal: Something of it may not be killed, or does not die in time.
+        Returns:
+            Its pid, or 0 if it has been reaped; and its tree.
         """
         root = pid if self._started.get(pid) == mark else 0
-        if code := Tree(root, mark, lambda: set(self.pids())).kill():
-            raise Refusal("process", code)
+        return root, Tree(root, mark, lambda: set(self.pids()))
 
     def reap(self, *, wait: bool) -> bool:
         """Collect and report children that have ended.
@@ -122,16 +130,19 @@ class Children:
             try:
                 pid, status = os.waitpid(-1, options)
             except ChildProcessError:
-                return False
-            if pid == 0:
-                return True
+                pid, status = NO_CHILD, 0
+            if pid <= 0:
+                break
             options = os.WNOHANG
             code = os.waitstatus_to_exitcode(status)
+            self._trees.reaped(pid)
             self._starts.settle_one(pid)
             if self._started.pop(pid, None) is not None:
                 self._report(pid, code)
             elif pid in self._adopted:
                 self._report_adopted(pid, code)
+        self._trees.tidy()
+        return pid != NO_CHILD
 
     def report_unreaped(self, ready: Container[int]) -> None:
         """Report the adopted processes that have ended and were not the keeper's to reap.

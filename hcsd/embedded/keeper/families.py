@@ -20,6 +20,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from hcsd.embedded.keeper.frames import Refusal
 from hcsd.embedded.keeper.procfs import (
     all_pids,
     children_of,
@@ -62,7 +63,13 @@ class Tree:
             0, or the errno if something may not be killed, or starts others faster than they can
             be.
         """
-        return _kill_until_none(self._members)
+        if code := _kill_until_none(self._members):
+            raise Refusal("process", code)
+        return 0
+
+    def look(self) -> None:
+        """Look."""
+        self._members()
 
     def _members(self) -> set[Identity]:
         """Find what belongs to it now. Whoever has lost its parents is a child of the keeper."""

@@ -15,7 +15,8 @@ answered when the program runs, which may be long after other requests:
     pause: true or false                                         stop or continue every member
     grace: seconds                                               ask every member to end
 
-    exit: pid, status: code, -signal or null                     a process has ended
+    exit: pid, status: code, -signal or null, oom: true or false  a process has ended
+    oom: number of kills                                         the system has no memory left
 
 Every request also has an `id` of its own, which its answer repeats. A refusal is answered with
 `error`, an errno, `what`, the thing that could not be had, and `which` of them, if there are many.

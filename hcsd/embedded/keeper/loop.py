@@ -24,9 +24,13 @@ from typing import TYPE_CHECKING
 from hcsd.embedded.keeper.children import Children
 from hcsd.embedded.keeper.families import kill
 from hcsd.embedded.keeper.frames import FORCED, Outbox, Refusal, receive_frame
+from hcsd.embedded.keeper.groups import kill_all
+from hcsd.embedded.keeper.kills import Kills
+from hcsd.embedded.keeper.memory import Memory
 from hcsd.embedded.keeper.pauses import Pause
 from hcsd.embedded.keeper.procfs import ON_LINUX, descendants
 from hcsd.embedded.keeper.starts import Starts
+from hcsd.embedded.keeper.trees import Trees
 
 if TYPE_CHECKING:
     from hcsd.embedded.keeper.frames import Message
@@ -45,10 +49,14 @@ class Keeper:
         self._sock = sock
         self._out = Outbox(sock)
         self._poll = select.poll()
+        self._trees = Trees(settings.places)
+        kept = [sock.fileno()] + ([settings.places.lock] if settings.places else [])
         self._starts = Starts(
-            settings, sock.fileno(), self._poll, self._answer, started=self._note_start
+            settings, kept, self._poll, self._trees, self._answer, started=self._note_start
         )
-        self._children = Children(self._poll, self._starts, self._report)
+        self._children = Children(self._poll, self._starts, self._trees, self._report)
+        self._kills = Kills(self._poll, self._answer)
+        self._memory = Memory(settings.places, self._poll, self._report_out_of_memory)
         self._pause = Pause()
         self._deadline: float | None = None  # of a shutdown
 
@@ -79,6 +87,8 @@ class Keeper:
             self._starts.settle(readable)
             left = self._children.reap(wait=False)
             self._children.report_unreaped(readable)
+            self._kills.settle(readable)
+            self._memory.settle(readable)
             if not self._pause.active:
                 self._starts.expire()
             self._out.flush()
@@ -87,10 +97,9 @@ class Keeper:
 
     def _patience(self) -> float | None:
         """Return for how many milliseconds nothing is due; None for as long as nothing happens."""
-        due = [] if self._deadline is None else [self._deadline]
         overdue = None if self._pause.active else self._starts.next_deadline
-        if overdue is not None:
-            due.append(overdue)
+        times = (self._deadline, overdue, self._kills.next_deadline, self._memory.next_deadline)
+        due = [time for time in times if time is not None]
         return max(0.0, min(due) - time.monotonic()) * 1000 if due else None
 
     def _serve(self) -> bool:
@@ -133,10 +142,20 @@ class Keeper:
         elif "grace" in request:
             self._shut_down(float(str(request["grace"])))
         elif "tree" in request:
-            self._children.kill_tree(_number(request["pid"]), str(request["tree"]))
+            return self._kill_tree(request)
         else:
             self._signal(request)
         return {}
+
+    def _kill_tree(self, request: Message) -> Message | None:
+        """Kill a process with all that descends from it, also after it has been reaped (Linux)."""
+        mark = str(request["tree"])
+        root, tree = self._children.tree_of(_number(request["pid"]), mark)
+        group = self._trees.group_of(mark)
+        if group is None:
+            return {"killed": tree.kill()}
+        self._kills.begin(request["id"], group, tree, root)
+        return None
 
     def _note_start(self, pid: int, mark: str) -> None:
         """Take up a process; one that starts late in a shutdown has not heard of it."""
@@ -166,7 +185,11 @@ class Keeper:
             _ask_to_end(pid)
 
     def _report(self, pid: int, status: int | None) -> None:
-        self._out.put({"exit": pid, "status": status})
+        oom = status is not None and self._memory.has_killed(status)
+        self._out.put({"exit": pid, "status": status, "oom": oom})
+
+    def _report_out_of_memory(self, count: int) -> None:
+        self._out.put({"oom": count})
 
     def _end(self) -> None:
         """Kill until nothing is left: what a dying process leaves behind becomes our child.
@@ -175,13 +198,16 @@ class Keeper:
         """
         me = os.getpid()
         self._starts.abandon()
+        if self._trees.main is not None:
+            kill_all(self._trees.main)
         while True:
             left = descendants(me) if ON_LINUX else self._children.pids()
             refused = [pid for pid in left if not kill(pid)]
             alive = self._children.reap(wait=not refused)
             self._out.flush()
             if not alive or (refused and refused == left):
-                return
+                break
+        self._trees.leave_and_remove()
 
 
 def _ask_to_end(pid: int) -> None:

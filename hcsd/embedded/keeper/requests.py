@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from hcsd.embedded.keeper.groups import Places
+
 if TYPE_CHECKING:
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper.limits import Limit
@@ -18,14 +20,14 @@ class Settings(NamedTuple):
         mark: Begins the marks of its processes.
         pass_env: Variables of the daemon that its processes have, too.
         start_timeout: Seconds that a start may take.
-        groups: Control groups of the system's own.
+        places: Control groups of the system's own; None without any.
     """
 
     descriptor: int
     mark: str
     pass_env: list[str]
     start_timeout: float
-    groups: list[str]
+    places: Places | None
 
     def to_argument(self) -> str:
         """Write them down."""
@@ -34,7 +36,9 @@ class Settings(NamedTuple):
     @classmethod
     def of(cls, argument: str) -> Settings:
         """Read them."""
-        return cls(*json.loads(argument))
+        settings = cls(*json.loads(argument))
+        places = settings.places
+        return settings._replace(places=None if places is None else Places(*places))
 
 
 class StartRequest(NamedTuple):

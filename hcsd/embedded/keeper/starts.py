@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.embedded.keeper.accounts import find_account
 from hcsd.embedded.keeper.child import (
+    CONTROL_GROUP,
     DIRECTORY,
     EXECUTABLE,
     STAGES,
@@ -35,11 +36,12 @@ from hcsd.embedded.keeper.plan import prepare
 from hcsd.embedded.keeper.requests import StartRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Sequence
 
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper.plan import Plan
     from hcsd.embedded.keeper.requests import Settings
+    from hcsd.embedded.keeper.trees import Trees
 
 # What systemd gives its services.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -69,8 +71,9 @@ class Starts:
 
     Args:
         settings: What the keeper was started with.
-        line: The keeper's socket, which no child may hold.
+        kept: Descriptors that no child may hold: the keeper's socket, and its lock.
         poll: Where the pipes are registered.
+        trees: Where each has a control group.
         answer: Called with the id of a request and its answer.
         started: Called before the answer with the pid and the mark of each that runs.
     """
@@ -78,15 +81,17 @@ class Starts:
     def __init__(
         self,
         settings: Settings,
-        line: int,
+        kept: Sequence[int],
         poll: select.poll,
+        trees: Trees,
         answer: Callable[[object, Message], None],
         *,
         started: Callable[[int, str], None],
     ) -> None:
         self._settings = settings
-        self._line = line
+        self._kept = kept
         self._poll = poll
+        self._trees = trees
         self._answer = answer
         self._started = started
         self._starts: dict[int, Start] = {}
@@ -140,13 +145,29 @@ class Starts:
             raise Refusal(STAGES[EXECUTABLE], errno.EINVAL) from None
         if account.uid is not None:
             _give_away(fds, account.uid)
-        try:
-            pid, told = fork(plan, self._line)
-        except OSError as error:
-            raise Refusal("fork", error.errno or errno.EAGAIN) from None
+        pid, told = self._fork(plan, mark)
         deadline = time.monotonic() + self._settings.start_timeout
         self._starts[pid] = Start(message["id"], mark, told, plan, deadline)
         self._poll.register(told, select.POLLIN)
+
+    def _fork(self, plan: Plan, mark: str) -> tuple[int, int]:
+        """Fork a process into its control groups."""
+        try:
+            place = self._trees.make(mark)
+        except OSError as error:
+            raise Refusal(STAGES[CONTROL_GROUP], error.errno or errno.EAGAIN) from None
+        pid = None
+        try:
+            pid, told = fork(plan, self._kept, place)
+        except OSError as error:
+            if not self._trees.enter_by_itself(error):
+                raise Refusal("fork", error.errno or errno.EAGAIN) from None
+        else:
+            return pid, told
+        finally:
+            self._trees.release(place)
+            self._trees.forked(pid, mark)
+        return self._fork(plan, mark)
 
     def settle(self, ready: Container[int]) -> None:
         """Answer those whose pipe has something to tell.
