@@ -12,6 +12,7 @@ import pytest
 
 from hcsd.abi.hresult import HR
 from tests.support.census import is_running
+from tests.support.cgroups import USABLE
 
 SETPRIV = shutil.which("setpriv")
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,15 @@ def test_a_process_out_of_reach_is_an_error_and_does_not_hold_up_the_close() -> 
     os.kill(survivor, signal.SIGKILL)
     assert findings["codes"] == [HR.ACCESS_DENIED] * 2
     assert findings["ends"] == [None, 137]  # of the one that lives nobody can tell an end
+
+
+@pytest.mark.skipif(not USABLE, reason="this host lets the test make no control groups")
+def test_a_control_group_reaches_at_the_close_what_a_signal_does_not() -> None:
+    findings = without("kill", "in_reach_of_groups")
+    assert isinstance(findings, dict)
+    assert findings["codes"] == [HR.ACCESS_DENIED] * 2
+    assert findings["ends"] == [137, 137]
+    assert not is_running(findings["pid"])
 
 
 def test_more_descriptors_on_their_way_than_allowed_fail_their_creates_alone() -> None:

@@ -13,6 +13,9 @@ import tempfile
 import anyio
 import anyio.to_thread
 
+from hcsd.control_groups import ControlGroups
+from hcsd.embedded.child_settings import ChildSettings
+from hcsd.embedded.hierarchies import find_hierarchies
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
@@ -101,11 +104,13 @@ async def refused_rights(system: ComputeSystem, _provider: EmbeddedProvider) -> 
 async def _main(name: str) -> None:
     program = {
         "out_of_reach": out_of_reach,
+        "in_reach_of_groups": out_of_reach,
         "too_many_on_their_way": too_many_on_their_way,
         "closed_directory": closed_directory,
         "refused_rights": refused_rights,
     }[name]
-    provider = EmbeddedProvider()
+    groups = ControlGroups.OFF if name == "out_of_reach" else ControlGroups.AUTO
+    provider = EmbeddedProvider(ChildSettings(hierarchies=find_hierarchies(groups)))
     system = await Host(provider).open_system("host")
     findings = await program(system, provider)
     system.close()
