@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from hcsd.embedded.keeper.families import Tree
 from hcsd.embedded.keeper.frames import Refusal
-from hcsd.embedded.keeper.procfs import has_ended
+from hcsd.embedded.keeper.origins import Origins
+from hcsd.embedded.keeper.procfs import ON_LINUX, has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -47,6 +48,7 @@ class Children:
         self._report = report
         self._started: dict[int, str] = {}  # pid to mark
         self._adopted: dict[int, int] = {}  # pid to pidfd
+        self._origins = Origins()
 
     def pids(self) -> list[int]:
         """Return the pids of those that were started here, or are being started."""
@@ -55,6 +57,8 @@ class Children:
     def note_start(self, pid: int, mark: str) -> None:
         """Take up a process that runs from now on, with what all that descends from it inherits."""
         self._started[pid] = mark
+        if ON_LINUX:
+            self._origins.note_start(pid, mark)
 
     def adopt(self, pid: int, fds: list[int]) -> None:
         """Report the end of a process that was not started here.
@@ -98,15 +102,36 @@ class Children:
         except OSError as error:
             raise Refusal("process", error.errno or errno.EPERM) from None
 
-    def kill_tree(self, pid: int, mark: str) -> None:
+    def kill_tree(self, pid: int, mark: str) -> int:
         """Kill a process with all that descends from it, also after it has been reaped (Linux).
 
+        Returns:
+            How many were killed besides the process.
+
         Raises:
-            Refusal: Something of it may not be killed, or does not die in time.
+            Refusal: Something of it is left, or may be; see `families`.
         """
+        starting = self._starts.pids()
+        for one in starting:
+            self._starts.settle_one(one)  # whatever runs already can have started something
         root = pid if self._started.get(pid) == mark else 0
-        if code := Tree(root, mark, lambda: set(self.pids())).kill():
-            raise Refusal("process", code)
+        return Tree(
+            root,
+            mark,
+            self._origins,
+            others=set(self.pids()) - {root},
+            starting=self._starts.pids(),
+            reap=self.reap_stray,
+        ).kill()
+
+    def reap_stray(self, pid: int) -> bool:
+        """Collect a dead child of which nobody is told; return whether it was one."""
+        if pid in self._started or pid in self._adopted or pid in self._starts.pids():
+            return False
+        try:
+            return os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            return False
 
     def reap(self, *, wait: bool) -> bool:
         """Collect and report children that have ended.
@@ -124,11 +149,15 @@ class Children:
             except ChildProcessError:
                 return False
             if pid == 0:
+                if ON_LINUX:
+                    self._origins.note_reaped(self._starts.pids())
                 return True
             options = os.WNOHANG
             code = os.waitstatus_to_exitcode(status)
             self._starts.settle_one(pid)
             if self._started.pop(pid, None) is not None:
+                if ON_LINUX:
+                    self._origins.note_end(pid)
                 self._report(pid, code)
             elif pid in self._adopted:
                 self._report_adopted(pid, code)

@@ -10,19 +10,31 @@ Whoever was stopped already, before the pause, stays stopped after it.
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import time
+from typing import TYPE_CHECKING
 
-from hcsd.embedded.keeper.families import PATIENCE, send_to
+from hcsd.embedded.keeper.families import list_pids
 from hcsd.embedded.keeper.frames import Refusal
-from hcsd.embedded.keeper.procfs import Entry, Identity, descendants, look_at
+from hcsd.embedded.keeper.procfs import look_at
+from hcsd.embedded.keeper.signalling import send_to
+from hcsd.embedded.keeper.stopping import PATIENCE, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.embedded.keeper.procfs import Identity
 
 
 class Pause:
-    """The pause of all that descends from the keeper (Linux)."""
+    """The pause of all that descends from the keeper (Linux).
 
-    def __init__(self) -> None:
+    Args:
+        reap: Collects a dead stray; see `Stop`.
+    """
+
+    def __init__(self, reap: Callable[[int], bool]) -> None:
+        self._reap = reap
         self._stopped: set[Identity] | None = None  # whom to continue; None while not paused
 
     @property
@@ -31,37 +43,21 @@ class Pause:
         return self._stopped is not None
 
     def begin(self) -> None:
-        """Stop every member.
-
-        A process that has been sent a stop runs no more code of its own, and cannot fork. So
-        whoever is started meanwhile is seen in the next look, and the look that finds the same
-        processes as the one before, all of them stopped, has found all. What the kernel holds
-        counts as stopped: it may be waiting for a stopped child that shares its memory.
+        """Stop every member, as `stopping` does it.
 
         Raises:
             Refusal: One may not be stopped, or they cannot be stopped in time.
         """
         if self._stopped is None:
             self._stopped = set()
-        deadline = time.monotonic() + PATIENCE
-        before: set[Identity] | None = None
-        code = 0
-        while True:
-            found = {
-                (pid, entry.started): entry
-                for pid in descendants(os.getpid())
-                if (entry := look_at(pid)) is not None
-            }
-            moving = {member for member, entry in found.items() if self._moves(member, entry)}
-            if not moving and before == found.keys():
-                return
-            if code or time.monotonic() > deadline:
-                self._continue()
-                raise Refusal("system", code or errno.ETIMEDOUT)
-            for member in moving:
-                code = send_to(member, signal.SIGSTOP) or code
-            self._stopped |= moving
-            before = set(found)
+        stop = Stop(lambda _pid, _entry: True, reap=self._reap)
+        caught = stop.stop(time.monotonic() + PATIENCE)
+        self._stopped |= stop.sent
+        refused = stop.refused & stop.members.keys()
+        if refused or not caught:
+            self._continue()
+            code = errno.EPERM if refused else errno.ETIMEDOUT
+            raise Refusal("system", code, list_pids(refused or stop.members))
 
     def end(self) -> None:
         """Continue whom the pause has stopped.
@@ -76,12 +72,6 @@ class Pause:
         """Continue a process when the pause ends, also if it was stopped before."""
         if self._stopped is not None and (entry := look_at(pid)) is not None:
             self._stopped.add((pid, entry.started))
-
-    def _moves(self, member: Identity, entry: Entry) -> bool:
-        """Tell whether a process has not stopped yet."""
-        if entry.state == b"D":  # the kernel holds it
-            return self._stopped is None or member not in self._stopped
-        return entry.state not in b"Tt"
 
     def _continue(self) -> int:
         members, self._stopped = self._stopped or set(), None
