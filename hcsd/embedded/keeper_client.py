@@ -138,8 +138,10 @@ class KeeperClient:
             assert isinstance(pid, int)  # noqa: S101  (both sides are ours)
             assert status is None or isinstance(status, int)  # noqa: S101
             self._on_exit(pid, status)
-        elif "id" not in message:
+        elif "oom" in message:
             pass
+        elif "left" in message:
+            logger.error("keeper %d could not end %s", self.keeper_pid, message["left"])
         else:
             number = message["id"]
             assert isinstance(number, int)  # noqa: S101

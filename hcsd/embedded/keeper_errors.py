@@ -89,12 +89,27 @@ def process_fault(answer: Message) -> Fault | None:
     code = answer.get("error")
     if code is None:
         return None
+    if answer.get("what") == "tree":
+        return _tree_fault(code, answer.get("which"))
     if code == errno.ESRCH:
         return Fault(HR.PROCESS_ALREADY_STOPPED, "the process has exited")
     if code == errno.EPERM:
         # Not E_ACCESSDENIED, by which HCS says that the process is dying already.
         return Fault(HR.ACCESS_DENIED, "the process belongs to another user")
     return Fault(HR.E_FAIL, _text(code))
+
+
+def _tree_fault(code: object, left: object) -> Fault:
+    """Word why a tree was not killed as a whole; `left` says how many of it are left, and which."""
+    if code == errno.EPERM:
+        return Fault(HR.ACCESS_DENIED, f"not all of the tree may be killed; left: {left}")
+    if code == errno.ECHILD:
+        return Fault(
+            HR.E_FAIL,
+            "the tree was killed, but for what nobody can tell whether it belongs to it, "
+            f"because it has left its parents, its session and its environment: {left}",
+        )
+    return Fault(HR.E_FAIL, f"not all of the tree could be killed in time; left: {left}")
 
 
 def system_fault(system_id: str, answer: Message) -> Fault | None:

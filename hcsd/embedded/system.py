@@ -21,7 +21,7 @@ from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.embedded.faults import Fault
 from hcsd.embedded.groups import Groups
 from hcsd.embedded.handle import Handle
-from hcsd.embedded.keeper.frames import FORCED
+from hcsd.embedded.keeper.frames import FORCED, LEFT
 from hcsd.embedded.keeper_errors import system_fault
 from hcsd.embedded.lifecycle import Call, SystemState, require
 from hcsd.embedded.members import Members
@@ -231,12 +231,12 @@ class System:
 
     def _on_down(self, status: int) -> None:
         """The keeper is gone, and with it all that it kept, unless it was killed itself."""
-        if status == FORCED:
+        if status in {FORCED, LEFT}:
             self._enter(SystemState.ENDING, "ForcedExit")
         elif status or self._state is not SystemState.ENDING:
             self._enter(SystemState.ENDING, "UnexpectedExit")
         members = self._started()
-        left = members.kill_left(crashed=status not in {0, FORCED})
+        left = members.kill_left(crashed=status not in {0, FORCED, LEFT})
         self._groups.remove()
         self._stop()
         members.report_left(left)

@@ -18,6 +18,9 @@ Each module imports only modules that are listed before it:
     frames      the messages and how they are framed     (the engine imports it, too)
     procfs      what Linux tells of processes            (the engine imports it, too)
     groups      what the kernel holds together          (the engine imports it, too)
+    signalling  signals that hit nobody else             (the engine imports it, too)
+    stopping    stopping and killing, so that none gets away
+    origins     which process a stray can descend from
     families    who belongs together, and killing them   (the engine imports it, too)
     pauses      stopping and continuing every member
     requests    what the keeper and its starts are told (the engine imports it, too)
@@ -31,6 +34,7 @@ Each module imports only modules that are listed before it:
     memory      what the kernel kills for want of memory
     children    adopting, signalling and reaping
     kills       killing such a group with all that is in it
+    endings     the end of all that the keeper keeps
     loop        the main loop: requests in, answers and exits out
     __main__    the program
 

@@ -21,10 +21,16 @@ from typing import TYPE_CHECKING
 
 from hcsd.embedded.keeper.families import Tree
 from hcsd.embedded.keeper.frames import Refusal
-from hcsd.embedded.keeper.procfs import has_ended
+from hcsd.embedded.keeper.origins import Origins
+from hcsd.embedded.keeper.procfs import (
+    ON_LINUX,
+    children_of_this_thread,
+    has_ended,
+    look_at,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Collection, Container
 
     from hcsd.embedded.keeper.starts import Starts
     from hcsd.embedded.keeper.trees import Trees
@@ -56,6 +62,7 @@ class Children:
         self._report = report
         self._started: dict[int, str] = {}  # pid to mark
         self._adopted: dict[int, int] = {}  # pid to pidfd
+        self._origins = Origins()
 
     def pids(self) -> list[int]:
         """Return the pids of those that were started here, or are being started."""
@@ -64,6 +71,8 @@ class Children:
     def note_start(self, pid: int, mark: str) -> None:
         """Take up a process that runs from now on, with what all that descends from it inherits."""
         self._started[pid] = mark
+        if ON_LINUX:
+            self._origins.note_start(pid, mark)
 
     def adopt(self, pid: int, fds: list[int]) -> None:
         """Report the end of a process that was not started here.
@@ -107,14 +116,59 @@ class Children:
         except OSError as error:
             raise Refusal("process", error.errno or errno.EPERM) from None
 
-    def tree_of(self, pid: int, mark: str) -> tuple[int, Tree]:
-        """Return a process with all that descends from it.
+    def kill_tree(self, pid: int, mark: str) -> int:
+        """Kill a process with all that descends from it, also after it has been reaped (Linux).
 
         Returns:
-            Its pid, or 0 if it has been reaped; and its tree.
+            How many were killed besides the process.
+
+        Raises:
+            Refusal: Something of it is left, or may be; see `families`.
         """
-        root = pid if self._started.get(pid) == mark else 0
-        return root, Tree(root, mark, lambda: set(self.pids()))
+        return self.tree_of(pid, mark).kill()
+
+    def root_of(self, pid: int, mark: str) -> int:
+        """Return the pid of a process that was started here; 0 if it has been reaped."""
+        return pid if self._started.get(pid) == mark else 0
+
+    def tree_of(self, pid: int, mark: str, others: Collection[int] = ()) -> Tree:
+        """Return a process with all that descends from it (Linux).
+
+        Args:
+            pid: Its pid.
+            mark: Its mark.
+            others: What does not belong to it, besides all others that were started here.
+        """
+        starting = self._starts.pids()
+        for one in starting:
+            self._starts.settle_one(one)  # whatever runs already can have started something
+        root = self.root_of(pid, mark)
+        return Tree(
+            root,
+            mark,
+            self._origins,
+            others={*self.pids(), *others} - {root},
+            starting=self._starts.pids(),
+            reap=self.reap_stray,
+        )
+
+    def strays(self) -> list[int]:
+        """Return the pids of living children of the keeper that it has not started."""
+        known = {*self._started, *self._starts.pids()}
+        children = [pid for pid in children_of_this_thread() if pid not in known]
+        return [pid for pid in children if look_at(pid) is not None]
+
+    def reap_stray(self, pid: int) -> bool:
+        """Collect a dead child of which nobody is told; return whether it was one."""
+        if pid in self._started or pid in self._adopted or pid in self._starts.pids():
+            return False
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0] != pid:
+                return False
+        except ChildProcessError:
+            return False
+        self._trees.reaped(pid)
+        return True
 
     def reap(self, *, wait: bool) -> bool:
         """Collect and report children that have ended.
@@ -131,6 +185,8 @@ class Children:
                 pid, status = os.waitpid(-1, options)
             except ChildProcessError:
                 pid, status = NO_CHILD, 0
+            if pid == 0 and ON_LINUX:
+                self._origins.note_reaped(self._starts.pids())
             if pid <= 0:
                 break
             options = os.WNOHANG
@@ -138,6 +194,8 @@ class Children:
             self._trees.reaped(pid)
             self._starts.settle_one(pid)
             if self._started.pop(pid, None) is not None:
+                if ON_LINUX:
+                    self._origins.note_end(pid)
                 self._report(pid, code)
             elif pid in self._adopted:
                 self._report_adopted(pid, code)

@@ -11,12 +11,14 @@ answered when the program runs, which may be long after other requests:
         no_new_privileges
     adopt: pid                          a pidfd                  report its end from now on
     pid number group                                             send a signal to a process
-    pid tree: mark                                               kill it and its descendants
+    pid tree: mark                                   killed      kill it and its descendants;
+                                                                 the answer: how many of those
     pause: true or false                                         stop or continue every member
     grace: seconds                                               ask every member to end
 
     exit: pid, status: code, -signal or null, oom: true or false  a process has ended
     oom: number of kills                                         the system has no memory left
+    left: [[pid, name], …]                                       at the end: what could not be ended
 
 Every request also has an `id` of its own, which its answer repeats. A refusal is answered with
 `error`, an errno, `what`, the thing that could not be had, and `which` of them, if there are many.
@@ -31,6 +33,7 @@ import socket
 
 HEADER = 4
 MAX_FDS = 3
+LEFT = 4  # exit status of a keeper that could not end all that it kept
 FORCED = 3  # exit status of a keeper that had to kill at the end of a shutdown
 
 Message = dict[str, object]
@@ -40,9 +43,10 @@ class Refusal(Exception):  # noqa: N818  (an answer to the engine, not an error 
     """A request cannot be carried out.
 
     Attributes:
-        what: A stage of a start (`child.Stage`), ``group``, ``process`` or ``system``.
+        what: A stage of a start (`child.Stage`), ``group``, ``process``, ``tree`` or
+            ``system``.
         code: The errno.
-        which: Which of them; "" if there is one.
+        which: Which of them; "" if there is one. Of a tree or system: what is left, for people.
     """
 
     def __init__(self, what: str, code: int, which: str = "") -> None:

@@ -1,6 +1,8 @@
-"""Kills of trees that have a control group.
+"""Kills of trees.
 
-    begin() ──▶ FREEZING ──frozen, or that takes too long──▶ DYING ──nothing lives──▶ STRAYS ──▶ answered
+A tree that has a control group is frozen and killed by the kernel:
+
+    begin() ──▶ FREEZING ──frozen, or that takes too long──▶ DYING ──nothing lives──▶ answered
        │            ▲──────something lives (v1)──────────────┘ ▲ └──the time is over──▶ refused: ETIMEDOUT
        └──the process is alone─────────────────────────────────┘
 
@@ -8,10 +10,9 @@ Nothing here waits: the kernel tells a poll when a group is frozen or empty; for
 looks again soon. Whatever in the tree the kernel holds, as on a file system that does not answer, dies
 when it lets go; until then a kill takes its time, and no other request does.
 
-Strays are members that have left the group, as only who may write to control groups can. They are looked
-for while the group is frozen, so that their parents are known, and killed after it.
-
-A tree whose group is gone has no members, but for strays.
+Outsiders are members that have left the group, as only who may write to control groups can. Their
+parents are known while the group is frozen, so they are looked for then. They are killed after it,
+as `families` does it. Without control groups it does all.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ import select
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from hcsd.embedded.keeper.families import PATIENCE
+from hcsd.embedded.keeper.families import list_pids
 from hcsd.embedded.keeper.frames import Refusal
 from hcsd.embedded.keeper.groups import FREEZE_PATIENCE, take_events
+from hcsd.embedded.keeper.stopping import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Mapping
 
-    from hcsd.embedded.keeper.families import Tree
+    from hcsd.embedded.keeper.children import Children
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper.groups import Group
+    from hcsd.embedded.keeper.trees import Trees
 
 LOOK_AGAIN = 0.002  # seconds until the next look at a group that tells nothing
 
@@ -42,23 +45,25 @@ class Kill(NamedTuple):
 
     Attributes:
         request: Id of the request.
+        pid: Of the process that started the tree.
+        mark: Its mark.
         group: The tree group.
-        tree: The members that it does not hold, too.
-        root: Pid of the process that started the tree, if it has not been reaped; else 0.
-        others: How many others lived in the group when they were frozen.
         events: The descriptor to poll; -1 without one.
-        freezing_until: When the kill comes, frozen or not; None once it has come.
         deadline: When it is given up.
+        freezing_until: When the kill comes, frozen or not; None once it has come.
+        others: How many besides the process lived in the group.
+        outsiders: See the module's head: pids, and times of their starts.
     """
 
     request: object
+    pid: int
+    mark: str
     group: Group
-    tree: Tree
-    root: int
-    others: int
     events: int
-    freezing_until: float | None
     deadline: float
+    freezing_until: float | None = None
+    others: int = 0
+    outsiders: Mapping[int, int] = {}
 
 
 class Kills:
@@ -66,11 +71,21 @@ class Kills:
 
     Args:
         poll: Where the groups' events are registered.
+        children: The processes that were started here.
+        trees: Their groups.
         answer: Called with the id of a request and its answer.
     """
 
-    def __init__(self, poll: select.poll, answer: Callable[[object, Message], None]) -> None:
+    def __init__(
+        self,
+        poll: select.poll,
+        children: Children,
+        trees: Trees,
+        answer: Callable[[object, Message], None],
+    ) -> None:
         self._poll = poll
+        self._children = children
+        self._trees = trees
         self._answer = answer
         self._kills: list[Kill] = []
 
@@ -83,23 +98,25 @@ class Kills:
             return time.monotonic() + LOOK_AGAIN
         return min(kill.freezing_until or kill.deadline for kill in self._kills)
 
-    def begin(self, request: object, group: Group, tree: Tree, root: int) -> None:
-        """Kill all that is in a tree group, and what has left it; the request is answered later.
+    def begin(self, request: object, pid: int, mark: str) -> Message | None:
+        """Kill a process with all that descends from it, also after it has been reaped.
 
-        Args:
-            request: Its id.
-            group: The group.
-            tree: What else belongs to the tree.
-            root: See `Kill`.
+        Returns:
+            The answer; None if it comes later.
+
+        Raises:
+            Refusal: Something of it is left, or may be; see `families`.
         """
-        now = time.monotonic()
-        pids = group.pids()
+        group = self._trees.group_of(mark)
+        if group is None:
+            return {"killed": self._children.kill_tree(pid, mark)}
         events = group.open_events()
         if events >= 0:
             self._poll.register(events, select.POLLPRI)
-        kill = Kill(request, group, tree, root, 0, events, None, now + PATIENCE)
-        self._kills.append(self._freeze(kill) if len(pids) > 1 else self._strike(kill))
+        kill = Kill(request, pid, mark, group, events, time.monotonic() + PATIENCE)
+        self._kills.append(_freeze(kill) if len(group.pids()) > 1 else self._strike(kill))
         self._move_on(len(self._kills) - 1)
+        return None
 
     def settle(self, ready: Container[int]) -> None:
         """Move those on whose group has something to tell, or whose time has come.
@@ -123,43 +140,47 @@ class Kills:
                 return
             kill = self._kills[index] = self._strike(kill)
         if kill.group.is_empty():
-            self._finish(index, kill)
+            self._end(index, self._finish(kill))
         elif now >= kill.deadline:
-            left = kill.group.pids()
-            self._end(index, kill, Refusal("process", errno.ETIMEDOUT, _some(left)).answer)
+            refusal = Refusal("tree", errno.ETIMEDOUT, list_pids(kill.group.pids()))
+            self._end(index, refusal.answer)
         elif kill.events < 0:  # of v1: what was not frozen in time may have forked
-            self._kills[index] = self._freeze(kill)
-
-    @staticmethod
-    def _freeze(kill: Kill) -> Kill:
-        with contextlib.suppress(OSError):  # gone, and all in it
-            kill.group.freeze()
-        return kill._replace(freezing_until=time.monotonic() + FREEZE_PATIENCE)
+            self._kills[index] = _freeze(kill)
 
     def _strike(self, kill: Kill) -> Kill:
         """Kill what is in the group, having looked for what belongs to it and is not."""
-        others = kill.others or sum(1 for pid in kill.group.pids() if pid != kill.root)
-        kill.tree.look()
+        pids = kill.group.pids()
+        root = self._children.root_of(kill.pid, kill.mark)
+        others = kill.others or sum(1 for pid in pids if pid != root)
+        outsiders = {**kill.outsiders, **self._trees.outsiders(pids)}
         with contextlib.suppress(OSError):  # gone, and all in it
             kill.group.kill()
-        return kill._replace(others=others, freezing_until=None)
+        return kill._replace(freezing_until=None, others=others, outsiders=outsiders)
 
-    def _finish(self, index: int, kill: Kill) -> None:
-        try:
-            strays = kill.tree.kill()
-        except Refusal as refusal:
-            self._end(index, kill, refusal.answer)
-        else:
-            self._end(index, kill, {"killed": kill.others + strays})
+    def _finish(self, kill: Kill) -> Message:
+        """Kill outsiders, and return the answer."""
+        killed = kill.others
+        held: set[int] = set()
+        strays = self._children.strays()
+        if strays and self._trees.main is not None:
+            held = set(self._trees.main.pids())  # these belong to other trees
+        if kill.outsiders or not held.issuperset(strays):
+            try:
+                tree = self._children.tree_of(kill.pid, kill.mark, held)
+                killed += tree.kill(kill.outsiders)
+            except Refusal as refusal:
+                return refusal.answer
+        return {"killed": killed}
 
-    def _end(self, index: int, kill: Kill, answer: Message) -> None:
+    def _end(self, index: int, answer: Message) -> None:
+        kill = self._kills.pop(index)
         if kill.events >= 0:
             self._poll.unregister(kill.events)
             os.close(kill.events)
-        del self._kills[index]
         self._answer(kill.request, answer)
 
 
-def _some(pids: list[int]) -> str:
-    """Name some processes."""
-    return ", ".join(map(str, pids[:10])) + (", …" if len(pids) > 10 else "")
+def _freeze(kill: Kill) -> Kill:
+    with contextlib.suppress(OSError):  # gone, and all in it
+        kill.group.freeze()
+    return kill._replace(freezing_until=time.monotonic() + FREEZE_PATIENCE)

@@ -4,6 +4,8 @@
        │                      └──the grace is over──▶ kills ──▶ exits FORCED
        └──the engine hangs up, also from DRAINING──▶ kills ──▶ exits 0
 
+A keeper that cannot kill all says what is left, and exits LEFT; see `endings`.
+
 A round waits until the socket, the pipe of a start, a pidfd or a signal has something. It carries out
 at most one request, then answers starts, then reaps, then sends what the socket takes. So an answer
 comes before the exits that were noticed after it. Nothing in a round waits for a process.
@@ -11,7 +13,6 @@ comes before the exits that were noticed after it. Nothing in a round waits for 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import select
@@ -22,13 +23,13 @@ import time
 from typing import TYPE_CHECKING
 
 from hcsd.embedded.keeper.children import Children
-from hcsd.embedded.keeper.families import kill
-from hcsd.embedded.keeper.frames import FORCED, Outbox, Refusal, receive_frame
+from hcsd.embedded.keeper.endings import ask_to_end, end_all
+from hcsd.embedded.keeper.frames import FORCED, LEFT, Outbox, Refusal, receive_frame
 from hcsd.embedded.keeper.groups import kill_all
 from hcsd.embedded.keeper.kills import Kills
 from hcsd.embedded.keeper.memory import Memory
 from hcsd.embedded.keeper.pauses import Pause
-from hcsd.embedded.keeper.procfs import ON_LINUX, descendants
+from hcsd.embedded.keeper.procfs import descendants
 from hcsd.embedded.keeper.starts import Starts
 from hcsd.embedded.keeper.trees import Trees
 
@@ -55,9 +56,9 @@ class Keeper:
             settings, kept, self._poll, self._trees, self._answer, started=self._note_start
         )
         self._children = Children(self._poll, self._starts, self._trees, self._report)
-        self._kills = Kills(self._poll, self._answer)
+        self._kills = Kills(self._poll, self._children, self._trees, self._answer)
         self._memory = Memory(settings.places, self._poll, self._report_out_of_memory)
-        self._pause = Pause()
+        self._pause = Pause(self._children, self._trees)
         self._deadline: float | None = None  # of a shutdown
 
     def run(self) -> int:
@@ -75,8 +76,7 @@ class Keeper:
         while serving and (left or self._deadline is None):
             self._poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
             if self._deadline is not None and self._deadline <= time.monotonic():
-                self._end()
-                return FORCED
+                return self._end(FORCED)
             ready = self._poll.poll(self._patience())
             for fd, events in ready:
                 if fd == wake.fileno():
@@ -92,8 +92,7 @@ class Keeper:
             if not self._pause.active:
                 self._starts.expire()
             self._out.flush()
-        self._end()
-        return 0
+        return self._end(0)
 
     def _patience(self) -> float | None:
         """Return for how many milliseconds nothing is due; None for as long as nothing happens."""
@@ -142,26 +141,16 @@ class Keeper:
         elif "grace" in request:
             self._shut_down(float(str(request["grace"])))
         elif "tree" in request:
-            return self._kill_tree(request)
+            return self._kills.begin(request["id"], _number(request["pid"]), str(request["tree"]))
         else:
             self._signal(request)
         return {}
-
-    def _kill_tree(self, request: Message) -> Message | None:
-        """Kill a process with all that descends from it, also after it has been reaped (Linux)."""
-        mark = str(request["tree"])
-        root, tree = self._children.tree_of(_number(request["pid"]), mark)
-        group = self._trees.group_of(mark)
-        if group is None:
-            return {"killed": tree.kill()}
-        self._kills.begin(request["id"], group, tree, root)
-        return None
 
     def _note_start(self, pid: int, mark: str) -> None:
         """Take up a process; one that starts late in a shutdown has not heard of it."""
         self._children.note_start(pid, mark)
         if self._deadline is not None:
-            _ask_to_end(pid)
+            ask_to_end(pid)
 
     def _set_pause(self, *, active: bool) -> None:
         try:
@@ -182,7 +171,7 @@ class Keeper:
         """Ask every member to end."""
         self._deadline = time.monotonic() + grace
         for pid in descendants(os.getpid()):
-            _ask_to_end(pid)
+            ask_to_end(pid)
 
     def _report(self, pid: int, status: int | None) -> None:
         oom = status is not None and self._memory.has_killed(status)
@@ -191,28 +180,18 @@ class Keeper:
     def _report_out_of_memory(self, count: int) -> None:
         self._out.put({"oom": count})
 
-    def _end(self) -> None:
-        """Kill until nothing is left: what a dying process leaves behind becomes our child.
-
-        What the keeper may not kill, such as a program that runs as another user, is left alone.
-        """
-        me = os.getpid()
+    def _end(self, status: int) -> int:
+        """Kill until nothing is left; return the exit status, LEFT if something cannot be ended."""
         self._starts.abandon()
         if self._trees.main is not None:
             kill_all(self._trees.main)
-        while True:
-            left = descendants(me) if ON_LINUX else self._children.pids()
-            refused = [pid for pid in left if not kill(pid)]
-            alive = self._children.reap(wait=not refused)
-            self._out.flush()
-            if not alive or (refused and refused == left):
-                break
+        left = end_all(self._children, self._out.flush)
         self._trees.leave_and_remove()
-
-
-def _ask_to_end(pid: int) -> None:
-    with contextlib.suppress(OSError):  # it has ended, or is another user's
-        os.kill(pid, signal.SIGTERM)
+        if left:
+            self._out.put({"left": left})
+            self._out.flush()
+            return LEFT
+        return status
 
 
 def _number(value: object) -> int:

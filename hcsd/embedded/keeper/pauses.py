@@ -4,25 +4,44 @@
        ▲                    │ begin() again: stops whoever is new
        └──one of them cannot be stopped: whoever was is continued
 
-Whoever was stopped already, before the pause, stays stopped after it.
+Where there are control groups the kernel freezes the main group. What is outside is stopped as `stopping`
+does it; without groups that is everything. Whoever was stopped already, before the pause, stays stopped
+after it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
 import signal
 import time
+from typing import TYPE_CHECKING
 
-from hcsd.embedded.keeper.families import PATIENCE, send_to
+from hcsd.embedded.keeper.families import list_pids
 from hcsd.embedded.keeper.frames import Refusal
-from hcsd.embedded.keeper.procfs import Entry, Identity, descendants, look_at
+from hcsd.embedded.keeper.groups import wait_until
+from hcsd.embedded.keeper.procfs import look_at
+from hcsd.embedded.keeper.signalling import send_to
+from hcsd.embedded.keeper.stopping import PATIENCE, Stop
+
+if TYPE_CHECKING:
+    from hcsd.embedded.keeper.children import Children
+    from hcsd.embedded.keeper.groups import Group
+    from hcsd.embedded.keeper.procfs import Identity
+    from hcsd.embedded.keeper.trees import Trees
 
 
 class Pause:
-    """The pause of all that descends from the keeper (Linux)."""
+    """The pause of all that descends from the keeper (Linux).
 
-    def __init__(self) -> None:
+    Args:
+        children: The processes of the system.
+        trees: Their control groups.
+    """
+
+    def __init__(self, children: Children, trees: Trees) -> None:
+        self._children = children
+        self._trees = trees
         self._stopped: set[Identity] | None = None  # whom to continue; None while not paused
 
     @property
@@ -33,35 +52,20 @@ class Pause:
     def begin(self) -> None:
         """Stop every member.
 
-        A process that has been sent a stop runs no more code of its own, and cannot fork. So
-        whoever is started meanwhile is seen in the next look, and the look that finds the same
-        processes as the one before, all of them stopped, has found all. What the kernel holds
-        counts as stopped: it may be waiting for a stopped child that shares its memory.
-
         Raises:
             Refusal: One may not be stopped, or they cannot be stopped in time.
         """
         if self._stopped is None:
             self._stopped = set()
-        deadline = time.monotonic() + PATIENCE
-        before: set[Identity] | None = None
-        code = 0
-        while True:
-            found = {
-                (pid, entry.started): entry
-                for pid in descendants(os.getpid())
-                if (entry := look_at(pid)) is not None
-            }
-            moving = {member for member, entry in found.items() if self._moves(member, entry)}
-            if not moving and before == found.keys():
-                return
-            if code or time.monotonic() > deadline:
-                self._continue()
-                raise Refusal("system", code or errno.ETIMEDOUT)
-            for member in moving:
-                code = send_to(member, signal.SIGSTOP) or code
-            self._stopped |= moving
-            before = set(found)
+        main = self._trees.main
+        if main is None:
+            self._stop_all(set(), {})
+            return
+        self._freeze(main)
+        inside = set(main.pids())
+        outsiders = self._trees.outsiders(inside)
+        if outsiders or not inside.issuperset(self._children.strays()):
+            self._stop_all(inside, outsiders)
 
     def end(self) -> None:
         """Continue whom the pause has stopped.
@@ -77,14 +81,40 @@ class Pause:
         if self._stopped is not None and (entry := look_at(pid)) is not None:
             self._stopped.add((pid, entry.started))
 
-    def _moves(self, member: Identity, entry: Entry) -> bool:
-        """Tell whether a process has not stopped yet."""
-        if entry.state == b"D":  # the kernel holds it
-            return self._stopped is None or member not in self._stopped
-        return entry.state not in b"Tt"
+    def _freeze(self, main: Group) -> None:
+        try:
+            main.freeze()
+        except OSError as error:
+            self._continue()
+            raise Refusal("system", error.errno or errno.EIO) from None
+        if wait_until(main, main.is_frozen, PATIENCE):
+            return
+        # What the kernel holds goes no further than to the end of its call.
+        entries = [(pid, look_at(pid)) for pid in main.pids()]
+        running = [pid for pid, entry in entries if entry is not None and entry.state == b"R"]
+        if running:
+            self._continue()
+            raise Refusal("system", errno.ETIMEDOUT, list_pids(running))
+
+    def _stop_all(self, inside: set[int], known: dict[int, int]) -> None:
+        """Stop all that is not inside the main group; `known` are some of those."""
+        stop = Stop(lambda _pid, _entry: True, others=inside, reap=self._children.reap_stray)
+        stop.members.update(known)
+        caught = stop.stop(time.monotonic() + PATIENCE)
+        if self._stopped is not None:
+            self._stopped |= stop.sent
+        refused = stop.refused & stop.members.keys()
+        if refused or not caught:
+            self._continue()
+            code = errno.EPERM if refused else errno.ETIMEDOUT
+            raise Refusal("system", code, list_pids(refused or stop.members))
 
     def _continue(self) -> int:
         members, self._stopped = self._stopped or set(), None
+        main = self._trees.main
+        if main is not None:
+            with contextlib.suppress(OSError):  # it is gone, and all in it
+                main.thaw()
         code = 0
         for member in members:
             code = send_to(member, signal.SIGCONT) or code

@@ -6,7 +6,6 @@ with the time when it started, and whoever opens a pidfd looks once more before 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import sys
@@ -18,18 +17,23 @@ LOOKS = 10  # at the ancestors of a process; one that dies meanwhile leaves a ho
 MOMENT = 0.001  # seconds between two looks at a process that is changing its program
 MOMENTS = 100  # as long as it may take on a busy host (arbitrary)
 
+TICK = os.sysconf("SC_CLK_TCK")  # clock ticks in a second
+# Not every kernel is built with this file.
+TELLS_CHILDREN = ON_LINUX and os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
 Identity = tuple[int, int]  # a pid and when its process started, in clock ticks
 
 
 class Entry(NamedTuple):
-    """What the kernel tells of a living process.
+    """What the kernel tells of a process.
 
     Attributes:
-        state: Its state letter.
+        state: State letter of its first thread.
         parent: Pid of its parent.
         session: Its session.
         started: When it started, in clock ticks.
         changing: Whether it is changing its program, and so has no environment for a moment.
+        threads: How many threads it has.
     """
 
     state: bytes
@@ -37,21 +41,47 @@ class Entry(NamedTuple):
     session: int
     started: int
     changing: bool
+    threads: int
+
+    @property
+    def dead(self) -> bool:
+        """Whether it is a zombie. One whose first thread alone has ended is none."""
+        return self.state in b"ZX" and self.threads <= 1
 
 
 def look_at(pid: int) -> Entry | None:
     """Look at a process; None if there is none, or a zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
-    except OSError:
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    if fields[0] == b"Z":
+    entry = look_at_any(pid)
+    return None if entry is None or entry.dead else entry
+
+
+def look_at_any(pid: int) -> Entry | None:
+    """Look at a process, which may be a zombie; None if there is none."""
+    stat = _stat(str(pid))
+    if stat is None:
         return None
     # Memory, but no environment in it. A kernel thread has neither.
-    changing = fields[20] != b"0" and fields[48] == b"0"
-    return Entry(fields[0], int(fields[1]), int(fields[3]), int(fields[19]), changing)
+    changing = stat[20] != b"0" and stat[48] == b"0"
+    return Entry(
+        stat[0], int(stat[1]), int(stat[3]), int(stat[19]), changing, threads=int(stat[17])
+    )
+
+
+def states_of(pid: int, entry: Entry) -> set[bytes]:
+    """Return the state letters of the living threads of a process, as far as it has any."""
+    if entry.threads <= 1:
+        return {entry.state}
+    stats = [_stat(f"{pid}/task/{task}") for task in _tasks(pid)]
+    return {stat[0] for stat in stats if stat is not None} - {b"Z", b"X"}
+
+
+def name_of(pid: int) -> str:
+    """Return the name that the kernel has for a process, also for a zombie; "" if there is none."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().decode(errors="replace").rstrip("\n")
+    except OSError:
+        return ""
 
 
 def is_still(member: Identity) -> bool:
@@ -68,12 +98,18 @@ def all_pids() -> list[int]:
 
 def children_of(pid: int) -> list[int]:
     """Return the pids of all children of a process, dead ones included."""
+    if not TELLS_CHILDREN:
+        return _children_by_parent(pid)
     found: list[int] = []
-    with contextlib.suppress(OSError):  # it has ended
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                found += map(int, file.read().split())
+    for task in _tasks(pid):
+        found += _children_of_thread(pid, task)
     return found
+
+
+def children_of_this_thread() -> list[int]:
+    """Return the pids of all children of the only thread of this process, the youngest last."""
+    me = os.getpid()
+    return _children_of_thread(me, str(me)) if TELLS_CHILDREN else _children_by_parent(me)
 
 
 def descendants(root: int) -> list[int]:
@@ -145,3 +181,33 @@ def _descends(pid: int, ancestor: int) -> bool:
         if above == 0:  # the parent of the first of all processes
             return False
     return False
+
+
+def _stat(path: str) -> list[bytes] | None:
+    """Return the fields after the name, which may have spaces; None if there is no such thing."""
+    try:
+        with open(f"/proc/{path}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    return stat[stat.rindex(b")") + 2 :].split()
+
+
+def _tasks(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except OSError:  # it has ended
+        return []
+
+
+def _children_of_thread(pid: int, task: str) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:  # it has ended
+        return []
+
+
+def _children_by_parent(pid: int) -> list[int]:
+    entries = {child: look_at_any(child) for child in all_pids()}
+    return [child for child, entry in entries.items() if entry and entry.parent == pid]

@@ -30,8 +30,9 @@ from hcsd.embedded.keeper.child import (
     fork,
     read_failure,
 )
-from hcsd.embedded.keeper.families import MARK, kill
+from hcsd.embedded.keeper.families import kill
 from hcsd.embedded.keeper.frames import Refusal
+from hcsd.embedded.keeper.origins import MARK
 from hcsd.embedded.keeper.plan import prepare
 from hcsd.embedded.keeper.requests import StartRequest
 

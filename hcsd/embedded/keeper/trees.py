@@ -15,8 +15,11 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.embedded.keeper.groups import PROCS, V2, group_at, write
+from hcsd.embedded.keeper.procfs import children_of, look_at
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from hcsd.embedded.keeper.groups import Group, Places
 
 NOWHERE = -1
@@ -120,6 +123,13 @@ class Trees:
             if self._groups[mark].remove():
                 del self._groups[mark]
                 self._dead.discard(mark)
+
+    def outsiders(self, members: Collection[int]) -> dict[int, int]:
+        """Return children of members that are no members: pids, and times of their starts."""
+        inside = set(members)
+        children = {child for pid in inside for child in children_of(pid)} - inside
+        found = ((pid, look_at(pid)) for pid in children)
+        return {pid: entry.started for pid, entry in found if entry is not None}
 
     def leave_and_remove(self) -> None:
         """Leave all groups of the system, and remove them: the keeper ends."""

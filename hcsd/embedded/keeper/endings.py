@@ -1,0 +1,118 @@
+"""The end of the keeper: it kills all that descends from it, and says what is left.
+
+    look ──somebody──▶ stop all, kill them, reap them, report their ends ──▶ look again
+      ├──nobody is left──▶ []
+      ├──only those that may not be killed are left──▶ their names
+      └──the time is over──▶ the names of those that do not die, or cannot be reaped
+
+What dies leaves its children to the keeper, so all that is left are children of the keeper, or
+descend from those. One that is dead cannot be reaped while somebody outside traces it and does not
+wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from hcsd.embedded.keeper.families import kill
+from hcsd.embedded.keeper.procfs import (
+    ON_LINUX,
+    children_of_this_thread,
+    look_at,
+    name_of,
+    open_descendant,
+)
+from hcsd.embedded.keeper.stopping import PATIENCE, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcsd.embedded.keeper.children import Children
+
+LIMIT = 10.0  # seconds for all, while there is progress
+STUCK = 3.0  # seconds without any
+MOMENT = 0.01  # seconds between two attempts to reap
+
+Left = list[tuple[int, str]]  # pids and names
+
+
+def ask_to_end(pid: int) -> None:
+    """Send TERM to a descendant of the keeper, if there is such a one, and it may be signalled."""
+    me = os.getpid()
+    entry = look_at(pid) if ON_LINUX else None
+    with contextlib.suppress(OSError):  # it has ended, or is another user's
+        if not ON_LINUX or (entry is not None and entry.parent == me):
+            os.kill(pid, signal.SIGTERM)  # not reaped: it is nobody else
+        elif (descriptor := open_descendant(pid, me)) is not None:
+            try:
+                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+            finally:
+                os.close(descriptor)
+
+
+def end_all(children: Children, flush: Callable[[], None]) -> Left:
+    """Kill all that descends from the keeper; see the module's head.
+
+    Args:
+        children: Reaps, and reports ends.
+        flush: Called when ends were reported.
+
+    Returns:
+        What is left.
+    """
+    return _Ending(children, flush).run() if ON_LINUX else _end_children(children, flush)
+
+
+class _Ending:
+    def __init__(self, children: Children, flush: Callable[[], None]) -> None:
+        self._children = children
+        self._flush = flush
+        self._stop = Stop(lambda _pid, _entry: True, reap=self._reap)
+        self._reaped = False
+
+    def run(self) -> Left:
+        stop = self._stop
+        now = time.monotonic()
+        deadline = now + LIMIT
+        moved = now  # when there was progress
+        killed = 0
+        while now < min(deadline, moved + STUCK):
+            caught = stop.stop(min(deadline, now + PATIENCE))
+            stop.kill(min(deadline, time.monotonic() + PATIENCE))
+            alive = self._children.reap(wait=False)
+            self._flush()
+            if not alive:
+                return []
+            if caught and stop.members and not stop.reachable:
+                break
+            now = time.monotonic()
+            if not caught or len(stop.killed) > killed:
+                moved, killed = now, len(stop.killed)
+            else:
+                time.sleep(MOMENT)
+        left = {*stop.members, *children_of_this_thread()}
+        return [(pid, name_of(pid)) for pid in sorted(left)]
+
+    def _reap(self, _pid: int) -> bool:
+        self._children.reap(wait=False)
+        return False
+
+
+def _end_children(children: Children, flush: Callable[[], None]) -> Left:
+    """Kill the children, where the host does not tell what descends from what."""
+    deadline = time.monotonic() + STUCK
+    while time.monotonic() < deadline:
+        pids = children.pids()
+        refused = [pid for pid in pids if not kill(pid)]
+        alive = children.reap(wait=False)
+        flush()
+        if not alive:
+            return []
+        if refused and refused == pids:
+            break
+        time.sleep(MOMENT)
+    return [(pid, "") for pid in children.pids()]
