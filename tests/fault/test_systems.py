@@ -23,7 +23,7 @@ from hcsd.hcs.errors import HcsError, InvalidStateError, NotSupportedError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
 from tests.support.census import ended_within, is_running, state_of, until
-from tests.support.cgroups import groups_of
+from tests.support.cgroups import EVERY, groups_of, is_stopped
 from tests.support.engines import embedded_provider
 from tests.support.escapes import ESCAPES, TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
@@ -32,9 +32,8 @@ from tests.support.running import Running, running, start
 pytestmark = pytest.mark.anyio
 
 SH = PosixGuest().sh
-# One that waits for a child which shares its memory, as vfork has it, is in the kernel's hands.
-STOPPED = {"T", "D"}
 TICK = 1e7 / os.sysconf("SC_CLK_TCK")
+in_every_way = pytest.mark.parametrize("groups", EVERY)
 every_escape = pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
 
 
@@ -43,8 +42,13 @@ def configuration(**container: object) -> str:
 
 
 @pytest.fixture
-def embedded(census: None) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider()
+def groups() -> ControlGroups:
+    return ControlGroups.AUTO
+
+
+@pytest.fixture
+def embedded(census: None, groups: ControlGroups) -> Iterator[EmbeddedProvider]:
+    provider = embedded_provider(groups=groups)
     yield provider
     provider.close()
     assert not any(provider.live().values()), provider.live()
@@ -98,6 +102,7 @@ async def busy_for(pid: int, count: int) -> None:
 # --- pause ---
 
 
+@in_every_way
 @every_escape
 async def test_a_pause_stops_whoever_descends_from_a_process(
     system: ComputeSystem, escape: Parameters
@@ -105,19 +110,20 @@ async def test_a_pause_stops_whoever_descends_from_a_process(
     async with running(system, escape, "o") as it:
         escaped = int(await it.stdout.line())
         await system.pause()
-        assert state_of(escaped) in STOPPED
+        assert is_stopped(escaped)
         await system.resume()
         if escape is not ESCAPES["what is stopped"]:
-            assert state_of(escaped) != "T"
+            assert not is_stopped(escaped)
         await it.process.terminate(tree=True)
 
 
+@in_every_way
 async def test_a_paused_system_uses_no_processor_time(system: ComputeSystem) -> None:
     async with running(system, SH("while :; do :; done")) as it:
         await busy_for(it.pid, 3)
         await system.pause()
         before, used = ticks(it.pid), await statistics(system)
-        assert state_of(it.pid) == "T"
+        assert is_stopped(it.pid)
         async with running_outside() as outside:  # as much time as somebody else gets
             await busy_for(outside, 10)
         assert ticks(it.pid) == before
@@ -139,9 +145,12 @@ class running_outside:  # noqa: N801  (used as a function is)
 
 
 def all_stopped_or_gone(pids: list[int]) -> None:
-    until(lambda: {state_of(pid) for pid in pids} <= {*STOPPED, ""}, "all stopped or gone")
+    until(
+        lambda: all(is_stopped(pid) or not is_running(pid) for pid in pids), "all stopped or gone"
+    )
 
 
+@in_every_way
 async def test_no_fork_gets_away_from_a_pause(system: ComputeSystem) -> None:
     """Several processes that do nothing but fork, into sessions of their own, too."""
     forker = SH("echo ready; while :; do (setsid sh -c ':' &); sh -c ':'; done")
@@ -160,6 +169,7 @@ async def test_no_fork_gets_away_from_a_pause(system: ComputeSystem) -> None:
         await it.stop()
 
 
+@in_every_way
 async def test_who_had_stopped_by_itself_is_not_continued(system: ComputeSystem) -> None:
     async with running(
         system, SH("echo ready; kill -STOP $$; echo on; exec sleep 1000"), "o"
@@ -172,14 +182,24 @@ async def test_who_had_stopped_by_itself_is_not_continued(system: ComputeSystem)
         assert state_of(it.pid) == "T"
         await system.pause()
         await it.process.signal('{"Signal":18}')  # counts when the system goes on
-        assert state_of(it.pid) == "T"
+        assert is_stopped(it.pid)
         await system.resume()
         assert await it.stdout.line() == "on"
+
+
+@in_every_way
+async def test_a_process_dies_in_a_paused_system(system: ComputeSystem) -> None:
+    async with running(system, SH("exec sleep 1000")) as it:
+        await system.pause()
+        await it.process.terminate()
+        assert (await it.end()).exit_code == 137
+        await system.resume()
 
 
 # --- the end ---
 
 
+@in_every_way
 @every_escape
 async def test_a_kill_reaches_every_descendant(system: ComputeSystem, escape: Parameters) -> None:
     it = await start(system, escape, "o")

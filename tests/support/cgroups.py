@@ -6,6 +6,7 @@ from pathlib import Path
 from hcsd.control_groups import ControlGroups
 from hcsd.embedded.groups import PREFIX
 from hcsd.embedded.hierarchies import find_hierarchies, mounts_of_groups
+from tests.support.census import state_of
 
 # Those that this host lets the test make.
 USABLE = [
@@ -14,11 +15,17 @@ USABLE = [
     if find_hierarchies(allowed).holder is not None
 ]
 
+EVERY = [*USABLE, ControlGroups.OFF]
+
 
 def groups_of(pid: int) -> list[Path]:
     """The control groups of ours that a process is in, or below."""
     found: list[Path] = []
-    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:  # it has ended
+        return found
+    for line in lines:
         _, controllers, path = line.split(":", 2)
         if PREFIX not in path:
             continue
@@ -28,6 +35,18 @@ def groups_of(pid: int) -> list[Path]:
             if shown.is_dir() and named and (version == 2) is (not controllers):
                 found.append(shown)
     return found
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process runs no code: it is stopped or frozen, or the kernel holds it."""
+    return state_of(pid) in {"T", "D", "t"} or any(map(_is_frozen, groups_of(pid)))
+
+
+def _is_frozen(group: Path) -> bool:
+    if (group / "cgroup.events").exists():
+        return "frozen 1" in (group / "cgroup.events").read_text(encoding="ascii")
+    state = group / "freezer.state"
+    return state.exists() and state.read_text(encoding="ascii").strip() == "FROZEN"
 
 
 def all_groups() -> set[str]:

@@ -25,8 +25,12 @@ import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from hcsd.embedded.keeper.procfs import is_still, look_at
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hcsd.embedded.keeper.procfs import Identity
 
 PROCS = "cgroup.procs"
 LOOK_AGAIN = 2  # milliseconds until the next look at a group that tells nothing
@@ -165,6 +169,10 @@ class Group:
 class FreezerGroup(Group):
     """A group of the freezer of v1, which tells nothing: who waits for it looks again and again."""
 
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory)
+        self._moved: set[Identity] = set()  # members that are to die outside
+
     def open_events(self) -> int:
         """See `Group.open_events`."""
         return NO_EVENTS
@@ -183,23 +191,36 @@ class FreezerGroup(Group):
 
     def is_empty(self) -> bool:
         """See `Group.is_empty`."""
-        return not self.pids()
+        self._moved = {member for member in self._moved if is_still(member)}
+        return not self._moved and not self.pids()
 
     def kill(self) -> None:
         """See `Group.kill`."""
         self._kill_each()
         if _lines(self._path("freezer.parent_freezing")) == ["1"]:
-            # The system is paused, and what dies there would wait for the end of the pause.
-            outside = os.path.join(os.path.dirname(os.path.dirname(self.directory)), PROCS)
             for pid in self.pids():
-                with contextlib.suppress(OSError):  # dead already
-                    write(outside, str(pid))
+                if (entry := look_at(pid)) is not None:
+                    self._moved.add((pid, entry.started))
+                    let_die(pid, os.path.dirname(self.directory), V1)
         self.thaw()
 
 
 def group_at(directory: str, version: int) -> Group:
     """Return a group that is there."""
     return Group(directory) if version == V2 else FreezerGroup(directory)
+
+
+def let_die(pid: int, main: str, version: int) -> None:
+    """Let a process die that was killed in a paused system: in v1 it would wait for the end of the pause.
+
+    Args:
+        pid: Its pid.
+        main: Directory of the main group.
+        version: Of that.
+    """
+    if version == V1:
+        with contextlib.suppress(OSError):  # dead already
+            write(os.path.join(os.path.dirname(main), PROCS), str(pid))
 
 
 def kill_all(group: Group) -> list[int]:

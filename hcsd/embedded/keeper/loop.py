@@ -166,6 +166,8 @@ class Keeper:
             self._pause.continue_later(pid)
         else:
             self._children.signal(pid, number, group=bool(request.get("group")))
+            if self._pause.active and number == signal.SIGKILL:
+                self._trees.let_die(pid)
 
     def _shut_down(self, grace: float) -> None:
         """Ask every member to end."""

@@ -14,7 +14,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from hcsd.embedded.keeper.groups import PROCS, V2, group_at, write
+from hcsd.embedded.keeper.groups import PROCS, V2, group_at, let_die, write
 from hcsd.embedded.keeper.procfs import children_of, look_at
 
 if TYPE_CHECKING:
@@ -130,6 +130,11 @@ class Trees:
         children = {child for pid in inside for child in children_of(pid)} - inside
         found = ((pid, look_at(pid)) for pid in children)
         return {pid: entry.started for pid, entry in found if entry is not None}
+
+    def let_die(self, pid: int) -> None:
+        """Let a process die that was killed while the system is paused."""
+        if self._places is not None:
+            let_die(pid, self._places.main, self._places.version)
 
     def leave_and_remove(self) -> None:
         """Leave all groups of the system, and remove them: the keeper ends."""
