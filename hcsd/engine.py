@@ -10,12 +10,16 @@ from hcsd.hcs.host import Host
 START_TIMEOUT = 30.0
 
 
-def open_host(pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEOUT) -> Host:
+def open_host(
+    pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEOUT, max_tasks: int = 0
+) -> Host:
     """Open the engine of this platform, for a daemon.
 
     Args:
         pass_env: Variables of the daemon that its processes have, too. HCS passes none.
         start_timeout: Seconds that a process may take to come to its program; HCS has its own.
+        max_tasks: How many processes and threads a system may have at once, where the host lets the
+            embedded engine limit that; 0 is no limit. HCS has none.
 
     Ownership: `Host.close` ends it, and with the embedded engine every process that it runs.
 
@@ -38,4 +42,4 @@ def open_host(pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEO
         from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
 
         allow_many()
-        return Host(EmbeddedProvider(ChildSettings(pass_env, start_timeout)))
+        return Host(EmbeddedProvider(ChildSettings(pass_env, start_timeout, max_tasks)))

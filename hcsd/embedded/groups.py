@@ -71,10 +71,13 @@ class Groups:
 
     Attributes:
         directories: Those to make.
+        limits_tasks: Whether they limit how many processes and threads there are.
 
     Raises:
         Fault: ERROR_NOT_SUPPORTED: this host does not let the daemon limit that.
     """
+
+    limits_tasks = False
 
     def __init__(self, name: str, limits: Limits) -> None:
         self._files: dict[str, dict[str, str]] = {}

@@ -15,6 +15,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
+from hcsd.abi.extensions import EVENT_OUT_OF_MEMORY
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.embedded.faults import Fault
@@ -26,7 +27,7 @@ from hcsd.embedded.lifecycle import Call, SystemState, require
 from hcsd.embedded.members import Members
 from hcsd.embedded.process import Process, State
 from hcsd.embedded.process_documents import parse_process_parameters
-from hcsd.embedded.system_documents import exit_status
+from hcsd.embedded.system_documents import exit_status, limits_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,7 @@ class System:
             "Owner": self._configuration.owner,
             "RuntimeId": self.runtime_id,
             "State": self._shown.value,
+            "Limits": limits_members(self._configuration.limits, tasks=self._groups.limits_tasks),
             **(stopped if self._state is SystemState.STOPPED else {}),
         }
 
@@ -161,6 +163,13 @@ class System:
         """Continue what the pause has stopped."""
         self.require(Call.RESUME)
         self._move(SystemState.PAUSED, SystemState.RUNNING, {"pause": False}, done)
+
+    def report_out_of_memory(self) -> None:
+        """Tell that the host has killed something in it for want of memory. Thread: the worker's."""
+        with self._lock:
+            handles = [] if self._state is SystemState.STOPPED else list(self.handles)
+        for handle in handles:
+            handle.deliver(EVENT_OUT_OF_MEMORY, None)
 
     def find_process(self, pid: int) -> Process:
         """Return the running process of that pid: one that was created here, or descends from one.

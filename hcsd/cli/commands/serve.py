@@ -264,8 +264,9 @@ async def _serve(
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         on_ready(bound)
 
-    host = open_host(settings.pass_env, settings.limits.start_timeout)
-    server = Server(host, listeners, token, settings.limits)
+    limits = settings.limits
+    host = open_host(settings.pass_env, limits.start_timeout, limits.max_tasks_per_system)
+    server = Server(host, listeners, token, limits)
     with waking_on_signals():
         stops.hand_to(server.stop)
         await server.run(ready)
