@@ -13,8 +13,6 @@ from hcsd.hcs.errors import AlreadyStoppedError, HandleClosedError, HcsError, Sy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hcsd.daemon.system import SystemEnding
-
 
 def stopped(system_id: str) -> AlreadyStoppedError:
     """Return the error of a call about a system that has ended."""
@@ -23,14 +21,20 @@ def stopped(system_id: str) -> AlreadyStoppedError:
     )
 
 
-def ended_at_start(system_id: str, ending: SystemEnding) -> HcsError:
-    """Return the error of a start after which the system has ended already."""
-    how = ending.exit_type or "how is not known"
+def ended_at_start(system_id: str, exit_type: str, status: int) -> HcsError:
+    """Return the error of a start after which the system has ended already.
+
+    Args:
+        system_id: Which one.
+        exit_type: How it ended, by HCS's names.
+        status: HRESULT of the exit, unsigned.
+    """
+    how = exit_type or "how is not known"
     return HcsError(
         HR.TERMINATED_DURING_START,
         "",
         subject=f"start compute system '{system_id}'",
-        text=f"it was started and has ended at once: {how} (0x{ending.status:08X})",
+        text=f"it was started and has ended at once: {how} (0x{status:08X})",
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hcsd.abi.hresult import HR
 from hcsd.daemon.errors import LimitError, StoppingError
 from hcsd.daemon.guests import Guest
-from hcsd.daemon.known_systems import KnownSystems
+from hcsd.daemon.known_systems import GONE, KnownSystems
 from hcsd.daemon.names import new_ulid
 from hcsd.daemon.system import System
 from hcsd.daemon.system_errors import about, ended_at_start, failure, stopped
@@ -134,7 +134,8 @@ class Systems(KnownSystems):
                 self._creating.discard(system_id)
             self._add(system, started=request.start)
             if request.start and system.exit is not None:
-                raise ended_at_start(system_id, system.exit)
+                system.request_id = ""  # the create has failed: the same request may be made anew
+                raise ended_at_start(system_id, system.exit.exit_type, system.exit.status)
         return system
 
     async def _make(self, system_id: str, request: SystemRequest) -> System:
@@ -143,7 +144,13 @@ class Systems(KnownSystems):
         try:
             if request.start:
                 await engine.start()
-            system = await self._describe(engine, request.key.id, created)
+            try:
+                system = await self._describe(engine, request.key.id, created)
+            except GONE as error:
+                if not request.start:
+                    raise
+                end = await engine.exited.wait()  # the engine gives its event some time
+                raise ended_at_start(system_id, end.exit_type, end.hresult) from error
             system.limits = SystemLimits.asked(request.configuration)
         except BaseException:
             with contextlib.suppress(HcsError):
@@ -161,7 +168,7 @@ class Systems(KnownSystems):
         await self.step(system, Trigger.STARTED, lambda: system.engine.start(options))
         await self.refresh(system)
         if system.exit is not None:
-            raise ended_at_start(system.id, system.exit)
+            raise ended_at_start(system.id, system.exit.exit_type, system.exit.status)
 
     def _require_room(self) -> None:
         own = sum(1 for system in self if system.create_time is not None and not system.ended)

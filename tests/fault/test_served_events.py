@@ -286,6 +286,35 @@ async def test_a_create_whose_system_has_ended_by_then_fails_with_how(
         assert steps_of(events) == ["CREATED", "STARTED", "EXITED"]
 
 
+async def test_a_create_whose_system_is_gone_by_then_fails_with_how(
+    scripted: ScriptedProvider,
+) -> None:
+    async with daemon_of(scripted, Timings(exit_event_grace=30)) as daemon:
+        starts_and_dies(scripted)
+        scripted.answers["HcsGetComputeSystemProperties"] = HR.SYSTEM_NOT_FOUND
+        with pytest.raises(RequestError, match="ended at once: UnexpectedExit"):
+            await a_system(daemon)
+        scripted.answers.clear()
+
+
+async def test_a_create_that_has_failed_so_can_be_repeated_and_is_replayed_then(
+    scripted: ScriptedProvider,
+) -> None:
+    async with daemon_of(scripted) as daemon:
+        service = ComputeSystemService(daemon)
+        request = service_pb.CreateComputeSystemRequest(
+            system_id="scripted", configuration_json="{}", start=True, request_id="a"
+        )
+        starts_and_dies(scripted)
+        with pytest.raises(RequestError):
+            await service.CreateComputeSystem(request, CONTEXT)
+        scripted.script.pop("HcsStartComputeSystem")
+        anew = await service.CreateComputeSystem(request, CONTEXT)
+        assert (anew.replayed, anew.system.state) == (False, pb.COMPUTE_SYSTEM_STATE_RUNNING)
+        again = await service.CreateComputeSystem(request, CONTEXT)
+        assert again == service_pb.CreateComputeSystemResponse(system=anew.system, replayed=True)
+
+
 async def test_a_start_whose_system_has_ended_by_then_fails_with_how(
     scripted: ScriptedProvider,
 ) -> None:
