@@ -15,6 +15,8 @@ START_TIMEOUT = 30.0
 def open_host(
     pass_env: tuple[str, ...] = (),
     start_timeout: float = START_TIMEOUT,
+    *,
+    max_tasks: int = 0,
     control_groups: ControlGroups = ControlGroups.AUTO,
 ) -> Host:
     """Open the engine of this platform, for a daemon.
@@ -22,6 +24,8 @@ def open_host(
     Args:
         pass_env: Variables of the daemon that its processes have, too. HCS passes none.
         start_timeout: Seconds that a process may take to come to its program; HCS has its own.
+        max_tasks: How many processes and threads a system may have at once, where the host lets the
+            embedded engine limit that; 0 is no limit. HCS has none.
         control_groups: Which control groups the embedded engine may use.
 
     What an earlier daemon of the embedded engine has left running is ended meanwhile.
@@ -51,4 +55,5 @@ def open_host(
         allow_many()
         threading.Thread(target=clean_up, name="hcsd-leftovers", daemon=True).start()
         hierarchies = find_hierarchies(control_groups)
-        return Host(EmbeddedProvider(ChildSettings(pass_env, start_timeout, hierarchies)))
+        settings = ChildSettings(pass_env, start_timeout, max_tasks, hierarchies)
+        return Host(EmbeddedProvider(settings))

@@ -18,6 +18,9 @@ Only `created` and `deleted` are always there; of a process that is deleted, not
 
     created < started < exited < output_complete < deleted
 
+Those of one system come in the order of its life, see `hcsd.daemon.system_life`. Its exit comes after
+those of its processes.
+
 Thread: the event loop's. Publishing has no await in it, and neither has taking a place.
 """
 
@@ -28,21 +31,22 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.daemon.errors import RequestError
-from hcsd.daemon.events import Bookmark, Event, ProcessEvent, SystemEvent
+from hcsd.daemon.events import Bookmark, Event, HcsEvent, ProcessEvent, SystemEvent
 from hcsd.daemon.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hcsd.daemon.events import ProcessEventKind
+    from hcsd.daemon.events import ProcessEventKind, SystemEventKind
     from hcsd.daemon.process_record import ProcessRecord
+    from hcsd.daemon.system import SystemView
 
 # An event has the process with what was asked for, which a client can make large; most have less
 # than 1 KiB. So the number alone would not bound the memory.
 MAX_BYTES = 64 * 1024 * 1024
 BASE_WEIGHT = 512  # bytes of an event of a system without its document, generously
+VIEW_WEIGHT = 2048  # of the system as it was, with its id and its owner, generously
 
 
 class EventLog:
@@ -77,18 +81,34 @@ class EventLog:
         event = ProcessEvent(kind, process.view())
         self._publish(process.key.system_id, event, process.identity.weight)
 
-    def publish_system(self, system_id: str, kind: int, document: str) -> None:
-        """Publish an event that HCS has sent about a system.
+    def publish_system(self, system_id: str, value: int, document: str) -> None:
+        """Publish an event that HCS has sent about a system, and that is no step of its life.
 
         Args:
             system_id: Which one.
-            kind: Value of HCS_EVENT_TYPE, unsigned.
+            value: Of HCS_EVENT_TYPE, unsigned.
             document: The document that came with it; empty if none did.
         """
-        text = document.encode(errors="replace").decode()
-        self._publish(
-            system_id, SystemEvent(system_id, _name(kind), kind, text), BASE_WEIGHT + len(text)
-        )
+        hcs = _hcs_event(value, document)
+        self._publish(system_id, SystemEvent(system_id, hcs), BASE_WEIGHT + len(hcs.document))
+
+    def publish_step(
+        self, system: SystemView, kind: SystemEventKind, value: int = 0, document: str = ""
+    ) -> None:
+        """Publish a step in the life of a system.
+
+        Args:
+            system: The system right after it.
+            kind: Which step.
+            value: Of HCS_EVENT_TYPE, unsigned, if HCS has sent an event about it; else 0.
+            document: The document of that event; empty if none came.
+        """
+        system_id = system.properties.id
+        hcs = _hcs_event(value, document)
+        weight = BASE_WEIGHT + VIEW_WEIGHT + len(hcs.document)
+        if system.exit is not None:
+            weight += len(system.exit.attribution)
+        self._publish(system_id, SystemEvent(system_id, hcs, kind, system), weight)
 
     def get(self, revision: int) -> Event:
         """Return an event that is kept."""
@@ -230,6 +250,5 @@ class Watcher:
         )
 
 
-def _name(kind: int) -> str:
-    known = {event.value: event.name for event in HCS_EVENT_TYPE}
-    return known.get(kind, f"0x{kind:08X}").removeprefix("HcsEvent")
+def _hcs_event(value: int, document: str) -> HcsEvent:
+    return HcsEvent(value, document.encode(errors="replace").decode())

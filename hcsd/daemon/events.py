@@ -6,8 +6,11 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from hcsd.abi.types import HCS_EVENT_TYPE
+
 if TYPE_CHECKING:
     from hcsd.daemon.process_view import ProcessView
+    from hcsd.daemon.system import SystemView
 
 
 class ProcessEventKind(enum.Enum):
@@ -32,20 +35,53 @@ class ProcessEvent(NamedTuple):
     process: ProcessView
 
 
-class SystemEvent(NamedTuple):
-    """HCS told of something that happened to a compute system.
+class SystemEventKind(enum.Enum):
+    """A step in the life of a compute system."""
+
+    CREATED = enum.auto()
+    STARTED = enum.auto()
+    PAUSED = enum.auto()
+    RESUMED = enum.auto()
+    SHUTTING_DOWN = enum.auto()
+    EXITED = enum.auto()
+    OUT_OF_MEMORY = enum.auto()
+    FORGOTTEN = enum.auto()
+
+
+class HcsEvent(NamedTuple):
+    """What HCS has sent.
 
     Attributes:
-        system_id: Which one.
-        name: By HCS's names, such as ``SystemExited``; a number for what has none.
-        value: Of HCS_EVENT_TYPE, unsigned.
+        value: Of HCS_EVENT_TYPE, unsigned; 0 if HCS has sent nothing.
         document: As HCS gave it; half a surrogate pair is ``?``.
     """
 
+    value: int = 0
+    document: str = ""
+
+    @property
+    def name(self) -> str:
+        """By HCS's names, such as ``SystemExited``; a number for what has none; "" for nothing."""
+        if not self.value:
+            return ""
+        known = {event.value: event.name for event in HCS_EVENT_TYPE}
+        return known.get(self.value, f"0x{self.value:08X}").removeprefix("HcsEvent")
+
+
+class SystemEvent(NamedTuple):
+    """A step in the life of a compute system, or something that HCS told of it, or both.
+
+    Attributes:
+        system_id: Which one.
+        hcs: What HCS has sent.
+        kind: Which step; None if it is none.
+        system: The system right after the step; None if it is none.
+    """
+
     system_id: str
-    name: str
-    value: int
-    document: str
+    hcs: HcsEvent = HcsEvent()
+    kind: SystemEventKind | None = None
+    system: SystemView | None = None
 
 
 @dataclass(frozen=True, slots=True)

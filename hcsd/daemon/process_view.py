@@ -52,6 +52,7 @@ class ExitReason(enum.Enum):
     OWNER_GONE = enum.auto()
     SYSTEM_EXITED = enum.auto()
     DAEMON_SHUTDOWN = enum.auto()
+    OUT_OF_MEMORY = enum.auto()
 
 
 class Failure(NamedTuple):
@@ -115,6 +116,8 @@ class Exit:
 
 
 def _natural_reason(end: ProcessEnd) -> ExitReason | None:
+    if end.out_of_memory:  # it says more than that its system ended, too
+        return ExitReason.OUT_OF_MEMORY
     if end.with_system:
         return ExitReason.SYSTEM_EXITED
     if end.exit_code is None:

@@ -17,6 +17,8 @@ import anyio
 from hcsd.hcs.errors import HcsError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from hcsd.hcs.system import ComputeSystem
 
 # Seconds that a terminated system has to exit before it is given up, as in hcsshim.
@@ -36,13 +38,13 @@ class Outcome(NamedTuple):
 
 
 async def shut_down(
-    system: ComputeSystem, options: str | None, timeout: float, *, force: bool
+    system: ComputeSystem, ask: Callable[[], Awaitable[object]], timeout: float, *, force: bool
 ) -> Outcome:
     """Shut a system down; one that is gone is no error.
 
     Args:
         system: Which one.
-        options: ShutdownOptions document.
+        ask: Asks it to shut down, and returns when HCS has answered. It goes on if it is cancelled.
         timeout: Seconds until the exit; with 0 nothing is waited for.
         force: Terminate it if it cannot be shut down, or not in time.
 
@@ -55,10 +57,10 @@ async def shut_down(
     timed_out = False
     try:
         if timeout <= 0:
-            await system.shut_down(options)
+            await ask()
         else:
             with anyio.move_on_after(timeout) as waiting:
-                await system.shut_down(options)
+                await ask()
                 await system.exited.wait()
             timed_out = waiting.cancelled_caught
     except HcsError:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from hcsd.daemon.idempotency import NO_KEY, RequestKey
 from hcsd.daemon.names import system_name
 from hcsd.daemon.system_life import TABLE, Life, Trigger
+from hcsd.hcs.latch import Latch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hcsd.daemon.system_life import Effect
     from hcsd.hcs.schema import SystemProperties
     from hcsd.hcs.system import ComputeSystem, SystemEnd
+    from hcsd.hcs.system_limits import SystemLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class SystemView:
 
     Attributes:
         properties: What HCS says of it.
+        limits: What it may use of the host; None if that is not known.
         create_time: POSIX time in nanoseconds; None if the daemon did not create it.
         exit: How it ended, once that is known.
         kills_trees: Whether a process in it can be killed with all that descends from it.
@@ -73,6 +76,7 @@ class SystemView:
     """
 
     properties: SystemProperties
+    limits: SystemLimits | None
     create_time: int | None
     exit: SystemEnding | None
     kills_trees: bool
@@ -96,6 +100,7 @@ class System:
         surroundings: Who carries out the effects of its life.
         request_id: Request id of the create, or "".
         create_time: POSIX time in nanoseconds of the create; None for a system made by others.
+        limits: What the create has asked for; None for a system made by others.
 
     Attributes:
         engine: As given; its handle is closed once the system has ended.
@@ -103,6 +108,8 @@ class System:
         guest: As given.
         request_id: As given.
         create_time: As given.
+        limits: As given. What the engine tells goes before it.
+        steps: For each step that HCS is asked for, a latch that is set when HCS has answered.
         life: Where it is in its life.
         exit: How it ended, once that is known.
         exit_document: The document that HCS sent with its exit; "" if none came.
@@ -117,12 +124,15 @@ class System:
         surroundings: Surroundings,
         request_id: str = "",
         create_time: int | None = None,
+        limits: SystemLimits | None = None,
     ) -> None:
         self.engine = engine
         self.properties = properties
         self.guest = guest
         self.request_id = request_id
         self.create_time = create_time
+        self.limits = limits
+        self.steps: set[Latch[bool]] = set()
         self.life = Life.NEW
         self.exit: SystemEnding | None = None
         self.exit_document = ""
@@ -144,9 +154,15 @@ class System:
         """Whether it has ended, and all that ran in it."""
         return self.exit is not None
 
-    def begin(self) -> None:
-        """Begin its life, now that it is known by its id."""
-        self._transition(Trigger.OPENED if self.create_time is None else Trigger.CREATED)
+    def begin(self, *, started: bool = False) -> None:
+        """Begin its life, now that it is known by its id.
+
+        Args:
+            started: Whether the daemon has started it, too.
+        """
+        self.transition(Trigger.OPENED if self.create_time is None else Trigger.CREATED)
+        if started:
+            self.transition(Trigger.STARTED)
         self.engine.exited.observe(self._on_exit)
 
     @contextlib.contextmanager
@@ -154,26 +170,37 @@ class System:
         """Keep it open while the block runs."""
         self._uses += 1
         if self._uses == 1:
-            self._transition(Trigger.USED)
+            self.transition(Trigger.USED)
         try:
             yield self
         finally:
             self._uses -= 1
             if not self._uses:
-                self._transition(Trigger.UNUSED)
+                self.transition(Trigger.UNUSED)
+
+    @contextlib.contextmanager
+    def stepping(self) -> Iterator[None]:
+        """Let its end be told after what the block tells."""
+        done: Latch[bool] = Latch()
+        self.steps.add(done)
+        try:
+            yield
+        finally:
+            self.steps.discard(done)
+            done.set(True)
 
     def drop(self) -> None:
         """Forget it, and close its handle; idempotent.
 
         A system that was made to end with its last handle may end now.
         """
-        self._transition(Trigger.DROPPED)
+        self.transition(Trigger.DROPPED)
 
     def _on_exit(self, end: SystemEnd) -> None:
         self.exit = SystemEnding(end.hresult, end.exit_type, end.attribution, time.time_ns())
-        self._transition(Trigger.EXITED)
+        self.transition(Trigger.EXITED)
 
-    def _transition(self, trigger: Trigger) -> None:
+    def transition(self, trigger: Trigger) -> None:
         """Move on by a trigger, and do what follows from it."""
         self.life, effects = TABLE.step(self.life, trigger)
         for effect in effects:

@@ -21,6 +21,23 @@ def stopped(system_id: str) -> AlreadyStoppedError:
     )
 
 
+def ended_at_start(system_id: str, exit_type: str, status: int) -> HcsError:
+    """Return the error of a start after which the system has ended already.
+
+    Args:
+        system_id: Which one.
+        exit_type: How it ended, by HCS's names.
+        status: HRESULT of the exit, unsigned.
+    """
+    how = exit_type or "how is not known"
+    return HcsError(
+        HR.TERMINATED_DURING_START,
+        "",
+        subject=f"start compute system '{system_id}'",
+        text=f"it was started and has ended at once: {how} (0x{status:08X})",
+    )
+
+
 def failure(error: HcsError, system_id: str) -> HcsFailureError:
     """Return what a call about a system has failed with, with the system named."""
     name = system_name(system_id)

@@ -1,4 +1,4 @@
-"""The compute systems that the daemon knows, its own and those that others made.
+"""How compute systems come to be known: they are created, or opened.
 
     create ──▶ HCS makes it ──▶ known ──▶ has ended ──▶ kept for a while ──▶ forgotten
     find   ──▶ opened at its first use ─┘   └──nobody uses it, and others made it──▶ forgotten
@@ -8,95 +8,45 @@ Thread: the event loop's. No locks: what must be atomic has no await in it.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
-from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.daemon.errors import LimitError, StoppingError
 from hcsd.daemon.guests import Guest
-from hcsd.daemon.idempotency import Idempotency
+from hcsd.daemon.known_systems import GONE, KnownSystems
 from hcsd.daemon.names import new_ulid
-from hcsd.daemon.retention import Retention
-from hcsd.daemon.system import System, SystemView
-from hcsd.daemon.system_errors import about, failure, stopped
-from hcsd.daemon.system_life import Effect
-from hcsd.hcs.errors import (
-    AlreadyStoppedError,
-    HandleClosedError,
-    HcsError,
-    ServiceDisconnectedError,
-    SystemAlreadyExistsError,
-    SystemNotFoundError,
-)
+from hcsd.daemon.system import System
+from hcsd.daemon.system_errors import about, ended_at_start, failure, stopped
+from hcsd.daemon.system_life import Trigger
+from hcsd.hcs.errors import HcsError, SystemAlreadyExistsError, SystemNotFoundError
+from hcsd.hcs.system_limits import SystemLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from hcsd.daemon.background import Background
     from hcsd.daemon.event_log import EventLog
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.system import SystemRequest
     from hcsd.hcs.host import Host
-    from hcsd.hcs.latch import Latch
-    from hcsd.hcs.schema import SystemProperties
-    from hcsd.hcs.system import ComputeSystem, SystemEvent
-
-GONE = (AlreadyStoppedError, SystemNotFoundError)
+    from hcsd.hcs.system import ComputeSystem
 
 
-class Systems:
-    """Compute systems by their ids.
+class Systems(KnownSystems):
+    """Creates and opens compute systems; see `KnownSystems` for those that there are.
 
     Args:
         host: The engine.
         limits: Limits in force.
         background: Where work goes that must finish, whoever waits.
         events: Where what happens is published.
-
-    Attributes:
-        host: As given.
-        ends_inside: Returns a latch for each process of a system, set when its end is known.
-            `KnownProcesses` assigns this. Watchers learn of the end of a system after all of these.
     """
 
     def __init__(
         self, host: Host, limits: Limits, background: Background, events: EventLog
     ) -> None:
-        self.host = host
-        self.ends_inside: Callable[[str], Sequence[Latch[bool]]] = lambda _: ()
-        self._limits = limits
-        self._background = background
-        self._events = events
-        self._known: dict[str, System] = {}
+        super().__init__(host, limits, background, events)
         self._creating: set[str] = set()
-        self._idempotency: Idempotency[System] = Idempotency(background)
-        self._kept: Retention[System] = Retention(
-            limits.exited_retention, limits.max_exited, forget=System.drop
-        )
-        # Systems of others that nobody uses, each with the timer that drops it.
-        self._idle: dict[System, asyncio.TimerHandle] = {}
-        self._stopping = False
-
-    def __iter__(self) -> Iterator[System]:
-        """Iterate over the systems that are known."""
-        return iter(list(self._known.values()))
-
-    def view(self, properties: SystemProperties) -> SystemView:
-        """Return a system that HCS describes, with what the daemon knows of it."""
-        known = self._known.get(properties.id)
-        if known is not None and known.properties.runtime_id != properties.runtime_id:
-            known = None
-        is_vm = properties.system_type == "VirtualMachine"
-        return SystemView(
-            properties=properties,
-            create_time=known.create_time if known else None,
-            exit=known.exit if known else None,
-            kills_trees=self.host.kills_trees,
-            pauses=is_vm or self.host.pauses_containers,
-        )
 
     async def find(self, system_id: str) -> System:
         """Return a system, opening it at its first use, and again when it was lost.
@@ -182,7 +132,10 @@ class Systems:
                 system = await self._make(system_id, request)
             finally:
                 self._creating.discard(system_id)
-        self._add(system)
+            self._add(system, started=request.start)
+            if request.start and system.exit is not None:
+                system.request_id = ""  # the create has failed: the same request may be made anew
+                raise ended_at_start(system_id, system.exit.exit_type, system.exit.status)
         return system
 
     async def _make(self, system_id: str, request: SystemRequest) -> System:
@@ -191,12 +144,31 @@ class Systems:
         try:
             if request.start:
                 await engine.start()
-            return await self._describe(engine, request.key.id, created)
+            try:
+                system = await self._describe(engine, request.key.id, created)
+            except GONE as error:
+                if not request.start:
+                    raise
+                end = await engine.exited.wait()  # the engine gives its event some time
+                raise ended_at_start(system_id, end.exit_type, end.hresult) from error
+            system.limits = SystemLimits.asked(request.configuration)
         except BaseException:
             with contextlib.suppress(HcsError):
                 await engine.terminate()
             engine.close()
             raise
+        return system
+
+    async def start(self, system: System, options: str | None) -> None:
+        """Start a system.
+
+        Raises:
+            HcsError: It was not started, or has ended already.
+        """
+        await self.step(system, Trigger.STARTED, lambda: system.engine.start(options))
+        await self.refresh(system)
+        if system.exit is not None:
+            raise ended_at_start(system.id, system.exit.exit_type, system.exit.status)
 
     def _require_room(self) -> None:
         own = sum(1 for system in self if system.create_time is not None and not system.ended)
@@ -215,86 +187,3 @@ class Systems:
             request_id=request_id,
             create_time=created,
         )
-
-    def _add(self, system: System) -> None:
-        before = self._known.get(system.id)
-        if before is not None:
-            before.drop()
-        self._known[system.id] = system
-        system.engine.observe(lambda event: self._on_event(system, event))
-        system.begin()
-
-    async def refresh(self, system: System) -> None:
-        """Ask HCS what a system is now, unless it has ended.
-
-        Raises:
-            HcsError: HCS could not tell.
-        """
-        if system.ended:
-            return
-        try:
-            system.properties = await system.engine.properties()
-        except (*GONE, HandleClosedError):  # the engine gives its event some time, and not more
-            await system.engine.exited.wait()
-
-    def look_after(self, system: System, error: HcsError) -> None:
-        """Find out what has become of a system in which no process could be created."""
-        if isinstance(error, ServiceDisconnectedError):
-            system.engine.drop()
-        elif isinstance(error, GONE):
-            self._background.start(system.engine.confirm, f"look after {system.name}")
-
-    # --- what HCS tells of them, and what their lives change around them ---
-
-    def _on_event(self, system: System, event: SystemEvent) -> None:
-        """Publish an event, but for the exit: HCS may fail to tell of it, so the engine's counts."""
-        if event.value == HCS_EVENT_TYPE.HcsEventSystemExited:
-            system.exit_document = event.document or ""
-        else:
-            self._events.publish_system(system.id, event.value, event.document or "")
-
-    def do(self, effect: Effect, system: System) -> None:
-        """Carry out an effect of a system that concerns more than the system."""
-        match effect:
-            case Effect.START_IDLING:
-                self._idle[system] = asyncio.get_running_loop().call_later(
-                    self._limits.idle_system_time, system.drop
-                )
-            case Effect.STOP_IDLING:
-                timer = self._idle.pop(system, None)
-                if timer is not None:
-                    timer.cancel()
-            case Effect.PUBLISH_EXITED:
-                self._publish_exited(system)
-            case Effect.FORGET:
-                self._kept.drop(system)
-                if self._known.get(system.id) is system:
-                    del self._known[system.id]
-                    self._idempotency.forget(system.request_id)
-            case Effect.KEEP:
-                self._kept.keep(system)
-            case Effect.CLOSE:
-                system.engine.close()
-
-    def _publish_exited(self, system: System) -> None:
-        """Publish the exit of a system, after those of its processes."""
-        inside = self.ends_inside(system.id)
-
-        async def publish() -> None:
-            for ended in inside:
-                await ended.wait()
-            kind = HCS_EVENT_TYPE.HcsEventSystemExited
-            self._events.publish_system(system.id, kind, system.exit_document)
-
-        if not self._stopping:  # else there is no watcher any more, and soon no place to wait
-            self._background.start(publish, f"exit of {system.name}")
-
-    def stop(self) -> None:
-        """Create no more, and publish no more ends: the daemon is stopping."""
-        self._stopping = True
-
-    def close(self) -> None:
-        """Close all handles. A system that was made to end with its last one ends now."""
-        self.stop()
-        for system in self:
-            system.drop()

@@ -19,6 +19,9 @@ SCHEMA = (2, 1)
 MAX_UINT32 = 0xFFFFFFFF
 MAX_UINT64 = 0xFFFFFFFFFFFFFFFF
 MAX_WEIGHT = MAX_SHARE = 10_000
+# MiB. A shell that starts one program needs 1 if its files are cached already (measured), and more if
+# the system has to pay for that, too. With less the kernel kills whatever is started.
+MIN_MEMORY = 4
 
 
 def _is_list(value: object) -> bool:
@@ -95,12 +98,15 @@ class Configuration:
     limits: Limits = Limits()
 
 
-def parse_configuration(text: str | None, host_processors: int) -> Configuration:
+def parse_configuration(
+    text: str | None, host_processors: int, max_tasks: int = 0
+) -> Configuration:
     """Read what `HcsCreateComputeSystem` takes.
 
     Args:
         text: The document.
         host_processors: How many the host has; of which a maximum is a share.
+        max_tasks: How many processes and threads it may have at once; 0 is no limit.
 
     Raises:
         Fault: The document is malformed, or asks for something this engine cannot do.
@@ -121,7 +127,7 @@ def parse_configuration(text: str | None, host_processors: int) -> Configuration
     return Configuration(
         owner=str(members.get("Owner", "")),
         ends_with_handles=members.get("ShouldTerminateOnLastHandleClosed") is True,
-        limits=_limits(container, host_processors),
+        limits=_limits(container, host_processors, max_tasks),
     )
 
 
@@ -131,13 +137,19 @@ def _part(
     return parse(json.dumps(members.get(name, {})), what, known)
 
 
-def _limits(container: Mapping[str, object], host_processors: int) -> Limits:
+def _limits(container: Mapping[str, object], host_processors: int, max_tasks: int) -> Limits:
     memory = _part(container, "Memory", "Container.Memory", MEMORY)
     processor = _part(container, "Processor", "Container.Processor", PROCESSOR)
     given = {name: value for name, value in processor.items() if isinstance(value, int) and value}
     if len(given) > 1:
         raise invalid(f"Container.Processor has {' and '.join(given)}, which exclude each other")
     size = memory.get("SizeInMB")
+    if isinstance(size, int) and 0 < size < MIN_MEMORY:
+        raise Fault(
+            HR.E_INVALIDARG,
+            f"Container.Memory.SizeInMB is {size}, which no process can start with:"
+            f" the least is {MIN_MEMORY}",
+        )
     processors: float | None = given.get("Count")
     if "Maximum" in given:
         processors = host_processors * given["Maximum"] / MAX_SHARE
@@ -145,4 +157,5 @@ def _limits(container: Mapping[str, object], host_processors: int) -> Limits:
         memory=size << 20 if isinstance(size, int) and size else None,
         processors=processors,
         weight=given.get("Weight"),
+        tasks=max_tasks or None,
     )

@@ -69,6 +69,7 @@ class Process:
         self.adopted = False
         self.exit_code: int | None = 0
         self.signalled = 0
+        self.out_of_memory = False
         self.stdio: Stdio | None = None
         self.handles: list[Handle[Process]] = []
         self._keeper = keeper
@@ -107,9 +108,15 @@ class Process:
         self._require_alive()
         return lambda done: self._modify(request, done)
 
-    def end(self, returncode: int | None) -> None:
-        """Note how the child ended: 128 plus the signal's number if one killed it, None if lost."""
+    def end(self, returncode: int | None, *, oom: bool = False) -> None:
+        """Note how the child ended.
+
+        Args:
+            returncode: As `subprocess` has it: negative for a signal. None if nobody can tell.
+            oom: Whether the host killed it because the system had used up its memory.
+        """
         self.state = State.EXITED
+        self.out_of_memory = oom
         if returncode is None:
             self.exit_code = None
         else:
@@ -121,7 +128,11 @@ class Process:
     def status(self) -> str:
         """Return the ProcessStatus document."""
         return process_status(
-            self.pid, exited=self.exited, exit_code=self.exit_code, signal=self.signalled
+            self.pid,
+            exited=self.exited,
+            exit_code=self.exit_code,
+            signal=self.signalled,
+            out_of_memory=self.out_of_memory,
         )
 
     def info(self) -> ProcessInfo:

@@ -242,10 +242,18 @@ def parse_terminate_options(text: str | None) -> bool:
     return parse(text, "TerminateOptions", TERMINATE_OPTIONS).get("Tree") is True
 
 
-def process_status(pid: int, *, exited: bool, exit_code: int | None = 0, signal: int = 0) -> str:
-    """Word a ProcessStatus document; `Signal` is an extra member that only this engine sends.
+def process_status(
+    pid: int,
+    *,
+    exited: bool,
+    exit_code: int | None = 0,
+    signal: int = 0,
+    out_of_memory: bool = False,
+) -> str:
+    """Word a ProcessStatus document.
 
-    An exit code of None is one that nobody can tell: the wait has failed.
+    `Signal` and `OutOfMemory` are extra members that only this engine sends. An exit code of None is
+    one that nobody can tell: the wait has failed.
     """
     status: dict[str, object] = {"ProcessId": pid, "Exited": exited}
     if exited and exit_code is None:
@@ -254,4 +262,6 @@ def process_status(pid: int, *, exited: bool, exit_code: int | None = 0, signal:
         status |= {"ExitCode": exit_code, "LastWaitResult": 0}
     if signal:
         status["Signal"] = signal
+    if out_of_memory:
+        status["OutOfMemory"] = True
     return json.dumps(status)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from hcsd.abi.functions import FUNCTIONS, Check
 from hcsd.abi.hresult import HR
 from hcsd.embedded.child_settings import ChildSettings
-from hcsd.embedded.configuration import Configuration
+from hcsd.embedded.configuration import Configuration, Limits
 from hcsd.embedded.core import Core
 from hcsd.embedded.exports.operations import OperationExports
 from hcsd.embedded.exports.processes import ProcessExports
@@ -38,7 +38,6 @@ class Export(Protocol):
 
 
 HOST_SYSTEM = "host"
-HOST_CONFIGURATION = Configuration(owner="hcsd")
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +60,7 @@ class EmbeddedProvider:
     kills_trees = ON_LINUX
     pauses_containers = True
     shapes_processes = True
+    host_system = HOST_SYSTEM
 
     def __init__(self, settings: ChildSettings | None = None) -> None:
         settings = settings or ChildSettings()
@@ -75,7 +75,7 @@ class EmbeddedProvider:
         ]
         host = System(
             HOST_SYSTEM,
-            HOST_CONFIGURATION,
+            Configuration(owner="hcsd", limits=Limits(tasks=settings.max_tasks or None)),
             self._core.lock,
             self._worker,
             self._systems,

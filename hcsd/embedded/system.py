@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hcsd.abi.extensions import EVENT_OUT_OF_MEMORY
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.embedded.faults import Fault
@@ -27,7 +27,7 @@ from hcsd.embedded.lifecycle import Call, SystemState, require
 from hcsd.embedded.members import Members
 from hcsd.embedded.process import Process, State
 from hcsd.embedded.process_documents import parse_process_parameters
-from hcsd.embedded.system_documents import exit_status
+from hcsd.embedded.system_documents import exit_status, limits_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +82,7 @@ class System:
         self.shutdown_grace = SHUTDOWN_GRACE
         self._configuration = configuration
         self._mark = uuid.uuid4().hex
-        limits = replace(configuration.limits, tasks=settings.max_tasks)
-        self._groups = Groups(self._mark, limits, settings.hierarchies)
+        self._groups = Groups(self._mark, configuration.limits, settings.hierarchies)
         self._state = SystemState.CREATED
         self._shown = SystemState.CREATED  # what it was before it was told to end
         self._exit_type = ""
@@ -108,6 +107,7 @@ class System:
             "Owner": self._configuration.owner,
             "RuntimeId": self.runtime_id,
             "State": self._shown.value,
+            "Limits": limits_members(self._configuration.limits, tasks=self._groups.limits_tasks),
             **(stopped if self._state is SystemState.STOPPED else {}),
         }
 
@@ -171,6 +171,13 @@ class System:
         """Continue what the pause has stopped."""
         self.require(Call.RESUME)
         self._move(SystemState.PAUSED, SystemState.RUNNING, {"pause": False}, done)
+
+    def report_out_of_memory(self) -> None:
+        """Tell that the host has killed something in it for want of memory. Thread: the worker's."""
+        with self._lock:
+            handles = [] if self._state is SystemState.STOPPED else list(self.handles)
+        for handle in handles:
+            handle.deliver(EVENT_OUT_OF_MEMORY, None)
 
     def find_process(self, pid: int) -> Process:
         """Return the running process of that pid: one that was created here, or descends from one.

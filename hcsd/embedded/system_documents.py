@@ -19,6 +19,7 @@ from hcsd.embedded.documents import (
 from hcsd.embedded.faults import Fault
 
 if TYPE_CHECKING:
+    from hcsd.embedded.configuration import Limits
     from hcsd.embedded.documents import Check
 
 
@@ -126,6 +127,24 @@ def parse_modify_setting(text: str | None) -> str:
     if not isinstance(path, str) or not path:
         raise invalid("ModifySettingRequest names no ResourcePath")
     return path
+
+
+def limits_members(limits: Limits, *, tasks: bool) -> dict[str, int]:
+    """Word the `Limits` of a Properties document, which only this engine sends.
+
+    Args:
+        limits: What the system is held to.
+        tasks: Whether it is held to a number of tasks; else that is not said.
+    """
+    found = {
+        "MemoryBytes": limits.memory,
+        "ProcessorMillis": None
+        if limits.processors is None
+        else max(1, round(limits.processors * 1000)),
+        "ProcessorWeight": limits.weight,
+        "MaxTasks": limits.tasks if tasks else None,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def exit_status(hresult: int, exit_type: str, detail: str, initiator: str) -> str:

@@ -23,6 +23,7 @@ class ProcessEnd:
         hresult: Why the code is unknown; 0 if it is known.
         message: The same in words.
         with_system: Whether it ended with its system, or after that was told to end.
+        out_of_memory: Whether the host killed it because its system had used up its memory.
     """
 
     exit_code: int | None
@@ -30,6 +31,7 @@ class ProcessEnd:
     hresult: int = 0
     message: str = ""
     with_system: bool = False
+    out_of_memory: bool = False
 
     @classmethod
     def of(cls, status: ProcessStatus) -> Self:
@@ -37,7 +39,7 @@ class ProcessEnd:
         if status.exit_code is None:
             reason = status.last_wait_result or HR.E_UNEXPECTED  # it has a code it cannot tell
             return cls.unknown(reason, "the service cannot tell the exit code")
-        return cls(status.exit_code, status.signal)
+        return cls(status.exit_code, status.signal, out_of_memory=status.out_of_memory)
 
     @classmethod
     def read(cls, text: str | None) -> Self:

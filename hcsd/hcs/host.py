@@ -63,6 +63,11 @@ class Host:
         """Whether ProcessParameters may say limits, groups and more."""
         return self.library.provider.shapes_processes
 
+    @property
+    def host_system(self) -> str:
+        """Id of the system that the provider makes by itself and keeps running; "" without one."""
+        return self.library.provider.host_system
+
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
         system = await ComputeSystem.open(self.operations, self._supervisor, system_id)

@@ -54,6 +54,10 @@ class Provider(Protocol):
     def shapes_processes(self) -> bool:
         """Whether ProcessParameters may say limits, groups and more; HCS has no place for them."""
 
+    @property
+    def host_system(self) -> str:
+        """Id of the system that it makes by itself and keeps running; "" if there is none."""
+
     def address(self, function: Function) -> int | None:
         """Return the address of an export, or None if this build has none of that name."""
 

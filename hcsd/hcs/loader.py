@@ -44,6 +44,7 @@ class WindowsProvider:
     guest_os = "windows"
     kills_trees = False
     pauses_containers = False
+    host_system = ""
     shapes_processes = False
 
     def __init__(self, library: str = COMPUTECORE) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from hcsd.hcs.errors import DocumentError, ErrorEvent
+from hcsd.hcs.system_limits import SystemLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,6 +137,8 @@ class ProcessStatus:
         exit_code: The code, 0 to 2**32-1; None while running and whenever HCS's own wait failed.
         last_wait_result: HRESULT of that wait, unsigned; 0 is success.
         signal: Number of the signal that ended it, when the engine can tell; else 0.
+        out_of_memory: Whether the host killed it because its system had used up its memory. Only the
+            embedded engine tells.
     """
 
     process_id: int
@@ -143,6 +146,7 @@ class ProcessStatus:
     exit_code: int | None
     last_wait_result: int
     signal: int = 0
+    out_of_memory: bool = False
 
     @classmethod
     def parse(cls, text: str | None) -> ProcessStatus:
@@ -165,6 +169,7 @@ class ProcessStatus:
             exit_code=_integer(members, "ExitCode") & 0xFFFFFFFF if known else None,
             last_wait_result=wait_result,
             signal=_integer(members, "Signal") & 0xFF,
+            out_of_memory=members.get("OutOfMemory") is True,
         )
 
 
@@ -257,7 +262,10 @@ class ResultError:
 
 @dataclass(frozen=True, slots=True)
 class SystemProperties:
-    """Basic properties of a compute system, as enumeration and a plain query give them."""
+    """Basic properties of a compute system, as enumeration and a plain query give them.
+
+    `limits` is None if the engine does not tell them, as HCS never does.
+    """
 
     id: str
     system_type: str = ""
@@ -267,11 +275,16 @@ class SystemProperties:
     runtime_id: str = ""
     state: str = ""
     exit_type: str = ""
+    limits: SystemLimits | None = None
 
     @classmethod
     def of(cls, members: Mapping[str, object]) -> SystemProperties:
         """Read a Properties object that has been parsed already."""
-        return cls(**{item.name: _string(members, _pascal(item.name)) for item in fields(cls)})
+        names = [item.name for item in fields(cls) if item.name != "limits"]
+        return cls(
+            **{name: _string(members, _pascal(name)) for name in names},
+            limits=SystemLimits.of(members.get("Limits")),
+        )
 
 
 def parse_properties(text: str | None) -> SystemProperties:

@@ -12,6 +12,7 @@ from hcsd.daemon.names import parse_system
 from hcsd.daemon.shutdown import Outcome, shut_down
 from hcsd.daemon.statistics import read_statistics
 from hcsd.daemon.system_errors import about
+from hcsd.daemon.system_life import Trigger
 from hcsd.hcs.schema import SystemQuery
 from hcsd.rpc.convert import fill_statistics, seconds, system_message, system_request_from
 from hcsd.rpc.enums import SYSTEM_TYPES
@@ -81,7 +82,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
         self, request: service_pb.StartComputeSystemRequest, context: Context
     ) -> service_pb.StartComputeSystemResponse:
         system = await self._change(
-            request.name, lambda system: system.start(request.options_json or None)
+            request.name, lambda system: self._systems.start(system, request.options_json or None)
         )
         return service_pb.StartComputeSystemResponse(system=system)
 
@@ -99,7 +100,11 @@ class ComputeSystemService(ComputeSystemServiceServicer):
                     with system.in_use():  # also if the caller leaves
                         return await shut_down(
                             system.engine,
-                            request.options_json or None,
+                            lambda: self._systems.step(
+                                system,
+                                Trigger.SHUTTING_DOWN,
+                                lambda: system.engine.shut_down(request.options_json or None),
+                            ),
                             timeout,
                             force=request.force,
                         )
@@ -120,16 +125,20 @@ class ComputeSystemService(ComputeSystemServiceServicer):
     async def PauseComputeSystem(
         self, request: service_pb.PauseComputeSystemRequest, context: Context
     ) -> service_pb.PauseComputeSystemResponse:
-        system = await self._change(
-            request.name, lambda system: system.pause(request.options_json or None)
+        system = await self._step(
+            request.name,
+            Trigger.PAUSED,
+            lambda engine: engine.pause(request.options_json or None),
         )
         return service_pb.PauseComputeSystemResponse(system=system)
 
     async def ResumeComputeSystem(
         self, request: service_pb.ResumeComputeSystemRequest, context: Context
     ) -> service_pb.ResumeComputeSystemResponse:
-        system = await self._change(
-            request.name, lambda system: system.resume(request.options_json or None)
+        system = await self._step(
+            request.name,
+            Trigger.RESUMED,
+            lambda engine: engine.resume(request.options_json or None),
         )
         return service_pb.ResumeComputeSystemResponse(system=system)
 
@@ -137,7 +146,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
         self, request: service_pb.SaveComputeSystemRequest, context: Context
     ) -> service_pb.SaveComputeSystemResponse:
         system = await self._change(
-            request.name, lambda system: system.save(request.options_json or None)
+            request.name, lambda system: system.engine.save(request.options_json or None)
         )
         return service_pb.SaveComputeSystemResponse(system=system)
 
@@ -145,7 +154,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
         self, request: service_pb.ModifyComputeSystemRequest, context: Context
     ) -> service_pb.ModifyComputeSystemResponse:
         system = await self._change(
-            request.name, lambda system: system.modify(request.settings_json)
+            request.name, lambda system: system.engine.modify(request.settings_json)
         )
         return service_pb.ModifyComputeSystemResponse(system=system)
 
@@ -197,12 +206,20 @@ class ComputeSystemService(ComputeSystemServiceServicer):
             yield system
 
     async def _change(
-        self, name: str, work: Callable[[ComputeSystem], Awaitable[None]]
+        self, name: str, work: Callable[[System], Awaitable[None]]
     ) -> pb.ComputeSystem:
         """Do something to a system and return what it is then."""
         async with self._open(name) as system:
-            await work(system.engine)
+            await work(system)
             return await self._now(system)
+
+    async def _step(
+        self, name: str, trigger: Trigger, work: Callable[[ComputeSystem], Awaitable[None]]
+    ) -> pb.ComputeSystem:
+        """Do what is a step in the life of a system, and return what it is then."""
+        return await self._change(
+            name, lambda system: self._systems.step(system, trigger, lambda: work(system.engine))
+        )
 
     async def _now(self, system: System) -> pb.ComputeSystem:
         await self._systems.refresh(system)

@@ -37,6 +37,7 @@ from hcsd.rpc.enums import (
     PROCESS_STATES,
     STDIN_MODES,
     STREAMS,
+    SYSTEM_EVENTS,
     SYSTEM_STATES,
     SYSTEM_TYPES,
 )
@@ -367,6 +368,10 @@ def system_message(view: SystemView) -> system_pb.ComputeSystem:
         )
         message.exit.attribution_json = view.exit.attribution
         message.exit.exit_time.FromNanoseconds(view.exit.time)
+    if view.limits is not None:
+        message.limits.SetInParent()
+        for field in dataclasses.fields(view.limits):  # both have the same names
+            setattr(message.limits, field.name, getattr(view.limits, field.name))
     return message
 
 
@@ -380,9 +385,13 @@ def event_message(event: Event, incarnation: str) -> event_pb2.Event:
         fill_process(message.process.process, what.process)
     else:
         message.system.system = system_name(what.system_id)
-        message.system.type = what.name
-        message.system.type_value = what.value
-        message.system.document = what.document
+        message.system.type = what.hcs.name
+        message.system.type_value = what.hcs.value
+        message.system.document = what.hcs.document
+        if what.kind is not None:
+            message.system.event_type = SYSTEM_EVENTS[what.kind]
+        if what.system is not None:
+            message.system.compute_system.CopyFrom(system_message(what.system))
     return message
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hcsd.daemon.events import ProcessEventKind
+from hcsd.daemon.events import ProcessEventKind, SystemEventKind
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import ExitReason, Origin, Stream
 from hcsd.daemon.signals import Delivery
@@ -50,6 +50,7 @@ EXIT_REASONS = {
     ExitReason.OWNER_GONE: pb.EXIT_REASON_OWNER_GONE,
     ExitReason.SYSTEM_EXITED: pb.EXIT_REASON_SYSTEM_EXITED,
     ExitReason.DAEMON_SHUTDOWN: pb.EXIT_REASON_DAEMON_SHUTDOWN,
+    ExitReason.OUT_OF_MEMORY: pb.EXIT_REASON_OUT_OF_MEMORY,
 }
 DELIVERIES = {
     Delivery.DELIVERED: pb.SIGNAL_DELIVERY_DELIVERED,
@@ -62,6 +63,16 @@ PROCESS_EVENTS = {
     ProcessEventKind.EXITED: event_pb2.PROCESS_EVENT_TYPE_EXITED,
     ProcessEventKind.OUTPUT_COMPLETE: event_pb2.PROCESS_EVENT_TYPE_OUTPUT_COMPLETE,
     ProcessEventKind.DELETED: event_pb2.PROCESS_EVENT_TYPE_DELETED,
+}
+SYSTEM_EVENTS = {
+    SystemEventKind.CREATED: event_pb2.SYSTEM_EVENT_TYPE_CREATED,
+    SystemEventKind.STARTED: event_pb2.SYSTEM_EVENT_TYPE_STARTED,
+    SystemEventKind.PAUSED: event_pb2.SYSTEM_EVENT_TYPE_PAUSED,
+    SystemEventKind.RESUMED: event_pb2.SYSTEM_EVENT_TYPE_RESUMED,
+    SystemEventKind.SHUTTING_DOWN: event_pb2.SYSTEM_EVENT_TYPE_SHUTTING_DOWN,
+    SystemEventKind.EXITED: event_pb2.SYSTEM_EVENT_TYPE_EXITED,
+    SystemEventKind.OUT_OF_MEMORY: event_pb2.SYSTEM_EVENT_TYPE_OUT_OF_MEMORY,
+    SystemEventKind.FORGOTTEN: event_pb2.SYSTEM_EVENT_TYPE_FORGOTTEN,
 }
 CONSOLE_EVENTS: Mapping[int, str] = {
     pb.CONSOLE_EVENT_CTRL_C: "CtrlC",

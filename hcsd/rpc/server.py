@@ -24,6 +24,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from hcsd.daemon.daemon import Daemon
+from hcsd.daemon.host_system import watch_host
 from hcsd.rpc.calls import Calls
 from hcsd.rpc.compute_system_service import ComputeSystemService
 from hcsd.rpc.credentials import server_credentials
@@ -61,6 +62,7 @@ SERVICES = tuple(
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
+PROCESS_SERVICE = process_service_pb2.DESCRIPTOR.services_by_name["ProcessService"].full_name
 MAX_WAITING_CALLS = 100_000  # arbitrary; more than the processes that one machine holds
 # How long the last answers may take to leave, once every RPC has been ended.
 SERVER_GRACE = 1.0
@@ -158,9 +160,20 @@ class Server:
             await server.start()
         for service in ("", *SERVICES):
             await status.set(service, health_pb2.HealthCheckResponse.SERVING)
-        on_ready()
+
+        async def tell(*, there: bool) -> None:
+            answer = health_pb2.HealthCheckResponse
+            await status.set(PROCESS_SERVICE, answer.SERVING if there else answer.NOT_SERVING)
+
         try:
-            await self._stop.wait()
+            async with anyio.create_task_group() as watching:
+                if self._host.host_system:
+                    watching.start_soon(
+                        watch_host, daemon.systems, self._host.host_system, tell, name="host"
+                    )
+                on_ready()
+                await self._stop.wait()
+                watching.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 logger.info("stopping")

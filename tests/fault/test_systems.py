@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from hcsd.abi.extensions import EVENT_OUT_OF_MEMORY
 from hcsd.abi.hresult import HR
 from hcsd.control_groups import ControlGroups
 from hcsd.embedded.configuration import Limits
@@ -21,7 +22,7 @@ from hcsd.embedded.hierarchies import find_hierarchies
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError, InvalidStateError, NotSupportedError
 from hcsd.hcs.host import Host
-from hcsd.hcs.system import ComputeSystem
+from hcsd.hcs.system import ComputeSystem, SystemEvent
 from tests.support.census import ended_within, is_running, state_of, until
 from tests.support.cgroups import EVERY, groups_of, is_stopped
 from tests.support.engines import embedded_provider
@@ -422,3 +423,62 @@ async def test_nothing_is_left_of_many_systems(host: Host, count: int) -> None:
             for number in range(first, first + 10):
                 tasks.start_soon(_one_life, host, number)
     assert [system.id for system in await host.systems()] == ["host"]
+
+
+# --- out of memory ---
+
+
+async def test_a_system_tells_every_handle_that_it_has_no_memory_left(
+    host: Host, embedded: EmbeddedProvider, system: ComputeSystem
+) -> None:
+    other = await host.open_system("made")
+    told: list[int] = []
+    both = anyio.Event()
+
+    def note(event: SystemEvent) -> None:
+        told.append(event.value)
+        if len(told) > 1:
+            both.set()
+
+    for handle in (system, other):
+        handle.observe(note)
+    embedded._worker.post(embedded._systems["made"].report_out_of_memory)
+    with anyio.fail_after(30):
+        await both.wait()
+    assert told == [EVENT_OUT_OF_MEMORY] * 2
+    assert not system.exited.is_set
+    other.close()
+
+
+async def test_a_process_that_was_killed_for_want_of_memory_says_so(
+    embedded: EmbeddedProvider, system: ComputeSystem
+) -> None:
+    """As the keeper's report will have it: the document is the engine's own."""
+    it = await start(system, SH("sleep 1000"))
+    process = embedded._systems["made"].find_process(it.pid)
+    assert "OutOfMemory" not in (await it.process.properties() or "")
+    process.end(-9, oom=True)
+    document = json.loads(await it.process.properties() or "")
+    assert (document["ExitCode"], document["Signal"], document["OutOfMemory"]) == (137, 9, True)
+    end = await it.process.exited.wait()
+    assert (end.exit_code, end.signal, end.out_of_memory) == (137, 9, True)
+    it.close()
+
+
+async def test_a_system_shows_the_limits_that_hold_it(host: Host) -> None:
+    try:
+        made = await host.create_system("limited", configuration(Memory={"SizeInMB": 64}))
+    except NotSupportedError as error:
+        pytest.skip(str(error))
+    limits = (await made.properties()).limits
+    assert limits is not None
+    assert (limits.memory_bytes, limits.processor_millis) == (64 << 20, 0)
+    await made.terminate()
+    await made.exited.wait()
+    made.close()
+
+
+async def test_the_system_that_is_always_there_shows_its_limits_in_a_list(host: Host) -> None:
+    (listed,) = await host.systems()
+    assert listed.limits is not None
+    assert listed.limits.memory_bytes == 0

@@ -23,6 +23,17 @@ async def hcsd(daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[b
     return await commands.run(arguments, os.environ | {"HCSD_ADDRESS": daemon.address})
 
 
+async def told(daemon: Daemon, what: bytes) -> None:
+    """Wait until a watcher has heard of it: a caller may hear of an end before."""
+    command = [*HCSD, "--address", daemon.address, "events", "-f"]
+    async with await anyio.open_process(command, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        text = b""
+        while what not in text:
+            text += await process.stdout.receive()
+        process.kill()
+
+
 async def test_what_has_happened_is_told_in_columns(own_daemon: Daemon, own_client: Client) -> None:
     made = await own_client.create(sh("exit 7"), process_id="seven")
     await own_client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
@@ -40,6 +51,28 @@ async def test_what_has_happened_is_told_in_columns(own_daemon: Daemon, own_clie
     ]
     other = await hcsd(own_daemon, "events", "--system", "other")
     assert len(other.stdout.splitlines()) == 1
+
+
+async def test_the_life_of_a_system_is_told_in_words(own_daemon: Daemon) -> None:
+    for command in (["create", "web", "--start"], ["pause", "web"], ["resume", "web"]):
+        assert (await hcsd(own_daemon, "system", *command)).returncode == 0
+    assert (await hcsd(own_daemon, "system", "stop", "web")).returncode == 0
+    await told(own_daemon, b"exited")
+    result = await hcsd(own_daemon, "events")
+    lines = [line.split(maxsplit=3)[1:] for line in result.stdout.decode().splitlines()[1:]]
+    assert lines == [
+        ["created", "web", "system web created"],
+        ["started", "web", "system web started"],
+        ["paused", "web", "system web paused"],
+        ["resumed", "web", "system web resumed"],
+        ["shutting_down", "web", "system web shutting down"],
+        ["exited", "web", "system web exited (graceful exit)"],
+    ]
+    result = await hcsd(own_daemon, "events", "-o", "json")
+    paused = json.loads(result.stdout.splitlines()[2])["system"]
+    assert paused["event_type"] == "SYSTEM_EVENT_TYPE_PAUSED"
+    assert paused["compute_system"]["state"] == "COMPUTE_SYSTEM_STATE_PAUSED"
+    assert paused["type"] == ""
 
 
 async def test_no_events_are_none(own_daemon: Daemon) -> None:

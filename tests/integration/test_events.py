@@ -262,6 +262,8 @@ async def test_the_exit_of_a_system_comes_after_those_of_its_processes(client: C
         while not watched.system_events:
             await watched.read()
     assert [event.type for event in watched.system_events] == ["SystemExited"]
+    assert watched.system_events[0].event_type == event_pb2.SYSTEM_EVENT_TYPE_EXITED
+    assert watched.system_events[0].compute_system.exit.status == 0x80370107
     assert watched.system_events[0].system == name
     assert watched.system_events[0].type_value == 1
     assert json.loads(watched.system_events[0].document)["ExitType"] == "ForcedExit"

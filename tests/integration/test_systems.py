@@ -645,3 +645,25 @@ async def test_nothing_of_a_system_outlives_the_daemon() -> None:
             assert len(marked(mark)) > 6
     assert marked(mark) == []
     assert_calm(daemon.log)
+
+
+async def test_memory_that_nothing_can_start_with_is_refused_by_the_field(client: Client) -> None:
+    configuration = document(Container={"Memory": {"SizeInMB": 1}})
+    request = service_pb.CreateComputeSystemRequest(
+        system_id="tiny", configuration_json=configuration, start=True
+    )
+    with refused(Code.INVALID_ARGUMENT, "E_INVALIDARG") as refusal:
+        await client.systems.CreateComputeSystem(request)
+    assert "Container.Memory.SizeInMB is 1" in refusal.value.message
+    assert "the least is 4" in refusal.value.message
+    with refused(Code.NOT_FOUND):
+        await client.systems.GetComputeSystem(
+            service_pb.GetComputeSystemRequest(name="systems/tiny")
+        )
+
+
+async def test_the_system_that_is_always_there_shows_that_nothing_limits_it(client: Client) -> None:
+    request = service_pb.GetComputeSystemRequest(name=HOST)
+    system = (await client.systems.GetComputeSystem(request)).system
+    assert system.HasField("limits")
+    assert system.limits.memory_bytes == 0

@@ -50,7 +50,7 @@ else:
         start_timeout: float = 30.0, groups: ControlGroups = ControlGroups.AUTO
     ) -> EmbeddedProvider:
         """Make one whose processes a census sees."""
-        settings = ChildSettings((MARK,), start_timeout, find_hierarchies(groups))
-        return EmbeddedProvider(settings)
+        hierarchies = find_hierarchies(groups)
+        return EmbeddedProvider(ChildSettings((MARK,), start_timeout, hierarchies=hierarchies))
 
     ENGINES = [Engine("embedded", embedded_provider, PosixGuest(), "host", 300)]

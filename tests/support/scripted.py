@@ -142,6 +142,7 @@ class ScriptedProvider:
     guest_os = "linux"
     kills_trees = False
     pauses_containers = True
+    host_system = ""
     shapes_processes = False
 
     def __init__(self, *, blocking: bool = False, missing: Collection[str] = ()) -> None:

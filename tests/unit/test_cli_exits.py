@@ -84,6 +84,16 @@ def test_an_end_is_an_exit_code_and_what_it_does_not_say_a_line(
     assert capsys.readouterr().err == (f"hcsd: {text}\n" if text else "")
 
 
+@pytest.mark.parametrize(("memory", "limit"), [(64 << 20, " (limit 64 MiB)"), (0, "")])
+def test_a_process_that_was_killed_for_want_of_memory_is_told_with_the_limit(
+    memory: int, limit: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(ends(137, pb.EXIT_REASON_OUT_OF_MEMORY, "KILL"), memory) == 137
+    assert capsys.readouterr().err == (
+        f"hcsd: the process was killed: its compute system was out of memory{limit}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("code", "reason", "hresult", "function", "expected"),
     [
@@ -111,6 +121,7 @@ def test_a_failed_start_is_told_apart(
         (None, ""),
         (ends(7), "7"),
         (ends(137, signal_name="KILL"), "137 (KILL)"),
+        (ends(137, pb.EXIT_REASON_OUT_OF_MEMORY, "KILL"), "137 (out of memory)"),
         (pb.ProcessExit(start_error=pb.StartError()), "not started"),
         (pb.ProcessExit(unknown=pb.UnknownExit()), "unknown"),
     ],

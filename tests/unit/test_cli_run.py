@@ -15,6 +15,8 @@ from anyio.abc import ByteReceiveStream, Process
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
+from hcsd.v1 import compute_system_pb2 as system_pb
+from hcsd.v1 import compute_system_service_pb2 as system_service_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.support import commands
@@ -104,6 +106,30 @@ async def test_each_stream_goes_to_its_own_and_the_exit_code_is_the_process_s(
     daemon.runs(replays(*events))
     result = await hcsd(daemon, "run", "--", "sh", "-c", "true")
     assert (result.returncode, result.stdout, result.stderr) == (7, out, err)
+
+
+async def test_a_process_that_was_killed_for_want_of_memory_is_told_with_the_limit(
+    daemon: FakeDaemon,
+) -> None:
+    ended = pb.ProcessExit(
+        exit_code=137, reason=pb.EXIT_REASON_OUT_OF_MEMORY, signal_name="KILL", signal=9
+    )
+    limits = system_pb.ComputeSystemLimits(memory_bytes=64 << 20)
+    system = system_pb.ComputeSystem(limits=limits)
+    daemon.runs(replays(*run_events(ended=ended)))
+    daemon.answers("GetComputeSystem", system_service_pb.GetComputeSystemResponse(system=system))
+    result = await hcsd(daemon, "run", "--", "true")
+    assert result.returncode == 137
+    said = b"the process was killed: its compute system was out of memory"
+    assert result.stderr == b"hcsd: " + said + b" (limit 64 MiB)\n"
+
+    async def gone(_request: Message, context: Context) -> Message:
+        await refuse(context, grpc.StatusCode.NOT_FOUND, "HCS_E_SYSTEM_NOT_FOUND")
+        raise AssertionError
+
+    daemon.does("GetComputeSystem", gone)
+    result = await hcsd(daemon, "run", "--", "true")
+    assert (result.returncode, result.stderr) == (137, b"hcsd: " + said + b"\n")
 
 
 async def test_a_signal_that_ended_the_process_is_named(daemon: FakeDaemon) -> None:

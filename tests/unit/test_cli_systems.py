@@ -66,6 +66,21 @@ async def test_a_system_is_created_from_options(daemon: FakeDaemon) -> None:
     }
 
 
+async def test_a_system_that_has_ended_by_the_answer_to_its_start_is_no_success(
+    daemon: FakeDaemon,
+) -> None:
+    ended = pb.ComputeSystemExit(
+        status=0x80370106, exit_type=pb.COMPUTE_SYSTEM_EXIT_TYPE_UNEXPECTED_EXIT
+    )
+    dead = a_system(exit=ended)
+    daemon.answers("CreateComputeSystem", service_pb.CreateComputeSystemResponse(system=dead))
+    daemon.answers("StartComputeSystem", service_pb.StartComputeSystemResponse(system=dead))
+    said = b"hcsd: 'web' was started and has ended: unexpected exit (0x80370106)\n"
+    for command in (("create", "web", "--start"), ("start", "web")):
+        result = await hcsd(daemon, "system", *command)
+        assert (result.returncode, result.stderr) == (1, said)
+
+
 async def test_a_document_is_passed_on_as_it_is(daemon: FakeDaemon, tmp_path: Path) -> None:
     created = service_pb.CreateComputeSystemResponse(system=a_system())
     daemon.answers("CreateComputeSystem", created)
@@ -108,6 +123,33 @@ async def test_systems_are_listed_in_columns(daemon: FakeDaemon) -> None:
     assert request == service_pb.ListComputeSystemsRequest(owners=["me"])
     result = await hcsd(daemon, "system", "ps", "-o", "json")
     assert [system["system_id"] for system in json.loads(result.stdout)] == ["web", "vm"]
+
+
+async def test_limits_are_shown_in_units_of_people_and_exactly_in_json(
+    daemon: FakeDaemon,
+) -> None:
+    limits = pb.ComputeSystemLimits(memory_bytes=64 << 20, processor_millis=1500, max_tasks=100)
+    limited = service_pb.GetComputeSystemResponse(system=a_system(limits=limits))
+    unlimited = service_pb.GetComputeSystemResponse(
+        system=a_system(limits=pb.ComputeSystemLimits())
+    )
+    daemon.answers("GetComputeSystem", limited)
+    shown = (await hcsd(daemon, "system", "inspect", "web")).stdout.decode()
+    assert shown.partition("limits:\n")[2].split() == [
+        *("memory:", "64", "MiB"),
+        *("processors:", "1.5"),
+        *("tasks:", "100"),
+    ]
+    result = await hcsd(daemon, "system", "inspect", "web", "-o", "json")
+    assert json.loads(result.stdout)[0]["limits"] == {
+        "memory_bytes": "67108864",
+        "processor_millis": 1500,
+        "processor_weight": 0,
+        "max_tasks": "100",
+    }
+    daemon.answers("GetComputeSystem", unlimited)
+    shown = (await hcsd(daemon, "system", "inspect", "web")).stdout.decode()
+    assert shown.splitlines()[-1].split() == ["limits:", "none"]
 
 
 async def test_systems_are_inspected(daemon: FakeDaemon) -> None:

@@ -164,14 +164,16 @@ TestProcessLives = ProcessLives.TestCase
 
 # --- systems ---
 
+# Cells as above; "+" keeps the state and has effects.
 SYSTEM = """
-           created  opened  used    unused  exited  dropped
-new        own      idle    !       !       !       !
-own        !        !       =       =       ended   forgotten
-idle       !        !       in-use  !       ended   forgotten
-in-use     !        !       !       idle    ended   forgotten
-ended      !        !       =       =       !       forgotten
-forgotten  !        !       =       =       =       =
+           created  opened  used    unused  started  paused  resumed  shutting  memory  exited  told  dropped
+new        own      idle    !       !       !        !       !        !         !       !       !     !
+own        !        !       =       =       +        +       +        +         +       ended   !     forgotten
+idle       !        !       in-use  !       +        +       +        +         +       ended   !     forgotten
+in-use     !        !       !       idle    +        +       +        +         +       ended   !     forgotten
+ended      !        !       =       =       +        +       +        +         +       !       told  forgotten
+told       !        !       =       =       =        =       =        =         =       !       !     forgotten
+forgotten  !        !       =       =       =        =       =        =         =       =       =     =
 """
 SYSTEM_CELLS = told(SYSTEM, [trigger.value for trigger in system_life.Trigger])
 
@@ -202,9 +204,10 @@ def test_a_step_of_a_system_leads_where_the_table_says(
             system_life.TABLE.step(life, trigger)
         return
     after, effects = system_life.TABLE.step(life, trigger)
-    assert after is (life if expected == "=" else system_life_of(expected))
-    if expected == "=":
-        assert effects == ()
+    assert after is (life if expected in {"=", "+"} else system_life_of(expected))
+    if expected in {"=", "+"}:
+        steps = (system_life.STEPS[trigger],) if expected == "+" else ()
+        assert effects == steps
 
 
 def test_effects_of_systems_run_in_the_order_in_which_they_are_listed() -> None:
@@ -244,8 +247,23 @@ class SystemLives(RuleBasedStateMachine):
     def its_end_is_told_once_and_its_handle_is_closed_then(self) -> None:
         assert self.done.count(system_life.Effect.PUBLISH_EXITED) <= 1
         assert self.done.count(system_life.Effect.FORGET) <= 1
-        over = {system_life.Life.ENDED, system_life.Life.FORGOTTEN}
+        over = {system_life.Life.ENDED, system_life.Life.TOLD, system_life.Life.FORGOTTEN}
         assert (system_life.Effect.CLOSE in self.done) == (self.life in over)
+
+    @invariant()
+    def watchers_hear_of_its_creation_first_and_nothing_after_its_exit_but_that_it_is_forgotten(
+        self,
+    ) -> None:
+        heard = [effect for effect in self.done if effect.name.startswith("PUBLISH")]
+        created, exited, forgotten = (
+            system_life.Effect.PUBLISH_CREATED,
+            system_life.Effect.PUBLISH_EXITED,
+            system_life.Effect.PUBLISH_FORGOTTEN,
+        )
+        assert created not in heard[1:]
+        if exited in heard:
+            assert heard[heard.index(exited) + 1 :] in ([], [forgotten])
+        assert forgotten not in heard[:-1]
 
 
 TestSystemLives = SystemLives.TestCase

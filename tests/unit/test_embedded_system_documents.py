@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 
 from hcsd.abi.hresult import HR
 from hcsd.embedded import configuration, system_documents
-from hcsd.embedded.configuration import Configuration, Limits, parse_configuration
+from hcsd.embedded.configuration import (
+    MIN_MEMORY,
+    Configuration,
+    Limits,
+    parse_configuration,
+)
 from hcsd.embedded.faults import Fault
 from hcsd.embedded.groups import settings_of
 from hcsd.embedded.system_documents import (
     exit_status,
+    limits_members,
     parse_modify_setting,
     parse_pause_options,
     parse_property_query,
@@ -51,7 +57,7 @@ VALUES = st.recursive(
 )
 
 
-ANSWERS = {0, HR.INVALID_JSON, HR.ERROR_NOT_SUPPORTED}
+ANSWERS = {0, HR.INVALID_JSON, HR.E_INVALIDARG, HR.ERROR_NOT_SUPPORTED}
 
 
 def answer(parser: Callable[[str | None], object], text: str) -> int:
@@ -97,6 +103,30 @@ def test_limits_are_read_in_their_units() -> None:
     assert limits(Processor={"Maximum": 5000}).processors == 2.0  # half of four
     assert limits(Processor={"Weight": 500}).weight == 500
     assert limits(Memory={"SizeInMB": 0}, Processor={}) == Limits()
+
+
+@pytest.mark.parametrize("size", [1, MIN_MEMORY - 1])
+def test_memory_that_nothing_can_start_with_is_refused(size: int) -> None:
+    text = json.dumps(VERSION | {"Container": {"Memory": {"SizeInMB": size}}})
+    said = refused(text, HR.E_INVALIDARG)
+    assert f"Container.Memory.SizeInMB is {size}" in said
+    assert f"the least is {MIN_MEMORY}" in said
+    assert limits(Memory={"SizeInMB": MIN_MEMORY}).memory == MIN_MEMORY << 20
+
+
+def test_the_number_of_tasks_is_the_operators() -> None:
+    text = json.dumps(VERSION | {"Container": {}})
+    assert parse_configuration(text, 4, 100).limits == Limits(tasks=100)
+    assert parse_configuration(text, 4, 0).limits == Limits()
+
+
+def test_limits_are_shown_in_the_units_of_the_contract() -> None:
+    all_of_them = Limits(memory=64 << 20, processors=1.5, weight=500, tasks=100)
+    shown = {"MemoryBytes": 64 << 20, "ProcessorMillis": 1500, "ProcessorWeight": 500}
+    assert limits_members(all_of_them, tasks=True) == shown | {"MaxTasks": 100}
+    assert limits_members(all_of_them, tasks=False) == shown  # nothing holds it to that number
+    assert limits_members(Limits(processors=0.0001), tasks=True) == {"ProcessorMillis": 1}
+    assert limits_members(Limits(), tasks=True) == {}
 
 
 def test_processor_limits_exclude_each_other() -> None:

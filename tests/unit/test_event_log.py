@@ -7,7 +7,7 @@ from hcsd.abi.hresult import Kind
 from hcsd.daemon import event_log
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.event_log import EventLog, Watcher
-from hcsd.daemon.events import Bookmark, Event, SystemEvent
+from hcsd.daemon.events import Bookmark, Event, HcsEvent, SystemEvent
 
 CRASH = 2
 HOUR = 3600.0
@@ -56,8 +56,11 @@ async def test_an_event_says_what_hcs_has_said() -> None:
         log.publish_system("a b", CRASH, '{"\ud800":1}')
         log.publish_system("a b", 0xC0000001, "")
         named, unnamed = [(await event(watcher)).what for _ in range(2)]
-    assert named == SystemEvent("a b", "SystemCrashInitiated", CRASH, '{"?":1}')
-    assert unnamed == SystemEvent("a b", "0xC0000001", 0xC0000001, "")
+    assert named == SystemEvent("a b", HcsEvent(CRASH, '{"?":1}'))
+    assert unnamed == SystemEvent("a b", HcsEvent(0xC0000001, ""))
+    assert HcsEvent(CRASH).name == "SystemCrashInitiated"
+    assert HcsEvent(0xC0000001).name == "0xC0000001"
+    assert HcsEvent().name == ""
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 
+from hcsd.daemon.events import ProcessEventKind, SystemEventKind
 from hcsd.daemon.names import ProcessKey
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import (
@@ -22,6 +23,7 @@ from hcsd.io import Overflow
 from hcsd.rpc import convert, enums
 from hcsd.rpc.rules import MAX_SECONDS
 from hcsd.rpc.validate import Validator
+from hcsd.v1 import event_pb2
 from hcsd.v1 import host_service_pb2 as host_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -132,6 +134,8 @@ def test_an_exit_has_one_outcome(exit_: Exit, outcome: str) -> None:
         (OrphanPolicy, enums.ORPHAN_POLICIES, pb.OrphanPolicy),
         (ExitReason, enums.EXIT_REASONS, pb.ExitReason),
         (Origin, enums.ORIGINS, pb.ProcessOrigin),
+        (ProcessEventKind, enums.PROCESS_EVENTS, event_pb2.ProcessEventType),
+        (SystemEventKind, enums.SYSTEM_EVENTS, event_pb2.SystemEventType),
     ],
     ids=lambda item: getattr(item, "__name__", ""),
 )

@@ -91,6 +91,10 @@ def _line(event: pb.Event) -> str:
     if event.HasField("system"):
         what, process_id, detail = event.system.type, "", event.system.document
         system_id = event.system.system.removeprefix("systems/")
+        if event.system.event_type:
+            kind = pb.SystemEventType.Name(event.system.event_type)
+            what = kind.removeprefix("SYSTEM_EVENT_TYPE_").lower()
+            detail = _system_detail(event.system, system_id)
     else:
         kind = pb.ProcessEventType.Name(event.process.type)
         what = kind.removeprefix("PROCESS_EVENT_TYPE_").lower()
@@ -98,6 +102,21 @@ def _line(event: pb.Event) -> str:
         detail = _detail(event.process)
     cells = (time, what, system_id, process_id, detail)
     return LINE.format(*map(printable, cells)).rstrip()
+
+
+def _system_detail(event: pb.SystemEvent, system_id: str) -> str:
+    from hcsd.cli.output.units import limit_size
+    from hcsd.cli.output.words import describe_system_exit, system_event
+    from hcsd.v1 import event_pb2 as pb
+
+    told = f"system {system_id} {system_event(event)}"
+    more = ""
+    if event.event_type == pb.SYSTEM_EVENT_TYPE_EXITED:
+        more = describe_system_exit(event.compute_system)
+    elif event.event_type == pb.SYSTEM_EVENT_TYPE_OUT_OF_MEMORY:
+        limit = event.compute_system.limits.memory_bytes
+        more = f"limit {limit_size(limit)}" if limit else ""
+    return f"{told} ({more})" if more else told
 
 
 def _detail(event: pb.ProcessEvent) -> str:

@@ -275,8 +275,14 @@ async def _serve(
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         on_ready(bound)
 
-    host = open_host(settings.pass_env, settings.limits.start_timeout, settings.control_groups)
-    server = Server(host, listeners, token, settings.limits)
+    limits = settings.limits
+    host = open_host(
+        settings.pass_env,
+        limits.start_timeout,
+        max_tasks=limits.max_tasks_per_system,
+        control_groups=settings.control_groups,
+    )
+    server = Server(host, listeners, token, limits)
     with waking_on_signals():
         stops.hand_to(server.stop)
         await server.run(ready)

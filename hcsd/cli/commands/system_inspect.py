@@ -65,7 +65,7 @@ def inspect(
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import print_json_array
-        from hcsd.cli.output.trees import print_trees
+        from hcsd.cli.output.trees import print_tree
 
         found = []
 
@@ -76,10 +76,31 @@ def inspect(
         if output is OutputFormat.JSON:
             print_json_array(found)
         else:
-            print_trees(found)
+            for number, system in enumerate(found):
+                if number:
+                    typer.echo()
+                print_tree(_tree(system))
         return code
 
     execute(context, work)
+
+
+def _tree(system: pb.ComputeSystem) -> dict[str, object]:
+    """Return what is known of a system, its limits in units that people read."""
+    from hcsd.cli.output.trees import tree_of
+    from hcsd.cli.output.units import limit_size, processors
+
+    tree = tree_of(system)
+    limits = system.limits
+    if system.HasField("limits"):
+        shown = {
+            "memory": limit_size(limits.memory_bytes) if limits.memory_bytes else "",
+            "processors": processors(limits.processor_millis) if limits.processor_millis else "",
+            "processor_weight": str(limits.processor_weight or ""),
+            "tasks": str(limits.max_tasks or ""),
+        }
+        tree["limits"] = {name: value for name, value in shown.items() if value} or "none"
+    return tree
 
 
 def _row(system: pb.ComputeSystem, now: float) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from hcsd.cli.resource_names import system_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from hcsd.v1 import compute_system_pb2 as pb
     from hcsd_client import Client
 
 app = ClientCommands()
@@ -70,9 +71,21 @@ def create(
     async def work(client: Client) -> int:
         created = await client.create_system(configuration, system_id=system or "", start=start)
         typer.echo(created.system.system_id)
-        return 0
+        return _started(created.system) if start else 0
 
     execute(context, work)
+
+
+def _started(system: pb.ComputeSystem) -> int:
+    """Return the exit code for a system that was started, and say so if it has ended since."""
+    from hcsd.cli.output.text import say
+    from hcsd.cli.output.words import describe_system_exit
+
+    if not system.HasField("exit"):
+        return 0
+    how = describe_system_exit(system) or "how is not known"
+    say(f"'{system.system_id}' was started and has ended: {how} (0x{system.exit.status:08X})")
+    return exit_codes.FAILED
 
 
 def _configuration(owner: str, memory: int | None, processors: int | None) -> str:
@@ -99,7 +112,17 @@ def start(
     systems: SystemsArgument,
 ) -> None:
     """Start compute systems that were created and not started."""
-    _for_each(context, systems, lambda client, name: client.start_system(name))
+
+    async def work(client: Client) -> int:
+        dead = []
+
+        async def start_one(system: str) -> None:
+            if _started(await client.start_system(system_of(system))):
+                dead.append(system)
+
+        return await for_each(client, systems, start_one) or (exit_codes.FAILED if dead else 0)
+
+    execute(context, work)
 
 
 @app.command("stop")

@@ -16,6 +16,16 @@ def span(seconds: float) -> str:
     return f"{max(0, int(seconds))}s"
 
 
+def limit_size(count: int) -> str:
+    """Return a number of bytes that somebody has chosen: as `size`, with no zero behind the point."""
+    return size(count).replace(".0 ", " ")
+
+
+def processors(millis: int) -> str:
+    """Return a number of processors that is given in thousandths."""
+    return f"{millis / 1000:g}"
+
+
 def size(count: int) -> str:
     """Return a number of bytes in the largest unit that leaves at least one."""
     value, unit = float(count), "B"

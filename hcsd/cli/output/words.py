@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hcsd.v1 import compute_system_pb2, process_pb2
+from hcsd.v1 import compute_system_pb2, event_pb2, process_pb2
 
 SYSTEM_STYLES = {"running": "green", "created": "cyan", "paused": "yellow", "stopped": "dim"}
 PROCESS_STYLES = {
@@ -31,11 +31,25 @@ def system_type(system: compute_system_pb2.ComputeSystem) -> str:
     return _word(name, "COMPUTE_SYSTEM_TYPE_")
 
 
+def system_event(event: event_pb2.SystemEvent) -> str:
+    """Return a step in the life of a system in a word or two; "" if it is none."""
+    name = event_pb2.SystemEventType.Name(event.event_type)
+    return _word(name, "SYSTEM_EVENT_TYPE_")
+
+
+def describe_system_exit(system: compute_system_pb2.ComputeSystem) -> str:
+    """Return how a system ended, in a word or two; "" if that is not known."""
+    name = compute_system_pb2.ComputeSystemExitType.Name(system.exit.exit_type)
+    return _word(name, "COMPUTE_SYSTEM_EXIT_TYPE_")
+
+
 def describe_exit(process: process_pb2.Process) -> str:
     """Return how a process ended, in a word or two; "" while it has not."""
     ended = process.exit
     outcome = ended.WhichOneof("outcome")
     if outcome == "exit_code":
+        if ended.reason == process_pb2.EXIT_REASON_OUT_OF_MEMORY:
+            return f"{ended.exit_code} (out of memory)"
         name = signal_name(ended)
         return f"{ended.exit_code} ({name})" if name else str(ended.exit_code)
     return {"start_error": "not started", "unknown": "unknown"}.get(outcome or "", "")

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from hcsd.cli import exit_codes
 from hcsd.cli.errors import hresult_exit_code
 from hcsd.cli.output.text import say
+from hcsd.cli.output.units import limit_size
 from hcsd.cli.output.words import signal_name
 from hcsd.cli.session.standard_streams import STDERR
 from hcsd.v1 import process_pb2 as pb
+from hcsd_client import CallError
 
 if TYPE_CHECKING:
     from hcsd.cli.session.sink import SinkFailure
+    from hcsd_client import Client
 
 REASONS = {
     pb.EXIT_REASON_RUN_TIMEOUT: "it ran longer than it may",
@@ -27,8 +30,33 @@ MAX_EXIT_CODE = 0xFF
 MAX_INT32 = 0x7FFFFFFF
 
 
-def exit_code(ended: pb.ProcessExit | None) -> int:
-    """Return the exit code to end with, and tell people what it does not say."""
+async def memory_limit(client: Client, process: str, ended: pb.ProcessExit | None) -> int:
+    """Return the limit that a process has run into, to tell people.
+
+    Args:
+        client: Whom to ask.
+        process: Its name.
+        ended: How it ended.
+
+    Returns:
+        Memory of its compute system in bytes; 0 if that is not why it ended, or is not known.
+    """
+    if ended is None or ended.reason != pb.EXIT_REASON_OUT_OF_MEMORY:
+        return 0
+    try:
+        system = await client.get_system(process.rpartition("/processes/")[0])
+    except CallError:  # it says less then, and the exit code is the same
+        return 0
+    return system.limits.memory_bytes
+
+
+def exit_code(ended: pb.ProcessExit | None, memory: int = 0) -> int:
+    """Return the exit code to end with, and tell people what it does not say.
+
+    Args:
+        ended: How the process ended.
+        memory: The limit that `memory_limit` has found.
+    """
     outcome = ended.WhichOneof("outcome") if ended is not None else None
     if ended is None or outcome is None:
         say("the daemon did not say how the process ended")
@@ -39,6 +67,10 @@ def exit_code(ended: pb.ProcessExit | None) -> int:
     if outcome == "unknown":
         say(f"how the process ended cannot be known: {ended.unknown.message}")
         return exit_codes.RUN_FAILED
+    if ended.reason == pb.EXIT_REASON_OUT_OF_MEMORY:
+        limit = f" (limit {limit_size(memory)})" if memory else ""
+        say(f"the process was killed: its compute system was out of memory{limit}")
+        return _fit(ended.exit_code)
     end = unusual_end(ended)
     if end and signal_name(ended) not in QUIET_SIGNALS:
         say(f"process {end}")

@@ -24,7 +24,7 @@ from hcsd.cli.errors import say_error, start_exit_code
 from hcsd.cli.hints import add_hint
 from hcsd.cli.output.text import say
 from hcsd.cli.resource_names import short_name
-from hcsd.cli.session.exits import exit_code, sink_exit_code
+from hcsd.cli.session.exits import exit_code, memory_limit, sink_exit_code
 from hcsd.cli.session.receive_signals import receive_signals
 from hcsd.cli.session.sink import Sink
 from hcsd.cli.session.standard_streams import STDIN, show
@@ -116,7 +116,8 @@ class Session:
             await add_hint(self._client, failure)
             self._code = self._report_end(failure)
         else:
-            self._code = exit_code(self._exit)
+            memory = await memory_limit(self._client, self._name, self._exit)
+            self._code = exit_code(self._exit, memory)
 
     def _report_end(self, failure: CallError) -> int:
         """Say why the call has failed and return the exit code."""

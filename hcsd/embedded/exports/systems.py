@@ -67,7 +67,9 @@ class SystemExports(Exports):
         def check() -> Work:
             if not id.text:
                 raise Fault(HR.E_INVALIDARG, "a compute system needs an id")
-            asked = parse_configuration(configuration.text, os.cpu_count() or 1)
+            asked = parse_configuration(
+                configuration.text, os.cpu_count() or 1, self.settings.max_tasks
+            )
             with self.core.lock:
                 if id.text in self.systems:
                     raise Fault(HR.SYSTEM_ALREADY_EXISTS, f"compute system '{id.text}' exists")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from hcsd.v1 import compute_system_pb2
+from hcsd.v1 import compute_system_pb2, event_pb2
 from hcsd.v1 import compute_system_service_pb2 as service_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as process_pb
@@ -50,13 +50,17 @@ async def test_a_system_lives_from_its_creation_to_its_kill_and_tells_it_in_orde
         output = await feed.finish()
         assert output.exit is not None
         assert output.exit.reason == pb.EXIT_REASON_SYSTEM_EXITED
-        while not watched.system_events:
+        while not any(event.type for event in watched.system_events):
             await watched.read()
         for process in (ticking, ended):
             assert watched.seen[process.uid][:3] == [BEGUN, STARTED, EXITED]
         assert watched.last[ended.uid].exit.exit_code == 7
-    assert [event.type for event in watched.system_events] == ["SystemExited"]
-    assert json.loads(watched.system_events[0].document)["ExitType"] == "ForcedExit"
+    told = [event_pb2.SystemEventType.Name(event.event_type) for event in watched.system_events]
+    assert [name.removeprefix("SYSTEM_EVENT_TYPE_") for name in told] == [
+        *("STARTED", "PAUSED", "RESUMED", "EXITED"),
+    ]
+    assert watched.system_events[-1].type == "SystemExited"
+    assert json.loads(watched.system_events[-1].document)["ExitType"] == "ForcedExit"
     found = await systems.wait(made.name)
     assert (found.state, found.exit.exit_type) == (
         STOPPED,
