@@ -10,11 +10,14 @@ of its console: `hcsd.daemon.modify`.
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
 from hcsd.daemon.errors import RequestError
+from hcsd.daemon.kills import NOTHING, Killed, Scope
+from hcsd.daemon.kills import kill as kill_engine
 from hcsd.daemon.process_record import ProcessRecord, Surroundings
 from hcsd.daemon.process_view import ExitReason
 from hcsd.daemon.reasons import Reason
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from hcsd.daemon.signals import Signal
     from hcsd.daemon.spec import ResolvedSpec
     from hcsd.hcs.process import Process as EngineProcess
+
+logger = logging.getLogger(__name__)
 
 
 class Household(Surroundings, Protocol):
@@ -138,8 +143,8 @@ class Process(ProcessRecord):
         if not self.running:
             return Delivery.ALREADY_EXITED
         if isinstance(options, Kill):
-            await self.kill(ExitReason.TERMINATED)
-            return Delivery.DELIVERED
+            killed = await self.kill(ExitReason.TERMINATED)
+            return Delivery.DELIVERED if killed.found else Delivery.ALREADY_EXITED
         engine = self.require_running("signal")
         sent = self._household.background.start(
             lambda: engine.signal(options), f"signal {self.name}"
@@ -152,68 +157,99 @@ class Process(ProcessRecord):
             return Delivery.DELIVERED
         return Delivery.PENDING
 
-    async def terminate(self, grace: float, *, tree: bool = False) -> None:
+    async def terminate(self, grace: float, scope: Scope = Scope.PROCESS) -> Killed:
         """Kill it, after TERM and a time of grace if one is given, and wait for its exit.
 
         If the caller is cancelled, the kill still happens.
 
         Args:
             grace: Seconds.
-            tree: Kill its descendants, too. TERM goes to the process alone. The kill afterwards goes
-                to the whole tree, even if the process obeyed TERM.
+            scope: With TREE its descendants are killed, too. TERM goes to the process alone. The kill
+                afterwards goes to the whole tree, even if the process obeyed TERM.
+
+        Returns:
+            What was done. A process that obeyed TERM counts as found.
 
         Raises:
             RequestError: TREE_NOT_SUPPORTED.
             HcsError: HCS could not kill it.
         """
-        if tree and not self._household.kills_trees:
-            raise TreeNotSupportedError
-        await self._household.background.run(
-            lambda: self._terminate(grace, tree=tree), f"terminate {self.name}"
+        self._require_trees(scope)
+        return await self._household.background.run(
+            lambda: self._terminate(grace, scope), f"terminate {self.name}"
         )
 
-    async def _terminate(self, grace: float, *, tree: bool) -> None:
+    async def _terminate(self, grace: float, scope: Scope) -> Killed:
+        obeyed = False
         if grace > 0 and self.running:
             self.expect(ExitReason.TERMINATED)
             with contextlib.suppress(HcsError):  # without a signal there is nothing to wait for
-                await self.signal(TERM)
+                obeyed = await self.signal(TERM) is not Delivery.ALREADY_EXITED
                 with anyio.move_on_after(grace):
                     await self.exited.wait()
-        await self.kill(ExitReason.TERMINATED, tree=tree)
+        killed = await self.kill(ExitReason.TERMINATED, scope)
         await self.exited.wait()
+        return killed._replace(found=killed.found or obeyed)
 
-    async def delete(self) -> None:
-        """Kill it if it runs, and make the daemon forget it once it has exited.
+    async def delete(self, scope: Scope | None = None) -> Killed:
+        """Make the daemon forget it, and kill it first if that is asked for.
 
         One that was opened is only forgotten. If the caller is cancelled, it is deleted all the
         same.
 
+        Args:
+            scope: What is killed, also of what a process that has exited has left behind. None: it
+                has exited, and nothing is killed.
+
         Raises:
+            RequestError: TREE_NOT_SUPPORTED.
             HcsError: HCS could not kill it; it is still known then.
         """
+        if scope is not None:
+            self._require_trees(scope)
 
-        async def delete() -> None:
-            if self.running and not self.was_opened:
-                await self._terminate(0, tree=False)
+        async def delete() -> Killed:
+            killed = NOTHING
+            if scope is not None and not self.was_opened:
+                killed = await self._terminate(0, scope)
             self.close()
+            return killed
 
-        await self._household.background.run(delete, f"delete {self.name}")
+        return await self._household.background.run(delete, f"delete {self.name}")
 
-    async def kill(self, reason: ExitReason, *, tree: bool = False) -> None:
+    async def kill(self, reason: ExitReason, scope: Scope = Scope.PROCESS) -> Killed:
         """Kill it at once; nothing happens if it has exited. One that is lost is looked for first.
 
         Args:
             reason: What is told of its exit; the first reason stands.
-            tree: Kill all that descends from it, too, also if it has exited itself.
+            scope: With TREE, all that descends from it is killed, too, also if it has exited itself.
 
         Raises:
             HcsError: It cannot be killed.
         """
-        if self.engine is not None:
-            self.expect(reason)
-            await self.engine.terminate(tree=tree)
+        if self.engine is None:
+            return NOTHING
+        self.expect(reason)
+        return await kill_engine(
+            self.engine, scope, self.name, kills_trees=self._household.kills_trees
+        )
 
     def kill_in_background(self, reason: ExitReason) -> None:
-        """Kill it, with all that descends from it if the engine can. What fails is in the debug log."""
-        tree = self._household.kills_trees
-        self._household.background.start(lambda: self.kill(reason, tree=tree), f"kill {self.name}")
+        """Kill it, with all that descends from it if the engine can. The log tells what fails."""
+
+        async def kill() -> None:
+            try:
+                await self.kill(reason, Scope.TREE_BEST_EFFORT)
+            except HcsError as error:
+                logger.warning("'%s' may run on: %s", self.name, error)
+
+        self._household.background.start(kill, f"kill {self.name}")
+
+    def _require_trees(self, scope: Scope) -> None:
+        """Refuse what the engine cannot do.
+
+        Raises:
+            RequestError: TREE_NOT_SUPPORTED.
+        """
+        if scope is Scope.TREE and not self._household.kills_trees:
+            raise TreeNotSupportedError

@@ -8,6 +8,7 @@ import anyio
 
 from hcsd.daemon import modify
 from hcsd.daemon.errors import ProcessNotFoundError, RequestError
+from hcsd.daemon.kills import Scope
 from hcsd.daemon.names import ANY_SYSTEM, parse_process, parse_system
 from hcsd.daemon.output import OutputFeed
 from hcsd.daemon.reasons import Reason
@@ -15,9 +16,11 @@ from hcsd.daemon.statistics import statistics_of
 from hcsd.hcs.schema import ProcessStatus
 from hcsd.rpc.convert import (
     console_from,
+    fill_killed,
     fill_process,
     fill_statistics,
     process_request_from,
+    scope_from,
     seconds,
     signal_from,
     starts_from,
@@ -132,9 +135,11 @@ class ProcessService(ProcessServiceServicer):
         self, request: service_pb.TerminateProcessRequest, context: Context
     ) -> service_pb.TerminateProcessResponse:
         process = self._get(request.name)
-        tree = request.scope == service_pb.TERMINATE_SCOPE_TREE
-        await process.terminate(seconds(request.grace_period), tree=tree)
-        return _with(service_pb.TerminateProcessResponse(), process)
+        scope = scope_from(request.scope, Scope.PROCESS)
+        killed = await process.terminate(seconds(request.grace_period), scope)
+        response = service_pb.TerminateProcessResponse()
+        fill_killed(response, killed)
+        return _with(response, process)
 
     async def ModifyProcess(
         self, request: service_pb.ModifyProcessRequest, context: Context
@@ -177,8 +182,11 @@ class ProcessService(ProcessServiceServicer):
             raise
         if process.running and not request.force:
             raise StillRunningError(process.name)
-        await process.delete()
-        return service_pb.DeleteProcessResponse()
+        scope = scope_from(request.scope, Scope.TREE_BEST_EFFORT)
+        killed = await process.delete(scope if request.force else None)
+        response = service_pb.DeleteProcessResponse()
+        fill_killed(response, killed)
+        return response
 
     async def ReadOutput(  # type: ignore[override]  # a coroutine that writes is legal, too
         self, request: service_pb.ReadOutputRequest, context: Context

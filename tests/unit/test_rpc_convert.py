@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 
+from hcsd.daemon.kills import Scope
 from hcsd.daemon.names import ProcessKey
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import (
@@ -132,6 +133,7 @@ def test_an_exit_has_one_outcome(exit_: Exit, outcome: str) -> None:
         (OrphanPolicy, enums.ORPHAN_POLICIES, pb.OrphanPolicy),
         (ExitReason, enums.EXIT_REASONS, pb.ExitReason),
         (Origin, enums.ORIGINS, pb.ProcessOrigin),
+        (Scope, enums.TERMINATE_SCOPES, service_pb.TerminateScope),
     ],
     ids=lambda item: getattr(item, "__name__", ""),
 )
