@@ -23,6 +23,7 @@ from hcsd.daemon.process_view import ExitReason
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.signals import TERM, Delivery, Kill, resolve
 from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
+from hcsd.hcs.process import ProcessState
 
 if TYPE_CHECKING:
     from hcsd.daemon.background import Background
@@ -46,13 +47,6 @@ class Household(Surroundings, Protocol):
     @property
     def kills_trees(self) -> bool:
         """Whether the engine can kill a process with all that descends from it."""
-
-    async def guest_of(self, system_id: str) -> Guest:
-        """Return the guest that runs in a system, which is opened again if it was lost.
-
-        Raises:
-            RequestError: The system is not there, or cannot be used.
-        """
 
 
 class TreeNotSupportedError(RequestError):
@@ -93,12 +87,16 @@ class Process(ProcessRecord):
         )
         self._household = household
         self._signal_wait = limits.signal_wait
+        self._guest: Guest | None = None  # until it runs
 
-    def run(self, engine: EngineProcess) -> None:
+    def run(self, engine: EngineProcess, guest: Guest) -> None:
         """Take over a process that HCS has started.
 
-        Ownership: of the engine's process, and of its pipe ends.
+        Args:
+            engine: The engine's. Ownership: of it, and of its pipe ends.
+            guest: What it runs in.
         """
+        self._guest = guest
         self.begin(engine, lambda: self.kill_in_background(ExitReason.RUN_TIMEOUT))
 
     def require_stdio(self) -> None:
@@ -130,25 +128,32 @@ class Process(ProcessRecord):
         return self.engine
 
     async def signal(self, signal: Signal) -> Delivery:
-        """Send a signal; a kill travels as a termination, on its own handles.
+        """Send a signal. One that is lost is looked for first.
+
+        A kill travels as a termination, on its own handles.
 
         Returns:
             PENDING if HCS has not finished after `Limits.signal_wait`; it goes on.
 
         Raises:
-            RequestError: The guest has no such signal, or cannot be reached.
+            RequestError: The guest has no such signal.
             HcsError: HCS refused it.
         """
-        options = resolve(signal, await self._household.guest_of(self.key.system_id))
+        assert self._guest is not None  # noqa: S101  (no process is found before it runs)
+        options = resolve(signal, self._guest)
         if not self.running:
             return Delivery.ALREADY_EXITED
         if isinstance(options, Kill):
             killed = await self.kill(ExitReason.TERMINATED)
             return Delivery.DELIVERED if killed.found else Delivery.ALREADY_EXITED
         engine = self.require_running("signal")
-        sent = self._household.background.start(
-            lambda: engine.signal(options), f"signal {self.name}"
-        )
+
+        async def send() -> None:
+            if engine.state is ProcessState.LOST:
+                await engine.system.reconnect([engine])
+            await engine.signal(options)
+
+        sent = self._household.background.start(send, f"signal {self.name}")
         with anyio.move_on_after(self._signal_wait):
             try:
                 await sent.result()

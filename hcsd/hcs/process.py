@@ -26,6 +26,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import anyio
+
 from hcsd.hcs.ends import ProcessEnd
 from hcsd.hcs.errors import (
     HandleClosedError,
@@ -217,10 +219,29 @@ class Process(TrackedProcess):
                 self.system.operations, self.system.id, self.pid, options
             )
         except (*GONE, SystemNotFoundError):
-            if not await self.confirm() and self.life is not ProcessLife.VANISHED:
+            if not await self._has_gone():
                 raise  # it is there, but cannot be opened by its pid
             return False, None
         return True, document
+
+    async def _has_gone(self) -> bool:
+        """Find out whether a process ends that HCS has just called gone.
+
+        Its system may be ending, and HCS knows nothing inside of it any more before it tells the
+        ends of what ran there.
+        """
+        timings = self.system.operations.timings
+        ending = self.system.ending
+        if not await self._has_vanished() and self.life is ProcessLife.RUNNING:
+            with anyio.move_on_after(
+                timings.operation_timeout if ending else timings.exit_event_grace
+            ):
+                await self.exited.wait()
+        return await self._has_vanished()
+
+    async def _has_vanished(self) -> bool:
+        """Ask HCS whether it has exited, or knows nothing of it any more."""
+        return await self.confirm() or self.life is ProcessLife.VANISHED
 
     async def _begin(self) -> None:
         """Ask for the first events. A service that goes away just now loses it as any other.

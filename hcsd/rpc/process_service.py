@@ -95,8 +95,8 @@ class ProcessService(ProcessServiceServicer):
         self, request: service_pb.ListProcessesRequest, context: Context
     ) -> service_pb.ListProcessesResponse:
         system_id = parse_system(request.parent)
-        if system_id != ANY_SYSTEM:
-            await self._daemon.systems.open(system_id)
+        if system_id != ANY_SYSTEM and not self._processes.of_system(system_id):
+            await self._daemon.systems.find(system_id)  # it must be there, or have been there
         found, token = page(
             [process for process in self._processes if _matches(process, request, system_id)],
             lambda process: process.number,
