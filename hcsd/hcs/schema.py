@@ -132,7 +132,7 @@ class TerminateResult:
             count = _object(text, "TerminateResult").get("DescendantsKilled")
         except DocumentError:
             return cls()
-        return cls(count if _is_integer(count) else None)
+        return cls(count if _is_integer(count) and 0 <= count <= 0xFFFFFFFF else None)
 
 
 @dataclass(frozen=True, slots=True)
