@@ -189,7 +189,7 @@ def rm(
     processes by itself after a while: see 'hcsd info'.
     """
     if process_only and not force:
-        raise typer.BadParameter("it says what --force kills, so give that, too")
+        raise typer.BadParameter("needs --force", param_hint="--process-only")
 
     async def work(client: Client) -> int:
         from hcsd_client import FailedPreconditionError
