@@ -268,6 +268,7 @@ ALONE, TREE = service_pb.TERMINATE_SCOPE_PROCESS, service_pb.TERMINATE_SCOPE_TRE
             "'one' has ended; what it had started may run on: this engine cannot tell",
         ),
     ],
+    ids=["alone", "with one", "with two", "was gone", "left two", "cannot tell"],
 )
 async def test_what_a_kill_has_ended_besides_is_told(
     daemon: FakeDaemon, command: str, answer: service_pb.TerminateProcessResponse, said: str
