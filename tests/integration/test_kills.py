@@ -73,6 +73,16 @@ async def test_what_a_process_has_left_behind_counts_as_found(
     assert not is_running(left)
 
 
+async def test_a_kill_says_how_many_it_has_ended_besides_the_process(client: Client) -> None:
+    name, _ = await parent(client)
+    assert (await client.kill(name, BEST)).descendants_killed == 2
+    assert (await client.kill(name, BEST)).scope_applied == UNSET  # nothing is left
+    name, _ = await parent(client, LEAVER)
+    await client.wait(name)
+    answer = await delete(client, name)
+    assert (answer.scope_applied, answer.descendants_killed) == (TREE, 1)
+
+
 @pytest.mark.parametrize("scope", [PROCESS, TREE, BEST])
 async def test_one_that_follows_the_signal_counts_as_found(
     client: Client, scope: service_pb.TerminateScope
