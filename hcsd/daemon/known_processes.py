@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.background import Background
     from hcsd.daemon.event_log import EventLog
-    from hcsd.daemon.guests import Guest
     from hcsd.daemon.process_record import ProcessRecord
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.spec import ProcessRequest, ResolvedSpec
@@ -179,21 +178,12 @@ class KnownProcesses:
         self._by_pid[system.id, engine.pid] = process
         inside = self._inside[process.key] = contextlib.ExitStack()
         inside.enter_context(system.in_use())
-        process.run(engine)
+        process.run(engine, system.guest)
 
     @property
     def kills_trees(self) -> bool:
         """Whether the engine can kill a process with all that descends from it."""
         return self._systems.host.kills_trees
-
-    async def guest_of(self, system_id: str) -> Guest:
-        """Return the guest that runs in a system, which is opened again if it was lost.
-
-        Raises:
-            RequestError: The system is not there.
-            HcsError: It cannot be used.
-        """
-        return (await self._systems.open(system_id)).guest
 
     def do(self, effect: Effect, process: ProcessRecord) -> None:
         """Carry out an effect of a process that concerns more than the process."""

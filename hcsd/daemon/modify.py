@@ -36,14 +36,20 @@ async def resize(process: Process, size: ConsoleSize) -> None:
 async def close_stdio(process: Process, which: StdioHandle) -> None:
     """Close a stdio handle: HCS's copy and the daemon's, for neither alone is enough.
 
+    HCS has none any more of a process that has exited. The daemon's may still be in use by what that
+    has left behind.
+
     Raises:
-        RequestError: The process does not run.
+        RequestError: STDIO_NOT_OWNED; it was opened by its pid.
         HcsError: HCS refused it.
     """
     if which == "StdIn" and process.stdin is not None:
         await process.stdin.close()
         return
-    await process.require_running("close stdio of").close_stdio(which)
+    if process.engine is not None and process.running:
+        await process.engine.close_stdio(which)
+    else:
+        process.require_stdio()
     _close_our_end(process, which)
 
 

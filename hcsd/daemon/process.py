@@ -10,16 +10,20 @@ of its console: `hcsd.daemon.modify`.
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
 from hcsd.daemon.errors import RequestError
+from hcsd.daemon.kills import NOTHING, Killed, Scope
+from hcsd.daemon.kills import kill as kill_engine
 from hcsd.daemon.process_record import ProcessRecord, Surroundings
 from hcsd.daemon.process_view import ExitReason
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.signals import TERM, Delivery, Kill, resolve
 from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
+from hcsd.hcs.process import ProcessState
 
 if TYPE_CHECKING:
     from hcsd.daemon.background import Background
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from hcsd.daemon.signals import Signal
     from hcsd.daemon.spec import ResolvedSpec
     from hcsd.hcs.process import Process as EngineProcess
+
+logger = logging.getLogger(__name__)
 
 
 class Household(Surroundings, Protocol):
@@ -41,13 +47,6 @@ class Household(Surroundings, Protocol):
     @property
     def kills_trees(self) -> bool:
         """Whether the engine can kill a process with all that descends from it."""
-
-    async def guest_of(self, system_id: str) -> Guest:
-        """Return the guest that runs in a system, which is opened again if it was lost.
-
-        Raises:
-            RequestError: The system is not there, or cannot be used.
-        """
 
 
 class TreeNotSupportedError(RequestError):
@@ -88,12 +87,16 @@ class Process(ProcessRecord):
         )
         self._household = household
         self._signal_wait = limits.signal_wait
+        self._guest: Guest | None = None  # until it runs
 
-    def run(self, engine: EngineProcess) -> None:
+    def run(self, engine: EngineProcess, guest: Guest) -> None:
         """Take over a process that HCS has started.
 
-        Ownership: of the engine's process, and of its pipe ends.
+        Args:
+            engine: The engine's. Ownership: of it, and of its pipe ends.
+            guest: What it runs in.
         """
+        self._guest = guest
         self.begin(engine, lambda: self.kill_in_background(ExitReason.RUN_TIMEOUT))
 
     def require_stdio(self) -> None:
@@ -125,25 +128,32 @@ class Process(ProcessRecord):
         return self.engine
 
     async def signal(self, signal: Signal) -> Delivery:
-        """Send a signal; a kill travels as a termination, on its own handles.
+        """Send a signal. One that is lost is looked for first.
+
+        A kill travels as a termination, on its own handles.
 
         Returns:
             PENDING if HCS has not finished after `Limits.signal_wait`; it goes on.
 
         Raises:
-            RequestError: The guest has no such signal, or cannot be reached.
+            RequestError: The guest has no such signal.
             HcsError: HCS refused it.
         """
-        options = resolve(signal, await self._household.guest_of(self.key.system_id))
+        assert self._guest is not None  # noqa: S101  (no process is found before it runs)
+        options = resolve(signal, self._guest)
         if not self.running:
             return Delivery.ALREADY_EXITED
         if isinstance(options, Kill):
-            await self.kill(ExitReason.TERMINATED)
-            return Delivery.DELIVERED
+            killed = await self.kill(ExitReason.TERMINATED)
+            return Delivery.DELIVERED if killed.found else Delivery.ALREADY_EXITED
         engine = self.require_running("signal")
-        sent = self._household.background.start(
-            lambda: engine.signal(options), f"signal {self.name}"
-        )
+
+        async def send() -> None:
+            if engine.state is ProcessState.LOST:
+                await engine.system.reconnect([engine])
+            await engine.signal(options)
+
+        sent = self._household.background.start(send, f"signal {self.name}")
         with anyio.move_on_after(self._signal_wait):
             try:
                 await sent.result()
@@ -152,68 +162,99 @@ class Process(ProcessRecord):
             return Delivery.DELIVERED
         return Delivery.PENDING
 
-    async def terminate(self, grace: float, *, tree: bool = False) -> None:
+    async def terminate(self, grace: float, scope: Scope = Scope.PROCESS) -> Killed:
         """Kill it, after TERM and a time of grace if one is given, and wait for its exit.
 
         If the caller is cancelled, the kill still happens.
 
         Args:
             grace: Seconds.
-            tree: Kill its descendants, too. TERM goes to the process alone. The kill afterwards goes
-                to the whole tree, even if the process obeyed TERM.
+            scope: With TREE its descendants are killed, too. TERM goes to the process alone. The kill
+                afterwards goes to the whole tree, even if the process obeyed TERM.
+
+        Returns:
+            What was done. A process that obeyed TERM counts as found.
 
         Raises:
             RequestError: TREE_NOT_SUPPORTED.
             HcsError: HCS could not kill it.
         """
-        if tree and not self._household.kills_trees:
-            raise TreeNotSupportedError
-        await self._household.background.run(
-            lambda: self._terminate(grace, tree=tree), f"terminate {self.name}"
+        self._require_trees(scope)
+        return await self._household.background.run(
+            lambda: self._terminate(grace, scope), f"terminate {self.name}"
         )
 
-    async def _terminate(self, grace: float, *, tree: bool) -> None:
+    async def _terminate(self, grace: float, scope: Scope) -> Killed:
+        obeyed = False
         if grace > 0 and self.running:
             self.expect(ExitReason.TERMINATED)
             with contextlib.suppress(HcsError):  # without a signal there is nothing to wait for
-                await self.signal(TERM)
+                obeyed = await self.signal(TERM) is not Delivery.ALREADY_EXITED
                 with anyio.move_on_after(grace):
                     await self.exited.wait()
-        await self.kill(ExitReason.TERMINATED, tree=tree)
+        killed = await self.kill(ExitReason.TERMINATED, scope)
         await self.exited.wait()
+        return killed._replace(found=killed.found or obeyed)
 
-    async def delete(self) -> None:
-        """Kill it if it runs, and make the daemon forget it once it has exited.
+    async def delete(self, scope: Scope | None = None) -> Killed:
+        """Make the daemon forget it, and kill it first if that is asked for.
 
         One that was opened is only forgotten. If the caller is cancelled, it is deleted all the
         same.
 
+        Args:
+            scope: What is killed, also of what a process that has exited has left behind. None: it
+                has exited, and nothing is killed.
+
         Raises:
+            RequestError: TREE_NOT_SUPPORTED.
             HcsError: HCS could not kill it; it is still known then.
         """
+        if scope is not None:
+            self._require_trees(scope)
 
-        async def delete() -> None:
-            if self.running and not self.was_opened:
-                await self._terminate(0, tree=False)
+        async def delete() -> Killed:
+            killed = NOTHING
+            if scope is not None and not self.was_opened:
+                killed = await self._terminate(0, scope)
             self.close()
+            return killed
 
-        await self._household.background.run(delete, f"delete {self.name}")
+        return await self._household.background.run(delete, f"delete {self.name}")
 
-    async def kill(self, reason: ExitReason, *, tree: bool = False) -> None:
+    async def kill(self, reason: ExitReason, scope: Scope = Scope.PROCESS) -> Killed:
         """Kill it at once; nothing happens if it has exited. One that is lost is looked for first.
 
         Args:
             reason: What is told of its exit; the first reason stands.
-            tree: Kill all that descends from it, too, also if it has exited itself.
+            scope: With TREE, all that descends from it is killed, too, also if it has exited itself.
 
         Raises:
             HcsError: It cannot be killed.
         """
-        if self.engine is not None:
-            self.expect(reason)
-            await self.engine.terminate(tree=tree)
+        if self.engine is None:
+            return NOTHING
+        self.expect(reason)
+        return await kill_engine(
+            self.engine, scope, self.name, kills_trees=self._household.kills_trees
+        )
 
     def kill_in_background(self, reason: ExitReason) -> None:
-        """Kill it, with all that descends from it if the engine can. What fails is in the debug log."""
-        tree = self._household.kills_trees
-        self._household.background.start(lambda: self.kill(reason, tree=tree), f"kill {self.name}")
+        """Kill it, with all that descends from it if the engine can. The log tells what fails."""
+
+        async def kill() -> None:
+            try:
+                await self.kill(reason, Scope.TREE_BEST_EFFORT)
+            except HcsError as error:
+                logger.warning("'%s' may run on: %s", self.name, error)
+
+        self._household.background.start(kill, f"kill {self.name}")
+
+    def _require_trees(self, scope: Scope) -> None:
+        """Refuse what the engine cannot do.
+
+        Raises:
+            RequestError: TREE_NOT_SUPPORTED.
+        """
+        if scope is Scope.TREE and not self._household.kills_trees:
+            raise TreeNotSupportedError

@@ -26,6 +26,7 @@ from hcsd.daemon.errors import (
     Violation,
 )
 from hcsd.daemon.idempotency import Idempotency
+from hcsd.daemon.kills import Scope
 from hcsd.daemon.known_processes import KnownProcesses
 from hcsd.daemon.names import system_name
 from hcsd.daemon.process_life import Life
@@ -199,7 +200,7 @@ async def _undo(process: Process, error: BaseException) -> None:
         process.fail(error)
     else:
         with contextlib.suppress(HcsError):  # it is ours to kill, but it may be gone
-            await process.kill(ExitReason.TERMINATED)
+            await process.kill(ExitReason.TERMINATED, Scope.TREE_BEST_EFFORT)
     process.close()
 
 

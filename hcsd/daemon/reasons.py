@@ -139,7 +139,7 @@ class Reason(Enum):
     TREE_NOT_SUPPORTED = (
         Kind.UNSUPPORTED,
         False,
-        "TerminateProcess",
+        "TerminateProcess, DeleteProcess",
         "this engine cannot tell what descends from a process",
     )
     WORKING_DIRECTORY_NOT_FOUND = (

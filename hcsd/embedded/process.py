@@ -28,6 +28,7 @@ from hcsd.embedded.process_documents import (
     parse_signal_options,
     parse_terminate_options,
     process_status,
+    terminate_result,
 )
 
 if TYPE_CHECKING:
@@ -160,7 +161,9 @@ class Process:
     def _ask(self, message: Message, done: Done) -> None:
         """Send the keeper a request about this process."""
         self._keeper.request(
-            {"pid": self.pid, **message}, [], lambda answer: done(process_fault(answer))
+            {"pid": self.pid, **message},
+            [],
+            lambda answer: done(process_fault(answer), terminate_result(answer.get("killed"))),
         )
 
     def _modify(self, request: Resize | CloseStdio, done: Done) -> None:

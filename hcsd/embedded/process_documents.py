@@ -242,6 +242,15 @@ def parse_terminate_options(text: str | None) -> bool:
     return parse(text, "TerminateOptions", TERMINATE_OPTIONS).get("Tree") is True
 
 
+def terminate_result(killed: object) -> str | None:
+    """Word what `HcsTerminateProcess` answers to the kill of a tree; only this engine has that.
+
+    Args:
+        killed: How many were killed besides the process, as the keeper says it.
+    """
+    return json.dumps({"DescendantsKilled": killed}) if isinstance(killed, int) else None
+
+
 def process_status(
     pid: int,
     *,

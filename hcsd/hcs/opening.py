@@ -60,7 +60,7 @@ async def open_process(
 
 async def terminate_by_pid(
     operations: Operations, system_id: str, pid: int, options: str | None
-) -> None:
+) -> str | None:
     """Kill a process by handles that are opened for this, all of it on the kill lane.
 
     HCS serialises signals per handle, so a signal that is stuck on another handle does not hold
@@ -73,6 +73,9 @@ async def terminate_by_pid(
         pid: Pid in the guest.
         options: TerminateOptions document, or None.
 
+    Returns:
+        The result document; None if the process is dying already.
+
     Raises:
         HcsError: It could not be opened or killed.
     """
@@ -81,7 +84,7 @@ async def terminate_by_pid(
         handle = await open_process(operations, system, pid, Lane.KILL)
         try:
             with handle.use() as raw:
-                await operations.run(
+                return await operations.run(
                     Lane.KILL,
                     "HcsTerminateProcess",
                     lambda op: operations.library.HcsTerminateProcess(raw, op, options),
@@ -90,6 +93,7 @@ async def terminate_by_pid(
         except AccessDeniedError as error:
             if error.hresult != HR.E_ACCESSDENIED:
                 raise  # HCS itself was refused: that says nothing about the process
+            return None
         finally:
             handle.close()
     finally:

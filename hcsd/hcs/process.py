@@ -24,7 +24,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
 
 from hcsd.hcs.ends import ProcessEnd
 from hcsd.hcs.errors import (
@@ -40,6 +42,7 @@ from hcsd.hcs.schema import (
     ConsoleSize,
     ProcessModifyRequest,
     TerminateOptions,
+    TerminateResult,
 )
 from hcsd.hcs.start import kill_orphan, start_process
 from hcsd.hcs.tracked_process import GONE, TrackedProcess
@@ -51,6 +54,22 @@ if TYPE_CHECKING:
 __all__ = ["Process", "ProcessEnd", "ProcessState"]
 
 logger = logging.getLogger(__name__)
+
+
+class Termination(NamedTuple):
+    """What a kill has done. It counts as true if the process was there to be killed.
+
+    Attributes:
+        killed: Whether the process was there to be killed; False if it had exited already.
+        descendants: How many descendants were killed; None if the engine does not say.
+    """
+
+    killed: bool
+    descendants: int | None = None
+
+    def __bool__(self) -> bool:
+        """Whether the process was there to be killed."""
+        return self.killed
 
 
 class Process(TrackedProcess):
@@ -168,37 +187,61 @@ class Process(TrackedProcess):
         except GONE:
             logger.debug("%s is gone; nothing to close", self._subject)
 
-    async def terminate(self, *, tree: bool = False) -> bool:
+    async def terminate(self, *, tree: bool = False) -> Termination:
         """Kill the process. A kill opens handles of its own; see `terminate_by_pid`.
 
         Args:
             tree: With all that descends from it, also with what it has left behind if it has
                 exited; for a provider that `kills_trees`.
 
-        Returns:
-            Whether it was there to be killed; False if it had exited already.
-
         Raises:
             HcsError: It could not be killed.
         """
-        options = TerminateOptions(tree=True).to_json() if tree else None
-        killed = await self._terminate(options)
-        if tree and not killed:  # it cannot be opened any more, so there is only this handle
-            await self._run(Lane.KILL, "terminate", "HcsTerminateProcess", options)
-        return killed
+        if not tree:
+            return Termination((await self._terminate(None))[0])
+        options = TerminateOptions(tree=True).to_json()
+        killed, document = await self._terminate(options)
+        if not killed:  # it cannot be opened any more, so there is only this handle
+            try:
+                document = await self._run(Lane.KILL, "terminate", "HcsTerminateProcess", options)
+            except (*GONE, HandleClosedError):  # its system has ended, and all that was in it
+                return Termination(killed=False, descendants=0)
+        return Termination(killed, TerminateResult.parse(document).descendants_killed)
 
-    async def _terminate(self, options: str | None) -> bool:
+    async def _terminate(self, options: str | None) -> tuple[bool, str | None]:
+        """Kill it by handles of its own; return whether it was there, and the document."""
         if self.state is ProcessState.LOST:
             await self.system.reconnect([self])
         if self.state is ProcessState.EXITED:
-            return False
+            return False, None
         try:
-            await terminate_by_pid(self.system.operations, self.system.id, self.pid, options)
+            document = await terminate_by_pid(
+                self.system.operations, self.system.id, self.pid, options
+            )
         except (*GONE, SystemNotFoundError):
-            if not await self.confirm() and self.life is not ProcessLife.VANISHED:
+            if not await self._has_gone():
                 raise  # it is there, but cannot be opened by its pid
-            return False
-        return True
+            return False, None
+        return True, document
+
+    async def _has_gone(self) -> bool:
+        """Find out whether a process ends that HCS has just called gone.
+
+        Its system may be ending, and HCS knows nothing inside of it any more before it tells the
+        ends of what ran there.
+        """
+        timings = self.system.operations.timings
+        ending = self.system.ending
+        if not await self._has_vanished() and self.life is ProcessLife.RUNNING:
+            with anyio.move_on_after(
+                timings.operation_timeout if ending else timings.exit_event_grace
+            ):
+                await self.exited.wait()
+        return await self._has_vanished()
+
+    async def _has_vanished(self) -> bool:
+        """Ask HCS whether it has exited, or knows nothing of it any more."""
+        return await self.confirm() or self.life is ProcessLife.VANISHED
 
     async def _begin(self) -> None:
         """Ask for the first events. A service that goes away just now loses it as any other.
@@ -220,6 +263,6 @@ class Process(TrackedProcess):
             await self.confirm()
             raise
 
-    async def _run(self, lane: Lane, verb: str, function: str, argument: str | None) -> None:
+    async def _run(self, lane: Lane, verb: str, function: str, argument: str | None) -> str | None:
         self._require_found(function)
-        await self._attachment.run(lane, verb, function, argument)
+        return await self._attachment.run(lane, verb, function, argument)

@@ -115,6 +115,28 @@ class TerminateOptions(Document):
 
 
 @dataclass(frozen=True, slots=True)
+class TerminateResult:
+    """What a provider that `kills_trees` may answer to that; HCS answers without a document.
+
+    Attributes:
+        descendants_killed: How many were killed besides the process; None if that is not said.
+    """
+
+    descendants_killed: int | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> TerminateResult:
+        """Read the document; what cannot be read says nothing."""
+        if text is None:
+            return cls()
+        try:
+            count = _object(text, "TerminateResult").get("DescendantsKilled")
+        except DocumentError:
+            return cls()
+        return cls(count if _is_integer(count) and 0 <= count <= 0xFFFFFFFF else None)
+
+
+@dataclass(frozen=True, slots=True)
 class SystemQuery(Document):
     """What `HcsEnumerateComputeSystems` takes.
 

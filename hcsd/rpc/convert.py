@@ -40,6 +40,7 @@ from hcsd.rpc.enums import (
     SYSTEM_EVENTS,
     SYSTEM_STATES,
     SYSTEM_TYPES,
+    TERMINATE_SCOPES,
 )
 from hcsd.rpc.status import MESSAGE_BYTES, shorten
 from hcsd.v1 import compute_system_pb2 as system_pb
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hcsd.daemon.events import Event
+    from hcsd.daemon.kills import Killed, Scope
     from hcsd.daemon.output import Position
     from hcsd.daemon.process_view import Exit, Failure, Identity, ProcessView, Stream, StreamStatus
     from hcsd.daemon.settings import Limits
@@ -66,6 +68,7 @@ _STDIN_MODES = {value: mode for mode, value in STDIN_MODES.items()}
 _OVERFLOWS = {value: overflow for overflow, value in OVERFLOWS.items()}
 _ORPHAN_POLICIES = {value: policy for policy, value in ORPHAN_POLICIES.items()}
 _STREAMS: Mapping[int, Stream] = {value: stream for stream, value in STREAMS.items()}
+_SCOPES: Mapping[int, Scope] = {value: scope for scope, value in TERMINATE_SCOPES.items()}
 
 # --- requests ---
 
@@ -174,6 +177,11 @@ def signal_from(signal: pb.ProcessSignal) -> Signal:
     return Signal(options_json=signal.options_json)
 
 
+def scope_from(scope: service_pb.TerminateScope, default: Scope) -> Scope:
+    """Read what a kill is to reach."""
+    return _SCOPES.get(scope, default)
+
+
 def starts_from(cursors: Iterable[pb.OutputCursor]) -> list[Start]:
     """Read where a reader begins."""
     return [
@@ -194,6 +202,15 @@ def process_message(view: ProcessView) -> pb.Process:
     message = pb.Process()
     fill_process(message, view)
     return message
+
+
+def fill_killed(
+    message: service_pb.TerminateProcessResponse | service_pb.DeleteProcessResponse, killed: Killed
+) -> None:
+    """Fill in what a kill has done; nothing if there was nothing to kill."""
+    if killed.found:
+        message.scope_applied = TERMINATE_SCOPES[killed.scope]
+        message.descendants_killed = killed.descendants
 
 
 def fill_process(message: pb.Process, view: ProcessView) -> None:

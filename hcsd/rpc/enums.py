@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hcsd.daemon.events import ProcessEventKind, SystemEventKind
+from hcsd.daemon.kills import Scope
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import ExitReason, Origin, Stream
 from hcsd.daemon.signals import Delivery
@@ -56,6 +57,11 @@ DELIVERIES = {
     Delivery.DELIVERED: pb.SIGNAL_DELIVERY_DELIVERED,
     Delivery.PENDING: pb.SIGNAL_DELIVERY_PENDING,
     Delivery.ALREADY_EXITED: pb.SIGNAL_DELIVERY_ALREADY_EXITED,
+}
+TERMINATE_SCOPES = {
+    Scope.PROCESS: service_pb.TERMINATE_SCOPE_PROCESS,
+    Scope.TREE: service_pb.TERMINATE_SCOPE_TREE,
+    Scope.TREE_BEST_EFFORT: service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT,
 }
 PROCESS_EVENTS = {
     ProcessEventKind.CREATED: event_pb2.PROCESS_EVENT_TYPE_CREATED,

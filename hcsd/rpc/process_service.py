@@ -8,6 +8,7 @@ import anyio
 
 from hcsd.daemon import modify
 from hcsd.daemon.errors import ProcessNotFoundError, RequestError
+from hcsd.daemon.kills import Scope
 from hcsd.daemon.names import ANY_SYSTEM, parse_process, parse_system
 from hcsd.daemon.output import OutputFeed
 from hcsd.daemon.reasons import Reason
@@ -15,9 +16,11 @@ from hcsd.daemon.statistics import statistics_of
 from hcsd.hcs.schema import ProcessStatus
 from hcsd.rpc.convert import (
     console_from,
+    fill_killed,
     fill_process,
     fill_statistics,
     process_request_from,
+    scope_from,
     seconds,
     signal_from,
     starts_from,
@@ -92,8 +95,8 @@ class ProcessService(ProcessServiceServicer):
         self, request: service_pb.ListProcessesRequest, context: Context
     ) -> service_pb.ListProcessesResponse:
         system_id = parse_system(request.parent)
-        if system_id != ANY_SYSTEM:
-            await self._daemon.systems.open(system_id)
+        if system_id != ANY_SYSTEM and not self._processes.of_system(system_id):
+            await self._daemon.systems.find(system_id)  # it must be there, or have been there
         found, token = page(
             [process for process in self._processes if _matches(process, request, system_id)],
             lambda process: process.number,
@@ -132,9 +135,11 @@ class ProcessService(ProcessServiceServicer):
         self, request: service_pb.TerminateProcessRequest, context: Context
     ) -> service_pb.TerminateProcessResponse:
         process = self._get(request.name)
-        tree = request.scope == service_pb.TERMINATE_SCOPE_TREE
-        await process.terminate(seconds(request.grace_period), tree=tree)
-        return _with(service_pb.TerminateProcessResponse(), process)
+        scope = scope_from(request.scope, Scope.PROCESS)
+        killed = await process.terminate(seconds(request.grace_period), scope)
+        response = service_pb.TerminateProcessResponse()
+        fill_killed(response, killed)
+        return _with(response, process)
 
     async def ModifyProcess(
         self, request: service_pb.ModifyProcessRequest, context: Context
@@ -177,8 +182,11 @@ class ProcessService(ProcessServiceServicer):
             raise
         if process.running and not request.force:
             raise StillRunningError(process.name)
-        await process.delete()
-        return service_pb.DeleteProcessResponse()
+        scope = scope_from(request.scope, Scope.TREE_BEST_EFFORT)
+        killed = await process.delete(scope if request.force else None)
+        response = service_pb.DeleteProcessResponse()
+        fill_killed(response, killed)
+        return response
 
     async def ReadOutput(  # type: ignore[override]  # a coroutine that writes is legal, too
         self, request: service_pb.ReadOutputRequest, context: Context

@@ -140,7 +140,10 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             no_nul("modification_json"),
         ),
         process_pb.GetProcessPropertiesRequest: (*_name_of_process, no_nul("property_query_json")),
-        process_pb.DeleteProcessRequest: _name_of_process,
+        process_pb.DeleteProcessRequest: (
+            *_name_of_process,
+            defined("scope", process_pb.TerminateScope),
+        ),
         process_pb.ReadOutputRequest: (
             *_name_of_process,
             _one_per_stream,

@@ -1,6 +1,7 @@
 """Events that come early, late, twice, or that tell nothing."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from hcsd.abi.hresult import HR
@@ -13,7 +14,7 @@ from hcsd.hcs.errors import (
     HandleClosedError,
     HcsError,
 )
-from hcsd.hcs.process import Process, ProcessEnd
+from hcsd.hcs.process import Process, ProcessEnd, Termination
 from hcsd.hcs.timings import Timings
 from tests.support.scripted import EXITED, RUNNING, ScriptedProvider
 from tests.support.scripting import process_of, settled, system_of
@@ -216,11 +217,30 @@ async def test_a_terminate_of_what_is_gone_without_a_trace_has_nothing_to_kill(
         assert (end.exit_code, end.hresult) == (None, code)
 
 
+async def test_a_terminate_of_what_is_gone_waits_for_the_event_that_says_so(
+    scripted: ScriptedProvider,
+) -> None:
+    scripted.script["HcsGetProcessProperties"] = lambda op: op.complete(document=RUNNING)
+    async with process_of(scripted, Timings(exit_event_grace=1000)) as process:
+        scripted.answers["HcsOpenProcess"] = HR.ERROR_NOT_FOUND
+        done: list[Termination] = []
+
+        async def terminate() -> None:
+            done.append(await process.terminate())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(terminate)
+            while not scripted.called("HcsGetProcessProperties"):
+                await anyio.lowlevel.checkpoint()
+            scripted.fire(EXIT, EXITED)
+        assert done == [Termination(killed=False)]
+
+
 async def test_a_terminate_of_what_runs_and_cannot_be_opened_is_an_error(
     scripted: ScriptedProvider,
 ) -> None:
     scripted.script["HcsGetProcessProperties"] = lambda op: op.complete(document=RUNNING)
-    async with process_of(scripted) as process:
+    async with process_of(scripted, Timings(exit_event_grace=0.01)) as process:
         for export in ("HcsOpenProcess", "HcsOpenComputeSystem"):
             scripted.answers = {export: HR.ERROR_NOT_FOUND}
             with pytest.raises(ElementNotFoundError):

@@ -258,6 +258,7 @@ async def test_a_console_has_all_output_on_stdout_and_its_input_from_a_pipe(
     await run.until("started")
     assert run.output.process.stderr.closed
     assert not run.output.process.stdin.closed
+    await run.until_out(b"/dev/pts/")  # else the echo of what is typed may come first
     await run.stdin(b"\n")
     output = await run.finish()
     assert output.stdout.startswith(b"out\r\nerr\r\n/dev/pts/")

@@ -437,10 +437,19 @@ class Client:
         grace: float = 0.0,
         scope: service_pb.TerminateScope = service_pb.TERMINATE_SCOPE_UNSPECIFIED,
     ) -> pb.Process:
+        return (await self.kill(name, scope, grace)).process
+
+    async def kill(
+        self,
+        name: str,
+        scope: service_pb.TerminateScope = service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT,
+        grace: float = 0.0,
+    ) -> service_pb.TerminateProcessResponse:
+        """Terminate a process, and return all that the answer says."""
         request = service_pb.TerminateProcessRequest(
             name=name, grace_period=seconds(grace), scope=scope
         )
-        return (await self.processes.TerminateProcess(request)).process
+        return await self.processes.TerminateProcess(request)
 
     async def delete(self, name: str, *, force: bool = False, allow_missing: bool = False) -> None:
         await self.processes.DeleteProcess(

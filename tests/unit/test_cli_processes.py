@@ -236,6 +236,67 @@ async def test_a_kill_may_wait(daemon: FakeDaemon) -> None:
     assert b"10s, 500ms or 1m30s" in result.stderr
 
 
+def killed(
+    reason: pb.ExitReason, scope: service_pb.TerminateScope, descendants: int = 0
+) -> service_pb.TerminateProcessResponse:
+    return service_pb.TerminateProcessResponse(
+        process=pb.Process(exit=pb.ProcessExit(reason=reason)),
+        scope_applied=scope,
+        descendants_killed=descendants,
+    )
+
+
+BY_US, BEFORE = pb.EXIT_REASON_TERMINATED, pb.EXIT_REASON_EXITED
+NOTHING = service_pb.TERMINATE_SCOPE_UNSPECIFIED
+ALONE, TREE = service_pb.TERMINATE_SCOPE_PROCESS, service_pb.TERMINATE_SCOPE_TREE
+
+
+@pytest.mark.parametrize("command", ["stop", "kill"])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (killed(BY_US, TREE), ""),
+        (killed(BY_US, TREE, 1), "ended 'one' and 1 process that it had started"),
+        (killed(BY_US, TREE, 2), "ended 'one' and 2 processes that it had started"),
+        (killed(BEFORE, NOTHING), ""),
+        (
+            killed(BEFORE, TREE, 2),
+            "'one' had ended already; ended 2 processes that it had started",
+        ),
+        (
+            killed(BY_US, ALONE),
+            "'one' has ended; what it had started may run on: this engine cannot tell",
+        ),
+    ],
+    ids=["alone", "with one", "with two", "was gone", "left two", "cannot tell"],
+)
+async def test_what_a_kill_has_ended_besides_is_told(
+    daemon: FakeDaemon, command: str, answer: service_pb.TerminateProcessResponse, said: str
+) -> None:
+    daemon.answers("TerminateProcess", answer)
+    result = await hcsd(daemon, command, "one")
+    assert result.returncode == 0
+    assert result.stderr.decode() == (f"hcsd: {said}\n" if said else "")
+    (request,) = daemon.requests
+    assert isinstance(request, service_pb.TerminateProcessRequest)
+    assert request.scope == service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
+
+
+async def test_what_a_removal_has_ended_is_told(daemon: FakeDaemon) -> None:
+    answer = service_pb.DeleteProcessResponse(
+        scope_applied=service_pb.TERMINATE_SCOPE_TREE, descendants_killed=2
+    )
+    daemon.answers("DeleteProcess", answer)
+    result = await hcsd(daemon, "rm", "-f", "one")
+    assert result.stderr == b"hcsd: removed 'one' and ended 2 processes that it had started\n"
+    await hcsd(daemon, "rm", "-f", "--process-only", "one")
+    scopes = [request.scope for request in daemon.requests]  # type: ignore[attr-defined]
+    assert scopes == [
+        service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT,
+        service_pb.TERMINATE_SCOPE_PROCESS,
+    ]
+
+
 def logged(*events: pb.OutputChunk | pb.OutputGap) -> list[service_pb.ReadOutputResponse]:
     return [
         service_pb.ReadOutputResponse(gap=event)

@@ -41,6 +41,8 @@ from tests.unit.test_client_fake import NAME, Context, FakeDaemon, fake_daemon
 MORE = "more"
 LAST = "last"
 PROCESS = pb.Process(name=NAME, pid=7)
+BEST_EFFORT = service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
+TerminateRequest = service_pb.TerminateProcessRequest
 STDOUT = pb.OUTPUT_STREAM_STDOUT
 
 
@@ -147,20 +149,25 @@ async def test_no_time_is_not_the_same_as_no_limit(daemon: FakeDaemon, client: C
 async def test_processes_are_changed(daemon: FakeDaemon, client: Client) -> None:
     delivered = service_pb.SignalProcessResponse(delivery=pb.SIGNAL_DELIVERY_DELIVERED)
     daemon.answers("SignalProcess", delivered)
-    daemon.answers("TerminateProcess", service_pb.TerminateProcessResponse(process=PROCESS))
+    terminated = service_pb.TerminateProcessResponse(
+        process=PROCESS, scope_applied=service_pb.TERMINATE_SCOPE_TREE, descendants_killed=2
+    )
+    daemon.answers("TerminateProcess", terminated)
     daemon.answers("ModifyProcess", service_pb.ModifyProcessResponse(process=PROCESS))
-    daemon.answers("DeleteProcess", service_pb.DeleteProcessResponse())
+    deleted = service_pb.DeleteProcessResponse(scope_applied=service_pb.TERMINATE_SCOPE_PROCESS)
+    daemon.answers("DeleteProcess", deleted)
     event = pb.ProcessSignal(console_event=pb.CONSOLE_EVENT_CTRL_C)
     for signal in ("TERM", 15, event):
         assert await client.signal_process(NAME, signal) == delivered
-    assert await client.terminate_process(NAME, grace_period=2) == PROCESS
+    assert await client.terminate_process(NAME, grace_period=2) == terminated
     assert await client.modify_process(NAME, console_size=(80, 25)) == PROCESS
     handles = [service_pb.STDIO_HANDLE_STDIN]
     await client.modify_process(NAME, close_handles=handles)
     await client.modify_process(NAME, modification_json="{}")
-    await client.delete_process(NAME, force=True)
+    assert await client.delete_process(NAME, force=True) == deleted
+    await client.delete_process(NAME)
     terminate = service_pb.TerminateProcessRequest(
-        name=NAME, scope=service_pb.TERMINATE_SCOPE_PROCESS
+        name=NAME, scope=service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
     )
     terminate.grace_period.FromSeconds(2)
     assert daemon.requests == [
@@ -173,7 +180,44 @@ async def test_processes_are_changed(daemon: FakeDaemon, client: Client) -> None
             name=NAME, close_handles=service_pb.CloseHandles(handles=handles)
         ),
         service_pb.ModifyProcessRequest(name=NAME, modification_json="{}"),
-        service_pb.DeleteProcessRequest(name=NAME, force=True),
+        service_pb.DeleteProcessRequest(
+            name=NAME, force=True, scope=service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
+        ),
+        service_pb.DeleteProcessRequest(name=NAME),
+    ]
+
+
+async def test_the_end_of_a_run_ends_the_tree_also_of_a_process_that_has_exited(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    exited = pb.Process(name=NAME, state=pb.PROCESS_STATE_EXITED)
+    daemon.answers("CreateProcess", service_pb.CreateProcessResponse(process=PROCESS))
+    daemon.answers("WaitProcess", service_pb.WaitProcessResponse(process=exited))
+    daemon.answers("TerminateProcess", service_pb.TerminateProcessResponse(process=exited))
+    async with client.run(["x"]):
+        pass
+    async with client.run(["x"]) as process:
+        await process.wait()
+    with pytest.raises(ZeroDivisionError):
+        async with client.run(["x"]):
+            _ = 1 // 0
+    asked = [each for each in daemon.requests if isinstance(each, TerminateRequest)]
+    assert asked == [TerminateRequest(name=NAME, scope=BEST_EFFORT)] * 3
+
+
+async def test_a_process_may_be_ended_alone(daemon: FakeDaemon, client: Client) -> None:
+    alone = service_pb.TERMINATE_SCOPE_PROCESS
+    terminated = service_pb.TerminateProcessResponse(process=PROCESS, scope_applied=alone)
+    deleted = service_pb.DeleteProcessResponse(scope_applied=alone)
+    daemon.answers("GetProcess", service_pb.GetProcessResponse(process=PROCESS))
+    daemon.answers("TerminateProcess", terminated)
+    daemon.answers("DeleteProcess", deleted)
+    process = await client.open(NAME)
+    assert await process.terminate(scope=alone) == terminated
+    assert await process.delete(force=True, scope=alone) == deleted
+    assert daemon.requests[1:] == [
+        TerminateRequest(name=NAME, scope=alone),
+        service_pb.DeleteProcessRequest(name=NAME, force=True, allow_missing=True, scope=alone),
     ]
 
 

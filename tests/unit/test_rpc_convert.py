@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 
 from hcsd.daemon.events import ProcessEventKind, SystemEventKind
+from hcsd.daemon.kills import Scope
 from hcsd.daemon.names import ProcessKey
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import (
@@ -136,6 +137,7 @@ def test_an_exit_has_one_outcome(exit_: Exit, outcome: str) -> None:
         (Origin, enums.ORIGINS, pb.ProcessOrigin),
         (ProcessEventKind, enums.PROCESS_EVENTS, event_pb2.ProcessEventType),
         (SystemEventKind, enums.SYSTEM_EVENTS, event_pb2.SystemEventType),
+        (Scope, enums.TERMINATE_SCOPES, service_pb.TerminateScope),
     ],
     ids=lambda item: getattr(item, "__name__", ""),
 )

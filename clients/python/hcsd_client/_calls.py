@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from hcsd.v1.process_pb2 import GAP_POLICY_REPORT
 from hcsd.v1.process_service_pb2 import (
-    TERMINATE_SCOPE_PROCESS,
+    TERMINATE_SCOPE_TREE_BEST_EFFORT,
     WAIT_FOR_EXIT,
     CreateProcessResponse,
     DeleteProcessRequest,
+    DeleteProcessResponse,
     GetProcessPropertiesRequest,
     GetProcessPropertiesResponse,
     GetProcessRequest,
@@ -21,6 +22,7 @@ from hcsd.v1.process_service_pb2 import (
     SignalProcessRequest,
     SignalProcessResponse,
     TerminateProcessRequest,
+    TerminateProcessResponse,
     WaitProcessRequest,
     WaitProcessResponse,
     WriteInputRequest,
@@ -181,28 +183,31 @@ class Calls(SystemCalls, EventCalls):
         self,
         name: str,
         *,
-        scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
+        scope: TerminateScope = TERMINATE_SCOPE_TREE_BEST_EFFORT,
         grace_period: float | None = None,
-    ) -> Process:
-        """Kill a process, and return it once it has exited; one that has exited before is no error.
+    ) -> TerminateProcessResponse:
+        """Kill a process with its descendants, and wait until it has exited.
 
-        A cancellation ends the wait only: the kill comes all the same.
+        That it has exited before is no error: then what is left of its descendants is killed. A
+        cancellation ends the wait only: the kill comes all the same.
 
         Args:
             name: The process.
-            scope: Whether its descendants are killed too.
+            scope: What to kill. Default: the tree, or the process alone where the engine cannot tell
+                what descends from it; ``scope_applied`` of the answer says which it was.
+                `TERMINATE_SCOPE_TREE` fails there instead; `TERMINATE_SCOPE_PROCESS` leaves the
+                descendants alone.
             grace_period: Seconds it gets after a TERM signal before it is killed. Default: none.
 
         Raises:
             NotFoundError: There is no such process.
             FailedPreconditionError: It has not started.
+            UnimplementedError: `scope` is `TERMINATE_SCOPE_TREE`, and the engine cannot do that.
         """
         request = TerminateProcessRequest(
             name=name, scope=scope, grace_period=make_duration(grace_period)
         )
-        return (
-            await self._ask(self._channel.processes.TerminateProcess, request, patient=True)
-        ).process
+        return await self._ask(self._channel.processes.TerminateProcess, request, patient=True)
 
     async def modify_process(
         self,
@@ -245,21 +250,30 @@ class Calls(SystemCalls, EventCalls):
         return await self._ask(self._channel.processes.GetProcessProperties, request)
 
     async def delete_process(
-        self, name: str, *, force: bool = False, allow_missing: bool = False
-    ) -> None:
+        self,
+        name: str,
+        *,
+        force: bool = False,
+        allow_missing: bool = False,
+        scope: TerminateScope = TERMINATE_SCOPE_TREE_BEST_EFFORT,
+    ) -> DeleteProcessResponse:
         """Make the daemon forget a process.
 
         Args:
             name: The process.
             force: Kill it first if it is running.
             allow_missing: No such process is no error.
+            scope: What `force` kills, as in `terminate_process`. Without `force` it is not sent.
 
         Raises:
             NotFoundError: There is no such process.
             FailedPreconditionError: It is running.
+            UnimplementedError: As in `terminate_process`.
         """
-        request = DeleteProcessRequest(name=name, force=force, allow_missing=allow_missing)
-        await self._ask(self._channel.processes.DeleteProcess, request)
+        request = DeleteProcessRequest(
+            name=name, force=force, allow_missing=allow_missing, scope=scope if force else None
+        )
+        return await self._ask(self._channel.processes.DeleteProcess, request)
 
     async def write_input(
         self, name: str, data: bytes = b"", *, offset: int = 0, close_stdin: bool = False

@@ -196,7 +196,10 @@ class Client(Calls):
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
     ) -> AsyncIterator[RemoteProcess]:
-        """Start a process that is for the block alone; killed if it still runs at its end.
+        """Start a process that is for the block alone; at its end the process and its descendants are killed.
+
+        Descendants are killed also if the process itself has exited by then. Where the engine cannot
+        tell what descends from it, the process alone is.
 
         Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for
         who reads it, unless the spec says otherwise. A client that is killed does not take it along;

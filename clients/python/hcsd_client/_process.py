@@ -14,7 +14,7 @@ from hcsd.v1.process_pb2 import (
     Process,
     ProcessExit,
 )
-from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_PROCESS
+from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_TREE_BEST_EFFORT
 from hcsd_client._errors import StdinClosedError, check_same
 from hcsd_client._input import RemoteInput
 from hcsd_client._output import RemoteOutput, cursor_of
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from hcsd.v1.process_pb2 import OutputStream, ProcessSignal, SignalDelivery
-    from hcsd.v1.process_service_pb2 import TerminateScope
+    from hcsd.v1.process_service_pb2 import (
+        DeleteProcessResponse,
+        TerminateProcessResponse,
+        TerminateScope,
+    )
     from hcsd_client._calls import Calls
     from hcsd_client._retry import Retry
 
@@ -154,19 +158,25 @@ class RemoteProcess:
         self,
         *,
         grace_period: float | None = None,
-        scope: TerminateScope = TERMINATE_SCOPE_PROCESS,
-    ) -> None:
-        """Kill the process, and wait until it has exited; that it has exited before is no error.
+        scope: TerminateScope = TERMINATE_SCOPE_TREE_BEST_EFFORT,
+    ) -> TerminateProcessResponse:
+        """Kill the process with its descendants, and wait until it has exited.
 
-        A cancellation ends the wait only: the kill comes all the same.
+        That it has exited before is no error: then what is left of its descendants is killed. A
+        cancellation ends the wait only: the kill comes all the same.
 
         Args:
             grace_period: Seconds it gets after a TERM signal before it is killed. Default: none.
-            scope: Whether its descendants are killed too.
+            scope: What to kill, as in `Client.terminate_process`.
+
+        Returns:
+            The answer; its ``scope_applied`` says what the kill reached, and ``descendants_killed``
+            how many descendants that were.
+
+        Raises:
+            UnimplementedError: `scope` is `TERMINATE_SCOPE_TREE`, and the engine cannot do that.
         """
-        if self._exit is not None and scope == TERMINATE_SCOPE_PROCESS:
-            return
-        await self._repeat(
+        return await self._repeat(
             lambda: self._calls.terminate_process(self.name, scope=scope, grace_period=grace_period)
         )
 
@@ -180,17 +190,26 @@ class RemoteProcess:
             lambda: self._calls.modify_process(self.name, console_size=(columns, rows))
         )
 
-    async def delete(self, *, force: bool = False) -> None:
+    async def delete(
+        self, *, force: bool = False, scope: TerminateScope = TERMINATE_SCOPE_TREE_BEST_EFFORT
+    ) -> DeleteProcessResponse:
         """Make the daemon forget the process, with its exit and output; idempotent.
 
         Args:
             force: Kill it first if it is running.
+            scope: What `force` kills, as in `Client.terminate_process`.
+
+        Returns:
+            The answer, which says what the kill reached as that of `terminate` does.
 
         Raises:
             FailedPreconditionError: It is running.
+            UnimplementedError: As in `terminate`.
         """
-        await self._repeat(
-            lambda: self._calls.delete_process(self.name, force=force, allow_missing=True)
+        return await self._repeat(
+            lambda: self._calls.delete_process(
+                self.name, force=force, allow_missing=True, scope=scope
+            )
         )
 
     async def communicate(self, stdin: bytes = b"") -> Completed:

@@ -34,7 +34,8 @@ Exit code:
   126    the program cannot be executed
   127    there is no such program
   130    left by a second Ctrl-C; the process goes on
-  141    nobody reads this command's output any more; the process was terminated
+  141    nobody reads this command's output any more; the process was ended, with all that it had
+         started
 
 \b
 Examples:

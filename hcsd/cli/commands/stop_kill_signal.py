@@ -12,10 +12,20 @@ from hcsd.cli.options import NameArgument, NamesArgument, SystemOption, seconds_
 from hcsd.cli.resource_names import process_of
 
 if TYPE_CHECKING:
+    from hcsd.v1.process_service_pb2 import (
+        DeleteProcessResponse,
+        TerminateProcessResponse,
+        TerminateScope,
+    )
     from hcsd_client import Client
 
 MAX_INT32 = 0x7FFFFFFF
 MAX_SIDE = 0xFFFF  # of a console
+
+ProcessOnlyOption = Annotated[
+    bool,
+    typer.Option("--process-only", help="Leave what they have started alone."),
+]
 
 STOP_EPILOG = """\b
 Examples:
@@ -98,20 +108,22 @@ def kill(
             help="Send TERM first, and kill what has not ended after this time, as in 10s.",
         ),
     ] = None,
+    process_only: ProcessOnlyOption = False,
     system: SystemOption = None,
 ) -> None:
-    """End processes by force.
+    """End processes by force, with all that they have started.
 
-    One that has ended already is no error. What is killed has not ended yet when this command has:
-    see 'hcsd wait'. For any other signal, see 'hcsd signal'.
+    A process that has ended already is no error; what it has left behind is ended. For any other
+    signal, see 'hcsd signal'.
     """
 
     async def work(client: Client) -> int:
-        return await for_each(
-            client,
-            names,
-            lambda name: client.terminate_process(process_of(name, system), grace_period=grace),
-        )
+        async def end(name: str) -> None:
+            process, scope = process_of(name, system), _scope(process_only=process_only)
+            answer = await client.terminate_process(process, grace_period=grace, scope=scope)
+            _tell(name, answer, process_only=process_only)
+
+        return await for_each(client, names, end)
 
     execute(context, work)
 
@@ -131,21 +143,23 @@ def stop(
             help="How long each has to end by itself, as in 30s.",
         ),
     ] = "10s",  # type: ignore[assignment]  # parsed as if it were said
+    process_only: ProcessOnlyOption = False,
     system: SystemOption = None,
 ) -> None:
     """Ask processes to end, kill those that do not, and wait.
 
-    Each is sent TERM, or what stands for it in its guest, and killed if it has not ended in time. One that has ended already is no error.
+    Each is sent TERM, or what stands for it in its guest, and killed if it has not ended in time.
+    Then all that it has started is killed, too. One that has ended already is no error.
     """
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.progress import waiting
 
         async def end(name: str) -> None:
-            process = process_of(name, system)
+            process, scope = process_of(name, system), _scope(process_only=process_only)
             with waiting(f"waiting for '{name}' to end"):
-                await client.terminate_process(process, grace_period=timeout)
-                await client.wait_process(process)
+                answer = await client.terminate_process(process, grace_period=timeout, scope=scope)
+            _tell(name, answer, process_only=process_only)
 
         return await for_each(client, names, end)
 
@@ -157,24 +171,57 @@ def rm(
     context: typer.Context,
     names: NamesArgument,
     *,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Kill those that run, too.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", "-f", help="Kill those that run, too, with all that they have started."
+        ),
+    ] = False,
+    process_only: Annotated[
+        bool,
+        typer.Option("--process-only", help="With --force, leave what they have started alone."),
+    ] = False,
     system: SystemOption = None,
 ) -> None:
     """Remove processes that have ended, with their output.
 
-    The daemon forgets them by itself after a while: see 'hcsd info'.
+    With --force, what processes that have ended have left behind is killed, too. The daemon forgets
+    processes by itself after a while: see 'hcsd info'.
     """
+    if process_only and not force:
+        raise typer.BadParameter("needs --force", param_hint="--process-only")
 
     async def work(client: Client) -> int:
         from hcsd_client import FailedPreconditionError
 
         async def remove(name: str) -> None:
+            process, scope = process_of(name, system), _scope(process_only=process_only)
             try:
-                await client.delete_process(process_of(name, system), force=force)
+                answer = await client.delete_process(process, force=force, scope=scope)
             except FailedPreconditionError as error:
                 error.add_note("see 'hcsd stop', or use --force")
                 raise
+            _tell(name, answer, process_only=process_only)
 
         return await for_each(client, names, remove)
 
     execute(context, work)
+
+
+def _scope(*, process_only: bool) -> TerminateScope:
+    from hcsd.v1 import process_service_pb2 as service_pb
+
+    if process_only:
+        return service_pb.TERMINATE_SCOPE_PROCESS
+    return service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
+
+
+def _tell(
+    name: str, answer: TerminateProcessResponse | DeleteProcessResponse, *, process_only: bool
+) -> None:
+    """Tell what was ended besides the process, unless that was to be left alone."""
+    from hcsd.cli.output.kills import told_of_end
+    from hcsd.cli.output.text import say
+
+    if not process_only and (text := told_of_end(name, answer)):
+        say(text)

@@ -5,7 +5,8 @@ Four tasks share one RunProcess call:
     events   the process's output to our stdout and stderr, its end to our exit code
     stdin    what we read to the process
     signals  those of `SIGNALS` to the process; a second Ctrl-C leaves it
-    sink     if our own output cannot be written any more, a process of ours is terminated
+    sink     if our own output cannot be written any more, a process of ours is terminated with all
+             that it has started
 
 The first that decides the exit code ends the others.
 """
@@ -217,11 +218,12 @@ class Session:
     async def _watch_sink(self) -> None:
         failure = await self._sink.failed()
         gone = failure.error.errno == errno.EIO  # the terminal, not who reads a pipe
-        if self._owned and self._exit is None and not gone:
+        if self._owned and not gone:
             with suppress(HcsdClientError):
-                # So that descendants, too, learn that nobody reads what they write.
+                # So that all that the engine cannot end learns that nobody reads what it writes.
                 handles = [service_pb.STDIO_HANDLE_STDOUT, service_pb.STDIO_HANDLE_STDERR]
                 await self._client.modify_process(self._name, close_handles=handles)
+        if self._owned and self._exit is None and not gone:
             with suppress(HcsdClientError):
                 await self._client.terminate_process(self._name)
         self._code = sink_exit_code(failure, other=exit_codes.RUN_FAILED)
