@@ -92,7 +92,8 @@ func (c *Client) Create(ctx context.Context, spec *hcsdv1.ProcessSpec, options .
 	return c.create(ctx, spec, options, hcsdv1.OverflowPolicy_OVERFLOW_POLICY_UNSPECIFIED)
 }
 
-// Run starts a process that ends at the latest with its [Process.Close], which the caller owes it.
+// Run starts a process that ends at the latest with its [Process.Close], which the caller owes it, and its
+// descendants with it.
 //
 // Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for who
 // reads it, unless the spec says otherwise. So read both streams, as [Process.Follow] does. A client

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
@@ -36,6 +37,8 @@ type fakeDaemon struct {
 	wait      func(context.Context) (*hcsdv1.Process, error)
 	signal    func() error
 	terminate func() error
+	ended     hcsdv1.TerminateProcessResponse
+	deleted   hcsdv1.DeleteProcessResponse
 	write     func(context.Context, *hcsdv1.WriteInputRequest) (*hcsdv1.WriteInputResponse, error)
 	output    func(*hcsdv1.ReadOutputRequest, grpc.ServerStreamingServer[hcsdv1.ReadOutputResponse]) error
 	list      func(*hcsdv1.ListProcessesRequest) *hcsdv1.ListProcessesResponse
@@ -200,7 +203,11 @@ func (d *fakeDaemon) TerminateProcess(
 	if err == nil && d.terminate != nil {
 		err = d.terminate()
 	}
-	return &hcsdv1.TerminateProcessResponse{}, err
+	return proto.CloneOf(&d.ended), err
+}
+
+func (d *fakeDaemon) DeleteProcess(ctx context.Context, request *hcsdv1.DeleteProcessRequest) (*hcsdv1.DeleteProcessResponse, error) {
+	return proto.CloneOf(&d.deleted), d.note(ctx, request)
 }
 
 func (d *fakeDaemon) WriteInput(ctx context.Context, request *hcsdv1.WriteInputRequest) (*hcsdv1.WriteInputResponse, error) {

@@ -97,6 +97,24 @@ func WithRequestID(id string) CreateOption {
 	return func(s *createSettings) { s.request.RequestId = id }
 }
 
+// EndOption says what [Process.Terminate] and [Process.Remove] kill.
+type EndOption func(*hcsdv1.TerminateScope)
+
+// WithScope chooses what is killed. Default: TERMINATE_SCOPE_TREE_BEST_EFFORT, the tree, or the process
+// alone where the engine cannot tell what descends from it. TERMINATE_SCOPE_TREE fails there instead, and
+// TERMINATE_SCOPE_PROCESS leaves the descendants alone.
+func WithScope(scope hcsdv1.TerminateScope) EndOption {
+	return func(s *hcsdv1.TerminateScope) { *s = scope }
+}
+
+func scopeOf(options []EndOption) hcsdv1.TerminateScope {
+	scope := hcsdv1.TerminateScope_TERMINATE_SCOPE_TREE_BEST_EFFORT
+	for _, option := range options {
+		option(&scope)
+	}
+	return scope
+}
+
 // OutputOption says where to read an output from.
 type OutputOption func(*Output)
 

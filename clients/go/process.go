@@ -134,33 +134,27 @@ func SignalNumber(number int32) *hcsdv1.ProcessSignal {
 	return &hcsdv1.ProcessSignal{Signal: &hcsdv1.ProcessSignal_SignalNumber{SignalNumber: number}}
 }
 
-// Terminate kills the process, after a TERM signal and the grace period unless that is 0, and waits
-// until it has exited; that it has exited before is no error. A context that ends ends the wait only: the
-// kill comes all the same.
-func (p *Process) Terminate(ctx context.Context, grace time.Duration) error {
-	if p.exit.Load() != nil {
-		return nil
-	}
-	return p.terminate(ctx, grace, hcsdv1.TerminateScope_TERMINATE_SCOPE_PROCESS)
-}
-
-// TerminateTree is [Process.Terminate] with all descendants of the process, also if it has exited
-// before.
+// Terminate kills the process and its descendants, after a TERM signal to the process and the grace period
+// unless that is 0, and waits until the process has exited. That it has exited before is no error: then what
+// is left of its descendants is killed. A context that ends ends the wait only: the kill comes all the same.
 //
-// Errors: [ErrUnimplemented], the system cannot do this.
-func (p *Process) TerminateTree(ctx context.Context, grace time.Duration) error {
-	return p.terminate(ctx, grace, hcsdv1.TerminateScope_TERMINATE_SCOPE_TREE)
-}
-
-func (p *Process) terminate(ctx context.Context, grace time.Duration, scope hcsdv1.TerminateScope) error {
+// Where the engine cannot tell what descends from the process, the process alone is killed; [WithScope]
+// asks for something else. ScopeApplied of the answer says what the kill reached, and DescendantsKilled how
+// many descendants that were.
+//
+// Errors: [ErrUnimplemented], the scope is TERMINATE_SCOPE_TREE, and the engine cannot do that.
+func (p *Process) Terminate(
+	ctx context.Context, grace time.Duration, options ...EndOption,
+) (*hcsdv1.TerminateProcessResponse, error) {
 	if grace < 0 {
-		return usageError("a grace period is not negative, and this is %v", grace)
+		return nil, usageError("a grace period is not negative, and this is %v", grace)
 	}
-	_, err := repeat(ctx, p.connection, func() (*hcsdv1.TerminateProcessResponse, error) {
-		request := &hcsdv1.TerminateProcessRequest{Name: p.Name(), Scope: scope, GracePeriod: durationpb.New(grace)}
+	return repeat(ctx, p.connection, func() (*hcsdv1.TerminateProcessResponse, error) {
+		request := &hcsdv1.TerminateProcessRequest{
+			Name: p.Name(), Scope: scopeOf(options), GracePeriod: durationpb.New(grace),
+		}
 		return p.processes.TerminateProcess(ctx, request)
 	})
-	return err
 }
 
 // Resize changes the size of the console, in character cells.
@@ -178,17 +172,27 @@ func (p *Process) Resize(ctx context.Context, columns, rows uint32) error {
 // already is no error.
 //
 // Errors: [ErrFailedPrecondition], it is running.
-func (p *Process) Delete(ctx context.Context) error { return p.delete(ctx, false) }
+func (p *Process) Delete(ctx context.Context) error {
+	_, err := p.delete(ctx, &hcsdv1.DeleteProcessRequest{Name: p.Name(), AllowMissing: true})
+	return err
+}
 
-// Remove is [Process.Delete] of a process that may still run: it is killed first.
-func (p *Process) Remove(ctx context.Context) error { return p.delete(ctx, true) }
+// Remove is [Process.Delete] of a process that may still run: it is killed first, with its descendants, as
+// in [Process.Terminate].
+//
+// Errors: [ErrUnimplemented], as there.
+func (p *Process) Remove(ctx context.Context, options ...EndOption) (*hcsdv1.DeleteProcessResponse, error) {
+	return p.delete(ctx, &hcsdv1.DeleteProcessRequest{
+		Name: p.Name(), AllowMissing: true, Force: true, Scope: scopeOf(options),
+	})
+}
 
-func (p *Process) delete(ctx context.Context, force bool) error {
-	_, err := repeat(ctx, p.connection, func() (*hcsdv1.DeleteProcessResponse, error) {
-		request := &hcsdv1.DeleteProcessRequest{Name: p.Name(), Force: force, AllowMissing: true}
+func (p *Process) delete(
+	ctx context.Context, request *hcsdv1.DeleteProcessRequest,
+) (*hcsdv1.DeleteProcessResponse, error) {
+	return repeat(ctx, p.connection, func() (*hcsdv1.DeleteProcessResponse, error) {
 		return p.processes.DeleteProcess(ctx, request)
 	})
-	return err
 }
 
 // Follow writes both outputs to stdout and stderr as they come until they end, and waits for the exit. The
@@ -234,9 +238,9 @@ func (p *Process) follow(
 	return p.Wait(ctx)
 }
 
-// Close gives up the streams: who reads or writes them gets [ErrClosed]. A process of [Client.Run] that
-// still runs is killed first, for which there are 5 s; any other goes on. What is no stream works on
-// afterwards. To close twice is no error.
+// Close gives up the streams: who reads or writes them gets [ErrClosed]. A process of [Client.Run] is
+// killed first, with its descendants, also if it has exited and they have not; for that there are 5 s. Any
+// other process goes on. What is no stream works on afterwards. To close twice is no error.
 //
 // It returns why the process may have been left running; often there is nothing to be done about it.
 func (p *Process) Close() error {
@@ -252,7 +256,7 @@ func (p *Process) Close() error {
 func (p *Process) kill() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	err := p.Terminate(ctx, 0)
+	_, err := p.Terminate(ctx, 0)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDaemonRestarted) { // then it does not run either
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -42,8 +43,53 @@ func TestAnExitIsRememberedAndALostProcessIsAskedForAgain(t *testing.T) {
 			t.Errorf("%v, %v", exit, err)
 		}
 	}
-	if err := p.Terminate(t.Context(), 0); err != nil || len(requests[*hcsdv1.TerminateProcessRequest](d)) != 0 {
+}
+
+func TestWhatEndsAProcessAsksForTheTreeUnlessTheCallerSaysOtherwise(t *testing.T) {
+	const (
+		bestEffort = hcsdv1.TerminateScope_TERMINATE_SCOPE_TREE_BEST_EFFORT
+		alone      = hcsdv1.TerminateScope_TERMINATE_SCOPE_PROCESS
+		tree       = hcsdv1.TerminateScope_TERMINATE_SCOPE_TREE
+	)
+	d := serve(t)
+	d.ended.ScopeApplied, d.ended.DescendantsKilled = tree, 3
+	d.deleted.ScopeApplied = alone
+	d.wait = func(context.Context) (*hcsdv1.Process, error) {
+		return ended(hcsdv1.ProcessState_PROCESS_STATE_EXITED, &hcsdv1.ProcessExit{}), nil
+	}
+	p, err := d.client(t).Run(t.Context(), Command("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, options := range [][]EndOption{nil, {WithScope(alone)}} {
+		found, err := p.Terminate(t.Context(), 0, options...)
+		if err != nil || found.GetScopeApplied() != tree || found.GetDescendantsKilled() != 3 {
+			t.Errorf("%v, %v", found, err)
+		}
+		removed, err := p.Remove(t.Context(), options...)
+		if err != nil || removed.GetScopeApplied() != alone {
+			t.Errorf("%v, %v", removed, err)
+		}
+	}
+	if _, err := p.Wait(t.Context()); err != nil { // descendants may outlive the process
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Delete(t.Context()), p.Close()); err != nil {
 		t.Errorf("%v", err)
+	}
+	var scopes []hcsdv1.TerminateScope
+	for _, request := range requests[*hcsdv1.TerminateProcessRequest](d) {
+		scopes = append(scopes, request.GetScope())
+	}
+	if !slices.Equal(scopes, []hcsdv1.TerminateScope{bestEffort, alone, bestEffort}) {
+		t.Errorf("terminated: %v", scopes)
+	}
+	scopes = nil
+	for _, request := range requests[*hcsdv1.DeleteProcessRequest](d) {
+		scopes = append(scopes, request.GetScope())
+	}
+	if !slices.Equal(scopes, []hcsdv1.TerminateScope{bestEffort, alone, 0}) {
+		t.Errorf("deleted: %v", scopes)
 	}
 }
 

@@ -21,6 +21,7 @@ NEEDS = {
     "test_unit": "unit",
     "test_generated": "generated",
     "test_readme": "example",
+    "test_early_failure": "fail_early",
 }
 
 collect_ignore = [] if "HCSD_CONFORMANCE" in os.environ else ["test_clients.py"]

@@ -60,6 +60,8 @@ class Language:
         generated: The folder that `generate` writes.
         example: The program that the page of the clients shows.
         run_example: Runs it, compiled by `build`.
+        fail_early: Runs a command as a process of `run` and leaves by an error once that has written
+            a line, without ending it.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Language:
     generated: str = ""
     example: str = ""
     run_example: Command = ()
+    fail_early: Command = ()
 
     def __str__(self) -> str:
         return self.name
@@ -118,6 +121,7 @@ LANGUAGES = (
         generated="clients/rust/src/gen",
         example="clients/rust/examples/run.rs",
         run_example=("clients/rust/target/debug/examples/run",),
+        fail_early=("clients/rust/target/debug/examples/early_return",),
     ),
     Language(
         name="typescript",

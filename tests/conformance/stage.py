@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,6 +14,7 @@ import grpc
 
 from hcsd.v1.process_service_pb2 import GetProcessRequest
 from hcsd.v1.process_service_pb2_grpc import ProcessServiceStub
+from tests.conformance.ends import Watched
 from tests.conformance.matching import differences, fill
 from tests.conformance.scripted_server import scripted
 from tests.support.daemon import serving
@@ -22,7 +24,6 @@ from tests.support.tls import LOOPBACK, Authority, serve_options
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from tests.conformance.case import Case, Step
     from tests.conformance.matching import Table
@@ -58,19 +59,23 @@ class Stage:
         self._resources = resources
         self._proxies: dict[str, Proxy] = {}
         self._under_way: dict[str, Asked] = {}
+        self._watched: dict[str, Watched] = {}
         self._known: dict[str, object] = {"folder": str(folder), "daemon": self._facts()}
         self._actions: dict[str, Callable[..., Awaitable[None]]] = {
             "suite.await": self._await,
             "suite.cancel": self._cancel,
             "suite.count": self._count,
             "suite.cut": self._cut,
+            "suite.ended": self._ended,
             "suite.fill": self._fill,
             "suite.kill_daemon": self._kill_daemon,
             "suite.proxy": self._proxy,
             "suite.restart_daemon": self._restart_daemon,
+            "suite.running": self._running,
             "suite.scripted": self._scripted,
             "suite.tls": self._tls,
             "suite.until": self._until,
+            "suite.watch": self._watch,
         }
 
     async def play(self, case: Case) -> None:
@@ -206,6 +211,26 @@ class Stage:
                         found = getattr(found, part)
                     if not differences(wanted, found):
                         return
+
+    async def _watch(self, name: str, pid_file: str) -> None:
+        """Keep a process that runs under a name, by the pid that it has written to a file."""
+        try:
+            watched = Watched(Path(pid_file))
+        except ProcessLookupError:
+            raise CaseError("it has ended already") from None
+        self._resources.callback(watched.close)
+        self._watched[name] = watched
+
+    async def _running(self, name: str) -> None:
+        """See that a process that is watched still runs."""
+        if self._watched[name].has_ended():
+            raise CaseError("it has ended")
+
+    async def _ended(self, name: str) -> None:
+        """Wait until a process that is watched has ended."""
+        watched = self._watched[name]
+        if not await anyio.to_thread.run_sync(watched.has_ended, ANSWER_TIMEOUT):
+            raise CaseError(f"it still runs after {ANSWER_TIMEOUT:.0f} s")
 
     async def _count(self, what: list[object], wanted: int) -> None:
         if len(what) != wanted:

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.case import Case
+from tests.conformance.ends import Watched
 from tests.conformance.languages import ROOT, Command, Language
 from tests.conformance.runner import running
 from tests.conformance.stage import Stage
 from tests.support.daemon import Daemon
 from tests.support.pages import executed
 
+END_TIMEOUT = 60.0  # seconds; far more than a kill takes
 COMMAND_TIMEOUT = 900  # seconds; a first build fetches what it needs
 
 
@@ -74,6 +76,26 @@ def test_readme(language: Language, shared_daemon: Daemon) -> None:
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("hello\n", "wrong\n", 7)
+
+
+def test_early_failure(language: Language, shared_daemon: Daemon, tmp_path: Path) -> None:
+    """A program that fails leaves nothing of its run behind, however often that is tried."""
+    for number in range(20):
+        own, child = tmp_path / f"own-{number}", tmp_path / f"child-{number}"
+        script = f"echo $$ > {own}; sleep 600 & echo $! > {child}; echo line; wait"
+        done = subprocess.run(
+            [*language.fail_early, "sh", "-c", script],
+            cwd=ROOT,
+            env=environment(HCSD_ADDRESS=shared_daemon.address),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1, done.stderr
+        for file in (own, child):
+            with contextlib.suppress(ProcessLookupError), contextlib.closing(Watched(file)) as it:
+                assert it.has_ended(END_TIMEOUT if file == child else 0), file
 
 
 async def test_case(  # noqa: PLR0917  (fixtures)

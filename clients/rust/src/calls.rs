@@ -45,6 +45,12 @@ impl Calls {
         Self { metadata: self.metadata.pinned(incarnation), ..self.clone() }
     }
 
+    /// Returns the same over a connection of its own, which belongs to the present runtime. It is
+    /// closed when these are.
+    pub(crate) fn reconnected(&self) -> Result<Self> {
+        Ok(Self { channel: self.peer.channel()?, ..self.clone() })
+    }
+
     /// Ends the calls under way, and refuses others.
     pub(crate) fn close(&self) {
         self.closed.send_replace(true);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use crate::{
-    Address, Command, Events, Process, Result, Retry, ScopedProcess, Transport,
+    Address, Command, Error, Events, Process, Result, Retry, ScopedProcess, Transport,
     address::variable,
     calls::{Calls, Contact},
     tls::{TlsFiles, read_token},
@@ -146,14 +146,23 @@ impl Client {
         self.create_process(command.into()).await
     }
 
-    /// Starts a process that is for one scope alone: killed when what this returns is dropped.
+    /// Starts a process that is for one scope alone: it is killed, with its descendants, when what this
+    /// returns is dropped; see [`ScopedProcess`].
     ///
     /// Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for
     /// who reads it, unless the command says otherwise. A client that is killed does not take it along.
     ///
-    /// Cancel safety and errors are those of [`create`](Self::create).
+    /// Cancel safety: if the future is dropped, a process that starts all the same is killed at once.
+    ///
+    /// Errors are those of [`create`](Self::create).
     pub async fn run(&self, command: impl Into<Command>) -> Result<ScopedProcess> {
-        Ok(ScopedProcess::new(self.create_process(command.into().blocking()).await?))
+        let (client, command) = (self.clone(), command.into().blocking());
+        // In a task, which goes on if this future is dropped, and then drops what it has made.
+        let making =
+            tokio::spawn(
+                async move { client.create_process(command).await.map(ScopedProcess::new) },
+            );
+        making.await.unwrap_or_else(|_| Err(Error::closed())) // the runtime ends
     }
 
     /// Returns a process that was started before, by anyone.

@@ -13,9 +13,10 @@ use crate::{
     Error, ErrorKind, Output, Position, Result, Stdin,
     calls::{Calls, Contact},
     v1::{
-        self, Console, DeleteProcessRequest, GetProcessRequest, ModifyProcessRequest, OutputStream,
-        ProcessExit, ProcessSignal, ProcessState, SignalProcessRequest, SignalProcessResponse,
-        TerminateProcessRequest, TerminateScope, WaitProcessRequest,
+        self, Console, DeleteProcessRequest, DeleteProcessResponse, GetProcessRequest,
+        ModifyProcessRequest, OutputStream, ProcessExit, ProcessSignal, ProcessState,
+        SignalProcessRequest, SignalProcessResponse, TerminateProcessRequest,
+        TerminateProcessResponse, TerminateScope, WaitProcessRequest,
         modify_process_request::Modification, process_signal::Signal,
     },
 };
@@ -162,23 +163,38 @@ impl Process {
         Ok(self.calls().answer(stub.signal_process(request)).await?.into_inner())
     }
 
-    /// Kills the process, and waits until it has exited; that it has exited before is no error.
+    /// Kills the process and its descendants, and waits until the process has exited. That it has
+    /// exited before is no error: then what is left of its descendants is killed.
     ///
-    /// With a grace period above zero it gets a TERM signal first, and is killed if it has not exited
-    /// after that time.
+    /// Where the engine cannot tell what descends from the process, the process alone is killed. The
+    /// answer's `scope_applied` says which it was, and its `descendants_killed` how many descendants
+    /// were killed.
+    ///
+    /// With a grace period above zero the process gets a TERM signal first, and the kill comes if it has
+    /// not exited after that time.
     ///
     /// Cancel safety: the kill comes all the same.
-    pub async fn terminate(&self, grace_period: Duration) -> Result<()> {
-        if self.shared.exit.get().is_some() {
-            return Ok(());
-        }
-        self.terminate_scope(TerminateScope::Process, grace_period).await
+    pub async fn terminate(&self, grace_period: Duration) -> Result<TerminateProcessResponse> {
+        self.terminate_scope(TerminateScope::TreeBestEffort, grace_period).await
     }
 
-    /// Kills the process with its descendants, also those that it has left behind; else as
-    /// [`terminate`](Self::terminate).
-    pub async fn terminate_tree(&self, grace_period: Duration) -> Result<()> {
-        self.terminate_scope(TerminateScope::Tree, grace_period).await
+    /// Is [`terminate`](Self::terminate) of what the scope says:
+    /// [`TreeBestEffort`](TerminateScope::TreeBestEffort) as there, [`Process`](TerminateScope::Process)
+    /// for the process alone, and [`Tree`](TerminateScope::Tree) to fail where the tree cannot be killed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unimplemented`]: the scope is `Tree`, and the engine cannot do that.
+    pub async fn terminate_scope(
+        &self,
+        scope: TerminateScope,
+        grace_period: Duration,
+    ) -> Result<TerminateProcessResponse> {
+        let request = self.termination(scope, grace_period)?;
+        let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
+            stub.terminate_process(request).await
+        });
+        call.await
     }
 
     /// Changes the size of the console, in character cells.
@@ -199,16 +215,21 @@ impl Process {
 
     /// Makes the daemon forget the process, with its exit and output; idempotent.
     ///
+    /// With `force` it is killed first, with its descendants, as [`terminate`](Self::terminate) does.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::FailedPrecondition`]: it is running, and `force` does not say to kill it first.
-    pub async fn delete(&self, force: bool) -> Result<()> {
-        let request =
-            DeleteProcessRequest { name: self.name().to_owned(), force, allow_missing: true };
-        let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
-            stub.delete_process(request).await
-        });
-        call.await.map(drop)
+    pub async fn delete(&self, force: bool) -> Result<DeleteProcessResponse> {
+        let scope =
+            if force { TerminateScope::TreeBestEffort } else { TerminateScope::Unspecified };
+        self.forget(force, scope).await
+    }
+
+    /// Is [`delete`](Self::delete) with `force`, which kills what the scope says; see
+    /// [`terminate_scope`](Self::terminate_scope).
+    pub async fn delete_scope(&self, scope: TerminateScope) -> Result<DeleteProcessResponse> {
+        self.forget(true, scope).await
     }
 
     /// Writes to stdin, closes it, reads both outputs to their ends, and waits for the exit. That the
@@ -228,20 +249,44 @@ impl Process {
         Ok(Completed { exit: self.wait().await?, stdout, stderr })
     }
 
-    async fn terminate_scope(&self, scope: TerminateScope, grace_period: Duration) -> Result<()> {
+    /// Terminates over a connection of its own, in the runtime of the caller, which may be another one
+    /// than that of the client. That the daemon is not there ends it at once.
+    pub(crate) async fn terminate_apart(&self) -> Result<()> {
+        let request = self.termination(TerminateScope::TreeBestEffort, Duration::ZERO)?;
+        let calls = self.calls().reconnected()?;
+        let call = calls.repeat(Contact::First, request, |mut stub, request| async move {
+            stub.terminate_process(request).await
+        });
+        call.await.map(drop)
+    }
+
+    fn termination(
+        &self,
+        scope: TerminateScope,
+        grace_period: Duration,
+    ) -> Result<TerminateProcessRequest> {
         let grace_period = grace_period.try_into().map_err(|_| {
             let message = format!("a grace period of {grace_period:?} is too long: give it less");
             Error::new(ErrorKind::Usage, message)
         })?;
-        let request = TerminateProcessRequest {
+        Ok(TerminateProcessRequest {
             name: self.name().to_owned(),
             scope: scope.into(),
             grace_period: Some(grace_period),
+        })
+    }
+
+    async fn forget(&self, force: bool, scope: TerminateScope) -> Result<DeleteProcessResponse> {
+        let request = DeleteProcessRequest {
+            name: self.name().to_owned(),
+            force,
+            allow_missing: true,
+            scope: scope.into(),
         };
         let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
-            stub.terminate_process(request).await
+            stub.delete_process(request).await
         });
-        call.await.map(drop)
+        call.await
     }
 
     fn calls(&self) -> &Calls {

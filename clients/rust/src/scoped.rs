@@ -1,25 +1,41 @@
 //! A process that is for one scope alone.
 //!
-//! | state    | event               | next                                                   |
-//! |----------|---------------------|--------------------------------------------------------|
-//! | Held     | `leave` or the drop | Ending: a task of its own kills it, 5 s at the most     |
-//! | Held     | `detach`            | over; the process goes on                              |
-//! | Ending   | the task is done    | over                                                   |
+//! | state  | event                            | next                                                |
+//! |--------|----------------------------------|-----------------------------------------------------|
+//! | Held   | `leave` or the drop              | Ending: a task of the runtime kills it              |
+//! | Held   | `leave` or the drop, but the     | Last: a thread kills it, over a connection of its   |
+//! |        | runtime has ended                | own, and the drop waits for the thread              |
+//! | Held   | `detach`                         | over; the process goes on                           |
+//! | Ending | the kill is done, or 5 s are up  | over                                                |
+//! | Ending | the runtime ends, and so drops   | Last: as above, and the end of the runtime waits    |
+//! |        | the task                         |                                                     |
+//! | Last   | the kill is done, or 5 s are up  | over                                                |
 
-use std::{mem, ops::Deref, time::Duration};
+use std::{mem, ops::Deref, thread, time::Duration};
 
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::{
+    runtime::{self, Handle},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use crate::Process;
 
 /// To end a process that is left; arbitrary.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A [`Process`] that is killed when this is dropped, as
-/// [`Client::run`](crate::Client::run) returns it.
+/// A [`Process`] that is killed, with its descendants, when this is dropped, as
+/// [`Client::run`](crate::Client::run) returns it. Descendants are killed also if the process itself
+/// has exited by then.
 ///
-/// Dropping it kills in the background, and with the runtime that ends, so does the attempt. Use
+/// Dropping it kills in the background, for 5 s at the most, and reports nothing. Use
 /// [`leave`](Self::leave) to know that it is over.
+///
+/// A runtime that ends waits for such a kill. So an early `?` in an async `main` ends the process, too.
+/// Dropped when its runtime has ended already, it blocks the thread until the kill is done. Nothing is
+/// killed if the program ends without dropping anything, as with [`std::process::exit`] or an abort, if
+/// the runtime is ended by `shutdown_background` or `shutdown_timeout` and the program right after it, or
+/// if the client is [closed](crate::Client::close).
 #[derive(Debug)]
 pub struct ScopedProcess {
     process: Process,
@@ -32,7 +48,7 @@ impl ScopedProcess {
         Self { process, held: true, runtime: Handle::current() }
     }
 
-    /// Kills the process if it still runs, and waits until it has ended, 5 s at the most. If that
+    /// Kills the process with its descendants, and waits until it has ended, 5 s at the most. If that
     /// fails, nobody is told.
     ///
     /// Cancel safety: the kill comes all the same.
@@ -54,11 +70,8 @@ impl ScopedProcess {
         if !mem::take(&mut self.held) {
             return None;
         }
-        let process = self.process.clone();
-        Some(self.runtime.spawn(async move {
-            // What the caller leaves it for counts for more than that it cannot be killed.
-            _ = timeout(LEAVE_TIMEOUT, process.terminate(Duration::ZERO)).await;
-        }))
+        let ending = Ending { process: Some(self.process.clone()) };
+        Some(self.runtime.spawn(ending.kill()))
     }
 }
 
@@ -73,5 +86,37 @@ impl Deref for ScopedProcess {
 impl Drop for ScopedProcess {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// What the task of a kill owns until the kill is done. Dropped before, it kills by itself.
+struct Ending {
+    process: Option<Process>,
+}
+
+impl Ending {
+    async fn kill(mut self) {
+        if let Some(process) = &self.process {
+            // What the caller leaves it for counts for more than that it cannot be killed.
+            _ = timeout(LEAVE_TIMEOUT, process.terminate(Duration::ZERO)).await;
+        }
+        self.process = None;
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let Some(process) = self.process.take() else { return };
+        // A thread, since no runtime can be started in the midst of another one. The connection of the
+        // client ends with its runtime.
+        let killing = thread::Builder::new().name("hcsd-leave".to_owned()).spawn(move || {
+            if let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() {
+                _ = runtime
+                    .block_on(async { timeout(LEAVE_TIMEOUT, process.terminate_apart()).await });
+            }
+        });
+        if let Ok(killing) = killing {
+            killing.join().unwrap_or_default();
+        }
     }
 }

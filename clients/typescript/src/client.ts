@@ -192,7 +192,8 @@ export class Client implements Disposable {
   }
 
   /**
-   * Start a process that is for one scope alone; with `await using`, killed if it still runs at the end.
+   * Start a process that is for one scope alone; with `await using`, it is killed with its descendants at
+   * the end.
    *
    * Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for who
    * reads it, unless the spec says otherwise.

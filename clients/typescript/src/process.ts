@@ -8,7 +8,12 @@ import {
   ProcessState,
   type SignalDelivery,
 } from "./gen/hcsd/v1/process_pb.js";
-import { type ProcessService, TerminateScope } from "./gen/hcsd/v1/process_service_pb.js";
+import {
+  type DeleteProcessResponse,
+  type ProcessService,
+  type TerminateProcessResponse,
+  TerminateScope,
+} from "./gen/hcsd/v1/process_service_pb.js";
 import { RemoteInput } from "./input.js";
 import { Limits } from "./limits.js";
 import { type OutputOptions, RemoteOutput } from "./output.js";
@@ -33,7 +38,11 @@ export interface Completed {
 export interface TerminateOptions extends CallOptions {
   /** Milliseconds it gets after a TERM signal before it is killed. Default: none. */
   readonly gracePeriodMs?: number | undefined;
-  /** Whether its descendants are killed too. Default: `TerminateScope.PROCESS`. */
+  /**
+   * What to kill. Default: `TerminateScope.TREE_BEST_EFFORT`, the tree, or the process alone where the
+   * engine cannot tell what descends from it. `TREE` fails there instead; `PROCESS` leaves the
+   * descendants alone.
+   */
   readonly scope?: TerminateScope | undefined;
 }
 
@@ -41,6 +50,8 @@ export interface TerminateOptions extends CallOptions {
 export interface DeleteOptions extends CallOptions {
   /** Kill it first if it is running. */
   readonly force?: boolean | undefined;
+  /** What `force` kills. Default: as in {@link TerminateOptions}. */
+  readonly scope?: TerminateScope | undefined;
 }
 
 /**
@@ -147,17 +158,18 @@ export class RemoteProcess implements AsyncDisposable {
   }
 
   /**
-   * Kill the process, and wait until it has exited; that it has exited before is no error.
+   * Kill the process and its descendants, and wait until the process has exited.
    *
-   * A deadline or signal ends the wait only: the kill comes all the same.
+   * That it has exited before is no error: then what is left of its descendants is killed. `scopeApplied`
+   * of the answer says what the kill reached, and `descendantsKilled` how many descendants that were. A
+   * deadline or signal ends the wait only: the kill comes all the same.
+   *
+   * @throws `UnimplementedError` The scope is `TREE`, and the engine cannot kill that.
    */
-  async terminate(options: TerminateOptions = {}): Promise<void> {
-    const { scope = TerminateScope.PROCESS, gracePeriodMs } = options;
-    if (this.#exit !== undefined && scope === TerminateScope.PROCESS) {
-      return;
-    }
+  async terminate(options: TerminateOptions = {}): Promise<TerminateProcessResponse> {
+    const { scope = TerminateScope.TREE_BEST_EFFORT, gracePeriodMs } = options;
     const gracePeriod = makeDuration(gracePeriodMs);
-    await this.#repeat(options, (call) =>
+    return await this.#repeat(options, (call) =>
       this.#processes.terminateProcess(
         { name: this.name, scope, ...(gracePeriod && { gracePeriod }) },
         call,
@@ -183,15 +195,16 @@ export class RemoteProcess implements AsyncDisposable {
   }
 
   /**
-   * Make the daemon forget the process, with its exit and output; idempotent.
+   * Make the daemon forget the process, with its exit and output; idempotent. The answer says what the
+   * kill reached, as that of `terminate`.
    *
    * @throws `FailedPreconditionError` It is running.
+   * @throws `UnimplementedError` As in `terminate`.
    */
-  async delete(options: DeleteOptions = {}): Promise<void> {
-    const { force = false } = options;
-    await this.#repeat(options, (call) =>
-      this.#processes.deleteProcess({ name: this.name, force, allowMissing: true }, call),
-    );
+  async delete(options: DeleteOptions = {}): Promise<DeleteProcessResponse> {
+    const { force = false, scope = TerminateScope.TREE_BEST_EFFORT } = options;
+    const request = { name: this.name, force, allowMissing: true, ...(force && { scope }) };
+    return await this.#repeat(options, (call) => this.#processes.deleteProcess(request, call));
   }
 
   /**
@@ -260,11 +273,11 @@ export class RemoteProcess implements AsyncDisposable {
 /**
  * A process that is for one scope alone, as `Client.run` returns it.
  *
- * With `await using` it is killed at the end if it still runs. A program that is killed does not take it
- * along; `client.processes.runProcess` with `KILL_ON_OWNER_DISCONNECT` does.
+ * With `await using` it is killed at the end, with its descendants, also if it has exited and they have
+ * not. A program that is killed does not take it along; `client.processes.runProcess` with `KILL_ON_OWNER_DISCONNECT` does.
  */
 export class OwnedProcess extends RemoteProcess {
-  /** Kill the process if it runs, for 5 s at the most; what goes wrong with that is not thrown. */
+  /** Kill the process and its descendants, for 5 s at the most; what goes wrong is not thrown. */
   override async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.terminate({ timeoutMs: LEAVE_TIMEOUT_MS });

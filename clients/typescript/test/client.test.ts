@@ -6,7 +6,13 @@ import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import * as hcsd from "hcsd";
 import { Client } from "hcsd";
-import { OutputStream, type ProcessSchema, ProcessSpecSchema, ProcessState } from "hcsd/v1";
+import {
+  OutputStream,
+  type ProcessSchema,
+  ProcessSpecSchema,
+  ProcessState,
+  TerminateScope,
+} from "hcsd/v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
 import { type Handlers, Refusal, TestServer } from "./server.js";
@@ -330,15 +336,15 @@ test("who leaves a stream while waiting for a message gets the end of it", async
 });
 
 test("a process that is run waits for its readers and is killed at the end of its scope", async (t) => {
-  const terminated: string[] = [];
+  const terminated: [string, TerminateScope][] = [];
   const overflows: unknown[] = [];
   const server = await TestServer.start(t, {
     createProcess: ({ source }) => {
       overflows.push(source.case === "spec" && source.value.output?.overflow);
       return { process: processWith() };
     },
-    terminateProcess: ({ name }) => {
-      terminated.push(name);
+    terminateProcess: ({ name, scope }) => {
+      terminated.push([name, scope]);
       throw Refusal.of("INTERNAL");
     },
   });
@@ -350,9 +356,42 @@ test("a process that is run waits for its readers and is killed at the end of it
     await using other = await client.create(spec);
     assert.equal(other.uid, "u");
   }
-  assert.deepEqual(terminated, [NAME]);
+  assert.deepEqual(terminated, [[NAME, TerminateScope.TREE_BEST_EFFORT]]);
   assert.deepEqual(overflows, [2, undefined]);
   assert.equal(spec.output, undefined, "the caller's spec is the caller's");
+});
+
+test("what ends a process asks for the tree unless the caller says otherwise", async (t) => {
+  const { PROCESS, TREE, TREE_BEST_EFFORT, UNSPECIFIED } = TerminateScope;
+  const terminated: TerminateScope[] = [];
+  const deleted: TerminateScope[] = [];
+  const exit = { outcome: { case: "exitCode", value: 7 } } as const;
+  const exited = processWith({ state: ProcessState.EXITED, exit });
+  const server = await TestServer.start(t, {
+    createProcess: () => ({ process: processWith() }),
+    waitProcess: () => ({ process: exited }),
+    terminateProcess: ({ scope }) => {
+      terminated.push(scope);
+      return { process: exited, scopeApplied: TREE, descendantsKilled: 3 };
+    },
+    deleteProcess: ({ scope }) => {
+      deleted.push(scope);
+      return { scopeApplied: PROCESS };
+    },
+  });
+  using client = await Client.connect({ address: server.address });
+  {
+    await using process = await client.run(["x"]);
+    const { scopeApplied, descendantsKilled } = await process.terminate();
+    assert.deepEqual([scopeApplied, descendantsKilled], [TREE, 3]);
+    await process.terminate({ scope: PROCESS });
+    await process.delete();
+    assert.equal((await process.delete({ force: true })).scopeApplied, PROCESS);
+    await process.delete({ force: true, scope: PROCESS });
+    await process.wait(); // descendants may outlive the process
+  }
+  assert.deepEqual(terminated, [TREE_BEST_EFFORT, PROCESS, TREE_BEST_EFFORT]);
+  assert.deepEqual(deleted, [UNSPECIFIED, TREE_BEST_EFFORT, PROCESS]);
 });
 
 test("what makes no sense is refused here", async (t) => {

@@ -18,10 +18,11 @@ use crate::{
     Client, Retry,
     rpc::{self, ErrorInfo},
     v1::{
-        CreateProcessRequest, CreateProcessResponse, GetProcessRequest, GetProcessResponse,
-        OutputChunk, OutputCursor, OutputEof, OutputStarted, Process, ReadOutputRequest,
-        ReadOutputResponse, SignalProcessRequest, SignalProcessResponse, TerminateProcessRequest,
-        TerminateProcessResponse, WriteInputRequest, WriteInputResponse,
+        CreateProcessRequest, CreateProcessResponse, DeleteProcessRequest, DeleteProcessResponse,
+        GetProcessRequest, GetProcessResponse, OutputChunk, OutputCursor, OutputEof, OutputStarted,
+        Process, ReadOutputRequest, ReadOutputResponse, SignalProcessRequest,
+        SignalProcessResponse, TerminateProcessRequest, TerminateProcessResponse, TerminateScope,
+        WriteInputRequest, WriteInputResponse,
         output_cursor::Position,
         process_service_server::{ProcessService, ProcessServiceServer},
         read_output_response::Event,
@@ -41,6 +42,8 @@ pub(super) struct Script {
     pub(super) writes: Mutex<Vec<(u64, Vec<u8>, bool)>>,
     /// How many calls have come, `ReadOutput` included.
     pub(super) calls: Mutex<u32>,
+    /// Scopes of all `TerminateProcess` and `DeleteProcess`.
+    pub(super) scopes: Mutex<Vec<TerminateScope>>,
     /// Tells of each `TerminateProcess`.
     pub(super) terminated: Notify,
     /// Tells of each write of bytes, which is then never answered.
@@ -159,11 +162,26 @@ impl ProcessService for Script {
 
     async fn terminate_process(
         &self,
-        _: Request<TerminateProcessRequest>,
+        request: Request<TerminateProcessRequest>,
     ) -> Result<Response<TerminateProcessResponse>, Status> {
         self.call()?;
+        self.scopes.lock().unwrap().push(request.into_inner().scope());
         self.terminated.notify_one();
-        Ok(Response::new(TerminateProcessResponse::default()))
+        Ok(Response::new(TerminateProcessResponse {
+            process: Some(process()),
+            scope_applied: TerminateScope::Tree.into(),
+            descendants_killed: 3,
+        }))
+    }
+
+    async fn delete_process(
+        &self,
+        request: Request<DeleteProcessRequest>,
+    ) -> Result<Response<DeleteProcessResponse>, Status> {
+        self.call()?;
+        self.scopes.lock().unwrap().push(request.into_inner().scope());
+        let scope_applied = TerminateScope::Process.into();
+        Ok(Response::new(DeleteProcessResponse { scope_applied, descendants_killed: 0 }))
     }
 
     async fn write_input(

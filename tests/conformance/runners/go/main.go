@@ -46,6 +46,7 @@ type request struct {
 	Text    string          `json:"text"`
 	Signal  json.RawMessage `json:"signal"`
 	GraceMS int64           `json:"grace_ms"`
+	Scope   *int32          `json:"scope"`
 	Columns uint32          `json:"columns"`
 	Rows    uint32          `json:"rows"`
 	Force   bool            `json:"force"`

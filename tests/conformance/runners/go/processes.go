@@ -90,14 +90,16 @@ var ofProcesses = map[string]func(context.Context, *process, *request) (answer, 
 		return answer{"delivery": delivery.Number()}, err
 	},
 	"terminate": func(ctx context.Context, p *process, q *request) (answer, error) {
-		return answer{}, p.Terminate(ctx, time.Duration(q.GraceMS)*time.Millisecond)
+		ended, err := p.Terminate(ctx, time.Duration(q.GraceMS)*time.Millisecond, scopeOf(q)...)
+		return toldEnd(ended), err
 	},
 	"resize": func(ctx context.Context, p *process, q *request) (answer, error) {
 		return answer{}, p.Resize(ctx, q.Columns, q.Rows)
 	},
 	"delete": func(ctx context.Context, p *process, q *request) (answer, error) {
 		if q.Force {
-			return answer{}, p.Remove(ctx)
+			removed, err := p.Remove(ctx, scopeOf(q)...)
+			return toldEnd(removed), err
 		}
 		return answer{}, p.Delete(ctx)
 	},
@@ -148,6 +150,21 @@ func dataOf(q *request) ([]byte, error) {
 func told(data []byte) answer {
 	digest := sha256.Sum256(data)
 	return answer{"bytes": len(data), "sha256": hex.EncodeToString(digest[:])}
+}
+
+func scopeOf(q *request) (options []hcsd.EndOption) {
+	if q.Scope != nil {
+		options = append(options, hcsd.WithScope(hcsdv1.TerminateScope(*q.Scope)))
+	}
+	return options
+}
+
+// toldEnd tells what a kill reached.
+func toldEnd(end interface {
+	GetScopeApplied() hcsdv1.TerminateScope
+	GetDescendantsKilled() uint32
+}) answer {
+	return answer{"scope_applied": end.GetScopeApplied().Number(), "descendants_killed": end.GetDescendantsKilled()}
 }
 
 func toldExit(exit *hcsdv1.ProcessExit) answer {

@@ -13,6 +13,7 @@ import anyio
 
 import hcsd_client
 from hcsd.v1 import process_pb2 as pb
+from hcsd.v1.process_service_pb2 import DeleteProcessResponse, TerminateProcessResponse
 from hcsd_client import CallError, Client, HcsdClientError, RemoteOutput, RemoteProcess, Retry
 
 Table = dict[str, Any]
@@ -169,18 +170,17 @@ class Runner:
     async def signal(self, process: str, signal: str | int) -> Table:
         return {"delivery": await self._processes[process].process.signal(signal)}
 
-    async def terminate(self, process: str, grace_ms: int | None = None) -> Table:
+    async def terminate(self, process: str, grace_ms: int | None = None, **scope: Any) -> Table:
         grace = None if grace_ms is None else grace_ms / 1000
-        await self._processes[process].process.terminate(grace_period=grace)
-        return {}
+        held = self._processes[process]
+        return ended(await held.process.terminate(grace_period=grace, **scope))
 
     async def resize(self, process: str, columns: int, rows: int) -> Table:
         await self._processes[process].process.resize(columns, rows)
         return {}
 
-    async def delete(self, process: str, force: bool = False) -> Table:
-        await self._processes[process].process.delete(force=force)
-        return {}
+    async def delete(self, process: str, force: bool = False, **scope: Any) -> Table:
+        return ended(await self._processes[process].process.delete(force=force, **scope))
 
     async def list(self, client: str, parent: str) -> Table:
         processes = self._clients[client].list_processes(parent)
@@ -237,6 +237,13 @@ def arguments(options: Table) -> Table:
 
 def content(file: str | None, text: str | None) -> bytes:
     return Path(file).read_bytes() if file is not None else (text or "").encode()
+
+
+def ended(answer: TerminateProcessResponse | DeleteProcessResponse) -> Table:
+    return {
+        "scope_applied": answer.scope_applied,
+        "descendants_killed": answer.descendants_killed,
+    }
 
 
 def exit_of(found: pb.ProcessExit) -> Table:

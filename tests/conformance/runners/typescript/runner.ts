@@ -16,7 +16,14 @@ import {
   type RemoteProcess,
   type Responses,
 } from "hcsd";
-import { OverflowPolicy, type ProcessExit, type WatchEventsResponse } from "hcsd/v1";
+import {
+  type DeleteProcessResponse,
+  OverflowPolicy,
+  type ProcessExit,
+  type TerminateProcessResponse,
+  type TerminateScope,
+  type WatchEventsResponse,
+} from "hcsd/v1";
 
 /** The arguments of all requests; what a request requires is there. */
 interface Request {
@@ -50,6 +57,7 @@ interface Request {
   readonly text?: string;
   readonly signal: string | number;
   readonly grace_ms?: number;
+  readonly scope?: TerminateScope;
   readonly columns: number;
   readonly rows: number;
   readonly force?: boolean;
@@ -166,16 +174,16 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
     return { delivery: await processOf(request).signal(request.signal, options) };
   },
   async terminate(request, options) {
-    await processOf(request).terminate({ ...options, gracePeriodMs: request.grace_ms });
-    return {};
+    const { grace_ms: gracePeriodMs, scope } = request;
+    return endOf(await processOf(request).terminate({ ...options, gracePeriodMs, scope }));
   },
   async resize(request, options) {
     await processOf(request).resize(request.columns, request.rows, options);
     return {};
   },
   async delete(request, options) {
-    await processOf(request).delete({ ...options, force: request.force });
-    return {};
+    const { force, scope } = request;
+    return endOf(await processOf(request).delete({ ...options, force, scope }));
   },
   async list({ client, parent }, options) {
     const names: string[] = [];
@@ -261,6 +269,10 @@ async function contentOf({ file, text = "" }: Request): Promise<Uint8Array | str
 
 function digestOf(data: Uint8Array): Table {
   return { bytes: data.length, sha256: createHash("sha256").update(data).digest("hex") };
+}
+
+function endOf(answer: TerminateProcessResponse | DeleteProcessResponse): Table {
+  return { scope_applied: answer.scopeApplied, descendants_killed: answer.descendantsKilled };
 }
 
 function exitOf({ outcome, signal, reason }: ProcessExit): Table {

@@ -5,8 +5,8 @@ use std::{rc::Rc, time::Duration};
 use hcsd_client::{
     ALL_SYSTEMS, Client, Command, Process, Retry, ScopedProcess,
     v1::{
-        EventBookmark, EventSnapshot, OverflowPolicy, WatchEventsRequest, WatchEventsResponse,
-        event::Event, watch_events_response::Item,
+        EventBookmark, EventSnapshot, OverflowPolicy, TerminateScope, WatchEventsRequest,
+        WatchEventsResponse, event::Event, watch_events_response::Item,
     },
 };
 use serde_json::{Value, json};
@@ -114,14 +114,30 @@ async fn with_process(held: &Held, request: &Request) -> Answer {
             return Ok(json!({"delivery": answer.delivery}));
         }
         "terminate" => {
-            let grace = request.number("grace_ms")?.unwrap_or(0);
-            process.terminate(Duration::from_millis(grace)).await?;
+            let grace = Duration::from_millis(request.number("grace_ms")?.unwrap_or(0));
+            let ended = match scope(request)? {
+                Some(scope) => process.terminate_scope(scope, grace).await?,
+                None => process.terminate(grace).await?,
+            };
+            return Ok(json!({
+                "scope_applied": ended.scope_applied,
+                "descendants_killed": ended.descendants_killed,
+            }));
         }
         "resize" => {
             let size = |name| request.number(name)?.ok_or_else(|| request.lacks(name));
             process.resize(size("columns")?, size("rows")?).await?;
         }
-        "delete" => process.delete(request.flag("force")).await?,
+        "delete" => {
+            let deleted = match scope(request)? {
+                Some(scope) => process.delete_scope(scope).await?,
+                None => process.delete(request.flag("force")).await?,
+            };
+            return Ok(json!({
+                "scope_applied": deleted.scope_applied,
+                "descendants_killed": deleted.descendants_killed,
+            }));
+        }
         unknown => return Err(Failure::Unsupported(format!("no idea how to '{unknown}'"))),
     }
     Ok(json!({}))
@@ -146,6 +162,13 @@ async fn connect(request: &Request) -> Result<Client, Failure> {
         });
     }
     Ok(builder.connect().await?)
+}
+
+fn scope(request: &Request) -> Result<Option<TerminateScope>, Failure> {
+    let number: Option<i32> = request.number("scope")?;
+    number
+        .map(|number| TerminateScope::try_from(number).map_err(|_| request.lacks("scope")))
+        .transpose()
 }
 
 fn command(request: &Request) -> Result<Command, Failure> {

@@ -120,8 +120,8 @@ public final class HcsdClient implements AutoCloseable {
     }
 
     /**
-     * Starts a process that is for a block alone: {@link RemoteProcess#close} kills it if it still
-     * runs.
+     * Starts a process that is for a block alone: {@link RemoteProcess#close} kills it with its
+     * descendants.
      *
      * <p>Nothing of its output is lost, however slowly it is read: as with a pipe, the process
      * waits for who reads it, unless the spec says otherwise. A program that is killed does not

@@ -2,6 +2,7 @@ package hcsd;
 
 import hcsd.v1.Console;
 import hcsd.v1.DeleteProcessRequest;
+import hcsd.v1.DeleteProcessResponse;
 import hcsd.v1.GetProcessRequest;
 import hcsd.v1.ModifyProcessRequest;
 import hcsd.v1.OutputCursor;
@@ -14,6 +15,7 @@ import hcsd.v1.ProcessState;
 import hcsd.v1.SignalProcessRequest;
 import hcsd.v1.SignalProcessResponse;
 import hcsd.v1.TerminateProcessRequest;
+import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
 import hcsd.v1.WaitProcessRequest;
 import io.grpc.MethodDescriptor;
@@ -49,6 +51,8 @@ import java.util.concurrent.TimeoutException;
  * Async}: it changes nothing about the process. All methods may be called from any thread.
  */
 public final class RemoteProcess implements AutoCloseable {
+    private static final TerminateScope BY_DEFAULT =
+            TerminateScope.TERMINATE_SCOPE_TREE_BEST_EFFORT;
     private static final long LEAVE_SECONDS = 5; // to end a process that is left; arbitrary
 
     private final Connection connection;
@@ -241,36 +245,65 @@ public final class RemoteProcess implements AutoCloseable {
     }
 
     /**
-     * Kills the process, and waits until it has exited; that it has exited before is no error. An
-     * interrupt ends the wait only: the kill comes all the same.
+     * Kills the process and its descendants, and waits until the process has exited. That it has
+     * exited before is no error: then what is left of its descendants is killed. An interrupt ends
+     * the wait only: the kill comes all the same.
      *
+     * <p>Where the engine cannot tell what descends from the process, the process alone is killed.
+     *
+     * @return what the kill reached, {@code scope_applied}, and how many descendants that were
      * @throws InterruptedException the thread was interrupted
      */
-    public void terminate() throws InterruptedException {
-        terminate(Duration.ZERO);
+    public TerminateProcessResponse terminate() throws InterruptedException {
+        return terminate(Duration.ZERO);
     }
 
     /**
-     * As {@link #terminate()}, after a TERM signal.
+     * As {@link #terminate()}, after a TERM signal to the process.
      *
-     * @param gracePeriod how long it gets after the signal before it is killed
+     * @param gracePeriod how long it gets after the signal before the kill
+     * @return as {@link #terminate()}
      * @throws InterruptedException the thread was interrupted
      */
-    public void terminate(Duration gracePeriod) throws InterruptedException {
-        Task.await(terminateAsync(TerminateScope.TERMINATE_SCOPE_PROCESS, gracePeriod));
+    public TerminateProcessResponse terminate(Duration gracePeriod) throws InterruptedException {
+        return terminate(BY_DEFAULT, gracePeriod);
+    }
+
+    /**
+     * As {@link #terminate(Duration)}, of what the scope says.
+     *
+     * @param scope {@code TREE_BEST_EFFORT}, as {@link #terminate()}; {@code TREE}, which fails
+     *     where the tree cannot be killed; or {@code PROCESS}, which leaves the descendants alone
+     * @param gracePeriod how long the process gets after a TERM signal before the kill; zero for
+     *     none
+     * @return as {@link #terminate()}
+     * @throws HcsdException.Unimplemented the scope is {@code TREE}, and the engine cannot do that
+     * @throws InterruptedException the thread was interrupted
+     */
+    public TerminateProcessResponse terminate(TerminateScope scope, Duration gracePeriod)
+            throws InterruptedException {
+        return Task.await(terminateAsync(scope, gracePeriod));
     }
 
     /**
      * As {@link #terminate(Duration)}.
      *
-     * @param scope whether its descendants are killed too
-     * @param gracePeriod how long it gets after a TERM signal before it is killed; zero for none
+     * @param gracePeriod as there; zero for none
      * @return completes when the process has exited
      */
-    public CompletableFuture<Void> terminateAsync(TerminateScope scope, Duration gracePeriod) {
-        if (exit != null && scope == TerminateScope.TERMINATE_SCOPE_PROCESS) {
-            return CompletableFuture.completedFuture(null);
-        }
+    public CompletableFuture<TerminateProcessResponse> terminateAsync(Duration gracePeriod) {
+        return terminateAsync(BY_DEFAULT, gracePeriod);
+    }
+
+    /**
+     * As {@link #terminate(TerminateScope, Duration)}.
+     *
+     * @param scope as there
+     * @param gracePeriod as there
+     * @return completes when the process has exited
+     */
+    public CompletableFuture<TerminateProcessResponse> terminateAsync(
+            TerminateScope scope, Duration gracePeriod) {
         TerminateProcessRequest.Builder request =
                 TerminateProcessRequest.newBuilder().setName(name()).setScope(scope);
         if (!gracePeriod.isZero()) {
@@ -279,9 +312,7 @@ public final class RemoteProcess implements AutoCloseable {
                             .setSeconds(gracePeriod.getSeconds())
                             .setNanos(gracePeriod.getNano()));
         }
-        return Task.mapped(
-                repeat(ProcessServiceGrpc.getTerminateProcessMethod(), request.build()),
-                answer -> null);
+        return repeat(ProcessServiceGrpc.getTerminateProcessMethod(), request.build());
     }
 
     /**
@@ -316,29 +347,45 @@ public final class RemoteProcess implements AutoCloseable {
     /**
      * Makes the daemon forget the process, with its exit and output; idempotent.
      *
-     * @param force whether to kill it first if it is running
+     * @param force whether to kill it first, with its descendants, as {@link #terminate()} does
+     * @return what the kill reached
      * @throws HcsdException.FailedPrecondition it is running
      * @throws InterruptedException the thread was interrupted
      */
-    public void delete(boolean force) throws InterruptedException {
-        Task.await(deleteAsync(force));
+    public DeleteProcessResponse delete(boolean force) throws InterruptedException {
+        return Task.await(deleteAsync(force));
     }
 
     /**
-     * As {@link #delete}.
+     * As {@link #delete(boolean)}, killing first what the scope says.
      *
-     * @param force whether to kill it first if it is running
+     * @param scope as in {@link #terminate(TerminateScope, Duration)}
+     * @return what the kill reached
+     * @throws HcsdException.Unimplemented as there
+     * @throws InterruptedException the thread was interrupted
+     */
+    public DeleteProcessResponse delete(TerminateScope scope) throws InterruptedException {
+        return Task.await(deleteAsync(scope));
+    }
+
+    /**
+     * As {@link #delete(boolean)}.
+     *
+     * @param force as there
      * @return completes when it is done
      */
-    public CompletableFuture<Void> deleteAsync(boolean force) {
-        DeleteProcessRequest request =
-                DeleteProcessRequest.newBuilder()
-                        .setName(name())
-                        .setForce(force)
-                        .setAllowMissing(true)
-                        .build();
-        return Task.mapped(
-                repeat(ProcessServiceGrpc.getDeleteProcessMethod(), request), answer -> null);
+    public CompletableFuture<DeleteProcessResponse> deleteAsync(boolean force) {
+        return force ? deleteAsync(BY_DEFAULT) : forget(DeleteProcessRequest.newBuilder());
+    }
+
+    /**
+     * As {@link #delete(TerminateScope)}.
+     *
+     * @param scope as there
+     * @return completes when it is done
+     */
+    public CompletableFuture<DeleteProcessResponse> deleteAsync(TerminateScope scope) {
+        return forget(DeleteProcessRequest.newBuilder().setForce(true).setScope(scope));
     }
 
     /**
@@ -377,9 +424,9 @@ public final class RemoteProcess implements AutoCloseable {
     }
 
     /**
-     * Leaves the process: one of {@link HcsdClient#run} is killed if it still runs, within 5 s or
-     * else without waiting for it, whatever the daemon says to that; any other goes on. The streams
-     * are given up. Idempotent.
+     * Leaves the process: one of {@link HcsdClient#run} is killed with its descendants, also if it
+     * has exited and they have not, within 5 s or else without waiting for it, whatever the daemon
+     * says to that; any other goes on. The streams are given up. Idempotent.
      */
     @Override
     public void close() {
@@ -390,8 +437,7 @@ public final class RemoteProcess implements AutoCloseable {
     }
 
     private void kill() {
-        CompletableFuture<Void> killing =
-                terminateAsync(TerminateScope.TERMINATE_SCOPE_PROCESS, Duration.ZERO);
+        CompletableFuture<TerminateProcessResponse> killing = terminateAsync(Duration.ZERO);
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(LEAVE_SECONDS);
         boolean interrupted = false;
         while (true) {
@@ -408,6 +454,12 @@ public final class RemoteProcess implements AutoCloseable {
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    private CompletableFuture<DeleteProcessResponse> forget(DeleteProcessRequest.Builder request) {
+        return repeat(
+                ProcessServiceGrpc.getDeleteProcessMethod(),
+                request.setName(name()).setAllowMissing(true).build());
     }
 
     private void feed(byte[] input) throws IOException {

@@ -1,5 +1,9 @@
 package hcsd;
 
+import hcsd.v1.CreateProcessRequest;
+import hcsd.v1.CreateProcessResponse;
+import hcsd.v1.DeleteProcessRequest;
+import hcsd.v1.DeleteProcessResponse;
 import hcsd.v1.GetProcessRequest;
 import hcsd.v1.GetProcessResponse;
 import hcsd.v1.Process;
@@ -8,6 +12,9 @@ import hcsd.v1.ReadOutputRequest;
 import hcsd.v1.ReadOutputResponse;
 import hcsd.v1.SignalProcessRequest;
 import hcsd.v1.SignalProcessResponse;
+import hcsd.v1.TerminateProcessRequest;
+import hcsd.v1.TerminateProcessResponse;
+import hcsd.v1.TerminateScope;
 import hcsd.v1.WaitProcessRequest;
 import hcsd.v1.WaitProcessResponse;
 import io.grpc.Server;
@@ -35,7 +42,7 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
                     .setIncarnation("boot")
                     .build();
 
-    /** What GetProcess and SignalProcess fail with, one each; then they succeed. */
+    /** What calls with one answer fail with, one each; then they succeed. WaitProcess waits. */
     final Queue<RuntimeException> failures = new ArrayDeque<>();
 
     /** What each ReadOutput call does, in turn. */
@@ -88,6 +95,36 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
     public void signalProcess(
             SignalProcessRequest request, StreamObserver<SignalProcessResponse> answer) {
         answer(request, SignalProcessResponse.getDefaultInstance(), answer);
+    }
+
+    @Override
+    public void createProcess(
+            CreateProcessRequest request, StreamObserver<CreateProcessResponse> answer) {
+        answer(request, CreateProcessResponse.newBuilder().setProcess(PROCESS).build(), answer);
+    }
+
+    @Override
+    public void terminateProcess(
+            TerminateProcessRequest request, StreamObserver<TerminateProcessResponse> answer) {
+        answer(
+                request,
+                TerminateProcessResponse.newBuilder()
+                        .setProcess(PROCESS)
+                        .setScopeApplied(TerminateScope.TERMINATE_SCOPE_TREE)
+                        .setDescendantsKilled(3)
+                        .build(),
+                answer);
+    }
+
+    @Override
+    public void deleteProcess(
+            DeleteProcessRequest request, StreamObserver<DeleteProcessResponse> answer) {
+        answer(
+                request,
+                DeleteProcessResponse.newBuilder()
+                        .setScopeApplied(TerminateScope.TERMINATE_SCOPE_PROCESS)
+                        .build(),
+                answer);
     }
 
     @Override

@@ -12,11 +12,13 @@ import hcsd.RemoteProcess;
 import hcsd.Retry;
 import hcsd.v1.Console;
 import hcsd.v1.CreateProcessRequest;
+import hcsd.v1.DeleteProcessResponse;
 import hcsd.v1.OverflowPolicy;
 import hcsd.v1.Process;
 import hcsd.v1.ProcessSignal;
 import hcsd.v1.ProcessSpec;
 import hcsd.v1.StdinMode;
+import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
 import hcsd.v1.WatchEventsRequest;
 import hcsd.v1.WatchEventsResponse;
@@ -66,13 +68,7 @@ final class Actions {
             case "communicate" -> communicate(request);
             case "wait" -> exit(Answers.exit(await(request, process(request).waitForAsync())));
             case "signal" -> signal(request);
-            case "terminate" -> {
-                Duration grace = Duration.ofMillis(number(request, "grace_ms", 0));
-                yield done(
-                        request,
-                        process(request)
-                                .terminateAsync(TerminateScope.TERMINATE_SCOPE_PROCESS, grace));
-            }
+            case "terminate" -> terminate(request);
             case "resize" ->
                     done(
                             request,
@@ -80,7 +76,7 @@ final class Actions {
                                     .resizeAsync(
                                             (int) number(request, "columns", 0),
                                             (int) number(request, "rows", 0)));
-            case "delete" -> done(request, process(request).deleteAsync(flag(request, "force")));
+            case "delete" -> delete(request);
             case "list" -> timed(request, () -> list(request));
             case "watch" -> watch(request);
             case "next" -> next(request);
@@ -160,6 +156,33 @@ final class Actions {
                 "delivery",
                 await(request, process(request).signalAsync(signal.build())).getDeliveryValue());
         return answer;
+    }
+
+    private JsonObject terminate(JsonObject request) throws Exception {
+        RemoteProcess process = process(request);
+        Duration grace = Duration.ofMillis(number(request, "grace_ms", 0));
+        TerminateProcessResponse ended =
+                await(
+                        request,
+                        request.has("scope")
+                                ? process.terminateAsync(scope(request), grace)
+                                : process.terminateAsync(grace));
+        return Answers.end(ended.getScopeAppliedValue(), ended.getDescendantsKilled());
+    }
+
+    private JsonObject delete(JsonObject request) throws Exception {
+        RemoteProcess process = process(request);
+        DeleteProcessResponse deleted =
+                await(
+                        request,
+                        request.has("scope")
+                                ? process.deleteAsync(scope(request))
+                                : process.deleteAsync(flag(request, "force")));
+        return Answers.end(deleted.getScopeAppliedValue(), deleted.getDescendantsKilled());
+    }
+
+    private static TerminateScope scope(JsonObject request) {
+        return TerminateScope.forNumber((int) number(request, "scope", 0));
     }
 
     private JsonObject list(JsonObject request) throws InterruptedException {

@@ -29,6 +29,13 @@ final class Answers {
 
     private Answers() {}
 
+    static JsonObject end(int scopeApplied, int descendantsKilled) {
+        JsonObject answer = new JsonObject();
+        answer.addProperty("scope_applied", scopeApplied);
+        answer.addProperty("descendants_killed", descendantsKilled);
+        return answer;
+    }
+
     static JsonObject process(RemoteProcess process) {
         JsonObject answer = new JsonObject();
         answer.addProperty("name", process.name());
