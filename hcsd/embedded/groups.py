@@ -102,6 +102,9 @@ class Groups:
             text = f"the host refuses the limits of the system: {error.strerror}"
             raise Fault(HR.ERROR_NOT_SUPPORTED, text) from None
 
+    def kill(self) -> None:
+        """Kill all that is in them."""
+
     def remove(self) -> None:
         """Remove those that are left; idempotent."""
         for directory in self._files:

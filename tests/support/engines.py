@@ -43,9 +43,15 @@ if sys.platform == "win32":
 else:
     from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.provider import EmbeddedProvider
+    from hcsd.embedded.timings import DEFAULT_TIMINGS, Timings
 
-    def embedded_provider(start_timeout: float = 30.0) -> EmbeddedProvider:
+    # A keeper that a test has stopped stays so, and one that does not answer is waited for.
+    PATIENT = Timings(look=3600)
+
+    def embedded_provider(
+        start_timeout: float = 30.0, timings: Timings = DEFAULT_TIMINGS
+    ) -> EmbeddedProvider:
         """Make one whose processes a census sees."""
-        return EmbeddedProvider(ChildSettings((MARK,), start_timeout))
+        return EmbeddedProvider(ChildSettings((MARK,), start_timeout), timings)
 
     ENGINES = [Engine("embedded", embedded_provider, PosixGuest(), "host", 300)]

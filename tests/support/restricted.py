@@ -17,6 +17,7 @@ from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
+from tests.support.engines import PATIENT
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import running, start
 
@@ -105,7 +106,7 @@ async def _main(name: str) -> None:
         "closed_directory": closed_directory,
         "refused_rights": refused_rights,
     }[name]
-    provider = EmbeddedProvider()
+    provider = EmbeddedProvider(timings=PATIENT)
     system = await Host(provider).open_system("host")
     findings = await program(system, provider)
     system.close()

@@ -77,7 +77,7 @@ class SystemExports(Exports):
                     self.core.lock,
                     self.worker,
                     self.systems,
-                    settings=self.settings,
+                    keepers=self.keepers,
                 )
                 self.systems[id.text] = made
                 give_handle(system, self.core.systems.add(made.opened()))

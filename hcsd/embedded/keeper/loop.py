@@ -6,7 +6,8 @@
 
 A round waits until the socket, the pipe of a start, a pidfd or a signal has something. It carries out
 at most one request, then answers starts, then reaps, then sends what the socket takes. So an answer
-comes before the exits that were noticed after it. Nothing in a round waits for a process.
+comes before the exits that were noticed after it. Nothing in a round waits for a process, nor for the
+engine.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.embedded.keeper.children import Children
 from hcsd.embedded.keeper.families import kill
-from hcsd.embedded.keeper.frames import FORCED, Outbox, Refusal, receive_frame
+from hcsd.embedded.keeper.frames import FORCED, Line, Refusal
 from hcsd.embedded.keeper.pauses import Pause
 from hcsd.embedded.keeper.procfs import ON_LINUX, descendants
 from hcsd.embedded.keeper.starts import Starts
@@ -32,18 +33,20 @@ if TYPE_CHECKING:
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper.requests import Settings
 
+LAST_WORDS = 1.0  # seconds that the last reports may take to leave; an engine that lives reads them
+
 
 class Keeper:
     """The keeper of one system.
 
     Args:
-        sock: Its end of the pair, blocking.
+        sock: Its end of the pair.
         settings: What it was started with.
     """
 
     def __init__(self, sock: socket.socket, settings: Settings) -> None:
         self._sock = sock
-        self._out = Outbox(sock)
+        self._line = Line(sock)
         self._poll = select.poll()
         self._starts = Starts(
             settings, sock.fileno(), self._poll, self._answer, started=self._note_start
@@ -65,9 +68,12 @@ class Keeper:
         self._poll.register(wake, select.POLLIN)
         serving = left = True
         while serving and (left or self._deadline is None):
-            self._poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
+            self._poll.register(
+                self._sock, select.POLLIN | (select.POLLOUT if self._line.waiting else 0)
+            )
             if self._deadline is not None and self._deadline <= time.monotonic():
                 self._end()
+                self._line.drain(LAST_WORDS)
                 return FORCED
             ready = self._poll.poll(self._patience())
             for fd, events in ready:
@@ -81,8 +87,9 @@ class Keeper:
             self._children.report_unreaped(readable)
             if not self._pause.active:
                 self._starts.expire()
-            self._out.flush()
+            self._line.flush()
         self._end()
+        self._line.drain(LAST_WORDS)
         return 0
 
     def _patience(self) -> float | None:
@@ -94,14 +101,14 @@ class Keeper:
         return max(0.0, min(due) - time.monotonic()) * 1000 if due else None
 
     def _serve(self) -> bool:
-        """Carry out one request, and answer it unless that comes later.
+        """Carry out one request if it is there, and answer it unless that comes later.
 
         Returns:
             False if the engine has hung up.
         """
-        frame = receive_frame(self._sock)
+        frame = self._line.receive()
         if frame is None:
-            return False
+            return not self._line.ended
         request, fds = frame
         try:
             answer = self._carry_out(request, fds)
@@ -119,7 +126,7 @@ class Keeper:
         return True
 
     def _answer(self, request: object, answer: Message) -> None:
-        self._out.put({"id": request, **answer})
+        self._line.put({"id": request, **answer})
 
     def _carry_out(self, request: Message, fds: list[int]) -> Message | None:
         """Return the answer; None if it comes later."""
@@ -132,6 +139,8 @@ class Keeper:
             self._set_pause(active=bool(request["pause"]))
         elif "grace" in request:
             self._shut_down(float(str(request["grace"])))
+        elif "ping" in request:
+            pass
         elif "tree" in request:
             self._children.kill_tree(_number(request["pid"]), str(request["tree"]))
         else:
@@ -166,7 +175,7 @@ class Keeper:
             _ask_to_end(pid)
 
     def _report(self, pid: int, status: int | None) -> None:
-        self._out.put({"exit": pid, "status": status})
+        self._line.put({"exit": pid, "status": status})
 
     def _end(self) -> None:
         """Kill until nothing is left: what a dying process leaves behind becomes our child.
@@ -179,7 +188,7 @@ class Keeper:
             left = descendants(me) if ON_LINUX else self._children.pids()
             refused = [pid for pid in left if not kill(pid)]
             alive = self._children.reap(wait=not refused)
-            self._out.flush()
+            self._line.flush()
             if not alive or (refused and refused == left):
                 return
 
