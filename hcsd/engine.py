@@ -10,12 +10,19 @@ from hcsd.hcs.host import Host
 START_TIMEOUT = 30.0
 
 
-def open_host(pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEOUT) -> Host:
+def open_host(
+    pass_env: tuple[str, ...] = (),
+    start_timeout: float = START_TIMEOUT,
+    *,
+    reaps_orphans: bool = False,
+) -> Host:
     """Open the engine of this platform, for a daemon.
 
     Args:
         pass_env: Variables of the daemon that its processes have, too. HCS passes none.
         start_timeout: Seconds that a process may take to come to its program; HCS has its own.
+        reaps_orphans: Whether this process starts no other children. Then the embedded engine may
+            end and reap every child that a killed keeper leaves to it.
 
     Ownership: `Host.close` ends it, and with the embedded engine every process that it runs.
 
@@ -38,4 +45,5 @@ def open_host(pass_env: tuple[str, ...] = (), start_timeout: float = START_TIMEO
         from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
 
         allow_many()
-        return Host(EmbeddedProvider(ChildSettings(pass_env, start_timeout)))
+        settings = ChildSettings(pass_env, start_timeout)
+        return Host(EmbeddedProvider(settings, reaps_orphans=reaps_orphans))

@@ -264,7 +264,7 @@ async def _serve(
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         on_ready(bound)
 
-    host = open_host(settings.pass_env, settings.limits.start_timeout)
+    host = open_host(settings.pass_env, settings.limits.start_timeout, reaps_orphans=True)
     server = Server(host, listeners, token, settings.limits)
     with waking_on_signals():
         stops.hand_to(server.stop)
