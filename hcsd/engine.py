@@ -18,6 +18,7 @@ def open_host(
     *,
     max_tasks: int = 0,
     control_groups: ControlGroups = ControlGroups.AUTO,
+    reaps_orphans: bool = False,
 ) -> Host:
     """Open the engine of this platform, for a daemon.
 
@@ -27,6 +28,8 @@ def open_host(
         max_tasks: How many processes and threads a system may have at once, where the host lets the
             embedded engine limit that; 0 is no limit. HCS has none.
         control_groups: Which control groups the embedded engine may use.
+        reaps_orphans: Whether this process starts no other children. Then the embedded engine may
+            end and reap every child that a killed keeper leaves to it.
 
     What an earlier daemon of the embedded engine has left running is ended meanwhile.
 
@@ -56,4 +59,4 @@ def open_host(
         threading.Thread(target=clean_up, name="hcsd-leftovers", daemon=True).start()
         hierarchies = find_hierarchies(control_groups)
         settings = ChildSettings(pass_env, start_timeout, max_tasks, hierarchies)
-        return Host(EmbeddedProvider(settings))
+        return Host(EmbeddedProvider(settings, reaps_orphans=reaps_orphans))

@@ -83,6 +83,8 @@ class Groups:
         hierarchies: Where they can be made.
 
     Attributes:
+        mark: As given.
+        places: What the keeper is to know, once they are made; None if there are none.
         limits_tasks: Whether they limit how many tasks there may be.
 
     Raises:
@@ -90,6 +92,8 @@ class Groups:
     """
 
     def __init__(self, mark: str, limits: Limits, hierarchies: Hierarchies) -> None:
+        self.mark = mark
+        self.places: Places | None = None
         self._name = PREFIX + mark
         self._main = ""
         self._files: dict[str, dict[str, str]] = {}
@@ -97,7 +101,6 @@ class Groups:
         self._kept_in: list[str] = []
         self._events = ""
         self._version = 0
-        self._places: Places | None = None
         self.limits_tasks = False
         if hierarchies.holder is not None:
             self._version = hierarchies.holder.version
@@ -112,18 +115,14 @@ class Groups:
                 reason = hierarchies.lacking[setting.controller]
                 raise Fault(HR.ERROR_NOT_SUPPORTED, f"{text}: {reason}")
 
-    def make(self) -> Places | None:
-        """Make them and set the limits.
-
-        Returns:
-            What the keeper is to know; None if there are none. Ownership: of the lock is the
-            groups'; see `hand_over`.
+    def make(self) -> None:
+        """Make them, set the limits, and take the lock; see `hand_over`.
 
         Raises:
             Fault: The host refuses it; none is left.
         """
         if not self._main:
-            return None
+            return
         lock = -1
         try:
             for directory, files in self._files.items():
@@ -138,14 +137,13 @@ class Groups:
             self.remove()
             text = f"the host refuses the control groups of the system: {error.strerror}"
             raise Fault(HR.ERROR_NOT_SUPPORTED, text) from None
-        self._places = self._plan(lock)
-        return self._places
+        self.places = self._plan(lock)
 
     def hand_over(self) -> None:
         """Leave the lock to the keeper, which has started."""
-        if self._places is not None:
-            self._unlock(self._places.lock)
-            self._places = self._places._replace(lock=-1)
+        if self.places is not None:
+            self._unlock(self.places.lock)
+            self.places = self.places._replace(lock=-1)
 
     def kill(self) -> list[int]:
         """Kill all that is in them, and wait. Thread: any that may block, for some seconds.
@@ -153,7 +151,7 @@ class Groups:
         Returns:
             The pids of what does not die.
         """
-        if self._places is None:
+        if self.places is None:
             return []
         return kill_all(group_at(self._main, self._version))
 

@@ -1,42 +1,77 @@
 """The engine's end of the line to a keeper.
 
-    UP ──socket ends, for whatever reason──▶ DOWN      every open request is answered ESRCH
-     └──hang_up(): the keeper reads EOF, kills its descendants, exits──▶ DOWN
+    UP ──hang_up(): the keeper reads EOF, kills its descendants, exits──▶ ENDING
+    UP, ENDING ──it owes an answer, or its end, and is silent for too long──▶ KILLED
+               ──kill()──▶ KILLED
+    UP, ENDING, KILLED ──socket ends, or the keeper is found dead──▶ GONE
+    GONE ──the keeper is reaped, or cannot be in time──▶ DOWN    every open request is answered ESRCH
+
+A keeper that is stopped, by whomever, is continued. A start may take long; every other request is
+answered at once, so a keeper owes those answers. One that is silent is asked for an answer that it
+then owes.
 
 Every request has an id, by which its answer is known: a start is answered after later requests.
+Nothing here waits, neither for the keeper nor for the kernel.
 Thread: the worker's, all of it, but for `keeper_pid`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import errno
 import itertools
 import logging
 import os
+import signal
 import socket
-import subprocess  # starts the keeper
-import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.embedded.keeper import frames
-from hcsd.embedded.keeper.families import KEEPER_MARK
-from hcsd.embedded.keeper.requests import Settings
+from hcsd.embedded.keeper.procfs import ON_LINUX
+from hcsd.embedded.keeper_program import start_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hcsd.embedded.child_settings import ChildSettings
+    from hcsd.embedded.groups import Groups
     from hcsd.embedded.keeper.frames import Message
-    from hcsd.embedded.keeper.groups import Places
+    from hcsd.embedded.timings import Timings
     from hcsd.embedded.worker import Worker
+
+    # Exit status (negative: the signal) and, if that is LEFT, pids and names of what stays.
+    OnDown = Callable[[int, list[tuple[int, str]]], None]
 
 logger = logging.getLogger(__name__)
 
-PROGRAM = os.path.join(os.path.dirname(frames.__file__), "__main__.py")
+MAX_WAITING = 64 << 20  # bytes of requests that may wait for one keeper
+REAP_PAUSE = 0.001  # seconds between two tries to reap a keeper, at first
+WARNING_PAUSE = 60.0  # seconds between two warnings that a keeper was stopped
 
-# Not for a keeper, unless a process may have them: settings of the daemon, where its secrets are.
-PRIVATE_PREFIX = "HCSD_"
+
+class Phase(enum.Enum):
+    """Phases of a keeper; see the module's head."""
+
+    UP = enum.auto()
+    ENDING = enum.auto()
+    KILLED = enum.auto()
+    GONE = enum.auto()
+    DOWN = enum.auto()
+
+
+class Callbacks(NamedTuple):
+    """What is called with the reports of a keeper.
+
+    Attributes:
+        on_exit: Called with the pid and the return code of each process that ended, and whether want
+            of memory explains it. Negative: the signal; None: only its parent was told.
+        on_out_of_memory: Called when the host has killed something for want of memory.
+    """
+
+    on_exit: Callable[[int, int | None, bool], None]
+    on_out_of_memory: Callable[[], None]
 
 
 class KeeperClient:
@@ -44,16 +79,16 @@ class KeeperClient:
 
     Args:
         worker: Where everything runs.
-        on_exit: Called with the pid and the return code of each process that ended. Negative: the
-            signal; None: only its parent was told.
+        callbacks: Called with what it reports.
         on_down: Called once when the keeper is gone, after the last exit, with its exit status
-            (negative: the signal that killed it).
+            (negative: the signal that killed it) and with what it could not end.
         settings: What is the same for all processes.
-        mark: Begins the marks of its processes.
-        places: Control groups of the system; None without any.
+        timings: How long to wait for it.
+        groups: Control groups of the system, which have been made.
 
     Attributes:
-        mark: As given.
+        mark: Begins the marks of its processes.
+        overdue: Whether it was to end, did not in time, and so was killed here.
 
     Raises:
         OSError: The keeper cannot be started; nothing of it is left.
@@ -62,40 +97,34 @@ class KeeperClient:
     def __init__(
         self,
         worker: Worker,
-        on_exit: Callable[[int, int | None], None],
-        on_down: Callable[[int], None],
-        settings: ChildSettings,
+        callbacks: Callbacks,
+        on_down: OnDown,
         *,
-        mark: str,
-        places: Places | None,
+        settings: ChildSettings,
+        timings: Timings,
+        groups: Groups,
     ) -> None:
-        self.mark = mark
+        self.mark = groups.mark
         self._worker = worker
-        self._on_exit = on_exit
+        self._callbacks = callbacks
         self._on_down = on_down
+        self._timings = timings
         self._answers: dict[int, Callable[[Message], None]] = {}
+        self._owed: set[int] = set()  # requests that are answered at once
         self._ids = itertools.count(1)
         self._sock, theirs = socket.socketpair()
-        self._up = True
+        self._line = frames.Line(self._sock)
+        self._left: list[tuple[int, str]] = []
+        self._phase = Phase.UP
+        self._silent = 0.0  # seconds since the last frame
+        self._overdue = 0.0  # seconds of them in which it owed something
+        self._warned = -WARNING_PAUSE
+        self.overdue = False
         with theirs, contextlib.ExitStack() as failed:
-            failed.callback(self._sock.close)
-            argument = Settings(
-                descriptor=theirs.fileno(),
-                mark=self.mark,
-                pass_env=list(settings.pass_env),
-                start_timeout=settings.start_timeout,
-                places=places,
-            ).to_argument()
-            self._keeper = subprocess.Popen(  # noqa: S603  (our own program)
-                [sys.executable, "-I", "-S", "-X", "utf8", PROGRAM, argument],
-                pass_fds=[theirs.fileno()] + ([places.lock] if places else []),
-                stdin=subprocess.DEVNULL,
-                cwd="/",
-                env=_environment(settings) | {KEEPER_MARK: self.mark},
-                start_new_session=True,
-            )
+            failed.callback(self._line.close)
+            self._keeper = start_program(theirs.fileno(), settings, groups)
             failed.pop_all()
-        worker.watch(self._sock, self._readable)
+        worker.watch(self._sock, self._readable, self._flush)
 
     @property
     def keeper_pid(self) -> int:
@@ -109,65 +138,148 @@ class KeeperClient:
 
         Ownership: the descriptors stay the caller's, who closes them when this returns.
         """
-        if not self._up:
+        if self._phase is not Phase.UP:
             self._refuse(on_answer, errno.ESRCH)
-            return
-        number = next(self._ids)
-        try:
-            frames.send_frame(self._sock, {"id": number, **message}, fds)
-        except OSError as error:
-            logger.debug("cannot reach the keeper: %s", error)
-            gone = isinstance(error, ConnectionError)
-            self._refuse(on_answer, errno.ESRCH if gone else error.errno or errno.EIO)
+        elif self._line.waiting > MAX_WAITING:
+            self._refuse(on_answer, errno.ENOBUFS)
         else:
-            self._answers[number] = on_answer
+            self._send(message, fds, on_answer)
 
     def hang_up(self) -> None:
         """Make the keeper kill what it keeps, and exit; `on_down` follows."""
-        if self._up:
-            self._sock.shutdown(socket.SHUT_WR)
+        if self._phase is Phase.UP:
+            self._phase = Phase.ENDING
+            self._line.hang_up()
+            self._flush()
+            self._overdue = 0.0
+            self._keeper.send_signal(signal.SIGCONT)  # it may have been stopped a moment ago
+
+    def reap(self) -> bool:
+        """Reap the keeper if it is dead; return whether that was ever done."""
+        return self._keeper.poll() is not None
+
+    def kill(self) -> None:
+        """Kill the keeper, which leaves what it keeps behind; `on_down` follows."""
+        if self._phase in {Phase.UP, Phase.ENDING}:
+            self.overdue = self._phase is Phase.ENDING
+            self._phase = Phase.KILLED
+            self._overdue = 0.0
+            self._keeper.kill()
+
+    def look(self) -> None:
+        """See to it that the keeper does its work. Called after each `Timings.look`."""
+        if self._phase in {Phase.GONE, Phase.DOWN}:
+            return
+        if self.reap():
+            self._hear_out()
+            return
+        self._continue_if_stopped()
+        self._silent += self._timings.look
+        if self._owed or self._phase is not Phase.UP:
+            self._overdue += self._timings.look
+        if self._overdue >= self._timings.silence:
+            self._give_up()
+        elif self._phase is Phase.UP and not self._owed and self._silent >= self._timings.ask:
+            self._send({"ping": True}, [], lambda _answer: None)
+
+    def _continue_if_stopped(self) -> None:
+        if not ON_LINUX or os.waitid(os.P_PID, self.keeper_pid, os.WSTOPPED | os.WNOHANG) is None:
+            return
+        self._keeper.send_signal(signal.SIGCONT)
+        if time.monotonic() >= self._warned + WARNING_PAUSE:
+            self._warned = time.monotonic()
+            logger.warning("keeper %d was stopped by a signal; it was continued", self.keeper_pid)
+
+    def _give_up(self) -> None:
+        if self._phase is Phase.KILLED:
+            logger.error("keeper %d was killed and does not die", self.keeper_pid)
+            self._go()
+        else:
+            logger.error(
+                "keeper %d does not %s; it is killed",
+                self.keeper_pid,
+                "answer" if self._phase is Phase.UP else "end",
+            )
+            self.kill()
+
+    def _send(self, message: Message, fds: list[int], on_answer: Callable[[Message], None]) -> None:
+        number = next(self._ids)
+        self._answers[number] = on_answer
+        if "argv" not in message:
+            if not self._owed:
+                self._overdue = 0.0
+            self._owed.add(number)
+
+        def lost(code: int) -> None:
+            self._refuse(self._settle(number), code)
+
+        self._line.send({"id": number, **message}, fds, lost)
+        self._flush()
+
+    def _flush(self) -> None:
+        self._line.flush()
+        self._worker.want_write(self._sock, wanted=bool(self._line.waiting))
+
+    def _settle(self, number: int) -> Callable[[Message], None]:
+        self._owed.discard(number)
+        return self._answers.pop(number)
 
     def _readable(self) -> None:
-        frame = frames.receive_frame(self._sock)
-        if frame is None:
-            self._go_down()
-            return
-        message, _fds = frame
+        frame = self._line.receive()
+        if frame is not None:
+            self._silent = self._overdue = 0.0
+            self._hear(frame[0])
+        elif self._line.ended:
+            self._go()
+
+    def _hear_out(self) -> None:
+        """Take the last frames of a keeper that is dead, whoever else may hold its socket."""
+        while (frame := self._line.receive()) is not None:
+            self._hear(frame[0])
+        self._go()
+
+    def _hear(self, message: Message) -> None:
         if "exit" in message:
             pid, status = message["exit"], message["status"]
             assert isinstance(pid, int)  # noqa: S101  (both sides are ours)
             assert status is None or isinstance(status, int)  # noqa: S101
-            self._on_exit(pid, status)
+            self._callbacks.on_exit(pid, status, message.get("oom") is True)
         elif "oom" in message:
-            pass
+            self._callbacks.on_out_of_memory()
         elif "left" in message:
-            logger.error("keeper %d could not end %s", self.keeper_pid, message["left"])
+            assert isinstance(message["left"], list)  # noqa: S101
+            self._left = [(int(pid), str(name)) for pid, name in message["left"]]
         else:
             number = message["id"]
             assert isinstance(number, int)  # noqa: S101
-            self._answers.pop(number)(message)
+            self._settle(number)(message)
 
-    def _go_down(self) -> None:
-        self._up = False
+    def _go(self) -> None:
+        """Nothing more comes from it: it has exited, which the kernel may not have finished."""
+        self._phase = Phase.GONE
         self._worker.unwatch(self._sock)
-        self._sock.close()
-        status = self._keeper.wait()  # it closed its socket by exiting
+        self._line.close()
+        self._reap(REAP_PAUSE, time.monotonic() + self._timings.reap)
+
+    def _reap(self, pause: float, deadline: float) -> None:
+        status = self._keeper.poll()
+        if status is None and time.monotonic() < deadline:
+            self._worker.after(pause, lambda: self._reap(pause * 2, deadline))
+            return
+        if status is None:
+            # It was killed. Whoever traces it has not let go of it.
+            self._keeper.kill()
+            logger.error("keeper %d has ended and cannot be reaped", self.keeper_pid)
+            status = -signal.SIGKILL
+        self._phase = Phase.DOWN
         self._answer_all()
-        self._worker.post(lambda: self._on_down(status))
+        self._worker.post(lambda: self._on_down(status, self._left))
 
     def _answer_all(self) -> None:
         answers, self._answers = self._answers, {}
+        self._owed.clear()
         for on_answer in answers.values():
             self._refuse(on_answer, errno.ESRCH)
 
     def _refuse(self, on_answer: Callable[[Message], None], code: int) -> None:
         self._worker.post(lambda: on_answer({"error": code, "what": "system"}))
-
-
-def _environment(settings: ChildSettings) -> dict[str, str]:
-    """Return the environment of a keeper; what its processes get of it, the keeper decides."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name in settings.pass_env or not name.startswith(PRIVATE_PREFIX)
-    }

@@ -41,6 +41,7 @@ _BY_ERRNO = {
     errno.EAGAIN: HR.ERROR_NO_SYSTEM_RESOURCES,
     errno.EMFILE: HR.ERROR_NO_SYSTEM_RESOURCES,
     errno.ENFILE: HR.ERROR_NO_SYSTEM_RESOURCES,
+    errno.ENOBUFS: HR.ERROR_NO_SYSTEM_RESOURCES,  # too much waits for the keeper
     errno.ETIMEDOUT: HR.ERROR_TIMEOUT,
 }
 _TEXTS = {
@@ -96,6 +97,8 @@ def process_fault(answer: Message) -> Fault | None:
     if code == errno.EPERM:
         # Not E_ACCESSDENIED, by which HCS says that the process is dying already.
         return Fault(HR.ACCESS_DENIED, "the process belongs to another user")
+    if code == errno.ENOBUFS:
+        return Fault(HR.ERROR_NO_SYSTEM_RESOURCES, _text(code))
     return Fault(HR.E_FAIL, _text(code))
 
 
@@ -121,8 +124,12 @@ def system_fault(system_id: str, answer: Message) -> Fault | None:
         return Fault(HR.SYSTEM_ALREADY_STOPPED, f"system '{system_id}' has stopped")
     if code == errno.EPERM:
         return Fault(HR.ACCESS_DENIED, "a process of the system belongs to another user")
+    if code == errno.ENOBUFS:
+        return Fault(HR.ERROR_NO_SYSTEM_RESOURCES, _text(code))
     return Fault(HR.E_FAIL, _text(code))
 
 
 def _text(code: object) -> str:
+    if code == errno.ENOBUFS:
+        return "too many requests wait for the keeper of the system"
     return os.strerror(code) if isinstance(code, int) else "unknown error"

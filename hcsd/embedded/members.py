@@ -9,27 +9,27 @@ Thread: the worker's, but for `find`, which runs in the caller's call. `Core.loc
 from __future__ import annotations
 
 import os
-import signal
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.embedded.faults import Fault
-from hcsd.embedded.keeper.families import kill_marked
-from hcsd.embedded.keeper.procfs import ON_LINUX, open_descendant
-from hcsd.embedded.keeper_client import KeeperClient
+from hcsd.embedded.keeper.procfs import ON_LINUX, has_ended, look_at, open_descendant
+from hcsd.embedded.keeper_client import Callbacks
 from hcsd.embedded.keeper_errors import start_fault
+from hcsd.embedded.orphans import identify
 from hcsd.embedded.process import Process, State
 from hcsd.embedded.statistics import Meter
 from hcsd.embedded.stdio import Stdio
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from hcsd.embedded.child_settings import ChildSettings
+    from hcsd.embedded.groups import Groups
     from hcsd.embedded.keeper.frames import Message
-    from hcsd.embedded.keeper.groups import Places
+    from hcsd.embedded.keeper.procfs import Identity
+    from hcsd.embedded.keepers import Keepers
     from hcsd.embedded.process_documents import Launch
     from hcsd.embedded.work import Done
     from hcsd.embedded.worker import Worker
@@ -41,10 +41,10 @@ class Members:
     Args:
         lock: Guards the list, and every field of its processes.
         worker: Where work is done.
+        on_out_of_memory: Called when the host has killed something for want of memory.
         on_down: Called once when the keeper is gone, with its exit status.
-        settings: What is the same for all processes.
-        mark: Begins the marks of all of them.
-        places: Control groups that hold all of them; None without any.
+        keepers: Where keepers are started.
+        groups: Control groups that hold all of them.
 
     Attributes:
         keeper: The keeper, which this starts.
@@ -58,24 +58,26 @@ class Members:
         self,
         lock: threading.RLock,
         worker: Worker,
+        on_out_of_memory: Callable[[], None],
         on_down: Callable[[int], None],
-        settings: ChildSettings,
         *,
-        mark: str,
-        places: Places | None,
+        keepers: Keepers,
+        groups: Groups,
     ) -> None:
         self._lock = lock
         self._worker = worker
         self._processes: dict[int, Process] = {}
-        self.keeper = KeeperClient(
-            worker, self._on_exit, on_down, settings, mark=mark, places=places
-        )
+        self._identities: dict[int, Identity] = {}  # of them, as far as they are known exactly
+        self._keepers = keepers
+        self._groups = groups
+        self._is_down = False
+        self.keeper = keepers.start(Callbacks(self._on_exit, on_out_of_memory), on_down, groups)
         self.meter = Meter(self.keeper.keeper_pid)
 
     def find(self, pid: int) -> Process | None:
         """Return the running process of that pid, if it was started here or descends from one."""
         process = self._processes.get(pid)
-        if process is None and ON_LINUX:
+        if process is None and ON_LINUX and not self._is_down:
             process = self._adopt(pid)
         return process
 
@@ -102,31 +104,37 @@ class Members:
         )
         stdio.close_child_ends()
 
-    def kill_left(self, *, crashed: bool) -> dict[int, bool]:
-        """Kill what is left after the keeper is gone.
+    def clean(self, on_done: Callable[[Mapping[int, int | None]], None]) -> None:
+        """End what is left after the keeper was killed, and remove the groups.
 
         Args:
-            crashed: Whether the keeper was killed, and so has not killed what it kept.
-
-        Returns:
-            For each pid that is still listed, whether this killed it.
+            on_done: Called once with how each process ended, for `report_left`.
         """
         with self._lock:
-            left = {pid: _kill_orphan(pid) for pid in self._processes}
-        if crashed:
-            kill_marked(self.keeper.mark)
-        return left
+            self._is_down = True
+            members = {pid: self._identities.get(pid) for pid in self._processes}
+        self._keepers.clean(self.keeper, members, self._groups, on_done)
 
-    def report_left(self, left: dict[int, bool]) -> None:
-        """Report the ends of what `kill_left` returned."""
-        for pid, killed in left.items():
-            self._on_exit(pid, -signal.SIGKILL if killed else None)
+    def report_left(self, ends: Mapping[int, int | None]) -> None:
+        """Report the ends of all that are still listed: the keeper is gone.
+
+        Args:
+            ends: How those ended of which that is known.
+        """
+        with self._lock:
+            self._is_down = True
+            left = list(self._processes)
+        for pid in left:
+            self._on_exit(pid, ends.get(pid))
 
     def _adopt(self, pid: int) -> Process | None:
         """Take up a descendant of the keeper; None if it is none."""
         descriptor = open_descendant(pid, self.keeper.keeper_pid)
         if descriptor is None:
             return None
+        entry = look_at(pid)
+        if entry is not None and not has_ended(descriptor):
+            self._identities[pid] = (pid, entry.started)
         process = Process(self.keeper)
         process.pid, process.state, process.adopted = pid, State.RUNNING, True
         self._processes[pid] = process
@@ -152,29 +160,24 @@ class Members:
             done(start_fault(launch, answer))
             return
         self.meter.begin()
+        identity = identify(pid, self.keeper.keeper_pid) if ON_LINUX else None
         with self._lock:
+            if identity is not None:
+                self._identities[pid] = identity
             process.pid, process.stdio, process.state = pid, stdio, State.RUNNING
             process.mark = str(answer["mark"])
             self._processes[pid] = process
         done(process_info=process.info())
 
-    def _on_exit(self, pid: int, returncode: int | None) -> None:
+    def _on_exit(self, pid: int, returncode: int | None, oom: bool = False) -> None:
         with self._lock:
             process = self._processes.pop(pid, None)
+            self._identities.pop(pid, None)
             if process is None:
                 return
-            process.end(returncode)
+            process.end(returncode, oom=oom)
             handles = list(process.handles)
         if not handles:
             process.release()
         for handle in handles:
             handle.deliver(HCS_EVENT_TYPE.HcsEventProcessExited, process.status())
-
-
-def _kill_orphan(pid: int) -> bool:
-    """Kill the group of a process whose keeper is gone; False if that cannot be what ended it."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except OSError:
-        return False  # it ended by itself, or is out of reach
-    return True

@@ -6,21 +6,24 @@ import ctypes
 import functools
 import logging
 import os
+import threading
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from hcsd.abi.functions import FUNCTIONS, Check
 from hcsd.abi.hresult import HR
 from hcsd.embedded.child_settings import ChildSettings
-from hcsd.embedded.configuration import Configuration, Limits
 from hcsd.embedded.core import Core
 from hcsd.embedded.exports.operations import OperationExports
 from hcsd.embedded.exports.processes import ProcessExports
 from hcsd.embedded.exports.service import ServiceExports
 from hcsd.embedded.exports.systems import SystemExports
 from hcsd.embedded.faults import Fault
+from hcsd.embedded.host_system import HOST_SYSTEM, HostSystem
 from hcsd.embedded.keeper.procfs import ON_LINUX
+from hcsd.embedded.keepers import Keepers
 from hcsd.embedded.memory import Memory
-from hcsd.embedded.system import System
+from hcsd.embedded.timings import DEFAULT_TIMINGS
 from hcsd.embedded.worker import Worker
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
     from hcsd.abi.functions import Function
     from hcsd.embedded.exports.base import Exports
+    from hcsd.embedded.system import System
+    from hcsd.embedded.timings import Timings
 
 
 class Export(Protocol):
@@ -37,19 +42,22 @@ class Export(Protocol):
         """Do it; raises `Fault` for an HRESULT."""
 
 
-HOST_SYSTEM = "host"
+SLICE = 0.05  # seconds; a wait that somebody may shorten is waited in slices
 
 logger = logging.getLogger(__name__)
 
 
 class EmbeddedProvider:
-    """computecore.dll for POSIX hosts; offers one running system, `host`.
+    """computecore.dll for POSIX hosts; offers one running system, `host`, which comes back if it ends.
 
     Its calls never block, so they may be made on an event loop: what takes time is done on its
     worker thread.
 
     Args:
         settings: What is the same for all processes; None for the defaults.
+        timings: How long to wait for what.
+        reaps_orphans: Whether all children of this process, but for those that are there now, are
+            the engine's. Then whatever a killed keeper leaves behind is ended and reaped for sure.
 
     Ownership: `close` ends every system with its processes, and the thread. Thread: any.
     """
@@ -62,27 +70,32 @@ class EmbeddedProvider:
     shapes_processes = True
     host_system = HOST_SYSTEM
 
-    def __init__(self, settings: ChildSettings | None = None) -> None:
+    def __init__(
+        self,
+        settings: ChildSettings | None = None,
+        timings: Timings = DEFAULT_TIMINGS,
+        *,
+        reaps_orphans: bool = False,
+    ) -> None:
         settings = settings or ChildSettings()
         self._closed = False
+        self._hurried = False
+        self._timings = timings
         self._core = Core()
         self._strings = Memory()
-        self._worker = Worker()
         self._systems: dict[str, System] = {}
+        self._worker = Worker()
+        try:
+            self._keepers = Keepers(self._worker, settings, timings, reaps_orphans=reaps_orphans)
+            self._host = HostSystem(self._core.lock, self._worker, self._systems, self._keepers)
+            self._host.launch()
+        except BaseException:
+            self._worker.close()
+            raise
         groups = [
-            group(self._core, self._strings, self._worker, self._systems, settings)
+            group(self._core, self._strings, self._worker, self._systems, self._keepers)
             for group in (OperationExports, SystemExports, ProcessExports, ServiceExports)
         ]
-        host = System(
-            HOST_SYSTEM,
-            Configuration(owner="hcsd", limits=Limits(tasks=settings.max_tasks or None)),
-            self._core.lock,
-            self._worker,
-            self._systems,
-            settings=settings,
-        )
-        host.launch()
-        self._systems[HOST_SYSTEM] = host
         # Thunks live as long as the provider: their addresses have been given out.
         self._thunks = {row.name: row.prototype(_export(groups, row)) for row in FUNCTIONS}
 
@@ -104,22 +117,70 @@ class EmbeddedProvider:
                 "strings": len(self._strings),
             }
 
-    def close(self) -> None:
-        """End every system with all that runs in it; returns when nothing of it is left.
+    def hurry(self) -> None:
+        """End everything now, in a moment or never; `close` returns soon. Thread: any."""
+        self._hurried = True
+        self._worker.post(self._hurry)
 
-        Idempotent.
+    def close(self) -> None:
+        """End every system with all that runs in it.
+
+        It returns when nothing of them is left, or after about ten seconds. Then the log tells what
+        could not be ended. Idempotent. Thread: any but the worker's.
         """
         if self._closed:
             return
         self._closed = True
         self._worker.closed = True
+        systems: list[System] = []
+        listed = threading.Event()
+
+        def end_all() -> None:
+            systems.extend(self._end_all())
+            listed.set()
+
+        self._worker.post(end_all)
+        times = self._timings
+        self._wait(listed, systems, times.end)
+        if not listed.is_set() or _left(systems):
+            self._worker.post(lambda: self._keepers.kill(times.end))
+            self._wait(listed, systems, 2 * times.reap + times.end)
+        for system in _left(systems):
+            logger.error(
+                "system '%s' has not ended; its keeper is %d", system.id, system.keeper_pid
+            )
+        if not self._worker.close(times.reap):
+            logger.error("the thread of the embedded engine hangs; it is left behind")
+
+    def _end_all(self) -> list[System]:
+        """Begin the end of every system. Thread: the worker's."""
+        self._host.forget()
         with self._core.lock:
             systems = list(self._systems.values())
         for system in systems:
-            self._worker.post(system.end)
-        for system in systems:
-            system.ended.wait()
-        self._worker.close()
+            system.end()
+        return systems
+
+    def _hurry(self) -> None:
+        self._end_all()
+        limit = self._timings.hurry
+        self._worker.after(limit, lambda: self._keepers.kill(limit))
+
+    def _wait(self, listed: threading.Event, systems: list[System], seconds: float) -> None:
+        """Wait for the end of all systems, once they are listed.
+
+        The wait lasts only a moment if `hurry` was called, or is called meanwhile.
+        """
+        begun = time.monotonic()
+        moment = 2 * self._timings.hurry + 2 * self._timings.reap
+        while not listed.is_set() or _left(systems):
+            if time.monotonic() - begun > (min(moment, seconds) if self._hurried else seconds):
+                return
+            (_left(systems)[0].ended if listed.is_set() else listed).wait(SLICE)
+
+
+def _left(systems: list[System]) -> list[System]:
+    return [system for system in systems if not system.ended.is_set()]
 
 
 def _export(groups: Sequence[Exports], row: Function) -> Export:

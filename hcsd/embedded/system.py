@@ -1,8 +1,9 @@
 """A compute system of the embedded engine: processes of the host, grouped under one keeper.
 
 It lives as `lifecycle` says; its keeper runs from the start to the end. That end has three causes,
-and the keeper's exit tells which: it was told to go, it had to kill, or it was killed itself. The
-states are changed by the worker alone.
+and the keeper's exit tells which: it was told to go, it had to kill, or it was killed itself. After
+the last of these the system is ENDING until what the keeper left behind has ended, too. The states
+are changed by the worker alone.
 
 No isolation is claimed; see hcsshim's HostProcess containers, which this is modelled on.
 
@@ -30,11 +31,11 @@ from hcsd.embedded.process_documents import parse_process_parameters
 from hcsd.embedded.system_documents import exit_status, limits_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.configuration import Configuration
     from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keepers import Keepers
     from hcsd.embedded.work import Done, Work
     from hcsd.embedded.worker import Worker
 
@@ -56,7 +57,9 @@ class System:
         lock: Guards every field here and of its processes.
         worker: Where work is done.
         listed: The systems there are by id, which it leaves when it is forgotten.
-        settings: What is the same for all processes.
+        keepers: Where its keeper is started.
+        on_stopped: Called on the worker when nothing of it is left, and everybody knows. Then the
+            system stays listed: whoever gave this puts another one in its place.
 
     Attributes:
         ended: Set when nothing of it is left.
@@ -73,7 +76,8 @@ class System:
         worker: Worker,
         listed: dict[str, System],
         *,
-        settings: ChildSettings,
+        keepers: Keepers,
+        on_stopped: Callable[[], None] | None = None,
     ) -> None:
         self.id = system_id
         self.runtime_id = str(uuid.uuid4())
@@ -81,15 +85,16 @@ class System:
         self.ended = threading.Event()
         self.shutdown_grace = SHUTDOWN_GRACE
         self._configuration = configuration
-        self._mark = uuid.uuid4().hex
-        self._groups = Groups(self._mark, configuration.limits, settings.hierarchies)
+        hierarchies = keepers.settings.hierarchies
+        self._groups = Groups(uuid.uuid4().hex, configuration.limits, hierarchies)
         self._state = SystemState.CREATED
         self._shown = SystemState.CREATED  # what it was before it was told to end
         self._exit_type = ""
         self._lock = lock
         self._worker = worker
         self._listed = listed
-        self._settings = settings
+        self._keepers = keepers
+        self._on_stopped = on_stopped
         self._members: Members | None = None  # before the start
 
     @property
@@ -137,15 +142,15 @@ class System:
             Fault: The host refuses a limit.
             OSError: It cannot be started.
         """
-        places = self._groups.make()
+        self._groups.make()
         try:
             members = Members(
                 self._lock,
                 self._worker,
+                self.report_out_of_memory,
                 self._on_down,
-                self._settings,
-                mark=self._mark,
-                places=places,
+                keepers=self._keepers,
+                groups=self._groups,
             )
         except OSError:
             self._groups.remove()
@@ -230,7 +235,7 @@ class System:
         if self._members is not None:
             self._members.keeper.hang_up()
         else:
-            self._stop()
+            self._finish({})
 
     def _end_unless_opened(self) -> None:
         if not self.handles:
@@ -238,15 +243,24 @@ class System:
 
     def _on_down(self, status: int) -> None:
         """The keeper is gone, and with it all that it kept, unless it was killed itself."""
-        if status in {FORCED, LEFT}:
+        members = self._started()
+        if status in {FORCED, LEFT} or members.keeper.overdue:
             self._enter(SystemState.ENDING, "ForcedExit")
         elif status or self._state is not SystemState.ENDING:
             self._enter(SystemState.ENDING, "UnexpectedExit")
-        members = self._started()
-        left = members.kill_left(crashed=status not in {0, FORCED, LEFT})
-        self._groups.remove()
+        if status in {0, FORCED, LEFT}:
+            self._groups.remove()
+            self._finish({})
+        else:
+            members.clean(self._finish)
+
+    def _finish(self, ends: Mapping[int, int | None]) -> None:
         self._stop()
-        members.report_left(left)
+        if self._members is not None:
+            self._members.report_left(ends)
+        self.ended.set()
+        if self._on_stopped is not None:
+            self._on_stopped()
 
     def _stop(self) -> None:
         """Nothing of it is left: tell everybody."""
@@ -259,10 +273,9 @@ class System:
                 self._leave()
         for handle in handles:
             handle.deliver(HCS_EVENT_TYPE.HcsEventSystemExited, document)
-        self.ended.set()
 
     def _leave(self) -> None:
-        if self._listed.get(self.id) is self:
+        if self._on_stopped is None and self._listed.get(self.id) is self:
             del self._listed[self.id]
 
     def _started(self) -> Members:

@@ -154,6 +154,13 @@ class Host:
         """
         return parse_schema_versions(await self.service_properties('{"PropertyTypes":["Basic"]}'))
 
+    def hurry(self) -> None:
+        """Make a `close` that is under way, or that follows, return in a moment.
+
+        What does not end in that moment is left, and the log says so. Thread: any.
+        """
+        self.library.provider.hurry()
+
     def close(self) -> None:
         """End the engine. Systems and processes must have been closed before.
 

@@ -64,6 +64,9 @@ class Provider(Protocol):
     def close_handle(self, handle: int) -> None:
         """Close a stdio handle that was handed out and that nobody will use."""
 
+    def hurry(self) -> None:
+        """Make a `close` that is under way, or that follows, return in a moment. Thread: any."""
+
     def close(self) -> None:
         """Release what the library holds; may block while it ends what it runs."""
 

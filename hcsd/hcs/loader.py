@@ -75,5 +75,8 @@ class WindowsProvider:
         """Close a stdio handle that nobody will use."""
         self._close_handle(handle)
 
+    def hurry(self) -> None:
+        """Do nothing: `close` does not wait."""
+
     def close(self) -> None:
         """Keep the library loaded: a thread of HCS may still be on its way out of a callback."""

@@ -7,7 +7,8 @@
 Each listener has a server of its own, so that who must authenticate follows from where a call came
 in and not from what it says about itself.
 
-A second request to stop shortens what is left of the grace to nothing.
+A second request to stop shortens what is left of the grace to nothing. The engine ends what it can in
+a moment, and logs what stays.
 """
 
 from __future__ import annotations
@@ -94,9 +95,11 @@ class Server:
         self._hurry = anyio.Event()
 
     def stop(self) -> None:
-        """Begin to stop; a second call shortens the grace."""
-        if self._stop.is_set():
+        """Begin to stop; a second call shortens the grace, and the end of the engine."""
+        if self._stop.is_set() and not self._hurry.is_set():
+            logger.warning("stopping at once, as asked again")
             self._hurry.set()
+            self._host.hurry()
         self._stop.set()
 
     async def run(self, on_ready: Callable[[list[str]], None]) -> None:

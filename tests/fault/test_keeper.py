@@ -22,7 +22,7 @@ from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
 from hcsd.hcs.host import Host
 from hcsd.hcs.process import ProcessEnd
 from tests.support.census import ended, ended_within, is_running, state_of, until
-from tests.support.engines import embedded_provider
+from tests.support.engines import PATIENT, embedded_provider
 from tests.support.escapes import ESCAPES
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import run, running, start
@@ -35,7 +35,7 @@ every_escape = pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
 
 @pytest.fixture
 def embedded(census: None) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider()
+    provider = embedded_provider(timings=PATIENT)
     yield provider
     provider.close()
     assert not any(provider.live().values()), provider.live()
@@ -87,7 +87,6 @@ async def test_when_the_keeper_is_killed_the_system_has_stopped_and_says_so(
         await system.open_process(it.pid)
     assert not await it.process.terminate()
     assert (await system.properties()).state == "Stopped"
-    assert [entry.state for entry in await host.systems()] == ["Stopped"]
     await ended(it.pid)
     it.close()
     system.close()
@@ -132,9 +131,8 @@ async def test_an_end_that_the_keeper_could_not_tell_any_more_is_never_made_up(
     await ended(it.pid)  # with 0, which nobody has collected
     os.kill(keeper, signal.SIGKILL)
     end = await it.end()
-    # Whether the kill met a corpse or nothing is up to who collects orphans on this machine.
-    assert end.exit_code in {None, 137}
-    assert end.exit_code is not None or end.hresult != 0
+    assert end.exit_code is None
+    assert end.hresult != 0
     it.close()
     system.close()
 
@@ -221,7 +219,7 @@ def test_nothing_of_a_system_outlives_the_process_that_owns_it(census: None, way
             owner.kill()
         else:
             owner.stdin.close()
-        assert ended_within(pids, 2.0)
+        assert ended_within(pids, 10.0)
     assert not any(map(is_running, pids))
 
 

@@ -48,12 +48,12 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> Non
         time.sleep(0.002)
 
 
-def children() -> list[int]:
-    """The pids of this process's children, zombies included."""
+def children(pid: int | None = None) -> list[int]:
+    """The pids of the children of a process, of this one by default, zombies included."""
     found: list[int] = []
     if sys.platform == "win32":  # no process has children there
         return found
-    for task in (PROC / "self" / "task").iterdir():
+    for task in (PROC / str(pid or "self") / "task").iterdir():
         with suppress(FileNotFoundError):  # a thread that has just ended
             found += map(int, (task / "children").read_text(encoding="ascii").split())
     return found

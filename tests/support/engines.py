@@ -45,12 +45,19 @@ else:
     from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.hierarchies import find_hierarchies
     from hcsd.embedded.provider import EmbeddedProvider
+    from hcsd.embedded.timings import DEFAULT_TIMINGS, Timings
+
+    # A keeper that a test has stopped stays so, and one that does not answer is waited for.
+    PATIENT = Timings(look=3600)
 
     def embedded_provider(
-        start_timeout: float = 30.0, groups: ControlGroups = ControlGroups.AUTO
+        start_timeout: float = 30.0,
+        timings: Timings = DEFAULT_TIMINGS,
+        groups: ControlGroups = ControlGroups.AUTO,
     ) -> EmbeddedProvider:
         """Make one whose processes a census sees."""
         hierarchies = find_hierarchies(groups)
-        return EmbeddedProvider(ChildSettings((MARK,), start_timeout, hierarchies=hierarchies))
+        settings = ChildSettings((MARK,), start_timeout, hierarchies=hierarchies)
+        return EmbeddedProvider(settings, timings)
 
     ENGINES = [Engine("embedded", embedded_provider, PosixGuest(), "host", 300)]

@@ -20,6 +20,7 @@ from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
+from tests.support.engines import PATIENT
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import running, start
 
@@ -110,7 +111,7 @@ async def _main(name: str) -> None:
         "refused_rights": refused_rights,
     }[name]
     groups = ControlGroups.OFF if name == "out_of_reach" else ControlGroups.AUTO
-    provider = EmbeddedProvider(ChildSettings(hierarchies=find_hierarchies(groups)))
+    provider = EmbeddedProvider(ChildSettings(hierarchies=find_hierarchies(groups)), PATIENT)
     system = await Host(provider).open_system("host")
     findings = await program(system, provider)
     system.close()

@@ -177,6 +177,9 @@ class ScriptedProvider:
     def close_handle(self, handle: int) -> None:
         self._forget(self._stdio, handle, "stdio")
 
+    def hurry(self) -> None:
+        """There is nothing to wait for."""
+
     def close(self) -> None:
         """There is nothing to end."""
 

@@ -281,6 +281,7 @@ async def _serve(
         limits.start_timeout,
         max_tasks=limits.max_tasks_per_system,
         control_groups=settings.control_groups,
+        reaps_orphans=True,
     )
     server = Server(host, listeners, token, limits)
     with waking_on_signals():

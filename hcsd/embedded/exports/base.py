@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hcsd.abi.types import HCS_OPERATION
-    from hcsd.embedded.child_settings import ChildSettings
     from hcsd.embedded.core import Core, Operation
+    from hcsd.embedded.keepers import Keepers
     from hcsd.embedded.memory import Memory
     from hcsd.embedded.system import System
     from hcsd.embedded.work import Work
@@ -32,7 +32,7 @@ class Exports:
         strings: Strings that callers hold.
         worker: Where the work of operations is done.
         systems: The systems by id; guarded by `core.lock`.
-        settings: What is the same for all processes.
+        keepers: Where the keepers of new systems are started.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Exports:
         strings: Memory,
         worker: Worker,
         systems: dict[str, System],
-        settings: ChildSettings,
+        keepers: Keepers,
     ) -> None:
-        self.settings = settings
+        self.keepers = keepers
         self.core = core
         self.strings = strings
         self.worker = worker

@@ -68,7 +68,7 @@ class SystemExports(Exports):
             if not id.text:
                 raise Fault(HR.E_INVALIDARG, "a compute system needs an id")
             asked = parse_configuration(
-                configuration.text, os.cpu_count() or 1, self.settings.max_tasks
+                configuration.text, os.cpu_count() or 1, self.keepers.settings.max_tasks
             )
             with self.core.lock:
                 if id.text in self.systems:
@@ -79,7 +79,7 @@ class SystemExports(Exports):
                     self.core.lock,
                     self.worker,
                     self.systems,
-                    settings=self.settings,
+                    keepers=self.keepers,
                 )
                 self.systems[id.text] = made
                 give_handle(system, self.core.systems.add(made.opened()))

@@ -30,7 +30,11 @@ def main() -> None:
     """Take what the arguments tell, and keep a system."""
     _name_packages()
     from hcsd.embedded.keeper.child import DEFAULT_UMASK  # noqa: PLC0415  (found only now)
-    from hcsd.embedded.keeper.kernel import PR_SET_CHILD_SUBREAPER, prctl  # noqa: PLC0415
+    from hcsd.embedded.keeper.kernel import (  # noqa: PLC0415
+        PR_SET_CHILD_SUBREAPER,
+        PR_SET_PDEATHSIG,
+        prctl,
+    )
     from hcsd.embedded.keeper.loop import Keeper  # noqa: PLC0415
     from hcsd.embedded.keeper.requests import Settings  # noqa: PLC0415
 
@@ -40,6 +44,8 @@ def main() -> None:
     sock.set_inheritable(False)
     _normal_signals()
     prctl(PR_SET_CHILD_SUBREAPER)
+    # If a process of the system has stopped the keeper, the end of the daemon continues it.
+    prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
     os.umask(DEFAULT_UMASK)
     gc.freeze()  # what is here stays, and no child has to look through it
     if settings.places is not None:

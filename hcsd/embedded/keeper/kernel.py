@@ -10,6 +10,7 @@ import struct
 
 from hcsd.embedded.keeper.procfs import ON_LINUX
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
@@ -23,13 +24,13 @@ _clone_args = struct.Struct("=11Q")
 _libc = ctypes.PyDLL(None, use_errno=True) if ON_LINUX else None
 
 
-def prctl(option: int) -> None:
-    """Switch on a trait of this process.
+def prctl(option: int, value: int = 1) -> None:
+    """Switch on a trait of this process, or give it a value.
 
     Raises:
         OSError: The kernel refuses.
     """
-    if _libc is not None and _libc.prctl(option, 1, 0, 0, 0):
+    if _libc is not None and _libc.prctl(option, value, 0, 0, 0):
         raise _error()
 
 

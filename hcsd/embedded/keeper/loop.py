@@ -8,7 +8,8 @@ A keeper that cannot kill all says what is left, and exits LEFT; see `endings`.
 
 A round waits until the socket, the pipe of a start, a pidfd or a signal has something. It carries out
 at most one request, then answers starts, then reaps, then sends what the socket takes. So an answer
-comes before the exits that were noticed after it. Nothing in a round waits for a process.
+comes before the exits that were noticed after it. Nothing in a round waits for a process, nor for the
+engine.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.embedded.keeper.children import Children
 from hcsd.embedded.keeper.endings import ask_to_end, end_all
-from hcsd.embedded.keeper.frames import FORCED, LEFT, Outbox, Refusal, receive_frame
+from hcsd.embedded.keeper.frames import FORCED, LEFT, Line, Refusal
 from hcsd.embedded.keeper.groups import kill_all
 from hcsd.embedded.keeper.kills import Kills
 from hcsd.embedded.keeper.memory import Memory
@@ -37,18 +38,20 @@ if TYPE_CHECKING:
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper.requests import Settings
 
+LAST_WORDS = 1.0  # seconds that the last reports may take to leave; an engine that lives reads them
+
 
 class Keeper:
     """The keeper of one system.
 
     Args:
-        sock: Its end of the pair, blocking.
+        sock: Its end of the pair.
         settings: What it was started with.
     """
 
     def __init__(self, sock: socket.socket, settings: Settings) -> None:
         self._sock = sock
-        self._out = Outbox(sock)
+        self._line = Line(sock)
         self._poll = select.poll()
         self._trees = Trees(settings.places)
         kept = [sock.fileno()] + ([settings.places.lock] if settings.places else [])
@@ -74,7 +77,9 @@ class Keeper:
         self._poll.register(wake, select.POLLIN)
         serving = left = True
         while serving and (left or self._deadline is None):
-            self._poll.register(self._sock, select.POLLIN | (select.POLLOUT if self._out else 0))
+            self._poll.register(
+                self._sock, select.POLLIN | (select.POLLOUT if self._line.waiting else 0)
+            )
             if self._deadline is not None and self._deadline <= time.monotonic():
                 return self._end(FORCED)
             ready = self._poll.poll(self._patience())
@@ -91,7 +96,7 @@ class Keeper:
             self._memory.settle(readable)
             if not self._pause.active:
                 self._starts.expire()
-            self._out.flush()
+            self._line.flush()
         return self._end(0)
 
     def _patience(self) -> float | None:
@@ -102,14 +107,14 @@ class Keeper:
         return max(0.0, min(due) - time.monotonic()) * 1000 if due else None
 
     def _serve(self) -> bool:
-        """Carry out one request, and answer it unless that comes later.
+        """Carry out one request if it is there, and answer it unless that comes later.
 
         Returns:
             False if the engine has hung up.
         """
-        frame = receive_frame(self._sock)
+        frame = self._line.receive()
         if frame is None:
-            return False
+            return not self._line.ended
         request, fds = frame
         try:
             answer = self._carry_out(request, fds)
@@ -127,7 +132,7 @@ class Keeper:
         return True
 
     def _answer(self, request: object, answer: Message) -> None:
-        self._out.put({"id": request, **answer})
+        self._line.put({"id": request, **answer})
 
     def _carry_out(self, request: Message, fds: list[int]) -> Message | None:
         """Return the answer; None if it comes later."""
@@ -140,6 +145,8 @@ class Keeper:
             self._set_pause(active=bool(request["pause"]))
         elif "grace" in request:
             self._shut_down(float(str(request["grace"])))
+        elif "ping" in request:
+            pass
         elif "tree" in request:
             return self._kills.begin(request["id"], _number(request["pid"]), str(request["tree"]))
         else:
@@ -177,22 +184,22 @@ class Keeper:
 
     def _report(self, pid: int, status: int | None) -> None:
         oom = status is not None and self._memory.has_killed(status)
-        self._out.put({"exit": pid, "status": status, "oom": oom})
+        self._line.put({"exit": pid, "status": status, "oom": oom})
 
     def _report_out_of_memory(self, count: int) -> None:
-        self._out.put({"oom": count})
+        self._line.put({"oom": count})
 
     def _end(self, status: int) -> int:
         """Kill until nothing is left; return the exit status, LEFT if something cannot be ended."""
         self._starts.abandon()
         if self._trees.main is not None:
             kill_all(self._trees.main)
-        left = end_all(self._children, self._out.flush)
+        left = end_all(self._children, self._line.flush)
         self._trees.leave_and_remove()
         if left:
-            self._out.put({"left": left})
-            self._out.flush()
-            return LEFT
+            self._line.put({"left": left})
+            status = LEFT
+        self._line.drain(LAST_WORDS)
         return status
 
 
