@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from hcsd.embedded.keeper.starts import Starts
 
+AT_ONCE = 500  # ends that are collected before requests are served again (arbitrary)
+
 
 class Children:
     """All of them.
@@ -134,7 +136,7 @@ class Children:
             return False
 
     def reap(self, *, wait: bool) -> bool:
-        """Collect and report children that have ended.
+        """Collect and report children that have ended, or many of them.
 
         Args:
             wait: Whether to block until one ends.
@@ -143,15 +145,15 @@ class Children:
             Whether there are children left.
         """
         options = 0 if wait else os.WNOHANG
-        while True:
+        for _ in range(AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, options)
             except ChildProcessError:
-                return False
-            if pid == 0:
+                pid, status = -1, 0
+            if pid <= 0:
                 if ON_LINUX:
-                    self._origins.note_reaped(self._starts.pids())
-                return True
+                    self._origins.forget(self._starts.pids())
+                return pid == 0
             options = os.WNOHANG
             code = os.waitstatus_to_exitcode(status)
             self._starts.settle_one(pid)
@@ -161,6 +163,8 @@ class Children:
                 self._report(pid, code)
             elif pid in self._adopted:
                 self._report_adopted(pid, code)
+        signal.raise_signal(signal.SIGCHLD)  # which brings the loop here again
+        return True
 
     def report_unreaped(self, ready: Container[int]) -> None:
         """Report the adopted processes that have ended and were not the keeper's to reap.
