@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 
-def without(powers: str, program: str) -> object:
+def without(powers: str, program: str, seconds: float = 15) -> object:
     """Run a program without some capabilities, and return what it found."""
     dropped = ",".join(f"-{power}" for power in powers.split())
     assert SETPRIV is not None
@@ -34,7 +34,7 @@ def without(powers: str, program: str) -> object:
         ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        timeout=15,
+        timeout=seconds,
         check=True,
     )
     findings, live = json.loads(done.stdout)
@@ -78,3 +78,20 @@ def test_a_directory_that_cannot_be_entered_is_named_rather_than_the_program() -
         f"{HR.E_ACCESSDENIED:#x}",
         "working directory 'NAME': Permission denied",
     ]
+
+
+def test_a_pause_that_is_refused_continues_what_it_has_stopped() -> None:
+    findings = without("kill", "refused_pause")
+    assert isinstance(findings, dict)
+    child, other = findings["pids"]
+    for pid in (child, other):
+        assert is_running(pid)
+        os.kill(pid, signal.SIGKILL)
+    assert findings["code"] == HR.ACCESS_DENIED
+    assert findings["killed"]
+    assert f"1 process: {child}" in findings["text"]
+
+
+def test_nothing_of_a_tree_gets_away_from_a_daemon_without_powers() -> None:
+    powers = "kill sys_nice sys_ptrace sys_admin sys_resource dac_override dac_read_search"
+    assert without(powers, "trees", seconds=50) == ["", "", ""]

@@ -1,8 +1,9 @@
 """Programs that fork faster than a look at them takes.
 
 A chain forks, ends and lets its child go on. Each link lives for some 100 µs. It is written in C where
-there is a compiler, since an interpreter is slower. A chain ends by itself after a while, so that a
-test that fails leaves nothing to the machine for ever.
+there is a compiler, since an interpreter is slower. All chains of a program have 8000 such links, and
+then slow ones: dead links keep their pids until they are reaped, and the machine has some 30,000 for
+everybody. A chain ends by itself after a while, so that a test that fails leaves nothing for ever.
 """
 
 import shutil
@@ -26,7 +27,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (sessions && chain % 2) setsid();
-    while (time(0) < end) {
+    for (int link = 0; time(0) < end; link++) {
+        if (link > 8000 / count) usleep(20000);
         pid_t child = fork();
         if (child > 0) _exit(0);
         if (child == 0 && sessions && chain % 2) setsid();
@@ -44,7 +46,10 @@ if chain == count:
     if len(sys.argv) > 4: signal.pause()
     os._exit(0)
 if sessions and chain % 2: os.setsid()
+link = 0
 while time.time() < end:
+    link += 1
+    if link > 8000 / count: time.sleep(0.02)
     if os.fork(): os._exit(0)
     if sessions and chain % 2: os.setsid()
 """

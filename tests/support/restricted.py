@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -20,11 +21,15 @@ from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
+from tests.support.census import is_running, state_of, until
+from tests.support.chains import MULTITUDE, build_chain
 from tests.support.engines import PATIENT
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import running, start
 
 GUEST = PosixGuest()
+# Others show what can be done without control groups.
+WITH_GROUPS = {"in_reach_of_groups", "too_many_on_their_way", "closed_directory", "refused_rights"}
 
 
 async def out_of_reach(system: ComputeSystem, provider: EmbeddedProvider) -> object:
@@ -102,6 +107,51 @@ async def refused_rights(system: ComputeSystem, _provider: EmbeddedProvider) -> 
     return found
 
 
+async def refused_pause(system: ComputeSystem, _provider: EmbeddedProvider) -> object:
+    """Without CAP_KILL: a system in which a process of another user cannot be stopped."""
+    other = await start(system, GUEST.says("ready") | {"User": "nobody"}, "o")
+    await other.stdout.line()
+    own = await start(system, GUEST.says("ready"), "o")
+    await own.stdout.line()
+    code, text, killed = 0, "", False
+    try:
+        await system.pause()
+    except HcsError as error:
+        code = error.hresult
+    until(lambda: state_of(own.pid) == "S", "it was continued")
+    # What runs as another user is told by the kill of a tree, too.
+    script = GUEST.sh('setpriv --reuid=nobody sh -c "echo \\$\\$; exec sleep 1000" & wait')
+    mixed = await start(system, script, "o")
+    child = int(await mixed.stdout.line())
+    try:
+        await mixed.process.terminate(tree=True)
+    except HcsError as error:
+        text, killed = error.text, not is_running(mixed.pid)
+    await own.stop()
+    await mixed.end()
+    for it in (other, mixed):
+        it.close()
+    return {"code": code, "text": text, "killed": killed, "pids": [child, other.pid]}
+
+
+async def trees(system: ComputeSystem, _provider: EmbeddedProvider) -> object:
+    """Chains and a multitude of processes, with the powers of an ordinary user."""
+    found: list[str] = []
+    with tempfile.TemporaryDirectory() as name:
+        chain = build_chain(Path(name))
+        plain: Parameters = {"CommandArgs": [*chain, "20", "plain", "10", "stay"]}
+        bare = GUEST.sh('env -i setsid "$@"; exec sleep 1000', *chain, "20", "sessions", "10")
+        many: Parameters = {"CommandArgs": [sys.executable, "-I", "-S", "-c", MULTITUDE]}
+        for parameters in (plain, bare, many):
+            it = await start(system, parameters, "o")
+            await it.stdout.line()
+            await it.process.terminate(tree=True)
+            found.append((await it.stdout.rest()).decode())
+            await it.end()
+            it.close()
+    return found
+
+
 async def _main(name: str) -> None:
     program = {
         "out_of_reach": out_of_reach,
@@ -109,8 +159,10 @@ async def _main(name: str) -> None:
         "too_many_on_their_way": too_many_on_their_way,
         "closed_directory": closed_directory,
         "refused_rights": refused_rights,
+        "refused_pause": refused_pause,
+        "trees": trees,
     }[name]
-    groups = ControlGroups.OFF if name == "out_of_reach" else ControlGroups.AUTO
+    groups = ControlGroups.AUTO if name in WITH_GROUPS else ControlGroups.OFF
     provider = EmbeddedProvider(ChildSettings(hierarchies=find_hierarchies(groups)), PATIENT)
     system = await Host(provider).open_system("host")
     findings = await program(system, provider)

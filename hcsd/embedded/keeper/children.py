@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from hcsd.embedded.keeper.starts import Starts
     from hcsd.embedded.keeper.trees import Trees
 
-NO_CHILD = -1
+
+AT_ONCE = 500  # ends that are collected before requests are served again (arbitrary)
 
 
 class Children:
@@ -171,7 +172,7 @@ class Children:
         return True
 
     def reap(self, *, wait: bool) -> bool:
-        """Collect and report children that have ended.
+        """Collect and report children that have ended, or many of them.
 
         Args:
             wait: Whether to block until one ends.
@@ -180,15 +181,16 @@ class Children:
             Whether there are children left.
         """
         options = 0 if wait else os.WNOHANG
-        while True:
+        for _ in range(AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, options)
             except ChildProcessError:
-                pid, status = NO_CHILD, 0
-            if pid == 0 and ON_LINUX:
-                self._origins.note_reaped(self._starts.pids())
+                pid, status = -1, 0
             if pid <= 0:
-                break
+                if ON_LINUX:
+                    self._origins.forget(self._starts.pids())
+                self._trees.tidy()
+                return pid == 0
             options = os.WNOHANG
             code = os.waitstatus_to_exitcode(status)
             self._trees.reaped(pid)
@@ -200,7 +202,8 @@ class Children:
             elif pid in self._adopted:
                 self._report_adopted(pid, code)
         self._trees.tidy()
-        return pid != NO_CHILD
+        signal.raise_signal(signal.SIGCHLD)  # which brings the loop here again
+        return True
 
     def report_unreaped(self, ready: Container[int]) -> None:
         """Report the adopted processes that have ended and were not the keeper's to reap.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LIMIT = 10.0  # seconds for all, while there is progress
 STUCK = 3.0  # seconds without any
+NAMED = 100  # of those that are left, the living first
 MOMENT = 0.01  # seconds between two attempts to reap
 
 Left = list[tuple[int, str]]  # pids and names
@@ -62,44 +63,45 @@ def end_all(children: Children, flush: Callable[[], None]) -> Left:
         flush: Called when ends were reported.
 
     Returns:
-        What is left.
+        What is left, or `NAMED` of it.
     """
-    return _Ending(children, flush).run() if ON_LINUX else _end_children(children, flush)
+    return (_end_descendants if ON_LINUX else _end_children)(children, flush)
 
 
-class _Ending:
-    def __init__(self, children: Children, flush: Callable[[], None]) -> None:
-        self._children = children
-        self._flush = flush
-        self._stop = Stop(lambda _pid, _entry: True, reap=self._reap)
-        self._reaped = False
-
-    def run(self) -> Left:
-        stop = self._stop
+def _end_descendants(children: Children, flush: Callable[[], None]) -> Left:
+    now = time.monotonic()
+    deadline = now + LIMIT
+    moved = now  # when there was progress
+    stop = _stop_and_kill(children, deadline)
+    before: set[int] = set()
+    while children.reap(wait=False):
+        flush()
+        left = set(children_of_this_thread())
+        if not stop.reachable and left <= stop.refused:
+            break
         now = time.monotonic()
-        deadline = now + LIMIT
-        moved = now  # when there was progress
-        killed = 0
-        while now < min(deadline, moved + STUCK):
-            caught = stop.stop(min(deadline, now + PATIENCE))
-            stop.kill(min(deadline, time.monotonic() + PATIENCE))
-            alive = self._children.reap(wait=False)
-            self._flush()
-            if not alive:
-                return []
-            if caught and stop.members and not stop.reachable:
-                break
-            now = time.monotonic()
-            if not caught or len(stop.killed) > killed:
-                moved, killed = now, len(stop.killed)
-            else:
-                time.sleep(MOMENT)
-        left = {*stop.members, *children_of_this_thread()}
-        return [(pid, name_of(pid)) for pid in sorted(left)]
+        if stop.killed or left != before:
+            moved, before = now, left
+        elif now > moved + STUCK:
+            break
+        else:
+            time.sleep(MOMENT)
+        if now > deadline:
+            break
+        stop = _stop_and_kill(children, deadline)
+    else:
+        flush()
+        return []
+    alive = stop.members.keys()
+    dead = sorted(set(children_of_this_thread()) - alive)
+    return [(pid, name_of(pid)) for pid in (sorted(alive) + dead)[:NAMED]]
 
-    def _reap(self, _pid: int) -> bool:
-        self._children.reap(wait=False)
-        return False
+
+def _stop_and_kill(children: Children, deadline: float) -> Stop:
+    stop = Stop(lambda _pid, _entry: True, reap=children.reap_stray)
+    stop.stop(min(deadline, time.monotonic() + PATIENCE))
+    stop.kill(min(deadline, time.monotonic() + PATIENCE))
+    return stop
 
 
 def _end_children(children: Children, flush: Callable[[], None]) -> Left:
@@ -115,4 +117,4 @@ def _end_children(children: Children, flush: Callable[[], None]) -> Left:
         if refused and refused == pids:
             break
         time.sleep(MOMENT)
-    return [(pid, "") for pid in children.pids()]
+    return [(pid, "") for pid in children.pids()[:NAMED]]

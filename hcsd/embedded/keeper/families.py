@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 KEEPER_MARK = "HCS_KEEPER_MARK"  # one of the keeper's own, and of a child that has no program yet
 STOPPING = 0.75  # of the patience is for stopping; the rest is for dying
-DYING = 0.2  # seconds at least for dying
+LAST_ROUND = 0.2  # seconds that may be added to the patience
 NAMED = 10  # pids in an error
 
 
@@ -100,12 +100,15 @@ class Tree:
         if not known and self._is_alone():
             self._kill_root(deadline)
         caught = stop.stop(deadline - (1 - STOPPING) * PATIENCE)
-        while stop.reachable:
-            stop.kill(max(deadline, time.monotonic() + DYING))
-            if time.monotonic() > deadline:
-                break
+        overtime = False
+        while stop.reachable and not overtime:
+            overtime = time.monotonic() > deadline  # for one last round
+            deadline = max(deadline, time.monotonic() + LAST_ROUND)
+            stop.kill(deadline)
             # Who was stopped has started nobody, so one look is enough to see that.
             caught = stop.stop(deadline, looks=1 if caught else 2)
+        if stop.reachable:
+            stop.kill(time.monotonic() + LAST_ROUND)  # they were stopped
         if stop.refused & stop.members.keys():
             raise Refusal("tree", errno.EPERM, list_pids(stop.members))
         if stop.members or not caught:

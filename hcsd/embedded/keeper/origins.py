@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from hcsd.embedded.keeper.procfs import Entry
 
 MARK = "HCS_PROCESS_MARK"  # a variable of every process, with a value that no other process has
-# Looking whom a stray can descend from takes the longer the more children there are. So it is done at
-# each end while there are few of them, and else when many have ended. (Both are arbitrary.)
+# To forget takes the longer the more strays there are. So it is done while there are few, and else
+# when many have ended. (Both are arbitrary.)
 FEW = 100
 MANY = 1000
 
@@ -75,15 +75,6 @@ class Origins:
         origin = self._alive.pop(pid)
         self._ended[origin.mark] = origin._replace(ended=_now())
 
-    def note_reaped(self, starting: Collection[int]) -> None:
-        """Take note that all dead children have been reaped; `starting` as in `of`.
-
-        This is when the least strays are in the way of forgetting.
-        """
-        if self._ended and (len(self._alive) <= FEW or len(self._ended) >= self._many):
-            self.forget(starting)
-            self._many = max(MANY, 2 * len(self._ended))
-
     def of(self, pid: int, entry: Entry, starting: Collection[int] = ()) -> set[str]:
         """Return the marks of those that a stray can descend from; one is certain.
 
@@ -109,15 +100,26 @@ class Origins:
         return found
 
     def forget(self, starting: Collection[int]) -> None:
-        """Forget the ended ones that no stray can descend from; `starting` as in `of`."""
+        """Forget the ended ones that no stray can descend from; `starting` as in `of`.
+
+        It is best called when the dead children have been reaped: they are in the way.
+        """
         if not self._ended:
             return
+        strays = [
+            pid
+            for pid in children_of_this_thread()
+            if pid not in self._alive and pid not in starting
+        ]
+        if len(strays) > FEW and len(self._ended) < self._many:
+            return
         needed: set[str] = set()
-        for pid in children_of_this_thread():
+        for pid in strays:
             # A dead stray counts, too: what it has left may be younger than this list.
-            if pid not in self._alive and pid not in starting and (entry := look_at_any(pid)):
+            if (entry := look_at_any(pid)) is not None:
                 needed |= self.of(pid, entry)
         self._ended = {mark: origin for mark, origin in self._ended.items() if mark in needed}
+        self._many = max(MANY, 2 * len(self._ended))
 
     def _of_mark(self, pid: int) -> str | None:
         for variable in environment_of(pid):

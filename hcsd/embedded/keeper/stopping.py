@@ -25,7 +25,6 @@ process can have the pid. All others are signalled by pidfds that are checked af
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import signal
@@ -40,18 +39,19 @@ from hcsd.embedded.keeper.procfs import (
     look_at_any,
     states_of,
 )
-from hcsd.embedded.keeper.signalling import kill_all, send_to
+from hcsd.embedded.keeper.signalling import first_in_line, kill_all, send_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container
 
     from hcsd.embedded.keeper.procfs import Entry, Identity
 
 PATIENCE = 2.0  # seconds for members to stop and to die; what the kernel holds takes longer
 MOMENT = 0.0002  # seconds between two looks that find nobody new
-AT_ONCE = 0.002  # seconds for the children of one reading (arbitrary)
+AT_ONCE = 0.005  # seconds for the children of one reading (arbitrary)
+FLOOD = 50  # new children of one reading that are judged also when they are dead (arbitrary)
+MANY_CORPSES = 2000  # (arbitrary)
 REREADS = 100  # of the children before everybody else is looked at (arbitrary)
-MOST_URGENT = -20
 STOPPED = b"Tt"
 HELD = b"TtD"  # what is as good as stopped, once the stop was sent
 
@@ -83,14 +83,14 @@ class Stop:
         self._judge = judge
         self._others = others
         self._reap = reap
-        self._me = os.getpid()
         self.members: dict[int, int] = {}
         self.sent: set[Identity] = set()
         self.refused: set[int] = set()
         self.unclear: set[int] = set()
         self.killed: set[int] = set()
         self._strangers: set[int] = set()
-        self._dead: set[Identity] = set()
+        self._corpses: set[int] = set()  # dead children of the keeper, not reaped
+        self._dead: set[Identity] = set()  # of other parents
         self._settled: set[int] = set()  # stopped before their children were read
         self._looked = False  # at everybody, at least once
         self._new = False  # somebody was found by this look
@@ -112,7 +112,7 @@ class Stop:
             Whether all are stopped, but for those that may not be.
         """
         quiet = 0
-        with _first_in_line():
+        with first_in_line():
             while quiet < looks:
                 self._look(deadline, full=quiet + 1 == looks)
                 if self._new or self._moves:
@@ -169,26 +169,35 @@ class Stop:
     def _meet_children(self) -> bool:
         """Stop each member among the keeper's children that was not seen before."""
         found = False
+        met = 0
         until = time.monotonic() + AT_ONCE
         for pid in reversed(children_of_this_thread()):  # the youngest is still there most likely
             if not (
                 pid in self.members
-                or pid in self._others
+                or pid in self._corpses
                 or pid in self._strangers
                 or pid in self.unclear
+                or pid in self._others
             ):
-                found |= self._meet_child(pid)
+                met += 1
+                if met > FLOOD and _can_be_reaped(pid):
+                    self._corpses.add(pid)
+                    found = True  # whoever it was: more than a few are not judged
+                else:
+                    found |= self._meet_child(pid)
                 if time.monotonic() > until:
-                    found = True  # there are more of them, but younger ones, too
+                    found = True  # there may be more of them, but younger ones, too
                     break
+        if len(self._corpses) > MANY_CORPSES:
+            self._bury()
         self._new |= found
         return found
 
     def _meet_child(self, pid: int) -> bool:
         """Take up a child of the keeper if it is a member; tell whether it is, or was."""
         entry = look_at_any(pid)
-        if entry is None:
-            return False
+        if entry is None or entry.parent != os.getpid():
+            return False  # it was reaped since the list was read, and the pid is another's by now
         if entry.dead:
             return self._meet_dead_child(pid, entry)
         # Who comes only now was started by a member most likely, and must not get away.
@@ -208,11 +217,22 @@ class Stop:
         return False
 
     def _meet_dead_child(self, pid: int, entry: Entry) -> bool:
-        known = (pid, entry.started) in self._dead
-        member = known or self._judge(pid, entry)
-        if not self._reap(pid):
-            self._dead.add((pid, entry.started))
-        return not known and member is not False
+        self.members.pop(pid, None)
+        self._corpses.add(pid)
+        return self._judge(pid, entry) is not False
+
+    def _bury(self) -> None:
+        """Collect some of the dead, for the children take the longer to read the more there are.
+
+        This is no part of every look: it waits for a lock that whoever forks and ends holds most of
+        the time.
+        """
+        until = time.monotonic() + AT_ONCE
+        for pid in list(self._corpses):
+            if self._reap(pid):
+                self._corpses.discard(pid)
+            if time.monotonic() > until:
+                break
 
     def _meet_descendant(self, pid: int, parent: int) -> bool:
         """Take up what a member has started; tell whether it lives."""
@@ -275,16 +295,6 @@ class Stop:
         return True
 
 
-@contextlib.contextmanager
-def _first_in_line() -> Iterator[None]:
-    """Get the processor before all that is to be stopped, as far as the host allows it."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, MOST_URGENT)
-    except OSError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, before)
+def _can_be_reaped(pid: int) -> bool:
+    """Tell of a child whether it is dead: a glance, where `look_at_any` is a look."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
