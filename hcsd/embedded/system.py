@@ -39,12 +39,6 @@ if TYPE_CHECKING:
     from hcsd.embedded.work import Done, Work
     from hcsd.embedded.worker import Worker
 
-# Status, and detail and initiator of the attribution, by how a system ends.
-EXITS = {
-    "GracefulExit": (0, "Shutdown", "Client"),
-    "ForcedExit": (HR.TERMINATED, "Terminate", "Client"),
-    "UnexpectedExit": (HR.UNEXPECTED_EXIT, "UnexpectedExit", "Internal"),
-}
 SHUTDOWN_GRACE = 5.0  # seconds, as HostProcess containers have
 
 
@@ -264,8 +258,7 @@ class System:
 
     def _stop(self) -> None:
         """Nothing of it is left: tell everybody."""
-        hresult, detail, initiator = EXITS[self._exit_type]
-        document = exit_status(hresult, self._exit_type, detail, initiator)
+        document = exit_status(self._exit_type)
         with self._lock:
             self._enter(SystemState.STOPPED, self._exit_type)
             handles = list(self.handles)

@@ -27,6 +27,13 @@ def _is_any(_value: object) -> bool:
     return True
 
 
+# Status, and detail and initiator of the attribution, by how a system ends.
+EXITS = {
+    "GracefulExit": (0, "Shutdown", "Client"),
+    "ForcedExit": (HR.TERMINATED, "Terminate", "Client"),
+    "UnexpectedExit": (HR.UNEXPECTED_EXIT, "UnexpectedExit", "Internal"),
+}
+
 SYSTEM_QUERY: dict[str, Check] = {
     "Ids": is_strings,
     "Names": is_strings,
@@ -147,8 +154,9 @@ def limits_members(limits: Limits, *, tasks: bool) -> dict[str, int]:
     return {name: value for name, value in found.items() if value}
 
 
-def exit_status(hresult: int, exit_type: str, detail: str, initiator: str) -> str:
-    """Word a SystemExitStatus document."""
+def exit_status(exit_type: str) -> str:
+    """Word a SystemExitStatus document; `exit_type` is one of `EXITS`."""
+    hresult, detail, initiator = EXITS[exit_type]
     return json.dumps(
         {
             "Status": hresult - (1 << 32) if hresult else 0,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -428,10 +429,35 @@ async def test_nothing_is_left_of_many_systems(host: Host, count: int) -> None:
 # --- out of memory ---
 
 
-async def test_a_system_tells_every_handle_that_it_has_no_memory_left(
-    host: Host, embedded: EmbeddedProvider, system: ComputeSystem
+HUNGRY = """
+import os, sys
+if len(sys.argv) > 1:  # in a child, that somebody else reaps
+    child = os.fork()
+    if child:
+        print(os.waitpid(child, 0)[1], flush=True)
+        input()
+held = [bytearray(os.urandom(1 << 20)) for _ in range(400)]
+"""
+
+
+@pytest.fixture
+async def narrow(host: Host) -> AsyncIterator[ComputeSystem]:
+    """A system that has 64 MiB of memory."""
+    try:
+        made = await host.create_system("narrow", configuration(Memory={"SizeInMB": 64}))
+    except NotSupportedError as error:
+        pytest.skip(str(error))
+    await made.start()
+    yield made
+    await made.terminate()
+    await made.exited.wait()
+    made.close()
+
+
+async def test_a_process_that_is_killed_for_want_of_memory_says_so(
+    host: Host, narrow: ComputeSystem
 ) -> None:
-    other = await host.open_system("made")
+    other = await host.open_system("narrow")
     told: list[int] = []
     both = anyio.Event()
 
@@ -440,29 +466,41 @@ async def test_a_system_tells_every_handle_that_it_has_no_memory_left(
         if len(told) > 1:
             both.set()
 
-    for handle in (system, other):
+    for handle in (narrow, other):
         handle.observe(note)
-    embedded._worker.post(embedded._systems["made"].report_out_of_memory)
+    bystander = await start(narrow, SH("exec sleep 1000"))
+    async with running(narrow, {"CommandArgs": [sys.executable, "-c", HUNGRY]}) as it:
+        end = await it.process.exited.wait()
+        assert (end.exit_code, end.signal, end.out_of_memory) == (137, 9, True)
     with anyio.fail_after(30):
         await both.wait()
-    assert told == [EVENT_OUT_OF_MEMORY] * 2
-    assert not system.exited.is_set
+    assert set(told) == {EVENT_OUT_OF_MEMORY}
+    assert not narrow.exited.is_set
+    assert is_running(bystander.pid)
+    await bystander.stop()
     other.close()
 
 
-async def test_a_process_that_was_killed_for_want_of_memory_says_so(
-    embedded: EmbeddedProvider, system: ComputeSystem
+async def test_a_process_that_is_killed_by_somebody_else_does_not_blame_memory(
+    narrow: ComputeSystem,
 ) -> None:
-    """As the keeper's report will have it: the document is the engine's own."""
-    it = await start(system, SH("sleep 1000"))
-    process = embedded._systems["made"].find_process(it.pid)
-    assert "OutOfMemory" not in (await it.process.properties() or "")
-    process.end(-9, oom=True)
-    document = json.loads(await it.process.properties() or "")
-    assert (document["ExitCode"], document["Signal"], document["OutOfMemory"]) == (137, 9, True)
-    end = await it.process.exited.wait()
-    assert (end.exit_code, end.signal, end.out_of_memory) == (137, 9, True)
-    it.close()
+    async with running(narrow, SH("exec sleep 1000")) as it:
+        os.kill(it.pid, 9)
+        end = await it.process.exited.wait()
+        assert (end.signal, end.out_of_memory) == (9, False)
+
+
+async def test_a_system_tells_of_a_descendant_that_was_killed_for_want_of_memory(
+    narrow: ComputeSystem,
+) -> None:
+    told = anyio.Event()
+    narrow.observe(lambda event: told.set() if event.value == EVENT_OUT_OF_MEMORY else None)
+    hungry: Parameters = {"CommandArgs": [sys.executable, "-c", HUNGRY, "child"]}
+    async with running(narrow, hungry, "io") as it:
+        assert await it.stdout.line() == "9"
+        with anyio.fail_after(30):
+            await told.wait()
+        assert not it.process.exited.is_set
 
 
 async def test_a_system_shows_the_limits_that_hold_it(host: Host) -> None:

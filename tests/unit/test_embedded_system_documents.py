@@ -175,7 +175,7 @@ def test_what_asks_for_nothing_is_taken() -> None:
 
 
 def test_an_exit_status_can_be_read_by_the_engine() -> None:
-    text = exit_status(HR.TERMINATED, "ForcedExit", "Terminate", "Client")
+    text = exit_status("ForcedExit")
     assert json.loads(text)["Status"] == HR.TERMINATED - (1 << 32)
     assert SystemExitStatus.parse(text).status == HR.TERMINATED
-    assert SystemExitStatus.parse(exit_status(0, "GracefulExit", "Shutdown", "Client")).status == 0
+    assert SystemExitStatus.parse(exit_status("GracefulExit")).status == 0
