@@ -158,9 +158,11 @@ async def signal(system: ComputeSystem, programs: Programs) -> str:
 async def terminate(system: ComputeSystem, programs: Programs) -> str:
     """A process is killed, and killing it again is no error."""
     async with running(system, programs.echo()) as child:
-        require(await child.process.terminate(), wanted=True, what="having been alive")
+        require((await child.process.terminate()).killed, wanted=True, what="having been alive")
         end = await child.end()
-        require(await child.process.terminate(), wanted=False, what="being alive after its end")
+        require(
+            (await child.process.terminate()).killed, wanted=False, what="being alive after its end"
+        )
         return _told(end)
 
 

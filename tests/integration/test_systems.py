@@ -209,11 +209,13 @@ async def test_a_system_that_others_made_is_served_as_our_own(own_client: Client
     assert not host.HasField("create_time")
     run = await own_client.run(SLEEP)
     await run.until("started")
+    waiting = asyncio.ensure_future(systems.wait(HOST))  # another one takes its place soon
+    await asyncio.sleep(0)
     await systems.terminate(HOST)
     exit_ = (await run.finish()).exit
     assert exit_ is not None
     assert exit_.reason == process_pb2.EXIT_REASON_SYSTEM_EXITED
-    ended = await systems.wait(HOST)
+    ended = await waiting
     assert ended.exit.exit_type == pb.COMPUTE_SYSTEM_EXIT_TYPE_FORCED_EXIT
 
 
