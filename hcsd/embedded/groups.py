@@ -12,6 +12,8 @@ The lock tells other daemons that somebody looks after the groups: see `leftover
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 PERIOD = 100_000  # microseconds, over which processor time is shared out
 MIN_QUOTA = 1_000  # microseconds: the least that the kernel takes
 MAX_WEIGHT = 10_000
+FULL = {errno.EAGAIN, errno.ENOMEM, errno.ENOSPC}  # the host has no room for one more
 PREFIX = "hcsd-"  # of the name of a group
 
 
@@ -126,17 +129,18 @@ class Groups:
         lock = -1
         try:
             for directory, files in self._files.items():
-                os.mkdir(directory, 0o755)
                 if directory == self._main:
-                    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock = _make_locked(directory)
+                else:
+                    os.mkdir(directory, 0o755)
                 for name, value in files.items():
                     write(os.path.join(directory, name), value)
         except OSError as error:
             self._unlock(lock)
             self.remove()
             text = f"the host refuses the control groups of the system: {error.strerror}"
-            raise Fault(HR.ERROR_NOT_SUPPORTED, text) from None
+            code = HR.ERROR_NO_SYSTEM_RESOURCES if error.errno in FULL else HR.ERROR_NOT_SUPPORTED
+            raise Fault(code, text) from None
         self.places = self._plan(lock)
 
     def hand_over(self) -> None:
@@ -181,3 +185,22 @@ class Groups:
     def _unlock(lock: int) -> None:
         if lock >= 0:
             os.close(lock)
+
+
+def _make_locked(directory: str) -> int:
+    """Make a main group, and return a descriptor of it that holds the lock.
+
+    Another daemon that starts just now takes a group without a lock for a leftover, and removes it. Then
+    it is made again.
+    """
+    while True:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(directory, 0o755)
+        try:
+            lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(directory):
+            return lock
+        os.close(lock)

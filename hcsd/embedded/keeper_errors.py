@@ -81,6 +81,7 @@ def _subject(launch: Launch, what: str, answer: Message) -> str:
         "no_new_privileges": "no new privileges",
         "terminal": "console of the process",
         "session": "session of the process",
+        "control_group": "control group of the process",
         "fork": "process",
     }.get(what, "compute system")
 

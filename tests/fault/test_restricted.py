@@ -26,12 +26,20 @@ pytestmark = [
 def without(powers: str, program: str, seconds: float = 15) -> object:
     """Run a program without some capabilities, and return what it found."""
     dropped = ",".join(f"-{power}" for power in powers.split())
+    return found_by(program, "--bounding-set", dropped, "--inh-caps", dropped, seconds=seconds)
+
+
+def as_nobody(program: str) -> object:
+    """Run a program as nobody, who may read this folder and Python's, and return what it found."""
+    read = "+dac_read_search"
+    ids = ("--reuid", "65534", "--regid", "65534", "--clear-groups")
+    return found_by(program, *ids, "--inh-caps", read, "--ambient-caps", read, seconds=50)
+
+
+def found_by(program: str, *options: str, seconds: float) -> object:
     assert SETPRIV is not None
     done = subprocess.run(
-        [
-            *(SETPRIV, "--bounding-set", dropped, "--inh-caps", dropped),
-            *(sys.executable, "-m", "tests.support.restricted", program),
-        ],
+        [SETPRIV, *options, sys.executable, "-m", "tests.support.restricted", program],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         timeout=seconds,
@@ -95,3 +103,14 @@ def test_a_pause_that_is_refused_continues_what_it_has_stopped() -> None:
 def test_nothing_of_a_tree_gets_away_from_a_daemon_without_powers() -> None:
     powers = "kill sys_nice sys_ptrace sys_admin sys_resource dac_override dac_read_search"
     assert without(powers, "trees", seconds=50) == ["", "", ""]
+
+
+def test_an_ordinary_user_has_all_but_limits() -> None:
+    """Without a control group that is delegated to him."""
+    findings = as_nobody("ordinary_user")
+    assert isinstance(findings, dict)
+    assert findings["uid"] == 65534
+    assert findings["alive"] == []
+    code, text = findings["limit"]
+    assert code == f"{HR.ERROR_NOT_SUPPORTED:#x}"
+    assert "does not let the daemon limit memory: it may not make control groups" in text

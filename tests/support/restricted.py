@@ -24,12 +24,16 @@ from hcsd.hcs.system import ComputeSystem
 from tests.support.census import is_running, state_of, until
 from tests.support.chains import MULTITUDE, build_chain
 from tests.support.engines import PATIENT
+from tests.support.escapes import ESCAPES
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import running, start
 
 GUEST = PosixGuest()
 # Others show what can be done without control groups.
-WITH_GROUPS = {"in_reach_of_groups", "too_many_on_their_way", "closed_directory", "refused_rights"}
+WITH_GROUPS = {
+    *("in_reach_of_groups", "too_many_on_their_way", "closed_directory", "refused_rights"),
+    "ordinary_user",
+}
 
 
 async def out_of_reach(system: ComputeSystem, provider: EmbeddedProvider) -> object:
@@ -134,6 +138,30 @@ async def refused_pause(system: ComputeSystem, _provider: EmbeddedProvider) -> o
     return {"code": code, "text": text, "killed": killed, "pids": [child, other.pid]}
 
 
+async def ordinary_user(system: ComputeSystem, provider: EmbeddedProvider) -> object:
+    """As somebody who may do nothing special: a limit, and every way to get away from a kill."""
+    found: dict[str, object] = {"uid": os.geteuid()}
+    document = {
+        "SchemaVersion": {"Major": 2, "Minor": 1},
+        "Container": {"Memory": {"SizeInMB": 64}},
+    }
+    try:
+        await Host(provider).create_system("limited", json.dumps(document))
+    except HcsError as error:
+        found["limit"] = [f"{error.hresult:#x}", error.text]
+    alive: list[str] = []
+    for name, escape in ESCAPES.items():
+        it = await start(system, escape, "o")
+        escaped = int(await it.stdout.line())
+        await it.process.terminate(tree=True)
+        if is_running(escaped):
+            alive.append(name)
+        await it.end()
+        it.close()
+    found["alive"] = alive
+    return found
+
+
 async def trees(system: ComputeSystem, _provider: EmbeddedProvider) -> object:
     """Chains and a multitude of processes, with the powers of an ordinary user."""
     found: list[str] = []
@@ -161,6 +189,7 @@ async def _main(name: str) -> None:
         "refused_rights": refused_rights,
         "refused_pause": refused_pause,
         "trees": trees,
+        "ordinary_user": ordinary_user,
     }[name]
     groups = ControlGroups.AUTO if name in WITH_GROUPS else ControlGroups.OFF
     provider = EmbeddedProvider(ChildSettings(hierarchies=find_hierarchies(groups)), PATIENT)

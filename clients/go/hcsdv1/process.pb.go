@@ -1577,8 +1577,9 @@ type StartError struct {
 	Hresult uint32 `protobuf:"varint,1,opt,name=hresult,proto3" json:"hresult,omitempty"`
 	// Prose for people.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// How far the start came, if the engine can tell: `fork`, `session`, `terminal`, `oom_score_adj`,
-	// `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else empty.
+	// How far the start came, if the engine can tell: `fork`, `control_group`, `session`, `terminal`,
+	// `oom_score_adj`, `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else
+	// empty.
 	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
 	// What the host answered there, as Linux numbers it. 0: not known.
 	Errno         int32 `protobuf:"varint,4,opt,name=errno,proto3" json:"errno,omitempty"`

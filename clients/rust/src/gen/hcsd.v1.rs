@@ -724,8 +724,9 @@ pub struct StartError {
     /// Prose for people.
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
-    /// How far the start came, if the engine can tell: `fork`, `session`, `terminal`, `oom_score_adj`,
-    /// `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else empty.
+    /// How far the start came, if the engine can tell: `fork`, `control_group`, `session`, `terminal`,
+    /// `oom_score_adj`, `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else
+    /// empty.
     #[prost(string, tag = "3")]
     pub stage: ::prost::alloc::string::String,
     /// What the host answered there, as Linux numbers it. 0: not known.

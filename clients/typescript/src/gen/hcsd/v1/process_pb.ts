@@ -616,8 +616,9 @@ export type StartError = Message<"hcsd.v1.StartError"> & {
   message: string;
 
   /**
-   * How far the start came, if the engine can tell: `fork`, `session`, `terminal`, `oom_score_adj`,
-   * `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else empty.
+   * How far the start came, if the engine can tell: `fork`, `control_group`, `session`, `terminal`,
+   * `oom_score_adj`, `limits`, `user`, `no_new_privileges`, `working_directory` or `executable`. Else
+   * empty.
    *
    * @generated from field: string stage = 3;
    */
