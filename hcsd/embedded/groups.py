@@ -1,13 +1,14 @@
 """The control groups of a system: they hold all of it together, and to its limits.
 
-    make() ──▶ MADE ──the keeper starts, and has the lock──▶ KEPT ──it ends──▶ removed by the keeper
-                └──the keeper cannot be started──▶ removed       └──it was killed──▶ kill(), remove()
+    make() ──▶ MADE ──the keeper starts──▶ KEPT ──it ends──▶ removed by the keeper
+                └──it cannot be started──▶ removed  └──it was killed──▶ kill(), remove()
 
 What the groups are for is told in `keeper.groups`, and where they are in `hierarchies`. The keeper is
 outside: what it keeps can neither use up its memory nor freeze it. The one exception is the number of
 tasks in v1, which each process would have to enter by itself; the limit is one more there.
 
-The lock tells other daemons that somebody looks after the groups: see `leftovers`.
+The lock tells other daemons that somebody looks after the groups: see `leftovers`. The engine and the
+keeper share it, so it holds for as long as one of them lives.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Groups:
                 raise Fault(HR.ERROR_NOT_SUPPORTED, f"{text}: {reason}")
 
     def make(self) -> None:
-        """Make them, set the limits, and take the lock; see `hand_over`.
+        """Make them, set the limits, and take the lock.
 
         Raises:
             Fault: The host refuses it; none is left.
@@ -143,12 +144,6 @@ class Groups:
             raise Fault(code, text) from None
         self.places = self._plan(lock)
 
-    def hand_over(self) -> None:
-        """Leave the lock to the keeper, which has started."""
-        if self.places is not None:
-            self._unlock(self.places.lock)
-            self.places = self.places._replace(lock=-1)
-
     def kill(self) -> list[int]:
         """Kill all that is in them, and wait. Thread: any that may block, for some seconds.
 
@@ -160,9 +155,12 @@ class Groups:
         return kill_all(group_at(self._main, self._version))
 
     def remove(self) -> None:
-        """Remove those that are left; idempotent."""
+        """Remove those that are left, and let go of the lock; idempotent."""
         if self._main:
             remove_all(self._plan(-1))
+        if self.places is not None:
+            self._unlock(self.places.lock)
+            self.places = self.places._replace(lock=-1)
 
     def _limit(self, setting: Setting, directory: str, version: int) -> None:
         values = dict(setting.v1 if version == V1 else setting.v2)
