@@ -160,11 +160,11 @@ class Kills:
     def _finish(self, kill: Kill) -> Message:
         """Kill outsiders, and return the answer."""
         killed = kill.others
-        held: set[int] = set()
-        strays = self._children.strays()
-        if strays and self._trees.main is not None:
-            held = set(self._trees.main.pids())  # these belong to other trees
-        if kill.outsiders or not held.issuperset(strays):
+        held: set[int] = set()  # these belong to other trees
+        has_strays = any(not self._trees.holds(pid) for pid in self._children.strays())
+        if (kill.outsiders or has_strays) and self._trees.main is not None:
+            held = set(self._trees.main.pids())
+        if kill.outsiders or has_strays:
             try:
                 tree = self._children.tree_of(kill.pid, kill.mark, held)
                 killed += tree.kill(kill.outsiders)

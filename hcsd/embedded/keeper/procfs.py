@@ -148,6 +148,20 @@ def environment_of(pid: int) -> list[bytes]:
     return []
 
 
+def control_groups_of(pid: int) -> list[tuple[bytes, bytes]]:
+    """Return the control groups that a process is in; none if it has ended.
+
+    Returns:
+        Of each the controllers, with commas between them and none for v2, and its path.
+    """
+    try:
+        with open(f"/proc/{pid}/cgroup", "rb") as file:
+            lines = [line.split(b":", 2) for line in file.read().split(b"\n")[:-1]]
+    except OSError:
+        return []
+    return [(controllers, path) for _, controllers, path in lines]
+
+
 def open_descendant(pid: int, ancestor: int) -> int | None:
     """Return a pidfd of a living process if it descends from another one, else None.
 

@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.embedded.keeper.groups import PROCS, V2, group_at, let_die, write
-from hcsd.embedded.keeper.procfs import children_of, look_at
+from hcsd.embedded.keeper.procfs import children_of, control_groups_of, look_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -136,6 +136,20 @@ class Trees:
         children = {child for pid in inside for child in children_of(pid)} - inside
         found = ((pid, look_at(pid)) for pid in children)
         return {pid: entry.started for pid, entry in found if entry is not None}
+
+    def holds(self, pid: int) -> bool:
+        """Tell whether a process is in the main group, or below; False if it has ended.
+
+        This costs the same however many groups there are.
+        """
+        if self._places is None:
+            return False
+        controller = b"" if self._places.version == V2 else b"freezer"
+        name = os.path.basename(self._places.main).encode()  # which no other group has
+        return any(
+            controller in controllers.split(b",") and name in path.split(b"/")
+            for controllers, path in control_groups_of(pid)
+        )
 
     def let_die(self, pid: int) -> None:
         """Let a process die that was killed while the system is paused."""
