@@ -87,10 +87,12 @@ class Orphans:
 
     Raises:
         OSError: The kernel refuses.
+        ValueError: The ends of children are ignored, and this is not the main thread.
     """
 
     def __init__(self) -> None:
         prctl(PR_SET_CHILD_SUBREAPER)
+        _keep_the_dead()
         self.lock = threading.Lock()
         self._me = os.getpid()
         self._keepers: set[int] = set()
@@ -138,6 +140,15 @@ class Orphans:
         exited = result.si_code == os.CLD_EXITED
         self._ends[member] = result.si_status if exited else -result.si_status
         return True
+
+
+def _keep_the_dead() -> None:
+    """Let children stay until they are reaped, also if this process was started to ignore their ends.
+
+    Otherwise the kernel forgets how a keeper has ended, and a killed one seems to have ended well.
+    """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _left(pid: int) -> Left:

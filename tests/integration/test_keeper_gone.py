@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 import anyio
@@ -11,7 +12,7 @@ import pytest
 from hcsd.v1 import process_pb2 as pb
 from tests.integration.wire import connected, sh
 from tests.support.census import children, ended, ended_within, is_running, until
-from tests.support.daemon import PATIENCE, Daemon, serving
+from tests.support.daemon import HCSD, PATIENCE, Daemon, serving
 from tests.support.escapes import ESCAPES
 from tests.support.tracer import tracing
 
@@ -46,6 +47,26 @@ async def test_whatever_a_killed_keeper_leaves_behind_is_ended(
         os.kill(keeper_of(own_daemon), signal.SIGKILL)
         await ended(escaped)
         await run.finish()
+
+
+# A parent that wants no zombies has its children begin like this, and that goes on through exec.
+WITHOUT_ZOMBIES = (
+    "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+    " os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+async def test_a_keeper_that_was_killed_is_known_as_such_if_the_daemon_began_without_zombies() -> (
+    None
+):
+    command = (sys.executable, "-c", WITHOUT_ZOMBIES, *HCSD)
+    with serving(command=command) as daemon:
+        async with connected(daemon.address) as client:
+            run = await client.run(pb.Argv(args=["sleep", "1000"]))
+            await run.until("started")
+            os.kill(keeper_of(daemon), signal.SIGKILL)
+            await ended(run.output.process.pid)
+            assert (await run.finish()).code == 128 + signal.SIGKILL
 
 
 async def test_a_daemon_and_its_stopped_keeper_leave_nothing_behind() -> None:
