@@ -22,7 +22,7 @@ from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
 from tests.support.census import MARK, is_running, until
-from tests.support.cgroups import USABLE, groups_of
+from tests.support.cgroups import USABLE, groups_of, is_stopped
 from tests.support.engines import embedded_provider
 from tests.support.guest import PosixGuest
 from tests.support.running import running, start
@@ -134,6 +134,23 @@ async def test_what_has_left_its_group_dies_with_its_tree(
         assert group not in groups_of(child)
         await it.process.terminate(tree=True)
         assert not is_running(child)
+    system.close()
+
+
+async def test_a_process_that_has_left_its_group_is_paused_and_dies_with_its_tree(
+    host: Host, provider: EmbeddedProvider
+) -> None:
+    system = await host.open_system("host")
+    async with running(system, SH("echo ready; exec sleep 1000"), "o") as it:
+        await it.stdout.line()
+        (group,) = [found for found in groups_of(it.pid) if found.parent.name.startswith("hcsd-")]
+        (group.parent.parent / "cgroup.procs").write_text(str(it.pid), encoding="ascii")
+        await system.pause()
+        assert is_stopped(it.pid)
+        await system.resume()
+        until(lambda: not is_stopped(it.pid), "it goes on")
+        await it.process.terminate(tree=True)
+        assert not is_running(it.pid)
     system.close()
 
 
