@@ -1,13 +1,15 @@
 """The control groups of a system: they hold all of it together, and to its limits.
 
-    make() ──▶ MADE ──the keeper starts, and has the lock──▶ KEPT ──it ends──▶ removed by the keeper
+    make() ──▶ MADE ──the keeper starts, with the lock──▶ KEPT ──it ends──▶ removed by the keeper
                 └──the keeper cannot be started──▶ removed       └──it was killed──▶ kill(), remove()
 
 What the groups are for is told in `keeper.groups`, and where they are in `hierarchies`. The keeper is
 outside: what it keeps can neither use up its memory nor freeze it. The one exception is the number of
 tasks in v1, which each process would have to enter by itself; the limit is one more there.
 
-The lock tells other daemons that somebody looks after the groups: see `leftovers`.
+The lock tells other daemons that somebody looks after the groups: see `leftovers`. The keeper has it as long
+as it lives. This process has it from `make` to `remove`, so that it alone ends what a killed keeper has left,
+and can tell how that ended.
 """
 
 from __future__ import annotations
@@ -99,6 +101,7 @@ class Groups:
         self.places: Places | None = None
         self._name = PREFIX + mark
         self._main = ""
+        self._lock = -1
         self._files: dict[str, dict[str, str]] = {}
         self._entered: list[str] = []
         self._kept_in: list[str] = []
@@ -119,7 +122,7 @@ class Groups:
                 raise Fault(HR.ERROR_NOT_SUPPORTED, f"{text}: {reason}")
 
     def make(self) -> None:
-        """Make them, set the limits, and take the lock; see `hand_over`.
+        """Make them, set the limits, and take the lock; see `remove`.
 
         Raises:
             Fault: The host refuses it; none is left.
@@ -136,18 +139,13 @@ class Groups:
                 for name, value in files.items():
                     write(os.path.join(directory, name), value)
         except OSError as error:
-            self._unlock(lock)
+            self._lock = lock
             self.remove()
             text = f"the host refuses the control groups of the system: {error.strerror}"
             code = HR.ERROR_NO_SYSTEM_RESOURCES if error.errno in FULL else HR.ERROR_NOT_SUPPORTED
             raise Fault(code, text) from None
+        self._lock = lock
         self.places = self._plan(lock)
-
-    def hand_over(self) -> None:
-        """Leave the lock to the keeper, which has started."""
-        if self.places is not None:
-            self._unlock(self.places.lock)
-            self.places = self.places._replace(lock=-1)
 
     def kill(self) -> list[int]:
         """Kill all that is in them, and wait. Thread: any that may block, for some seconds.
@@ -160,9 +158,12 @@ class Groups:
         return kill_all(group_at(self._main, self._version))
 
     def remove(self) -> None:
-        """Remove those that are left; idempotent."""
+        """Remove those that are left, and give the lock back; idempotent."""
         if self._main:
             remove_all(self._plan(-1))
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
 
     def _limit(self, setting: Setting, directory: str, version: int) -> None:
         values = dict(setting.v1 if version == V1 else setting.v2)
@@ -180,11 +181,6 @@ class Groups:
 
     def _plan(self, lock: int) -> Places:
         return Places(self._version, self._main, lock, self._entered, self._kept_in, self._events)
-
-    @staticmethod
-    def _unlock(lock: int) -> None:
-        if lock >= 0:
-            os.close(lock)
 
 
 def _make_locked(directory: str) -> int:

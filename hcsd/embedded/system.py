@@ -149,8 +149,6 @@ class System:
         except OSError:
             self._groups.remove()
             raise
-        finally:
-            self._groups.hand_over()
         with self._lock:
             self._members = members
             self._enter(SystemState.RUNNING)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -236,6 +237,29 @@ async def test_what_a_daemon_leaves_that_dies_with_its_keepers_is_cleaned_up(
     await living.process.terminate()
     await living.end()
     living.close()
+    system.close()
+
+
+async def test_what_a_killed_keeper_leaves_is_no_leftover_while_its_daemon_lives(
+    host: Host, provider: EmbeddedProvider
+) -> None:
+    system = await host.open_system("host")
+    it = await start(system, SH("exec sleep 1000"))
+    keeper, busy = provider._systems["host"].keeper_pid, threading.Event()
+
+    def be_busy() -> None:
+        busy.wait()
+
+    provider._worker.post(be_busy)  # so that it does not come to clean up
+    try:
+        os.kill(keeper, signal.SIGKILL)
+        until(lambda: not is_running(keeper), "the keeper is dead")
+        await anyio.to_thread.run_sync(clean_up)
+        assert is_running(it.pid)
+    finally:
+        busy.set()
+    assert (await it.end()).exit_code == 137
+    it.close()
     system.close()
 
 
