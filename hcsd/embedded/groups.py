@@ -1,15 +1,14 @@
 """The control groups of a system: they hold all of it together, and to its limits.
 
-    make() ──▶ MADE ──the keeper starts, with the lock──▶ KEPT ──it ends──▶ removed by the keeper
-                └──the keeper cannot be started──▶ removed       └──it was killed──▶ kill(), remove()
+    make() ──▶ MADE ──the keeper starts──▶ KEPT ──it ends──▶ removed by the keeper
+                └──it cannot be started──▶ removed  └──it was killed──▶ kill(), remove()
 
 What the groups are for is told in `keeper.groups`, and where they are in `hierarchies`. The keeper is
 outside: what it keeps can neither use up its memory nor freeze it. The one exception is the number of
 tasks in v1, which each process would have to enter by itself; the limit is one more there.
 
-The lock tells other daemons that somebody looks after the groups: see `leftovers`. The keeper has it as long
-as it lives. This process has it from `make` to `remove`, so that it alone ends what a killed keeper has left,
-and can tell how that ended.
+The lock tells other daemons that somebody looks after the groups: see `leftovers`. The engine and the
+keeper share it, so it holds for as long as one of them lives.
 """
 
 from __future__ import annotations
@@ -101,7 +100,6 @@ class Groups:
         self.places: Places | None = None
         self._name = PREFIX + mark
         self._main = ""
-        self._lock = -1
         self._files: dict[str, dict[str, str]] = {}
         self._entered: list[str] = []
         self._kept_in: list[str] = []
@@ -122,7 +120,7 @@ class Groups:
                 raise Fault(HR.ERROR_NOT_SUPPORTED, f"{text}: {reason}")
 
     def make(self) -> None:
-        """Make them, set the limits, and take the lock; see `remove`.
+        """Make them, set the limits, and take the lock.
 
         Raises:
             Fault: The host refuses it; none is left.
@@ -139,12 +137,11 @@ class Groups:
                 for name, value in files.items():
                     write(os.path.join(directory, name), value)
         except OSError as error:
-            self._lock = lock
+            self._unlock(lock)
             self.remove()
             text = f"the host refuses the control groups of the system: {error.strerror}"
             code = HR.ERROR_NO_SYSTEM_RESOURCES if error.errno in FULL else HR.ERROR_NOT_SUPPORTED
             raise Fault(code, text) from None
-        self._lock = lock
         self.places = self._plan(lock)
 
     def kill(self) -> list[int]:
@@ -158,12 +155,12 @@ class Groups:
         return kill_all(group_at(self._main, self._version))
 
     def remove(self) -> None:
-        """Remove those that are left, and give the lock back; idempotent."""
+        """Remove those that are left, and let go of the lock; idempotent."""
         if self._main:
             remove_all(self._plan(-1))
-        lock, self._lock = self._lock, -1
-        if lock >= 0:
-            os.close(lock)
+        if self.places is not None:
+            self._unlock(self.places.lock)
+            self.places = self.places._replace(lock=-1)
 
     def _limit(self, setting: Setting, directory: str, version: int) -> None:
         values = dict(setting.v1 if version == V1 else setting.v2)
@@ -181,6 +178,11 @@ class Groups:
 
     def _plan(self, lock: int) -> Places:
         return Places(self._version, self._main, lock, self._entered, self._kept_in, self._events)
+
+    @staticmethod
+    def _unlock(lock: int) -> None:
+        if lock >= 0:
+            os.close(lock)
 
 
 def _make_locked(directory: str) -> int:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 CONTROLLERS = ("memory", "cpu", "pids")
 DAEMON_GROUP = "hcsd-daemon"
+UNITS = (".scope", ".service", ".slice")  # groups that systemd looks after
 FREEZES = (5, 2)  # the first kernel whose groups of v2 freeze
 DELEGATED = ("user.delegate", "trusted.delegate")  # attributes that systemd sets
 
@@ -132,8 +133,10 @@ def mounts_of_groups() -> list[tuple[str, int, bool]]:
 
 def _unified(own: str) -> Hierarchy | None:
     """Return the group of v2 below which groups are made; None if none can be."""
-    above = os.path.dirname(own)
-    parent = above if os.path.basename(own) == DAEMON_GROUP or _is_delegated(above) else own
+    above, name = os.path.split(own)
+    # The daemon may have been put below its delegated group, as `DelegateSubgroup` of systemd does it.
+    below = name == DAEMON_GROUP or (_is_delegated(above) and not name.endswith(UNITS))
+    parent = above if below else own
     if not _is_writable(parent) or _kernel() < FREEZES:
         return None
     if os.geteuid() != 0 or _is_delegated(parent):
@@ -153,7 +156,7 @@ def _pass_on(parent: str) -> None:
     if not wanted:
         return
     try:
-        if str(os.getpid()) in _words(parent, PROCS):
+        if set(_words(parent, PROCS)) == {str(os.getpid())}:  # else others are in the way
             group = os.path.join(parent, DAEMON_GROUP)
             with contextlib.suppress(FileExistsError):
                 os.mkdir(group, 0o755)
@@ -161,7 +164,8 @@ def _pass_on(parent: str) -> None:
         for name in wanted:
             write(os.path.join(parent, "cgroup.subtree_control"), f"+{name}")
     except OSError as error:
-        logger.warning("cannot limit compute systems by control groups of %s: %s", parent, error)
+        # No fault: who needs a limit is refused, and told why.
+        logger.info("control group %s does not pass controllers on: %s", parent, error)
 
 
 def _is_delegated(directory: str) -> bool:

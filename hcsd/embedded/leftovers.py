@@ -1,8 +1,7 @@
 """What an earlier daemon has left, because it was killed together with its keepers.
 
-A keeper holds a lock on the main group of its system as long as it lives, and the daemon that has made the
-group until it is removed. So a group of ours that nobody holds the lock on is a leftover: what runs in it is
-killed, and it is removed.
+A keeper and its daemon hold a lock on the main group of a system as long as one of them lives. So a group
+of ours that nobody holds the lock on is a leftover: what runs in it is killed, and it is removed.
 """
 
 from __future__ import annotations

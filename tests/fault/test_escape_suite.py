@@ -100,8 +100,10 @@ class Attempt:
         await system.start()
         keeper, group = embedded._systems["made"].keeper_pid, name_of_group(embedded, "made")
         bystander = await start(system, SLEEPS)
-        it = await start(system, parameters, "o")
+        it = await start(system, parameters, "io" if name == KILLS_KEEPER else "o")
         pipe = os.readlink(f"/proc/self/fd/{it.handles[1]}")
+        if name == KILLS_KEEPER:
+            await it.write(b"go\n")
         named = [int(word) for word in (await it.stdout.line()).split() if word.isdigit()]
         return cls(name, groups, system, keeper, group, bystander, it, pipe, named)
 

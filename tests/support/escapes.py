@@ -122,7 +122,10 @@ EVERY_ESCAPE: dict[str, Build] = {
     "what keeps its keeper stopped": _as_it_is(
         _sh('setsid sh -c "$1" sh $PPID & wait', STOP_KEEPER_AGAIN)
     ),
-    "what kills its keeper": _as_it_is(_sh('setsid sh -c "$1" sh $PPID & wait', KILL_KEEPER)),
+    # Not before it is told to, or its start may never be answered.
+    "what kills its keeper": _as_it_is(
+        _sh('read go; setsid sh -c "$1" sh $PPID & wait', KILL_KEEPER)
+    ),
     "what leaves its groups": lambda _: _sh(LEAVE_GROUPS, *_roots()),
     "what leaves all behind": lambda _: _sh(
         '(env -i setsid sh -c "$@" &)', LEAVE_GROUPS, "sh", *_roots()

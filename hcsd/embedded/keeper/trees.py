@@ -78,11 +78,17 @@ class Trees:
             return ANYWHERE
         directory = os.path.join(self._places.main, mark.rpartition(".")[2])
         os.mkdir(directory, 0o755)
+        try:
+            if self._forks_into:
+                flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+                place = Place(os.open(directory, flags), self._entered)
+            else:
+                place = Place(NOWHERE, [_procs(directory), *self._entered])
+        except OSError:
+            os.rmdir(directory)
+            raise
         self._groups[mark] = group_at(directory, self._places.version)
-        if self._forks_into:
-            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-            return Place(os.open(directory, flags), self._entered)
-        return Place(NOWHERE, [_procs(directory), *self._entered])
+        return place
 
     def release(self, place: Place) -> None:
         """Take a place back that `make` has given, after the fork."""
