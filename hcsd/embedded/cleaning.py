@@ -121,12 +121,15 @@ class Cleaning:
         self._ends |= {pid: -signal.SIGKILL for pid, _ in killed}
         self._groups.kill()
         if ON_LINUX:
-            left = kill_sessions({pid for pid, _ in killed}, self._is_late)
-            kill_marked(self._mark)
+            sessions = {pid for pid, _ in killed}
             if self._orphans is not None:
-                left = self._orphans.end(self._is_late)
+                # First, since the others look at the whole host: they are slow while there are many dead.
+                self._left = self._orphans.end(self._is_late)
                 self._collect(known, self._orphans)
-            self._left = left
+                kill_sessions(sessions, self._is_late)
+            else:
+                self._left = kill_sessions(sessions, self._is_late)
+            kill_marked(self._mark)
         self._groups.remove()
 
     def _is_late(self) -> bool:

@@ -154,6 +154,7 @@ class Keepers:
                 keeper.look()
             self._reap()
             if self._has_left and self._orphans is not None:
-                self._has_left = bool(self._orphans.end(lambda: True))
+                self._orphans.end(lambda: True)
+                self._has_left = not self._orphans.quiet
         finally:
             self._look_later()

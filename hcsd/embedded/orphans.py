@@ -6,6 +6,8 @@ to the system.
 If the daemon is a subreaper, what a dead keeper leaves behind becomes a child of the daemon. Then
 `Orphans` ends and reaps it, whatever it did to its session and its environment.
 
+    look ──somebody was reaped──▶ look again, until nobody is left or it is late
+
     child of the daemon ──it is a keeper, or was there before──▶ left alone
                         └──else──▶ killed ──▶ reaped, its exit code is kept for its system
                                       └──traced, or held by the kernel──▶ left; tried again later
@@ -85,6 +87,9 @@ class Orphans:
     Thread: any. `lock` is held while a keeper is started, so that nobody takes it for an orphan,
     and for each look at the children.
 
+    Attributes:
+        quiet: Whether the last look of `end` has found nobody.
+
     Raises:
         OSError: The kernel refuses.
         ValueError: The ends of children are ignored, and this is not the main thread.
@@ -98,6 +103,8 @@ class Orphans:
         self._keepers: set[int] = set()
         self._others = {identify(pid, self._me) for pid in children_of(self._me)}
         self._ends: dict[Identity, int] = {}
+        self._reaped = 0  # how many
+        self.quiet = True
 
     def spare(self, keeper: int) -> None:
         """Leave a child alone: it is a keeper. Lock held."""
@@ -112,10 +119,17 @@ class Orphans:
         """Kill and reap until nobody is left, or it is late; return who stays."""
         while True:
             with self.lock:
-                left = [pid for pid in children_of(self._me) if not self._is_ended(pid)]
-            if not left or is_late():
+                before = self._reaped
+                # Of those that fork and end the youngest is there most likely.
+                children = reversed(children_of(self._me))
+                left = [pid for pid in children if not self._is_ended(pid)]
+            # Who was reaped may have had children, and they are this process's now.
+            unchanged = self._reaped == before
+            self.quiet = unchanged and not left
+            if self.quiet or is_late():
                 return [_left(pid) for pid in left]
-            time.sleep(PAUSE)
+            if unchanged:
+                time.sleep(PAUSE)
 
     def take_end(self, member: Identity) -> int | None:
         """Return how a process ended that was reaped here, once: negative for a signal."""
@@ -135,6 +149,7 @@ class Orphans:
             return True  # a keeper that nobody could reap before, and that `subprocess` has now
         if result is None:
             return False
+        self._reaped += 1
         if len(self._ends) >= MAX_ENDS:
             del self._ends[next(iter(self._ends))]
         exited = result.si_code == os.CLD_EXITED

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
 from tests.support.census import MARK, is_running, until
-from tests.support.cgroups import USABLE, groups_of
+from tests.support.cgroups import USABLE, groups_of, is_stopped
 from tests.support.engines import embedded_provider
 from tests.support.guest import PosixGuest
 from tests.support.running import running, start
@@ -174,6 +175,23 @@ async def test_a_kill_does_not_look_at_every_other_tree_although_there_are_stray
     system.close()
 
 
+async def test_a_process_that_has_left_its_group_is_paused_and_dies_with_its_tree(
+    host: Host, provider: EmbeddedProvider
+) -> None:
+    system = await host.open_system("host")
+    async with running(system, SH("echo ready; exec sleep 1000"), "o") as it:
+        await it.stdout.line()
+        (group,) = [found for found in groups_of(it.pid) if found.parent.name.startswith("hcsd-")]
+        (group.parent.parent / "cgroup.procs").write_text(str(it.pid), encoding="ascii")
+        await system.pause()
+        assert is_stopped(it.pid)
+        await system.resume()
+        until(lambda: not is_stopped(it.pid), "it goes on")
+        await it.process.terminate(tree=True)
+        assert not is_running(it.pid)
+    system.close()
+
+
 async def test_groups_that_members_have_made_go_too(host: Host) -> None:
     system = await host.open_system("host")
     async with running(system, SH("sleep 1000 & echo $!; wait"), "o") as it:
@@ -256,6 +274,29 @@ async def test_what_a_daemon_leaves_that_dies_with_its_keepers_is_cleaned_up(
     await living.process.terminate()
     await living.end()
     living.close()
+    system.close()
+
+
+async def test_what_a_killed_keeper_leaves_is_no_leftover_while_its_daemon_lives(
+    host: Host, provider: EmbeddedProvider
+) -> None:
+    system = await host.open_system("host")
+    it = await start(system, SH("exec sleep 1000"))
+    keeper, busy = provider._systems["host"].keeper_pid, threading.Event()
+
+    def be_busy() -> None:
+        busy.wait()
+
+    provider._worker.post(be_busy)  # so that it does not come to clean up
+    try:
+        os.kill(keeper, signal.SIGKILL)
+        until(lambda: not is_running(keeper), "the keeper is dead")
+        await anyio.to_thread.run_sync(clean_up)
+        assert is_running(it.pid)
+    finally:
+        busy.set()
+    assert (await it.end()).exit_code == 137
+    it.close()
     system.close()
 
 

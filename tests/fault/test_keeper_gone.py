@@ -19,7 +19,7 @@ from hcsd.hcs.host import Host
 from hcsd.hcs.process import ProcessEnd
 from hcsd.hcs.system import ComputeSystem
 from tests.support.census import ended, is_running, state_of, until
-from tests.support.engines import PATIENT, embedded_provider
+from tests.support.engines import HASTY, PATIENT, embedded_provider
 from tests.support.guest import PosixGuest
 from tests.support.running import run, running, start
 from tests.support.tracer import tracing
@@ -27,7 +27,6 @@ from tests.support.tracer import tracing
 pytestmark = pytest.mark.anyio
 
 DOCUMENT = '{"SchemaVersion":{"Major":2,"Minor":1},"Container":{}}'
-HASTY = Timings(look=0.05, ask=0.2, silence=2.0, end=1.0, reap=0.3, clean=10.0, revive=0.1)
 
 
 @pytest.fixture(params=[HASTY], ids=["hasty"])

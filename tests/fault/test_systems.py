@@ -201,19 +201,6 @@ async def test_a_process_dies_in_a_paused_system(system: ComputeSystem) -> None:
 # --- the end ---
 
 
-@in_every_way
-@every_escape
-async def test_a_kill_reaches_every_descendant(system: ComputeSystem, escape: Parameters) -> None:
-    it = await start(system, escape, "o")
-    escaped = int(await it.stdout.line())
-    await system.terminate()
-    await system.exited.wait()
-    assert not is_running(escaped)
-    assert not is_running(it.pid)
-    assert it.process.exited.is_set
-    it.close()
-
-
 async def test_who_does_not_shut_down_in_time_is_killed(
     embedded: EmbeddedProvider, system: ComputeSystem
 ) -> None:
@@ -399,31 +386,6 @@ async def test_what_cannot_be_honoured_is_refused(host: Host, document: str) -> 
         await host.create_system("refused", document)
     assert caught.value.hresult == HR.ERROR_NOT_SUPPORTED
     assert "embedded engine" in str(caught.value)
-
-
-# --- many ---
-
-
-async def _one_life(host: Host, number: int) -> None:
-    made = await host.create_system(f"many-{number}", configuration())
-    await made.start()
-    its = [await start(made, SH("(setsid sleep 1000 &); sleep 1000")) for _ in range(5)]
-    await (made.terminate() if number % 2 else made.shut_down())
-    await made.exited.wait()
-    for it in its:
-        assert it.process.exited.is_set
-        it.close()
-    made.close()
-
-
-@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
-@pytest.mark.timeout(120)
-async def test_nothing_is_left_of_many_systems(host: Host, count: int) -> None:
-    for first in range(0, count, 10):
-        async with anyio.create_task_group() as tasks:
-            for number in range(first, first + 10):
-                tasks.start_soon(_one_life, host, number)
-    assert [system.id for system in await host.systems()] == ["host"]
 
 
 # --- out of memory ---

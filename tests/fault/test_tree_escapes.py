@@ -23,7 +23,7 @@ from tests.support.census import ended, ended_within, is_running, state_of, unti
 from tests.support.cgroups import EVERY, USABLE, is_stopped
 from tests.support.chains import MULTITUDE, build_chain
 from tests.support.engines import embedded_provider
-from tests.support.escapes import HUSH
+from tests.support.escapes import HUSH, python
 from tests.support.guest import PosixGuest
 from tests.support.running import Running, running, start
 
@@ -38,19 +38,6 @@ print(libc.ptrace(int(sys.argv[1]), int(sys.argv[2]), 0, 0), flush=True)
 time.sleep(1000)
 """
 ATTACH, SEIZE = 16, 0x4206
-# Traces a child of its own, which stops at each system call.
-TRACER = """
-import ctypes, os, time
-child = os.fork()
-if not child:
-    while True: os.getppid()
-libc = ctypes.CDLL(None)
-libc.ptrace(16, child, 0, 0)
-print(child, flush=True)
-while True:
-    os.waitpid(child, 0)
-    libc.ptrace(24, child, 0, 0)
-"""
 # Its first thread ends. The other one prints the pid, and waits.
 HEADLESS = """
 import ctypes, os, threading, time
@@ -85,10 +72,6 @@ def host(embedded: EmbeddedProvider) -> Host:
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return build_chain(tmp_path_factory.mktemp("chain"))
-
-
-def python(program: str) -> dict[str, object]:
-    return {"CommandArgs": [sys.executable, "-I", "-S", "-c", program]}
 
 
 @contextmanager
@@ -208,28 +191,6 @@ async def test_what_somebody_outside_traces_dies_with_its_tree(host: Host, way: 
             await it.process.terminate(tree=True)
             assert not is_running(it.pid)
             assert not is_running(child)
-    system.close()
-
-
-async def test_a_tracer_dies_with_what_it_traces(host: Host) -> None:
-    system = await host.open_system("host")
-    async with running(system, python(TRACER), "o") as it:
-        child = int(await it.stdout.line())
-        await it.process.terminate(tree=True)
-        assert not is_running(it.pid)
-        assert not is_running(child)
-    system.close()
-
-
-async def test_what_has_stopped_itself_dies_with_its_tree(host: Host) -> None:
-    system = await host.open_system("host")
-    script = GUEST.sh("sh -c 'echo $$; kill -STOP $$; sleep 1000' & kill -STOP $$")
-    async with running(system, script, "o") as it:
-        child = int(await it.stdout.line())
-        until(lambda: {state_of(it.pid), state_of(child)} == {"T"}, "both stop")
-        await it.process.terminate(tree=True)
-        assert not is_running(it.pid)
-        assert not is_running(child)
     system.close()
 
 

@@ -59,6 +59,11 @@ def children(pid: int | None = None) -> list[int]:
     return found
 
 
+def descriptors_of(pid: int) -> int:
+    """How many descriptors a process has."""
+    return len(os.listdir(PROC / str(pid) / "fd"))
+
+
 def state_of(pid: int) -> str:
     """The state letter of a process: "" if there is none."""
     try:
@@ -95,6 +100,20 @@ def marking() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MARK, mark)
         yield mark
+
+
+def holders_of(pipe: str) -> set[int]:
+    """The pids of all other processes that have a pipe open, at either end.
+
+    Args:
+        pipe: What its link in /proc/self/fd says.
+    """
+    found: set[int] = set()
+    for link in PROC.glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it has ended, or has closed that one
+            if os.readlink(link) == pipe:
+                found.add(int(link.parts[2]))
+    return found - {os.getpid()}
 
 
 async def ended(pid: int) -> None:

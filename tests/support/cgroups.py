@@ -6,6 +6,7 @@ from pathlib import Path
 from hcsd.control_groups import ControlGroups
 from hcsd.embedded.groups import PREFIX
 from hcsd.embedded.hierarchies import find_hierarchies, mounts_of_groups
+from hcsd.embedded.provider import EmbeddedProvider
 from tests.support.census import state_of
 
 # Those that this host lets the test make.
@@ -58,3 +59,18 @@ def all_groups() -> set[str]:
         for name in below
         if name.startswith(PREFIX)
     }
+
+
+def groups_left(names: set[str]) -> set[str]:
+    """Those control groups on this host that have one of these names; see `name_of_group`."""
+    return {group for group in all_groups() if os.path.basename(group) in names}
+
+
+def name_of_group(embedded: EmbeddedProvider, system_id: str) -> str:
+    """The name of the control groups of a system, which no other system on this host has."""
+    return PREFIX + embedded._systems[system_id]._groups.mark
+
+
+def below(groups: set[str]) -> list[str]:
+    """The control groups directly below others."""
+    return [entry.path for group in groups for entry in os.scandir(group) if entry.is_dir()]

@@ -53,6 +53,26 @@ while time.time() < end:
     if os.fork(): os._exit(0)
     if sessions and chain % 2: os.setsid()
 """
+# Has 512 processes, if nobody ends it first; a third of them have sessions of their own.
+BOMB = r"""
+#include <unistd.h>
+int main() {
+    int root = getpid();
+    for (int turn = 0; turn < 9; turn++)
+        if (fork() == 0 && turn % 3 == 0) setsid();
+    if (getpid() == root) write(1, "off\n", 4);
+    sleep(60);
+    return 0;
+}
+"""
+SLOW_BOMB = """
+import os, time
+root = os.getpid()
+for turn in range(9):
+    if os.fork() == 0 and turn % 3 == 0: os.setsid()
+if os.getpid() == root: os.write(1, b"off\\n")
+time.sleep(60)
+"""
 # Replaces itself over and over: 364 processes, many of them in sessions of their own.
 MULTITUDE = """
 import os, random, time
@@ -80,10 +100,19 @@ def build_chain(directory: Path) -> list[str]:
     Its arguments: how many chains; "sessions" if every other chain makes new sessions, else "plain";
     seconds until it ends by itself; and anything if its first process stays. It prints "off".
     """
+    return _build(directory / "chain", CHAIN, SLOW)
+
+
+def build_bomb(directory: Path) -> list[str]:
+    """Make the program of a bounded fork bomb, and return its command. It prints "off"."""
+    return _build(directory / "bomb", BOMB, SLOW_BOMB)
+
+
+def _build(program: Path, text: str, slow: str) -> list[str]:
     compiler = shutil.which("cc")
     if compiler is None:
-        return [sys.executable, "-I", "-S", "-c", SLOW]
-    source, program = directory / "chain.c", directory / "chain"
-    source.write_text(CHAIN, encoding="ascii")
+        return [sys.executable, "-I", "-S", "-c", slow]
+    source = program.with_suffix(".c")
+    source.write_text(text, encoding="ascii")
     subprocess.run([compiler, "-O1", "-w", "-o", program, source], check=True)
     return [str(program)]

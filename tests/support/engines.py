@@ -49,15 +49,19 @@ else:
 
     # A keeper that a test has stopped stays so, and one that does not answer is waited for.
     PATIENT = Timings(look=3600)
+    # One that does not answer is soon given up.
+    HASTY = Timings(look=0.05, ask=0.2, silence=2.0, end=1.0, reap=0.3, clean=10.0, revive=0.1)
 
     def embedded_provider(
         start_timeout: float = 30.0,
         timings: Timings = DEFAULT_TIMINGS,
         groups: ControlGroups = ControlGroups.AUTO,
+        *,
+        reaps_orphans: bool = False,
     ) -> EmbeddedProvider:
         """Make one whose processes a census sees."""
         hierarchies = find_hierarchies(groups)
         settings = ChildSettings((MARK,), start_timeout, hierarchies=hierarchies)
-        return EmbeddedProvider(settings, timings)
+        return EmbeddedProvider(settings, timings, reaps_orphans=reaps_orphans)
 
     ENGINES = [Engine("embedded", embedded_provider, PosixGuest(), "host", 300)]

@@ -69,6 +69,10 @@ class Children:
         """Return the pids of those that were started here, or are being started."""
         return [*self._started, *self._starts.pids()]
 
+    def started(self) -> list[int]:
+        """Return the pids of those that were started here, and run or have not been reaped."""
+        return list(self._started)
+
     def note_start(self, pid: int, mark: str) -> None:
         """Take up a process that runs from now on, with what all that descends from it inherits."""
         self._started[pid] = mark

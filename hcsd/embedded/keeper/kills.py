@@ -10,9 +10,9 @@ Nothing here waits: the kernel tells a poll when a group is frozen or empty; for
 looks again soon. Whatever in the tree the kernel holds, as on a file system that does not answer, dies
 when it lets go; until then a kill takes its time, and no other request does.
 
-Outsiders are members that have left the group, as only who may write to control groups can. Their
-parents are known while the group is frozen, so they are looked for then. They are killed after it,
-as `families` does it. Without control groups it does all.
+Outsiders are members that have left the group, as only who may write to control groups can. The process
+that was started may be one, and has its pid. The parents of the others are known while the group is
+frozen, so they are looked for then. They are killed after it, as `families` does it. Without control groups it does all.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Kills:
         pids = kill.group.pids()
         root = self._children.root_of(kill.pid, kill.mark)
         others = kill.others or sum(1 for pid in pids if pid != root)
-        outsiders = {**kill.outsiders, **self._trees.outsiders(pids)}
+        outsiders = {**kill.outsiders, **self._trees.outsiders(pids, {root} - {0})}
         with contextlib.suppress(OSError):  # gone, and all in it
             kill.group.kill()
         return kill._replace(freezing_until=None, others=others, outsiders=outsiders)

@@ -63,7 +63,7 @@ class Pause:
             return
         self._freeze(main)
         inside = set(main.pids())
-        outsiders = self._trees.outsiders(inside)
+        outsiders = self._trees.outsiders(inside, self._children.started())
         if outsiders or not inside.issuperset(self._children.strays()):
             self._stop_all(inside, outsiders)
 

@@ -130,11 +130,17 @@ class Trees:
                 del self._groups[mark]
                 self._dead.discard(mark)
 
-    def outsiders(self, members: Collection[int]) -> dict[int, int]:
-        """Return children of members that are no members: pids, and times of their starts."""
+    def outsiders(self, members: Collection[int], roots: Collection[int]) -> dict[int, int]:
+        """Return who belongs to members and is none: pids, and times of their starts.
+
+        Args:
+            members: Pids of what is in a group.
+            roots: Processes that belong there, and may have left. They have not been reaped.
+        """
         inside = set(members)
-        children = {child for pid in inside for child in children_of(pid)} - inside
-        found = ((pid, look_at(pid)) for pid in children)
+        tree = inside.union(roots)
+        outside = tree.union(child for pid in tree for child in children_of(pid)) - inside
+        found = ((pid, look_at(pid)) for pid in outside)
         return {pid: entry.started for pid, entry in found if entry is not None}
 
     def holds(self, pid: int) -> bool:
