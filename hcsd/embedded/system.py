@@ -236,11 +236,12 @@ class System:
     def _on_down(self, status: int) -> None:
         """The keeper is gone, and with it all that it kept, unless it was killed itself."""
         members = self._started()
+        ended_all = status in {FORCED, LEFT} or (status == 0 and self._state is SystemState.ENDING)
         if status in {FORCED, LEFT} or members.keeper.overdue:
             self._enter(SystemState.ENDING, "ForcedExit")
         elif status or self._state is not SystemState.ENDING:
             self._enter(SystemState.ENDING, "UnexpectedExit")
-        if status in {0, FORCED, LEFT}:
+        if ended_all:
             self._groups.remove()
             self._finish({})
         else:

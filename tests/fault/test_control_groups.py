@@ -192,6 +192,23 @@ async def test_a_process_that_has_left_its_group_is_paused_and_dies_with_its_tre
     system.close()
 
 
+async def test_a_group_that_a_member_has_made_is_in_nobodys_way(host: Host) -> None:
+    system = await host.create_system("squatted", document())
+    await system.start()
+    async with running(system, SH("exec sleep 1000")) as it:
+        (group,) = [found for found in groups_of(it.pid) if found.parent.name.startswith("hcsd-")]
+        for number in range(2, 6):
+            (group.parent / str(number)).mkdir()
+        async with running(system, SH("exec sleep 1000")) as other:
+            assert groups_of(other.pid) != groups_of(it.pid)
+            await other.process.terminate(tree=True)
+            await other.end()
+    await system.terminate()
+    await system.exited.wait()
+    assert not group.parent.exists()
+    system.close()
+
+
 async def test_groups_that_members_have_made_go_too(host: Host) -> None:
     system = await host.open_system("host")
     async with running(system, SH("sleep 1000 & echo $!; wait"), "o") as it:

@@ -17,6 +17,7 @@ import anyio.to_thread
 from hcsd.control_groups import ControlGroups
 from hcsd.embedded.child_settings import ChildSettings
 from hcsd.embedded.hierarchies import find_hierarchies
+from hcsd.embedded.keeper.procfs import children_of
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
@@ -162,9 +163,10 @@ async def ordinary_user(system: ComputeSystem, provider: EmbeddedProvider) -> ob
     return found
 
 
-async def trees(system: ComputeSystem, _provider: EmbeddedProvider) -> object:
+async def trees(system: ComputeSystem, provider: EmbeddedProvider) -> object:
     """Chains and a multitude of processes, with the powers of an ordinary user."""
     found: list[str] = []
+    keeper = provider._systems["host"].keeper_pid
     with tempfile.TemporaryDirectory() as name:
         chain = build_chain(Path(name))
         plain: Parameters = {"CommandArgs": [*chain, "20", "plain", "10", "stay"]}
@@ -177,6 +179,8 @@ async def trees(system: ComputeSystem, _provider: EmbeddedProvider) -> object:
             found.append((await it.stdout.rest()).decode())
             await it.end()
             it.close()
+            # What has left all behind can be of the next one only if nothing is left of this one.
+            until(lambda: not children_of(keeper), "the keeper has reaped all")
     return found
 
 

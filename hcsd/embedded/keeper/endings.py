@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hcsd.embedded.keeper.children import Children
 
 LIMIT = 10.0  # seconds for all, while there is progress
+DYING = 0.5  # seconds without any, if nothing is left but what may not be signalled
 STUCK = 3.0  # seconds without any
 NAMED = 100  # of those that are left, the living first
 MOMENT = 0.01  # seconds between two attempts to reap
@@ -77,12 +78,12 @@ def _end_descendants(children: Children, flush: Callable[[], None]) -> Left:
     while children.reap(wait=False):
         flush()
         left = set(children_of_this_thread())
-        if not stop.reachable and left <= stop.refused:
-            break
+        # What may not be signalled may be dying: its control group has been killed, or it ends by itself.
+        patience = DYING if not stop.reachable and left <= stop.refused else STUCK
         now = time.monotonic()
         if stop.killed or left != before:
             moved, before = now, left
-        elif now > moved + STUCK:
+        elif now > moved + patience:
             break
         else:
             time.sleep(MOMENT)

@@ -77,7 +77,11 @@ class Trees:
         if self._places is None:
             return ANYWHERE
         directory = os.path.join(self._places.main, mark.rpartition(".")[2])
-        os.mkdir(directory, 0o755)
+        try:
+            os.mkdir(directory, 0o755)
+        except FileExistsError:  # a member has made it, as root can
+            directory = f"{directory}-{os.urandom(8).hex()}"
+            os.mkdir(directory, 0o755)
         try:
             if self._forks_into:
                 flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
