@@ -18,6 +18,7 @@ from hcsd.abi.hresult import HR
 from hcsd.control_groups import ControlGroups
 from hcsd.embedded.child_settings import ChildSettings
 from hcsd.embedded.hierarchies import find_hierarchies
+from hcsd.embedded.keeper.groups import Group
 from hcsd.embedded.leftovers import clean_up
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.hcs.errors import HcsError
@@ -114,8 +115,7 @@ async def test_a_chain_of_forks_dies_with_its_tree(host: Host, provider: Embedde
             await it.stdout.line()
         group = groups_of(spared.pid)[0].parent
         await it.process.terminate(tree=True)
-        left = {line for procs in group.rglob("cgroup.procs") for line in procs.read_text().split()}
-        assert left == {str(spared.pid)}
+        assert Group(str(group)).pids() == [spared.pid]
     await spared.process.terminate()
     await spared.end()
     spared.close()

@@ -109,10 +109,12 @@ def holders_of(pipe: str) -> set[int]:
         pipe: What its link in /proc/self/fd says.
     """
     found: set[int] = set()
-    for link in PROC.glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # it has ended, or has closed that one
-            if os.readlink(link) == pipe:
-                found.add(int(link.parts[2]))
+    for process in PROC.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            for name in os.listdir(process / "fd"):
+                with suppress(OSError):  # it has closed that one
+                    if os.readlink(process / "fd" / name) == pipe:
+                        found.add(int(process.name))
     return found - {os.getpid()}
 
 
