@@ -62,9 +62,9 @@ async def command(
         yield process
 
 
-async def first(process: anyio.abc.Process) -> bytes:
+async def first(process: anyio.abc.Process, size: int = 4096) -> bytes:
     assert process.stdout is not None
-    return await process.stdout.receive(4096)
+    return await process.stdout.receive(size)
 
 
 async def rest(process: anyio.abc.Process) -> bytes:
@@ -164,8 +164,9 @@ async def test_an_interrupt_reaches_the_process_whose_pager_pauses(
         await process.stdin.send(b"x")
         while not (await client.get_process(name)).stdin.readers:
             pass
-        while (await client.get_process(name)).stdin.readers:  # until the call is over
-            got += await first(process)
+        # Until the call is over. Read fast, the process would come to its end before that.
+        while (await client.get_process(name)).stdin.readers:
+            got += await first(process, 512)
         process.send_signal(signal.SIGINT)
         assert (await client.wait_process(name)).process.exit.exit_code == 5  # still paused
         assert len(got + await rest(process)) == MUCH
