@@ -21,8 +21,8 @@ PROCESS = service_pb.TERMINATE_SCOPE_PROCESS
 TREE = service_pb.TERMINATE_SCOPE_TREE
 BEST = service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
 
-# Prints the pid of what it has started, and runs on.
-PARENT = sh("sleep 7771 & echo $!; sleep 7772; true")
+# Prints the pid of one of the two that it has started by then, and runs on.
+PARENT = sh("sleep 7772 & sleep 7771 & echo $!; wait")
 # The same, but it has exited by then.
 LEAVER = sh("sleep 7771 & echo $!")
 
