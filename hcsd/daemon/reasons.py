@@ -41,6 +41,12 @@ class Reason(Enum):
         self.calls = calls
         self.text = text
 
+    CERTIFICATE_INVALID = (
+        Kind.UNAUTHENTICATED,
+        False,
+        ANY,
+        "the client's certificate is not, or no longer, one that the daemon trusts",
+    )
     DAEMON_RESTARTED = Kind.WRONG_STATE, False, ANY, "the call names an earlier run of the daemon"
     DAEMON_STOPPING = Kind.UNREACHABLE, True, ANY, "the daemon is stopping"
     EXECUTABLE_BUSY = Kind.WRONG_STATE, True, CREATES, "somebody is writing to the program's file"
@@ -87,6 +93,7 @@ class Reason(Enum):
         f"{CREATES}, CreateComputeSystem",
         "the request id was used for another request",
     )
+    REQUEST_INCOMPLETE = Kind.TOO_LATE, True, ANY, "the request has not arrived in time"
     REVISION_COMPACTED = (
         Kind.OUT_OF_RANGE,
         False,
@@ -118,6 +125,12 @@ class Reason(Enum):
     )
     TOKEN_INVALID = Kind.UNAUTHENTICATED, False, ANY, "the token is not this daemon's"
     TOKEN_MISSING = Kind.UNAUTHENTICATED, False, ANY, "this listener needs the daemon's token"
+    TOO_MANY_CALLS = (
+        Kind.EXHAUSTED,
+        True,
+        ANY,
+        "as many calls are under way at the listener as may be at once",
+    )
     TOO_MANY_PROCESSES = (
         Kind.EXHAUSTED,
         True,
@@ -128,7 +141,13 @@ class Reason(Enum):
         Kind.EXHAUSTED,
         True,
         "streaming calls",
-        "the client has as many streaming calls as it may have",
+        "the clients of the Unix socket have as many streaming calls as they may have",
+    )
+    TOO_MANY_STREAMS_PER_CONNECTION = (
+        Kind.EXHAUSTED,
+        True,
+        "streaming calls",
+        "the connection has as many streaming calls as it may have",
     )
     TOO_MANY_SYSTEMS = (
         Kind.EXHAUSTED,

@@ -158,10 +158,45 @@ class Limits:
     )
     max_streams_per_client: int = _count(  # arbitrary
         16_384,
-        "How many streaming calls a client may have at once: a TCP connection, or all that come by"
-        " a Unix socket.",
+        "How many streaming calls all clients of a Unix socket may have at once.",
         "max-streams-per-client",
         "max_streams_per_client",
+    )
+    max_streams_per_connection: int = _count(  # arbitrary
+        1024,
+        "How many streaming calls a TCP connection may have at once.",
+        "max-streams-per-connection",
+        "max_streams_per_connection",
+    )
+    max_calls: int = _count(  # arbitrary
+        32_768,
+        "How many calls may be under way at once, those that wait too; each listener counts its own.",
+        "max-calls",
+        "max_calls",
+    )
+    max_connections: int = _count(  # arbitrary
+        256,
+        "How many connections a TCP listener has at once. One more is refused. At most a quarter of"
+        " the descriptors that the daemon may have.",
+        "max-connections",
+        "max_connections",
+    )
+    connection_idle_time: float = _seconds(  # arbitrary
+        60.0,
+        "How long a TCP connection without calls is kept. Clients connect again by themselves.",
+        "connection-idle-time",
+    )
+    connection_age: float = _seconds(  # arbitrary
+        1800.0,
+        "How long a TCP connection takes new calls. Those under way go on; clients make another"
+        " connection for the next.",
+        "connection-age",
+    )
+    request_timeout: float = _seconds(  # for 4 MiB by a slow line (arbitrary)
+        30.0,
+        "How long the first message of a call may take to arrive.",
+        "request-timeout",
+        "request_timeout",
     )
     start_timeout: float = _seconds(  # arbitrary
         30.0,

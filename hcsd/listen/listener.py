@@ -25,8 +25,8 @@ class Listener(Protocol):
     """A place to listen at."""
 
     @property
-    def needs_token(self) -> bool:
-        """Whether callers must present the daemon's token, the place itself being no guard."""
+    def tls(self) -> Tls | None:
+        """What it uses for TLS; None for a place that guards itself, as a Unix socket does."""
 
     def claim(self, bind: Bind) -> AbstractContextManager[str]:
         """Bind a server to it until the context ends.

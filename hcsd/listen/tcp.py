@@ -24,11 +24,6 @@ class TcpListener:
     port: int
     tls: Tls
 
-    @property
-    def needs_token(self) -> bool:
-        """Whether no client certificate tells who calls."""
-        return not self.tls.authenticates
-
     @contextlib.contextmanager
     def claim(self, bind: Bind) -> Iterator[str]:
         """Bind the server to it.

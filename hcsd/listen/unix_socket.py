@@ -35,7 +35,7 @@ class UnixListener:
     """A Unix socket at an absolute path."""
 
     path: Path
-    needs_token = False
+    tls = None
 
     @property
     def address(self) -> str:

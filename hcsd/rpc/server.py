@@ -5,7 +5,8 @@
             ─▶ sockets are removed
 
 Each listener has a server of its own, so that who must authenticate follows from where a call came
-in and not from what it says about itself.
+in and not from what it says about itself. So has each its bounds: strangers at a TCP port take nothing
+from those who come by the Unix socket.
 
 A second request to stop shortens what is left of the grace to nothing. The engine ends what it can in
 a moment, and logs what stays.
@@ -14,24 +15,27 @@ a moment, and logs what stays.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import uuid
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import anyio
 import anyio.to_thread
-import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from hcsd.daemon.daemon import Daemon
 from hcsd.daemon.host_system import watch_host
+from hcsd.rpc.aio_server import AioServer
+from hcsd.rpc.bounds import options_for
 from hcsd.rpc.calls import Calls
 from hcsd.rpc.compute_system_service import ComputeSystemService
 from hcsd.rpc.credentials import server_credentials
 from hcsd.rpc.event_service import EventService
+from hcsd.rpc.gate import Gate
+from hcsd.rpc.guards import CertificateGuard, OpenGuard, TokenGuard
 from hcsd.rpc.host_service import HostService
-from hcsd.rpc.interceptor import Interceptor
 from hcsd.rpc.process_service import ProcessService
 from hcsd.rpc.validate import Validator
 from hcsd.v1 import (
@@ -48,10 +52,14 @@ from hcsd.v1 import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import grpc
+
     from hcsd.daemon.settings import Limits
     from hcsd.hcs.host import Host
     from hcsd.listen.listener import Bind, Listener
     from hcsd.listen.tls import Tls
+    from hcsd.listen.token import Token
+    from hcsd.rpc.guards import Guard
 
 SERVICES = tuple(
     service.full_name
@@ -64,7 +72,7 @@ SERVICES = tuple(
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 PROCESS_SERVICE = process_service_pb2.DESCRIPTOR.services_by_name["ProcessService"].full_name
-MAX_WAITING_CALLS = 100_000  # arbitrary; more than the processes that one machine holds
+LOOK_INTERVAL = 0.4  # seconds after which a credential that is gone is noticed at the latest
 # How long the last answers may take to leave, once every RPC has been ended.
 SERVER_GRACE = 1.0
 
@@ -82,14 +90,14 @@ class Server:
     """
 
     def __init__(
-        self, host: Host, listeners: Sequence[Listener], token: str | None, limits: Limits
+        self, host: Host, listeners: Sequence[Listener], token: Token | None, limits: Limits
     ) -> None:
         self._host = host
         self._listeners = listeners
         self._token = token
         self._limits = limits
         self._incarnation = str(uuid.uuid4())
-        self._calls = Calls(self._incarnation, limits.max_streams_per_client)
+        self._numbers = itertools.count(1)
         self._validator = Validator(limits)
         self._stop = anyio.Event()
         self._hurry = anyio.Event()
@@ -121,46 +129,52 @@ class Server:
     async def _run(self, on_ready: Callable[[list[str]], None]) -> None:
         with contextlib.ExitStack() as claims:
             # What can go wrong at a start does so before there is a task group to wrap it.
-            bound = [self._bind(listener, claims) for listener in self._listeners]
+            doors = [self._open(listener, claims) for listener in self._listeners]
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._host.supervise, name="engine")
                 daemon = Daemon(self._host, self._limits, tasks, self._incarnation)
-                await self._serve(
-                    daemon,
-                    [server for server, _ in bound],
-                    lambda: on_ready([address for _, address in bound]),
-                )
+                await self._serve(daemon, doors, lambda: on_ready([door.address for door in doors]))
                 await self._end(daemon)
                 tasks.cancel_scope.cancel()
 
-    def _bind(
-        self, listener: Listener, claims: contextlib.ExitStack
-    ) -> tuple[grpc.aio.Server, str]:
+    def _open(self, listener: Listener, claims: contextlib.ExitStack) -> _Door:
         """Make the server of a listener and bind it; it does not answer yet."""
-        token = self._token if listener.needs_token else None
-        server = grpc.aio.server(
-            interceptors=[Interceptor(self._calls, self._validator, token)],
-            options=[
-                ("grpc.max_receive_message_length", self._limits.max_message_bytes),
-                # Beyond this many that wait to be served, a call is cancelled without a word. By
-                # default gRPC begins with that at 1,000.
-                ("grpc.server.max_pending_requests", MAX_WAITING_CALLS),
-                ("grpc.server.max_pending_requests_hard_limit", MAX_WAITING_CALLS),
-                ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
-            ],
+        limits = self._limits
+        is_tcp = listener.tls is not None
+        calls = Calls(
+            self._incarnation,
+            self._numbers,
+            max_calls=limits.max_calls,
+            max_streams=(
+                ("max_streams_per_connection", limits.max_streams_per_connection)
+                if is_tcp
+                else ("max_streams_per_client", limits.max_streams_per_client)
+            ),
+            request_timeout=limits.request_timeout,
         )
-        return server, claims.enter_context(listener.claim(_binder(server)))
+        gate = Gate(calls, self._validator, self._guard(listener))
+        server = AioServer(gate, options_for(limits, is_tcp=is_tcp))
+        return _Door(claims.enter_context(listener.claim(_binder(server))), server, gate, calls)
+
+    def _guard(self, listener: Listener) -> Guard:
+        if listener.tls is None:
+            return OpenGuard()
+        if listener.tls.clients is not None:
+            return CertificateGuard(listener.tls.clients)
+        assert self._token is not None  # noqa: S101  (who opens a TCP listener loads it)
+        return TokenGuard(self._token)
 
     async def _serve(
         self,
         daemon: Daemon,
-        servers: Sequence[grpc.aio.Server],
+        doors: Sequence[_Door],
         on_ready: Callable[[], None],
     ) -> None:
         status = health.aio.HealthServicer()
-        for server in servers:
-            _add_services(server, daemon, self._validator, status)
-            await server.start()
+        for door in doors:
+            _add_services(door.gate, daemon, self._validator, status)
+            door.server.add_registered_method_handlers(door.gate.methods)
+            await door.server.start()
         for service in ("", *SERVICES):
             await status.set(service, health_pb2.HealthCheckResponse.SERVING)
 
@@ -174,16 +188,19 @@ class Server:
                     watching.start_soon(
                         watch_host, daemon.systems, self._host.host_system, tell, name="host"
                     )
+                for door in doors:
+                    watching.start_soon(_end_revoked, door.gate, name=f"keys of {door.address}")
                 on_ready()
                 await self._stop.wait()
                 watching.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 logger.info("stopping")
-                self._calls.stop()
+                for door in doors:
+                    door.calls.stop()
                 await status.enter_graceful_shutdown()
-                for server in servers:
-                    await server.stop(SERVER_GRACE)
+                for door in doors:
+                    await door.server.shutdown(SERVER_GRACE)
 
     async def _end(self, daemon: Daemon) -> None:
         """End the processes; a second request to stop does not wait for them."""
@@ -198,41 +215,57 @@ class Server:
             tasks.cancel_scope.cancel()
 
 
-class _GenericHandlers:
-    """Takes handlers for a server as generated code gives them, but registers no single method.
+class _Door(NamedTuple):
+    """A listener that is bound.
 
-    For each call, grpc.aio (1.85) waits anew on every method that is registered: with ours, a tenth
-    of what a small call costs. Handlers serve the same methods without.
-
-    Source: `_server_main_loop` of grpcio's aio/server.pyx.pxi; measured.
+    Attributes:
+        address: How clients name it.
+        server: Serves it.
+        gate: What its calls go through.
+        calls: Those under way.
     """
 
-    def __init__(self, server: grpc.aio.Server) -> None:
-        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+    address: str
+    server: AioServer
+    gate: Gate
+    calls: Calls
 
-    def add_registered_method_handlers(self, *_: object) -> None:
-        """Leave it at the generic handler, which was added before."""
+
+async def _end_revoked(gate: Gate) -> None:
+    """Look again and again whether a credential is gone with which calls are under way.
+
+    Files tell nobody that they have changed, not on every platform; a look costs one or two `stat`.
+    """
+    while gate.watches:
+        await anyio.sleep(LOOK_INTERVAL)
+        gate.end_revoked()
 
 
-def _binder(server: grpc.aio.Server) -> Bind:
+def _binder(server: AioServer) -> Bind:
     """Return what binds a server to an address, for a listener."""
 
     def bind(address: str, tls: Tls | None) -> int:
-        if tls is None:
-            return server.add_insecure_port(address)
-        return server.add_secure_port(address, server_credentials(tls))
+        where = address.encode()
+        port: int = (
+            server.add_insecure_port(where)
+            if tls is None
+            else server.add_secure_port(where, server_credentials(tls))
+        )
+        if port == 0:
+            msg = f"gRPC cannot bind '{address}'"
+            raise RuntimeError(msg)
+        return port
 
     return bind
 
 
 def _add_services(
-    server: grpc.aio.Server,
+    gate: Gate,
     daemon: Daemon,
     validator: Validator,
     status: health.aio.HealthServicer,
 ) -> None:
-    # The cast: what the stubs ask of a server is to take handlers. Reflection asks what kind it is.
-    handlers = cast("grpc.aio.Server", _GenericHandlers(server))
+    handlers = cast("grpc.aio.Server", gate)  # what generated code asks of one is to take handlers
     process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
         ProcessService(daemon, validator), handlers
     )
@@ -246,6 +279,7 @@ def _add_services(
         handlers,
     )
     health_pb2_grpc.add_HealthServicer_to_server(status, handlers)
-    reflection.enable_server_reflection(
-        (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+        reflection.aio.ReflectionServicer(names), handlers
     )

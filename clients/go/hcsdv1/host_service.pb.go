@@ -268,15 +268,25 @@ type Limits struct {
 	// Most compute systems that the daemon has created and that have not ended. One more is refused
 	// with RESOURCE_EXHAUSTED, reason `TOO_MANY_SYSTEMS`.
 	MaxSystems uint32 `protobuf:"varint,16,opt,name=max_systems,json=maxSystems,proto3" json:"max_systems,omitempty"`
-	// Most streaming calls of one client at once. One more is refused with RESOURCE_EXHAUSTED, reason
-	// `TOO_MANY_STREAMS_PER_CLIENT`. Over TCP a client is a connection; all that come by a Unix socket
-	// are one.
+	// Most streaming calls at once of all clients of a Unix socket. One more is refused with
+	// RESOURCE_EXHAUSTED, reason `TOO_MANY_STREAMS_PER_CLIENT`.
 	MaxStreamsPerClient uint32 `protobuf:"varint,17,opt,name=max_streams_per_client,json=maxStreamsPerClient,proto3" json:"max_streams_per_client,omitempty"`
 	// How many processes and threads a compute system may have at once, where the host lets the daemon
 	// limit that. 0: no limit.
 	MaxTasksPerSystem uint64 `protobuf:"varint,18,opt,name=max_tasks_per_system,json=maxTasksPerSystem,proto3" json:"max_tasks_per_system,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Most streaming calls of a TCP connection at once. One more is refused with RESOURCE_EXHAUSTED,
+	// reason `TOO_MANY_STREAMS_PER_CONNECTION`.
+	MaxStreamsPerConnection uint32 `protobuf:"varint,19,opt,name=max_streams_per_connection,json=maxStreamsPerConnection,proto3" json:"max_streams_per_connection,omitempty"`
+	// Most calls under way at once at each listener, those that wait too. One more is refused with
+	// RESOURCE_EXHAUSTED, reason `TOO_MANY_CALLS`.
+	MaxCalls uint32 `protobuf:"varint,20,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`
+	// Most connections of a TCP listener at once. One more is closed at once.
+	MaxConnections uint32 `protobuf:"varint,21,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	// How long the first message of a call may take to arrive. Then the call ends with
+	// DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
+	RequestTimeout *durationpb.Duration `protobuf:"bytes,22,opt,name=request_timeout,json=requestTimeout,proto3" json:"request_timeout,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -433,6 +443,34 @@ func (x *Limits) GetMaxTasksPerSystem() uint64 {
 		return x.MaxTasksPerSystem
 	}
 	return 0
+}
+
+func (x *Limits) GetMaxStreamsPerConnection() uint32 {
+	if x != nil {
+		return x.MaxStreamsPerConnection
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxCalls() uint32 {
+	if x != nil {
+		return x.MaxCalls
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxConnections() uint32 {
+	if x != nil {
+		return x.MaxConnections
+	}
+	return 0
+}
+
+func (x *Limits) GetRequestTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.RequestTimeout
+	}
+	return nil
 }
 
 // Request of GetServiceProperties.
@@ -638,7 +676,7 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x11missing_functions\x18\b \x03(\tR\x10missingFunctions\";\n" +
 	"\rSchemaVersion\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
-	"\x05minor\x18\x02 \x01(\rR\x05minor\"\x89\a\n" +
+	"\x05minor\x18\x02 \x01(\rR\x05minor\"\xd0\b\n" +
 	"\x06Limits\x12.\n" +
 	"\x13default_chunk_bytes\x18\x01 \x01(\rR\x11defaultChunkBytes\x12&\n" +
 	"\x0fmax_chunk_bytes\x18\x02 \x01(\rR\rmaxChunkBytes\x12,\n" +
@@ -659,7 +697,11 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\vmax_systems\x18\x10 \x01(\rR\n" +
 	"maxSystems\x123\n" +
 	"\x16max_streams_per_client\x18\x11 \x01(\rR\x13maxStreamsPerClient\x12/\n" +
-	"\x14max_tasks_per_system\x18\x12 \x01(\x04R\x11maxTasksPerSystem\"S\n" +
+	"\x14max_tasks_per_system\x18\x12 \x01(\x04R\x11maxTasksPerSystem\x12;\n" +
+	"\x1amax_streams_per_connection\x18\x13 \x01(\rR\x17maxStreamsPerConnection\x12\x1b\n" +
+	"\tmax_calls\x18\x14 \x01(\rR\bmaxCalls\x12'\n" +
+	"\x0fmax_connections\x18\x15 \x01(\rR\x0emaxConnections\x12B\n" +
+	"\x0frequest_timeout\x18\x16 \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\"S\n" +
 	"\x1bGetServicePropertiesRequest\x124\n" +
 	"\x13property_query_json\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\"G\n" +
 	"\x1cGetServicePropertiesResponse\x12'\n" +
@@ -707,17 +749,18 @@ var file_hcsd_v1_host_service_proto_depIdxs = []int32{
 	9,  // 4: hcsd.v1.Limits.default_drain_timeout:type_name -> google.protobuf.Duration
 	9,  // 5: hcsd.v1.Limits.max_drain_time:type_name -> google.protobuf.Duration
 	9,  // 6: hcsd.v1.Limits.exited_process_retention:type_name -> google.protobuf.Duration
-	0,  // 7: hcsd.v1.HostService.GetHost:input_type -> hcsd.v1.GetHostRequest
-	4,  // 8: hcsd.v1.HostService.GetServiceProperties:input_type -> hcsd.v1.GetServicePropertiesRequest
-	6,  // 9: hcsd.v1.HostService.ModifyServiceSettings:input_type -> hcsd.v1.ModifyServiceSettingsRequest
-	1,  // 10: hcsd.v1.HostService.GetHost:output_type -> hcsd.v1.GetHostResponse
-	5,  // 11: hcsd.v1.HostService.GetServiceProperties:output_type -> hcsd.v1.GetServicePropertiesResponse
-	7,  // 12: hcsd.v1.HostService.ModifyServiceSettings:output_type -> hcsd.v1.ModifyServiceSettingsResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	9,  // 7: hcsd.v1.Limits.request_timeout:type_name -> google.protobuf.Duration
+	0,  // 8: hcsd.v1.HostService.GetHost:input_type -> hcsd.v1.GetHostRequest
+	4,  // 9: hcsd.v1.HostService.GetServiceProperties:input_type -> hcsd.v1.GetServicePropertiesRequest
+	6,  // 10: hcsd.v1.HostService.ModifyServiceSettings:input_type -> hcsd.v1.ModifyServiceSettingsRequest
+	1,  // 11: hcsd.v1.HostService.GetHost:output_type -> hcsd.v1.GetHostResponse
+	5,  // 12: hcsd.v1.HostService.GetServiceProperties:output_type -> hcsd.v1.GetServicePropertiesResponse
+	7,  // 13: hcsd.v1.HostService.ModifyServiceSettings:output_type -> hcsd.v1.ModifyServiceSettingsResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_host_service_proto_init() }

@@ -243,8 +243,7 @@ async def _serve(
         control_groups=settings.control_groups,
         reaps_orphans=True,
     )
-    token = listeners.token.current() if listeners.token else None
-    server = Server(host, listeners.all, token, limits)
+    server = Server(host, listeners.all, listeners.token, limits)
     with waking_on_signals():
         stops.hand_to(server.stop)
         await server.run(ready)

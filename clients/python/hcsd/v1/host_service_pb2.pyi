@@ -44,7 +44,7 @@ class SchemaVersion(_message.Message):
     def __init__(self, major: _Optional[int] = ..., minor: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size", "ring_memory_bytes", "max_processes", "max_systems", "max_streams_per_client", "max_tasks_per_system")
+    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size", "ring_memory_bytes", "max_processes", "max_systems", "max_streams_per_client", "max_tasks_per_system", "max_streams_per_connection", "max_calls", "max_connections", "request_timeout")
     DEFAULT_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_RING_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,10 @@ class Limits(_message.Message):
     MAX_SYSTEMS_FIELD_NUMBER: _ClassVar[int]
     MAX_STREAMS_PER_CLIENT_FIELD_NUMBER: _ClassVar[int]
     MAX_TASKS_PER_SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    MAX_STREAMS_PER_CONNECTION_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     default_chunk_bytes: int
     max_chunk_bytes: int
     default_ring_bytes: int
@@ -81,7 +85,11 @@ class Limits(_message.Message):
     max_systems: int
     max_streams_per_client: int
     max_tasks_per_system: int
-    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ..., max_processes: _Optional[int] = ..., max_systems: _Optional[int] = ..., max_streams_per_client: _Optional[int] = ..., max_tasks_per_system: _Optional[int] = ...) -> None: ...
+    max_streams_per_connection: int
+    max_calls: int
+    max_connections: int
+    request_timeout: _duration_pb2.Duration
+    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ..., max_processes: _Optional[int] = ..., max_systems: _Optional[int] = ..., max_streams_per_client: _Optional[int] = ..., max_tasks_per_system: _Optional[int] = ..., max_streams_per_connection: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_connections: _Optional[int] = ..., request_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GetServicePropertiesRequest(_message.Message):
     __slots__ = ("property_query_json",)

@@ -3314,47 +3314,58 @@ pub mod compute_system_service_server {
 /// `ErrorInfo.domain` is always `hcsd`. `ErrorInfo.reason` is `symbol` below or, for the daemon's
 /// own conditions, one of
 ///
-///    DAEMON_RESTARTED             FAILED_PRECONDITION  the call names an earlier run of the daemon
-///    DAEMON_STOPPING              UNAVAILABLE          the daemon is stopping
-///    EXECUTABLE_BUSY              FAILED_PRECONDITION  somebody is writing to the program's file
-///    EXECUTABLE_NOT_FOUND         NOT_FOUND            there is no such program
-///    INCARNATION_CHANGED          OUT_OF_RANGE         the revision belongs to another run of the
-///                                                      daemon
-///    INTERNAL                     INTERNAL             the daemon failed; its log has more under the
-///                                                      incident
-///    INVALID_REQUEST              INVALID_ARGUMENT     the request breaks rules; each has a
-///                                                      violation
-///    OUTPUT_EVICTED               OUT_OF_RANGE         the bytes asked for have left the ring
-///    OUTPUT_OFFSET                OUT_OF_RANGE         the offset lies past the end of the stream
-///    PID_NOT_FOUND                NOT_FOUND            no process of the system has the pid
-///    PROCESS_ALREADY_EXISTS       ALREADY_EXISTS       the process id is taken
-///    PROCESS_ALREADY_OPEN         ALREADY_EXISTS       the process is known by another name already
-///    PROCESS_NOT_FOUND            NOT_FOUND            the process is unknown, deleted, or no longer
-///                                                      kept
-///    PROCESS_NOT_RUNNING          FAILED_PRECONDITION  the process has exited
-///    PROCESS_RUNNING              FAILED_PRECONDITION  the process is running
-///    REQUEST_ID_REUSED            ALREADY_EXISTS       the request id was used for another request
-///    REVISION_COMPACTED           OUT_OF_RANGE         the events asked for have left the ring
-///    REVISION_UNKNOWN             OUT_OF_RANGE         there is no such revision yet
-///    RING_MEMORY_EXHAUSTED        RESOURCE_EXHAUSTED   there is no memory for the output of one more
-///                                                      process
-///    STDIN_BUSY                   FAILED_PRECONDITION  somebody else is writing to stdin
-///    STDIN_CLOSED                 FAILED_PRECONDITION  stdin was closed, or there never was one
-///    STDIN_OFFSET                 OUT_OF_RANGE         the offset lies past the committed one
-///    STDIN_TAKEN_OVER             ABORTED              another writer took over
-///    STDIO_NOT_OWNED              FAILED_PRECONDITION  the daemon did not start the process, so it
-///                                                      has none of its pipes
-///    SUBSCRIBER_STALLED           ABORTED              the reader made no progress for too long
-///    TOKEN_INVALID                UNAUTHENTICATED      the token is not this daemon's
-///    TOKEN_MISSING                UNAUTHENTICATED      this listener needs the daemon's token
-///    TOO_MANY_PROCESSES           RESOURCE_EXHAUSTED   as many processes run as may run at once
-///    TOO_MANY_STREAMS_PER_CLIENT  RESOURCE_EXHAUSTED   the client has as many streaming calls as it
-///                                                      may have
-///    TOO_MANY_SYSTEMS             RESOURCE_EXHAUSTED   the daemon has created as many systems as it
-///                                                      may have at once
-///    TREE_NOT_SUPPORTED           UNIMPLEMENTED        this engine cannot tell what descends from a
-///                                                      process
-///    WORKING_DIRECTORY_NOT_FOUND  INVALID_ARGUMENT     there is no such working directory
+///    CERTIFICATE_INVALID              UNAUTHENTICATED      the client's certificate is not, or no
+///                                                          longer, one that the daemon trusts
+///    DAEMON_RESTARTED                 FAILED_PRECONDITION  the call names an earlier run of the
+///                                                          daemon
+///    DAEMON_STOPPING                  UNAVAILABLE          the daemon is stopping
+///    EXECUTABLE_BUSY                  FAILED_PRECONDITION  somebody is writing to the program's file
+///    EXECUTABLE_NOT_FOUND             NOT_FOUND            there is no such program
+///    INCARNATION_CHANGED              OUT_OF_RANGE         the revision belongs to another run of
+///                                                          the daemon
+///    INTERNAL                         INTERNAL             the daemon failed; its log has more under
+///                                                          the incident
+///    INVALID_REQUEST                  INVALID_ARGUMENT     the request breaks rules; each has a
+///                                                          violation
+///    OUTPUT_EVICTED                   OUT_OF_RANGE         the bytes asked for have left the ring
+///    OUTPUT_OFFSET                    OUT_OF_RANGE         the offset lies past the end of the
+///                                                          stream
+///    PID_NOT_FOUND                    NOT_FOUND            no process of the system has the pid
+///    PROCESS_ALREADY_EXISTS           ALREADY_EXISTS       the process id is taken
+///    PROCESS_ALREADY_OPEN             ALREADY_EXISTS       the process is known by another name
+///                                                          already
+///    PROCESS_NOT_FOUND                NOT_FOUND            the process is unknown, deleted, or no
+///                                                          longer kept
+///    PROCESS_NOT_RUNNING              FAILED_PRECONDITION  the process has exited
+///    PROCESS_RUNNING                  FAILED_PRECONDITION  the process is running
+///    REQUEST_ID_REUSED                ALREADY_EXISTS       the request id was used for another
+///                                                          request
+///    REQUEST_INCOMPLETE               DEADLINE_EXCEEDED    the request has not arrived in time
+///    REVISION_COMPACTED               OUT_OF_RANGE         the events asked for have left the ring
+///    REVISION_UNKNOWN                 OUT_OF_RANGE         there is no such revision yet
+///    RING_MEMORY_EXHAUSTED            RESOURCE_EXHAUSTED   there is no memory for the output of one
+///                                                          more process
+///    STDIN_BUSY                       FAILED_PRECONDITION  somebody else is writing to stdin
+///    STDIN_CLOSED                     FAILED_PRECONDITION  stdin was closed, or there never was one
+///    STDIN_OFFSET                     OUT_OF_RANGE         the offset lies past the committed one
+///    STDIN_TAKEN_OVER                 ABORTED              another writer took over
+///    STDIO_NOT_OWNED                  FAILED_PRECONDITION  the daemon did not start the process, so
+///                                                          it has none of its pipes
+///    SUBSCRIBER_STALLED               ABORTED              the reader made no progress for too long
+///    TOKEN_INVALID                    UNAUTHENTICATED      the token is not this daemon's
+///    TOKEN_MISSING                    UNAUTHENTICATED      this listener needs the daemon's token
+///    TOO_MANY_CALLS                   RESOURCE_EXHAUSTED   as many calls are under way at the
+///                                                          listener as may be at once
+///    TOO_MANY_PROCESSES               RESOURCE_EXHAUSTED   as many processes run as may run at once
+///    TOO_MANY_STREAMS_PER_CLIENT      RESOURCE_EXHAUSTED   the clients of the Unix socket have as
+///                                                          many streaming calls as they may have
+///    TOO_MANY_STREAMS_PER_CONNECTION  RESOURCE_EXHAUSTED   the connection has as many streaming
+///                                                          calls as it may have
+///    TOO_MANY_SYSTEMS                 RESOURCE_EXHAUSTED   the daemon has created as many systems as
+///                                                          it may have at once
+///    TREE_NOT_SUPPORTED               UNIMPLEMENTED        this engine cannot tell what descends
+///                                                          from a process
+///    WORKING_DIRECTORY_NOT_FOUND      INVALID_ARGUMENT     there is no such working directory
 ///
 /// New reasons may be added. Messages are prose for people and are never to be parsed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4187,15 +4198,29 @@ pub struct Limits {
     /// with RESOURCE_EXHAUSTED, reason `TOO_MANY_SYSTEMS`.
     #[prost(uint32, tag = "16")]
     pub max_systems: u32,
-    /// Most streaming calls of one client at once. One more is refused with RESOURCE_EXHAUSTED, reason
-    /// `TOO_MANY_STREAMS_PER_CLIENT`. Over TCP a client is a connection; all that come by a Unix socket
-    /// are one.
+    /// Most streaming calls at once of all clients of a Unix socket. One more is refused with
+    /// RESOURCE_EXHAUSTED, reason `TOO_MANY_STREAMS_PER_CLIENT`.
     #[prost(uint32, tag = "17")]
     pub max_streams_per_client: u32,
     /// How many processes and threads a compute system may have at once, where the host lets the daemon
     /// limit that. 0: no limit.
     #[prost(uint64, tag = "18")]
     pub max_tasks_per_system: u64,
+    /// Most streaming calls of a TCP connection at once. One more is refused with RESOURCE_EXHAUSTED,
+    /// reason `TOO_MANY_STREAMS_PER_CONNECTION`.
+    #[prost(uint32, tag = "19")]
+    pub max_streams_per_connection: u32,
+    /// Most calls under way at once at each listener, those that wait too. One more is refused with
+    /// RESOURCE_EXHAUSTED, reason `TOO_MANY_CALLS`.
+    #[prost(uint32, tag = "20")]
+    pub max_calls: u32,
+    /// Most connections of a TCP listener at once. One more is closed at once.
+    #[prost(uint32, tag = "21")]
+    pub max_connections: u32,
+    /// How long the first message of a call may take to arrive. Then the call ends with
+    /// DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
+    #[prost(message, optional, tag = "22")]
+    pub request_timeout: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for Limits {
     const NAME: &'static str = "Limits";

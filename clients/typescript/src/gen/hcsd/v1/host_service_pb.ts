@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/host_service.proto.
  */
 export const file_hcsd_v1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AQoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCSItCg1TY2hlbWFWZXJzaW9uEg0KBW1ham9yGAEgASgNEg0KBW1pbm9yGAIgASgNItgECgZMaW1pdHMSGwoTZGVmYXVsdF9jaHVua19ieXRlcxgBIAEoDRIXCg9tYXhfY2h1bmtfYnl0ZXMYAiABKA0SGgoSZGVmYXVsdF9yaW5nX2J5dGVzGAMgASgEEhYKDm1heF9yaW5nX2J5dGVzGAQgASgEEhoKEnN0ZGluX2J1ZmZlcl9ieXRlcxgFIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgGIAEoBBIwCg1zdGFsbF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKFWRlZmF1bHRfZHJhaW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5tYXhfZHJhaW5fdGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7ChhleGl0ZWRfcHJvY2Vzc19yZXRlbnRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2V4aXRlZF9wcm9jZXNzZXMYCyABKA0SFwoPZXZlbnRfcmluZ19zaXplGAwgASgNEhUKDW1heF9wYWdlX3NpemUYDSABKA0SGQoRcmluZ19tZW1vcnlfYnl0ZXMYDiABKAQSFQoNbWF4X3Byb2Nlc3NlcxgPIAEoDRITCgttYXhfc3lzdGVtcxgQIAEoDRIeChZtYXhfc3RyZWFtc19wZXJfY2xpZW50GBEgASgNEhwKFG1heF90YXNrc19wZXJfc3lzdGVtGBIgASgEIkAKG0dldFNlcnZpY2VQcm9wZXJ0aWVzUmVxdWVzdBIhChNwcm9wZXJ0eV9xdWVyeV9qc29uGAEgASgJQgTiQQEBIjcKHEdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2USFwoPcHJvcGVydGllc19qc29uGAEgASgJIjsKHE1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QSGwoNc2V0dGluZ3NfanNvbhgBIAEoCUIE4kEBAiI0Ch1Nb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXNwb25zZRITCgtyZXN1bHRfanNvbhgBIAEoCTKiAgoLSG9zdFNlcnZpY2USQQoHR2V0SG9zdBIXLmhjc2QudjEuR2V0SG9zdFJlcXVlc3QaGC5oY3NkLnYxLkdldEhvc3RSZXNwb25zZSIDkAIBEmgKFEdldFNlcnZpY2VQcm9wZXJ0aWVzEiQuaGNzZC52MS5HZXRTZXJ2aWNlUHJvcGVydGllc1JlcXVlc3QaJS5oY3NkLnYxLkdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2UiA5ACARJmChVNb2RpZnlTZXJ2aWNlU2V0dGluZ3MSJS5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QaJi5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1Jlc3BvbnNlQgJQAWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AQoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCSItCg1TY2hlbWFWZXJzaW9uEg0KBW1ham9yGAEgASgNEg0KBW1pbm9yGAIgASgNItwFCgZMaW1pdHMSGwoTZGVmYXVsdF9jaHVua19ieXRlcxgBIAEoDRIXCg9tYXhfY2h1bmtfYnl0ZXMYAiABKA0SGgoSZGVmYXVsdF9yaW5nX2J5dGVzGAMgASgEEhYKDm1heF9yaW5nX2J5dGVzGAQgASgEEhoKEnN0ZGluX2J1ZmZlcl9ieXRlcxgFIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgGIAEoBBIwCg1zdGFsbF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKFWRlZmF1bHRfZHJhaW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5tYXhfZHJhaW5fdGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7ChhleGl0ZWRfcHJvY2Vzc19yZXRlbnRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2V4aXRlZF9wcm9jZXNzZXMYCyABKA0SFwoPZXZlbnRfcmluZ19zaXplGAwgASgNEhUKDW1heF9wYWdlX3NpemUYDSABKA0SGQoRcmluZ19tZW1vcnlfYnl0ZXMYDiABKAQSFQoNbWF4X3Byb2Nlc3NlcxgPIAEoDRITCgttYXhfc3lzdGVtcxgQIAEoDRIeChZtYXhfc3RyZWFtc19wZXJfY2xpZW50GBEgASgNEhwKFG1heF90YXNrc19wZXJfc3lzdGVtGBIgASgEEiIKGm1heF9zdHJlYW1zX3Blcl9jb25uZWN0aW9uGBMgASgNEhEKCW1heF9jYWxscxgUIAEoDRIXCg9tYXhfY29ubmVjdGlvbnMYFSABKA0SMgoPcmVxdWVzdF90aW1lb3V0GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkAKG0dldFNlcnZpY2VQcm9wZXJ0aWVzUmVxdWVzdBIhChNwcm9wZXJ0eV9xdWVyeV9qc29uGAEgASgJQgTiQQEBIjcKHEdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2USFwoPcHJvcGVydGllc19qc29uGAEgASgJIjsKHE1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QSGwoNc2V0dGluZ3NfanNvbhgBIAEoCUIE4kEBAiI0Ch1Nb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXNwb25zZRITCgtyZXN1bHRfanNvbhgBIAEoCTKiAgoLSG9zdFNlcnZpY2USQQoHR2V0SG9zdBIXLmhjc2QudjEuR2V0SG9zdFJlcXVlc3QaGC5oY3NkLnYxLkdldEhvc3RSZXNwb25zZSIDkAIBEmgKFEdldFNlcnZpY2VQcm9wZXJ0aWVzEiQuaGNzZC52MS5HZXRTZXJ2aWNlUHJvcGVydGllc1JlcXVlc3QaJS5oY3NkLnYxLkdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2UiA5ACARJmChVNb2RpZnlTZXJ2aWNlU2V0dGluZ3MSJS5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QaJi5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1Jlc3BvbnNlQgJQAWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of GetHost.
@@ -255,9 +255,8 @@ export type Limits = Message<"hcsd.v1.Limits"> & {
   maxSystems: number;
 
   /**
-   * Most streaming calls of one client at once. One more is refused with RESOURCE_EXHAUSTED, reason
-   * `TOO_MANY_STREAMS_PER_CLIENT`. Over TCP a client is a connection; all that come by a Unix socket
-   * are one.
+   * Most streaming calls at once of all clients of a Unix socket. One more is refused with
+   * RESOURCE_EXHAUSTED, reason `TOO_MANY_STREAMS_PER_CLIENT`.
    *
    * @generated from field: uint32 max_streams_per_client = 17;
    */
@@ -270,6 +269,37 @@ export type Limits = Message<"hcsd.v1.Limits"> & {
    * @generated from field: uint64 max_tasks_per_system = 18;
    */
   maxTasksPerSystem: bigint;
+
+  /**
+   * Most streaming calls of a TCP connection at once. One more is refused with RESOURCE_EXHAUSTED,
+   * reason `TOO_MANY_STREAMS_PER_CONNECTION`.
+   *
+   * @generated from field: uint32 max_streams_per_connection = 19;
+   */
+  maxStreamsPerConnection: number;
+
+  /**
+   * Most calls under way at once at each listener, those that wait too. One more is refused with
+   * RESOURCE_EXHAUSTED, reason `TOO_MANY_CALLS`.
+   *
+   * @generated from field: uint32 max_calls = 20;
+   */
+  maxCalls: number;
+
+  /**
+   * Most connections of a TCP listener at once. One more is closed at once.
+   *
+   * @generated from field: uint32 max_connections = 21;
+   */
+  maxConnections: number;
+
+  /**
+   * How long the first message of a call may take to arrive. Then the call ends with
+   * DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
+   *
+   * @generated from field: google.protobuf.Duration request_timeout = 22;
+   */
+  requestTimeout?: Duration | undefined;
 };
 
 /**

@@ -1,0 +1,61 @@
+"""What a listener takes before it knows who calls, as arguments of gRPC's core.
+
+A stranger at a TCP port can open connections, send headers, and hold both. So there is a bound for
+each: how many connections, how long one may take for its handshake, stay idle and grow old; how many
+calls a connection may have open, and how many may wait to be looked at. What a call sends beyond its
+headers is read only once it is admitted (`gate.py`), and until then gRPC takes no more of it than the
+window of a stream, 64 KiB.
+
+Who can connect to a Unix socket is the daemon's own user, so there these bounds would bound only him.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hcsd.daemon.settings import Limits
+
+DESCRIPTORS_SHARE = 4  # a TCP listener may have one descriptor in so many
+HANDSHAKE_SECONDS = 10  # arbitrary; some round trips
+# Beyond its streams, so that a kill gets through when all are taken (arbitrary).
+OTHER_CALLS = 256
+# Calls whose headers have come, at all connections of a listener. One more is cancelled without a word:
+# a listener that is flooded answers those that it can. With the bounds of gRPC itself a burst of
+# calls from one honest client would be cut from 1,000 on.
+MAX_WAITING_TCP = 4_096
+MAX_WAITING_UNIX = 100_000  # more than the processes that one machine holds
+
+
+def options_for(limits: Limits, *, is_tcp: bool) -> list[tuple[str, int]]:
+    """Return the arguments of the server of a listener."""
+    waiting = MAX_WAITING_TCP if is_tcp else MAX_WAITING_UNIX
+    options = [
+        ("grpc.max_receive_message_length", limits.max_message_bytes),
+        ("grpc.server.max_pending_requests", waiting),
+        ("grpc.server.max_pending_requests_hard_limit", waiting),
+        ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
+    ]
+    if is_tcp:
+        options += [
+            ("grpc.max_allowed_incoming_connections", max_connections(limits)),
+            ("grpc.max_concurrent_streams", limits.max_streams_per_connection + OTHER_CALLS),
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
+            ("grpc.max_connection_idle_ms", int(limits.connection_idle_time * 1000)),
+            ("grpc.max_connection_age_ms", int(limits.connection_age * 1000)),
+        ]
+    return options
+
+
+def max_connections(limits: Limits) -> int:
+    """Return how many connections a TCP listener takes, by the descriptors that there are."""
+    if sys.platform == "win32":  # noqa: TID251  (it has no such limit)
+        return limits.max_connections
+    else:  # noqa: RET505  (type checkers follow platforms by branches)
+        import resource  # noqa: PLC0415  (not on Windows)
+
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if descriptors == resource.RLIM_INFINITY:
+            return limits.max_connections
+        return max(1, min(limits.max_connections, descriptors // DESCRIPTORS_SHARE))
