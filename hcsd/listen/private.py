@@ -17,13 +17,13 @@ import os
 import secrets
 import stat
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 OTHERS = 0o77  # what group and everybody else may do: nothing
 OTHERS_WRITE = 0o22
@@ -86,7 +86,8 @@ def read_private_file(path: Path, *, made_by_us: bool = True) -> str:
         OSError: It cannot be read.
         UnicodeDecodeError: It is not ASCII.
     """
-    for folder in {path.parent, path.resolve().parent}:  # two, if it is a symbolic link
+    # Two, if it is a symbolic link. Unlike Path.resolve, realpath bears one that leads to itself.
+    for folder in {path.parent, Path(os.path.realpath(path)).parent}:
         if takers := _takers(folder):
             msg = (
                 f"{takers} may replace files in '{folder}'; keep '{path.name}' in a folder that is"
