@@ -31,9 +31,10 @@ from hcsd.listen.private import (
     file_version,
     make_private_directory,
     make_private_file,
+    make_public_file,
     read_file,
     read_private_file,
-    replace_file,
+    replace_public_file,
 )
 from hcsd.listen.tls import ServerCertificate
 
@@ -116,18 +117,23 @@ class Authority:
 
     def _publish(self, certificate: x509.Certificate) -> None:
         text = certificate.public_bytes(serialization.Encoding.PEM).decode()
-        try:
-            there = read_file(self.ca_file)
-        except (NotPrivateError, OSError, UnicodeDecodeError):
-            there = ""
-        if there == text:
+        if self._published() == text:
             return
         try:
-            replace_file(self.ca_file, text)
+            make_public_file(self.ca_file, text)
+            if self._published() != text:
+                replace_public_file(self.ca_file, text)
         except OSError as error:
             msg = f"cannot write '{self.ca_file}', which clients need: {error.strerror}"
             raise TlsFileError(msg) from error
         logger.info("wrote '%s', which clients need", self.ca_file)
+
+    def _published(self) -> str:
+        """Return what clients have of the CA now; "" if they have nothing that can be read."""
+        try:
+            return read_file(self.ca_file)
+        except (NotPrivateError, OSError, UnicodeDecodeError):
+            return ""
 
     def _judge(self, certificate: x509.Certificate) -> None:
         """See that the CA is valid now, and for long enough.

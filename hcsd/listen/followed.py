@@ -54,10 +54,15 @@ class Followed(Generic[T]):
             version = file_version(self._path)
             if version != self._seen:
                 self._seen = version
-                try:
-                    self._used = self._load(self._path)
-                    logger.info("took the changed '%s'", self._path)
-                except HcsdError as error:
-                    self._used = self._nobody
-                    logger.warning("nobody is let in by TCP until this is mended: %s", error)
+                self._used = self._renewed()
             return self._used
+
+    def _renewed(self) -> T:
+        try:
+            content = self._load(self._path)
+        except HcsdError as error:
+            logger.warning("nobody is let in by TCP until this is mended: %s", error)
+            return self._nobody
+        if content != self._used:  # else only its owner or the like has changed
+            logger.info("took the changed '%s'", self._path)
+        return content

@@ -17,16 +17,17 @@ import os
 import secrets
 import stat
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 OTHERS = 0o77  # what group and everybody else may do: nothing
 OTHERS_WRITE = 0o22
+PUBLIC = 0o644
 MAX_BYTES = 1_048_576  # arbitrary; the CAs of a whole system are less
 # Windows has no such flag, and no FIFO among its files.
 NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -63,14 +64,25 @@ def make_private_file(path: Path, text: str) -> None:
         _put(draft, path)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file that everybody may read, in the place of the one there is.
+def make_public_file(path: Path, text: str) -> None:
+    """Make a file that everybody may read, unless there is one.
 
     Raises:
         OSError: It cannot be written.
     """
+    with _draft(path, text) as draft, contextlib.suppress(FileExistsError):
+        draft.chmod(PUBLIC)
+        _put(draft, path)
+
+
+def replace_public_file(path: Path, text: str) -> None:
+    """Write a file that everybody may read, in the place of the one there is.
+
+    Raises:
+        OSError: It cannot be written. Windows replaces no file that somebody reads.
+    """
     with _draft(path, text) as draft:
-        draft.chmod(0o644)
+        draft.chmod(PUBLIC)
         draft.replace(path)
 
 
@@ -86,7 +98,8 @@ def read_private_file(path: Path, *, made_by_us: bool = True) -> str:
         OSError: It cannot be read.
         UnicodeDecodeError: It is not ASCII.
     """
-    for folder in {path.parent, path.resolve().parent}:  # two, if it is a symbolic link
+    # Two, if it is a symbolic link. Unlike Path.resolve, realpath bears one that leads to itself.
+    for folder in {path.parent, Path(os.path.realpath(path)).parent}:
         if takers := _takers(folder):
             msg = (
                 f"{takers} may replace files in '{folder}'; keep '{path.name}' in a folder that is"
@@ -152,7 +165,7 @@ def _draft(path: Path, text: str) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = _make_file(draft)
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        with os.fdopen(descriptor, "w", encoding="ascii", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())  # else a power cut could leave an empty file in its place

@@ -88,10 +88,9 @@ class Tls:
         self.clients = clients
         self._source = source
         self._lock = threading.Lock()
-        self._seen = source.version()  # of what was loaded last, good or bad; under the lock
-        self._used = Identity(
-            source.load(), clients.current() if clients else None
-        )  # under the lock
+        # Both under the lock; the version is that of what was loaded last, good or bad.
+        self._seen = source.version()
+        self._used = Identity(source.load(), clients.current() if clients else None)
         logger.info("the certificate is valid until %s", self._used.server.not_after)
 
     @property
@@ -119,6 +118,7 @@ class Tls:
             except TlsFileError as error:
                 logger.warning("the certificate in use stays: %s", error)
             else:
-                logger.info("took a renewed certificate, valid until %s", certificate.not_after)
+                if certificate != self._used.server:
+                    logger.info("took a renewed certificate, valid until %s", certificate.not_after)
                 return certificate
         return self._used.server

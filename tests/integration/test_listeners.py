@@ -292,7 +292,9 @@ def test_a_token_is_in_a_regular_file(tmp_path: Path, refused_here: RefusedHere)
     fifo, link = tmp_path / "fifo", tmp_path / "link"
     os.mkfifo(fifo, 0o600)
     link.symlink_to(tmp_path / "gone")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
     for path, expected in (
+        (tmp_path / "loop", f"cannot use token file '{tmp_path}/loop'"),
         (fifo, f"'{fifo}' is no regular file"),
         (link, f"'{link}' is a symbolic link to '{tmp_path}/gone', which is not there"),
         (tmp_path, f"'{tmp_path}' is no regular file"),
