@@ -84,7 +84,7 @@ def _system(event: pb.Event) -> str:
 
 
 def _line(event: pb.Event) -> str:
-    from hcsd.cli.output.text import printable
+    from hcsd.printable import printable
     from hcsd.v1 import event_pb2 as pb
 
     time = event.event_time.ToDatetime().astimezone().strftime("%H:%M:%S.%f")[:12]

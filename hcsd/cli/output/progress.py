@@ -19,7 +19,7 @@ def waiting(what: str) -> Iterator[None]:
     # Imported here: only a terminal needs it, and it takes time.
     from rich.console import Console
 
-    from hcsd.cli.output.text import printable
+    from hcsd.printable import printable
 
     with Console(stderr=True, markup=False).status(printable(what)):
         yield

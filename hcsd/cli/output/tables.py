@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hcsd.cli.output.text import printable
+from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

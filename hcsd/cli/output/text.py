@@ -6,6 +6,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from hcsd.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,11 +36,3 @@ def saying_later() -> Iterator[None]:
         _later = None
         for text in kept:
             say(text)
-
-
-def printable(text: str) -> str:
-    """Return a text with its control characters shown, not obeyed."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 from google.protobuf.json_format import MessageToDict
 
-from hcsd.cli.output.text import printable
+from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
