@@ -1,4 +1,8 @@
-"""Lines for people."""
+"""Lines for people and programs: the way of all text to stdout and stderr.
+
+Whatever is in a line, a terminal that shows it obeys none of it and shows it as one line. So nobody
+else in `hcsd.cli` prints. What a process writes is not text but bytes: see `hcsd.cli.session`.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,18 @@ if TYPE_CHECKING:
 _later: list[str] | None = None  # what was said inside `saying_later`
 
 
+def show(*lines: str) -> None:
+    """Print lines on stdout; an empty one if there is none."""
+    print(*map(printable, lines), sep="\n", flush=True)
+
+
 def say(text: str) -> None:
-    """Tell people something, on stderr, with the name of the program before each line."""
+    """Tell people something on stderr, in a line that begins with the name of the program."""
     if _later is not None:
         _later.append(text)
         return
     with suppress(OSError):  # nobody reads it
-        for line in text.splitlines() or [""]:
-            print(f"hcsd: {printable(line)}", file=sys.stderr, flush=True)
+        print(f"hcsd: {printable(text)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
