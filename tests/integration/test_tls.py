@@ -194,12 +194,6 @@ async def test_in_clear_nobody_is_heard(by_token: Daemon) -> None:
         host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
 
 
-async def test_a_daemon_without_tls_is_told_apart(authority: Authority) -> None:
-    with serving(tcp=True) as daemon:
-        said = await unreachable(daemon.addresses[1], tls_ca_file=authority.file)
-    assert "it does not speak TLS" in said
-
-
 async def test_that_nobody_listens_is_said_with_tls_too(authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
@@ -341,10 +335,9 @@ def test_a_certificate_is_of_no_use_without_its_key() -> None:
 def test_options_come_together(
     refused_here: RefusedHere, server: Pair, authority: Authority
 ) -> None:
-    assert "TLS needs --tls-key, too" in refused_here("--tls-cert", str(server.certificate))
-    assert "TLS needs --tls-cert, too" in refused_here("--tls-key", str(server.key))
-    said = refused_here("--tls-client-ca", str(authority.file))
-    assert "TLS needs --tls-cert and --tls-key, too" in said
+    said = refused_here("--tls-cert", str(server.certificate))
+    assert "--tls-cert needs --tls-key, too" in said
+    assert "--tls-key needs --tls-cert, too" in refused_here("--tls-key", str(server.key))
     said = refused_here(*serve_options(server), "--listen", "unix:///tmp/hcsd-none/hcsd.sock")
     assert "no TCP address is listened at: add --listen" in said
 
