@@ -31,6 +31,7 @@ from hcsd.cli.commands import (
 )
 from hcsd.cli.connection import connecting
 from hcsd.cli.main_group import MainGroup
+from hcsd.cli.output.text import show
 from hcsd.version import __version__
 
 HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
@@ -91,7 +92,7 @@ app.add_typer(service.app, name="service")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"hcsd {__version__}")
+        show(f"hcsd {__version__}")
         raise typer.Exit
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from typer._click.exceptions import NoArgsIsHelpError
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from hcsd.cli.help_text import write_rows
+from hcsd.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import typer
 
     from hcsd.cli.help_text import Formatter
@@ -41,8 +47,30 @@ ELSEWHERE = {
 }
 
 
+@contextmanager
+def _errors_printable() -> Iterator[None]:
+    """Make errors of the command line printable: they quote what was typed, and typer shows them."""
+    try:
+        yield
+    except NoArgsIsHelpError:  # its message is a help text, and quotes nothing
+        raise
+    except TyperException as error:
+        error.message = printable(error.message)
+        raise
+
+
 class MainGroup(TyperGroup):
     """The commands in groups."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Take the options before the command."""
+        with _errors_printable():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Run the command."""
+        with _errors_printable():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: typer.Context, formatter: Formatter) -> None:  # type: ignore[override]
         """Write what commands there are."""

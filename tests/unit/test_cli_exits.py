@@ -145,4 +145,4 @@ def test_what_the_daemon_says_cannot_command_the_terminal(
 ) -> None:
     status = make_status(grpc.StatusCode.NOT_FOUND, "no program '\x1b[2J\x07'\nsecond line")
     say_error(error_from_status(status))
-    assert capsys.readouterr().err == "hcsd: no program '\\x1b[2J\\x07'\nhcsd: second line\n"
+    assert capsys.readouterr().err == "hcsd: no program '\\x1b[2J\\x07'\\nsecond line\n"

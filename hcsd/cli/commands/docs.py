@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FOLDER = "hcsd.docs"
 SUFFIX = ".md"
 FIRST = "index"
-MOST_COLUMNS = 100  # longer lines are hard to read
 EPILOG = """\b
 Examples:
   hcsd docs
@@ -99,6 +98,8 @@ def docs(
     On a terminal the page is formatted and goes through the program that PAGER names, by default
     less. Elsewhere it is printed as it is, in Markdown.
     """
+    from hcsd.cli.output.pages import show_page
+
     pages = read_pages()
     if page is None:
         _list(pages)
@@ -106,13 +107,13 @@ def docs(
     source = pages.get(page.removesuffix(SUFFIX))
     if source is None:
         raise typer.BadParameter(_no_such(page, list(pages)), param_hint="PAGE")
-    if sys.stdout.isatty():
-        _show(source)
-    else:
-        typer.echo(source.encode(), nl=False)
+    show_page(source)
 
 
 def _list(pages: Mapping[str, str]) -> None:
+    from hcsd.cli.output.pages import MOST_COLUMNS
+    from hcsd.cli.output.text import show
+
     indent = max(map(len, pages)) + 2
     columns = None
     if sys.stdout.isatty():
@@ -121,27 +122,8 @@ def _list(pages: Mapping[str, str]) -> None:
         columns = max(indent + 20, min(shutil.get_terminal_size().columns, MOST_COLUMNS))
     for name, source in pages.items():
         title, sentence = summarise(source)
-        typer.echo(f"{name.ljust(indent)}{title}")
         lines = textwrap.wrap(sentence, columns - indent) if columns else [sentence]
-        typer.echo(textwrap.indent("\n".join(lines), " " * indent))
-
-
-def _show(source: str) -> None:
-    # Imported here: only a terminal needs it, and it takes time.
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    from hcsd.cli.output.pager import page_through
-
-    console = Console()
-    console.width = min(console.width, MOST_COLUMNS)
-    markdown = Markdown(source, hyperlinks=False)  # the targets are pages: show their names
-    if not console.is_dumb_terminal:
-        with console.capture() as shown:
-            console.print(markdown)
-        if page_through(shown.get()):
-            return
-    console.print(markdown)
+        show(f"{name.ljust(indent)}{title}", *(f"{' ' * indent}{line}" for line in lines))
 
 
 def _no_such(page: str, names: list[str]) -> str:

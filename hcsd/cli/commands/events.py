@@ -45,16 +45,17 @@ def events(
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import plain, print_json_line
+        from hcsd.cli.output.text import show
 
         if output is OutputFormat.TABLE:
-            typer.echo(LINE.format(*HEADER))
+            show(LINE.format(*HEADER))
         found = _events(client, system_of(system) if system else "", follow=follow)
         async with aclosing(found):
             async for event in found:
                 if output is OutputFormat.JSON:
                     print_json_line(plain(event))
                 else:
-                    typer.echo(_line(event))
+                    show(_line(event))
         return 0
 
     execute(context, work)
@@ -84,7 +85,7 @@ def _system(event: pb.Event) -> str:
 
 
 def _line(event: pb.Event) -> str:
-    from hcsd.cli.output.text import printable
+    from hcsd.printable import printable
     from hcsd.v1 import event_pb2 as pb
 
     time = event.event_time.ToDatetime().astimezone().strftime("%H:%M:%S.%f")[:12]

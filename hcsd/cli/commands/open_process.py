@@ -36,7 +36,9 @@ def open_(
 
     async def work(client: Client) -> int:
         opened = await client.open_process(pid, parent=system_of(system), process_id=name)
-        typer.echo(opened.name)
+        from hcsd.cli.output.text import show
+
+        show(opened.name)
         return 0
 
     execute(context, work)

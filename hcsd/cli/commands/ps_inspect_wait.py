@@ -56,6 +56,7 @@ def ps(
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import print_json_array
         from hcsd.cli.output.tables import print_table
+        from hcsd.cli.output.text import show
         from hcsd.cli.output.words import PROCESS_STYLES
         from hcsd.v1 import process_pb2 as pb
         from hcsd_client import ALL_SYSTEMS
@@ -65,7 +66,7 @@ def ps(
         processes = [process async for process in client.list_processes(parent, states=states)]
         if quiet:
             for process in processes:
-                typer.echo(short_name(process.name))
+                show(short_name(process.name))
         elif output is OutputFormat.JSON:
             print_json_array(processes)
         else:
@@ -121,7 +122,7 @@ def wait(
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.progress import waiting
-        from hcsd.cli.output.text import say
+        from hcsd.cli.output.text import say, show
 
         unknown = []
 
@@ -130,7 +131,7 @@ def wait(
                 ended = (await client.wait_process(process_of(name, system))).process.exit
             outcome = ended.WhichOneof("outcome")
             if outcome == "exit_code":
-                typer.echo(ended.exit_code)
+                show(str(ended.exit_code))
                 return
             why = ended.start_error if outcome == "start_error" else ended.unknown
             say(f"'{name}' has no exit code: {why.message}")

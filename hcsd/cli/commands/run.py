@@ -203,6 +203,7 @@ async def _start(
 ) -> int:
     from hcsd.cli.errors import say_error, start_exit_code
     from hcsd.cli.hints import add_hint
+    from hcsd.cli.output.text import show
     from hcsd_client import CallError
 
     try:
@@ -211,7 +212,7 @@ async def _start(
         await add_hint(client, error)
         say_error(error)
         return start_exit_code(error)
-    typer.echo(created.process.name)
+    show(created.process.name)
     return 0
 
 

@@ -12,6 +12,7 @@ import typer
 
 from hcsd.cli.commands.limit_options import limits_of, with_limit_options
 from hcsd.cli.listeners import TcpOptions, open_listeners
+from hcsd.cli.output.text import say
 from hcsd.control_groups import ControlGroups
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def serve(
             with stopping_on_signals(stops):
                 _run(settings, stops, lambda _bound: None)
     except expected as error:
-        typer.echo(f"hcsd: cannot start: {error}", err=True)
+        say(f"cannot start: {error}")
         raise typer.Exit(CANNOT_START) from None
 
 
@@ -231,8 +232,8 @@ async def _serve(
 
     def ready(bound: list[str]) -> None:
         if listeners.needs:
-            typer.echo(f"hcsd: TCP clients need {listeners.needs}", err=True)
-        typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
+            say(f"TCP clients need {listeners.needs}")
+        say(f"ready at {', '.join(bound)}")
         on_ready(bound)
 
     limits = settings.limits

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hcsd.cli import exit_codes
+from hcsd.cli.output.text import say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def _manager() -> Iterator[ModuleType]:
 
 
 def _fail(text: str) -> NoReturn:
-    typer.echo(f"hcsd: {text}", err=True)
+    say(text)
     raise typer.Exit(exit_codes.FAILED)
 
 
@@ -96,7 +97,7 @@ def install(
         if config is not None:
             arguments += ["--config", str(config)]
         scm.install(arguments, automatic=not manual)
-        typer.echo("installed; start it with 'hcsd service start'")
+        show("installed; start it with 'hcsd service start'")
 
 
 def _check(config: Path) -> None:
@@ -113,7 +114,7 @@ def remove() -> None:
     """Remove the service, which must have stopped. Its files stay."""
     with _manager() as scm:
         scm.remove()
-        typer.echo("removed")
+        show("removed")
 
 
 @app.command("start")
@@ -123,7 +124,7 @@ def start() -> None:
         state = scm.start()
         if state.name != "running":
             _fail(f"the service did not start (code {state.exit_code}); see its log or event log")
-        typer.echo(f"running (pid {state.pid})")
+        show(f"running (pid {state.pid})")
 
 
 @app.command("stop")
@@ -131,7 +132,7 @@ def stop() -> None:
     """Stop the service and wait until it has ended, with all of its processes."""
     with _manager() as scm:
         state = scm.stop()
-        typer.echo(f"{state.name} (code {state.exit_code})")
+        show(f"{state.name} (code {state.exit_code})")
 
 
 @app.command("status")
@@ -141,5 +142,5 @@ def status() -> None:
         state = scm.state()
         running = state.name == "running"
         detail = f"pid {state.pid}" if state.pid else f"code {state.exit_code}"
-        typer.echo(f"{state.name} ({detail})")
+        show(f"{state.name} ({detail})")
         raise typer.Exit(0 if running else NOT_RUNNING)

@@ -101,9 +101,9 @@ def stats(
             async for samples, _ in tables:
                 print_json_line([_plain(sample) for sample in samples])
         elif live:
-            with showing(HEADER, SYSTEM_STYLES) as show:
+            with showing(HEADER, SYSTEM_STYLES) as update:
                 async for _, rows in tables:
-                    show(rows)
+                    update(rows)
         else:
             async for _, rows in tables:
                 print_table(HEADER, rows)
@@ -127,6 +127,7 @@ def system_stats(
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import print_json
         from hcsd.cli.output.tables import print_table
+        from hcsd.cli.output.text import show
         from hcsd.cli.output.trees import print_tree, tree_of
 
         figures = await client.get_system_properties(system_of(system), property_types=FIGURES)
@@ -134,7 +135,7 @@ def system_stats(
             print_json(figures)
             return 0
         print_tree(tree_of(figures.statistics))
-        typer.echo()
+        show()
         print_table(PROCESS_HEADER, [_process_row(process) for process in figures.process_list])
         return 0
 

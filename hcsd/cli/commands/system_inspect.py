@@ -65,6 +65,7 @@ def inspect(
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import print_json_array
+        from hcsd.cli.output.text import show
         from hcsd.cli.output.trees import print_tree
 
         found = []
@@ -78,7 +79,7 @@ def inspect(
         else:
             for number, system in enumerate(found):
                 if number:
-                    typer.echo()
+                    show()
                 print_tree(_tree(system))
         return code
 

@@ -69,8 +69,10 @@ def create(
         configuration = _read(file)
 
     async def work(client: Client) -> int:
+        from hcsd.cli.output.text import show
+
         created = await client.create_system(configuration, system_id=system or "", start=start)
-        typer.echo(created.system.system_id)
+        show(created.system.system_id)
         return _started(created.system) if start else 0
 
     execute(context, work)

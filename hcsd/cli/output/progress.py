@@ -18,8 +18,10 @@ def waiting(what: str) -> Iterator[None]:
         return
     # Imported here: only a terminal needs it, and it takes time.
     from rich.console import Console
+    from rich.text import Text
 
-    from hcsd.cli.output.text import printable
+    from hcsd.printable import printable
 
-    with Console(stderr=True, markup=False).status(printable(what)):
+    # As a text, since rich would take what is in brackets in a string for orders.
+    with Console(stderr=True).status(Text(printable(what))):
         yield

@@ -11,9 +11,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
-
-from hcsd.cli.output.text import printable
+from hcsd.cli.output.text import show
+from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,11 +42,12 @@ def print_table(
         _print_rich_table(header, rows, styles or {}, spare)
         return
     widths = _widths(header, rows)
-    text = "\n".join(
-        GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in [header, *rows]
+    show(
+        *(
+            GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in [header, *rows]
+        )
     )
-    typer.echo(text)
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -116,7 +116,7 @@ def showing(
 
     console = Console()
 
-    def show(rows: Sequence[Sequence[str]]) -> None:
+    def update(rows: Sequence[Sequence[str]]) -> None:
         cells = [[printable(cell) for cell in row] for row in rows]
         ends = itertools.accumulate(width + len(GAP) for width in _widths(header, cells))
         fitting = max(1, sum(end - len(GAP) <= console.width for end in ends))
@@ -126,4 +126,4 @@ def showing(
         live.update(table, refresh=True)
 
     with Live(console=console, auto_refresh=False) as live:
-        yield show
+        yield update

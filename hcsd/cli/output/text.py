@@ -1,4 +1,8 @@
-"""Lines for people."""
+"""Lines for people and programs: the way of all text to stdout and stderr.
+
+Whatever is in a line, a terminal that shows it obeys none of it and shows it as one line. So nobody
+else in `hcsd.cli` prints. What a process writes is not text but bytes: see `hcsd.cli.session`.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,26 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from hcsd.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _later: list[str] | None = None  # what was said inside `saying_later`
 
 
+def show(*lines: str) -> None:
+    """Print lines on stdout; an empty one if there is none."""
+    print(*map(printable, lines), sep="\n", flush=True)
+
+
 def say(text: str) -> None:
-    """Tell people something, on stderr, with the name of the program before each line."""
+    """Tell people something on stderr, in a line that begins with the name of the program."""
     if _later is not None:
         _later.append(text)
         return
     with suppress(OSError):  # nobody reads it
-        for line in text.splitlines() or [""]:
-            print(f"hcsd: {printable(line)}", file=sys.stderr, flush=True)
+        print(f"hcsd: {printable(text)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -34,11 +44,3 @@ def saying_later() -> Iterator[None]:
         _later = None
         for text in kept:
             say(text)
-
-
-def printable(text: str) -> str:
-    """Return a text with its control characters shown, not obeyed."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )

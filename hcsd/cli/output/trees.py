@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
 from google.protobuf.json_format import MessageToDict
 
-from hcsd.cli.output.text import printable
+from hcsd.cli.output.text import show
+from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,14 +19,14 @@ INDENT = "  "
 
 def print_tree(tree: Mapping[str, object]) -> None:
     """Print nested values, one a line."""
-    typer.echo("\n".join(_lines(tree, "")))
+    show(*_lines(tree, ""))
 
 
 def print_trees(messages: Iterable[Message]) -> None:
     """Print the fields of messages that are set, with an empty line between two."""
     for number, message in enumerate(messages):
         if number:
-            typer.echo()
+            show()
         print_tree(tree_of(message))
 
 
@@ -37,6 +37,7 @@ def tree_of(message: Message) -> dict[str, object]:
 
 
 def _lines(tree: Mapping[str, object], indent: str) -> Iterator[str]:
+    tree = {printable(key): value for key, value in tree.items()}
     width = max((len(key) for key, value in tree.items() if not _is_nested(value)), default=0)
     for key, value in tree.items():
         if not _is_nested(value):
