@@ -4,9 +4,13 @@ Messages meet the daemon's own types in `convert`, its failures meet status code
 second protocol, or a second version of the contract, would stand beside this package.
 """
 
+import logging
+
 from hcsd import grpc_environment
+from hcsd.rpc.grpc_log import GRPC_LOGGER, tame_metadata
 
 grpc_environment.prepare()
 import grpc  # noqa: E402, F401  (loaded between the two)
 
 grpc_environment.restore()
+logging.getLogger(GRPC_LOGGER).addFilter(tame_metadata)
