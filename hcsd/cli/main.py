@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def _open_standard_streams() -> None:
-    """Make sure that 0, 1 and 2 are open, if only on nothing.
+    """Make sure that 0, 1 and 2 are open, if only on nothing, and that Python has streams for them.
 
     Otherwise the next file or socket would get such a number, and output meant for a standard
     stream would go into it.
@@ -130,6 +130,10 @@ def _open_standard_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # it was closed when Python started
+            stream = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def forget_lost_readers() -> None:

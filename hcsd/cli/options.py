@@ -85,6 +85,15 @@ def check_pairs(values: list[str] | None) -> list[str] | None:
     return values
 
 
+def check_names(names: list[str] | None) -> list[str] | None:
+    """Refuse what no variable can be called."""
+    for name in names or []:
+        if not name or "=" in name:
+            msg = f"'{name}' is not the name of a variable; its value is that of the daemon"
+            raise typer.BadParameter(msg)
+    return names
+
+
 def expand_variables(values: list[str] | None) -> list[str] | None:
     """Give each ``KEY`` alone the value that it has for this command."""
     for text in values or []:

@@ -15,42 +15,53 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import sys
 from collections import deque
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from types import FrameType
+    from collections.abc import Callable
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
-if sys.platform == "win32":  # noqa: TID251  (Ctrl-Break is a signal there alone)
-    SIGNALS.append(signal.SIGBREAK)
+    Stop = Callable[[], None]
+    Act = Callable[[Stop], None]
 
 logger = logging.getLogger(__name__)
 
 
 class StopRequests:
-    """Where requests to stop arrive."""
+    """Where requests to stop arrive, and what else signals ask for."""
 
     def __init__(self) -> None:
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[Act] = deque()
         self._wake: Callable[[], None] | None = None
 
-    def request(self, reason: str) -> None:
+    def request(self, reason: str, *, at_once: bool = False) -> None:
         """Ask to stop. Thread: any; also from within a signal handler.
 
         Args:
             reason: Who asks, for the log.
+            at_once: Ask twice, which leaves the processes no time to end.
         """
-        self._waiting.append(reason)
+
+        def act(stop: Stop) -> None:
+            logger.info("received %s", reason)
+            stop()
+            if at_once:
+                stop()
+
+        self.put(act)
+
+    def put(self, act: Act) -> None:
+        """Have something done on the loop of the listener. Thread: as for a request.
+
+        Args:
+            act: Called with what stops the daemon.
+        """
+        self._waiting.append(act)
         if self._wake is not None:
             self._wake()
 
-    def hand_to(self, stop: Callable[[], None]) -> None:
+    def hand_to(self, stop: Stop) -> None:
         """Have each request call `stop` on the running loop, for as long as that lasts.
 
         Requests that came before are handed over at once.
@@ -59,8 +70,7 @@ class StopRequests:
 
         def hand_over() -> None:
             while self._waiting:
-                logger.info("received %s", self._waiting.popleft())
-                stop()
+                self._waiting.popleft()(stop)
 
         def wake() -> None:
             with suppress(RuntimeError):  # the loop is closed
@@ -68,35 +78,3 @@ class StopRequests:
 
         self._wake = wake
         hand_over()
-
-
-@contextmanager
-def stopping_on_signals(stops: StopRequests) -> Iterator[None]:
-    """Make requests of the signals that ask a program to end. Thread: the main thread's.
-
-    Afterwards they are ignored and not as they were before: the exit of the interpreter is all that
-    is left, and it would give back their default to those with a handler, which turns success into
-    a failure.
-    """
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        stops.request(signal.Signals(number).name)
-
-    for number in SIGNALS:
-        signal.signal(number, receive)
-    try:
-        with _console_events(stops):
-            yield
-    finally:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
-
-def _console_events(stops: StopRequests) -> AbstractContextManager[None]:
-    """Make requests of what else ends a program of a Windows console."""
-    if sys.platform == "win32":  # noqa: TID251  (there is nothing of it elsewhere)
-        from hcsd.win32.console import receive_events
-
-        return receive_events(stops.request)
-    else:  # noqa: RET505  (type checkers follow platforms by branches)
-        return nullcontext()

@@ -4,8 +4,13 @@ Messages meet the daemon's own types in `convert`, its failures meet status code
 second protocol, or a second version of the contract, would stand beside this package.
 """
 
-import os
+import logging
 
-# The daemon never forks: processes are started by another one. Without this gRPC would register
-# handlers for forks, which cost time at every start of a helper. It is read when grpc is imported.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+from hcsd import grpc_environment
+from hcsd.rpc.grpc_log import GRPC_LOGGER, tame_metadata
+
+grpc_environment.prepare()
+import grpc  # noqa: E402, F401  (loaded between the two)
+
+grpc_environment.restore()
+logging.getLogger(GRPC_LOGGER).addFilter(tame_metadata)

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from hcsd.cli.commands.serve import serve
+from hcsd.cli.daemon_signals import ANSWERS
 from tests.integration.wire import Client, connected
 from tests.support.daemon import READY, Daemon, serving
 
@@ -87,7 +88,7 @@ def refused_here() -> Iterator[RefusedHere]:
     app.command()(serve)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = {number: signal.getsignal(number) for number in ANSWERS}
 
     def run(*options: str, **environment: str) -> str:
         plain = {"COLUMNS": "1000", "TERM": "dumb"}

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.timeout(60)
 
 STARTS = """
 import asyncio, ctypes, logging, sys
-from hcsd.cli.stop_requests import StopRequests, stopping_on_signals
+from hcsd.cli.daemon_signals import answering_signals
+from hcsd.cli.stop_requests import StopRequests
 from hcsd.win32.console import make_handler
 
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
@@ -27,7 +28,7 @@ async def main():
 ENDS = """
     await stopped.wait()
 
-with stopping_on_signals(stops):
+with answering_signals(stops, lambda: None):
     asyncio.run(main())
 """
 CALL_HANDLER = """

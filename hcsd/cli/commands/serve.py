@@ -12,6 +12,7 @@ import typer
 
 from hcsd.cli.commands.limit_options import limits_of, with_limit_options
 from hcsd.cli.listeners import TcpOptions, open_listeners
+from hcsd.cli.options import check_names
 from hcsd.cli.output.text import say
 from hcsd.control_groups import ControlGroups
 
@@ -62,15 +63,6 @@ def _load_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def _check_names(names: list[str] | None) -> list[str] | None:
-    """Refuse what no variable can be called."""
-    for name in names or []:
-        if not name or "=" in name:
-            msg = f"'{name}' is not the name of a variable; its value is that of the daemon"
-            raise typer.BadParameter(msg)
-    return names
-
-
 @with_limit_options
 def serve(
     *,
@@ -115,7 +107,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            callback=_check_names,
+            callback=check_names,
             help="Variable of the daemon's environment that its processes have, too; may be given"
             " more than once. They have no others of it but LANG and TZ.",
         ),
@@ -151,11 +143,15 @@ def serve(
 ) -> None:
     """Run the daemon in the foreground.
 
-    It ends by SIGINT or SIGTERM, on Windows also by Ctrl-Break. It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
-    that user can.
+    It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
+    that user can. It ends in order by Ctrl-C or SIGTERM, on Windows also by Ctrl-Break, and at once
+    by a second one or SIGQUIT. SIGHUP opens the log file again, or ends a daemon whose terminal is
+    gone. SIGUSR1 logs what the daemon is doing. 'hcsd docs running' has the rest.
     """
+    import hcsd.rpc  # noqa: F401  (before the client: it loads gRPC as a daemon needs it)
     from hcsd import logs
-    from hcsd.cli.stop_requests import StopRequests, stopping_on_signals
+    from hcsd.cli.daemon_signals import answering_signals
+    from hcsd.cli.stop_requests import StopRequests
     from hcsd.errors import HcsdError
     from hcsd.folders import default_token_file
     from hcsd_client import AddressError
@@ -170,16 +166,17 @@ def serve(
         control_groups,
     )
     settings.tcp.check()
-    try:
-        logs.configure(log_level.value, log_format.value, log_file)
-        if as_service:
-            _serve_as_service(settings, stops, expected)
-        else:
-            with stopping_on_signals(stops):
-                _run(settings, stops, lambda _bound: None)
-    except expected as error:
-        say(f"cannot start: {error}")
-        raise typer.Exit(CANNOT_START) from None
+    with logs.standard_error() as errors:
+        try:
+            with logs.logging_to(errors, log_level.value, log_format.value, log_file) as reopen:
+                if as_service:
+                    _serve_as_service(settings, stops, expected)
+                else:
+                    with answering_signals(stops, reopen):
+                        _run(settings, stops, lambda _bound: None)
+        except expected as error:
+            say(f"cannot start: {error}")
+            raise typer.Exit(CANNOT_START) from None
 
 
 class Settings(NamedTuple):
