@@ -25,6 +25,7 @@ LOADED = (
     "hcsd.cli.main",
     "typer._adapters",
     "anyio._backends._asyncio",
+    "hcsd.rpc",  # before the client: it loads gRPC as a daemon needs it
     "hcsd_client",
     "hcsd.engine",
     "hcsd.listen.unix",

@@ -153,6 +153,7 @@ def serve(
     It ends by SIGINT or SIGTERM, on Windows also by Ctrl-Break. It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
     that user can.
     """
+    import hcsd.rpc  # noqa: F401  (before the client: it loads gRPC as a daemon needs it)
     from hcsd import logs
     from hcsd.cli.stop_requests import StopRequests, stopping_on_signals
     from hcsd.errors import HcsdError
