@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from hcsd import host_limits
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.settings import MIB, SETTINGS, Limits, Setting, Unit
 from hcsd.rpc.status import CODES
@@ -89,7 +90,23 @@ def _default(setting: Setting) -> str:
     return f"{value:,.0f}"
 
 
+def host_limits_page() -> str:
+    rows = [
+        f"| `{limit.name}` | `{limit.hresult.code.symbol}` | {limit.text} | {limit.remedy} |\n"
+        for limit in host_limits.ALL
+    ]
+    return "".join(
+        ["| `limit` | reason | meaning | what makes room |\n", "|---|---|---|---|\n", *rows]
+    )
+
+
 TABLES = [
+    Table(
+        "hcsd/docs/limits.md",
+        "<!-- host-limits:begin -->",
+        "<!-- host-limits:end -->",
+        host_limits_page,
+    ),
     Table("hcsd/docs/errors.md", "<!-- reasons:begin -->", "<!-- reasons:end -->", reasons_page),
     Table(
         "hcsd/docs/settings.md",

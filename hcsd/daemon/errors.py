@@ -5,6 +5,7 @@
         ├── InvalidRequestError       the request breaks rules; it lists all of them
         ├── NotFoundError             with what is not there
         ├── LimitError                a limit of the daemon is reached
+        ├── HostLimitError            a limit of the host is reached
         ├── StoppingError
         ├── RestartedError
         └── HcsFailureError           the Host Compute Service refused; `cause` is what it said
@@ -21,11 +22,13 @@ from hcsd.abi.hresult import HR, Kind
 from hcsd.daemon.reasons import Reason
 from hcsd.errors import HcsdError
 from hcsd.hcs.errors import HcsError
+from hcsd.host_limits import limit_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hcsd.abi.hresult import Code
+    from hcsd.host_limits import HostLimit
 
 
 class Violation(NamedTuple):
@@ -169,6 +172,19 @@ class LimitError(RequestError):
         )
 
 
+class HostLimitError(RequestError):
+    """The daemon itself has met a limit of its host.
+
+    Args:
+        limit: Which one.
+    """
+
+    def __init__(self, limit: HostLimit) -> None:
+        super().__init__(
+            limit.hresult.code, f"the daemon has no room: {limit}", metadata={"limit": limit.name}
+        )
+
+
 class HcsFailureError(RequestError):
     """The Host Compute Service refused or failed.
 
@@ -192,6 +208,8 @@ class HcsFailureError(RequestError):
         facts = {"hresult": f"0x{cause.hresult:08X}"}
         if cause.function:  # else it was not asked
             facts["function"] = cause.function
+        if cause.limit:
+            facts["limit"] = cause.limit
         super().__init__(
             reason or cause.code, message or str(cause), metadata={**facts, **(metadata or {})}
         )
@@ -225,4 +243,7 @@ def as_request_error(error: Exception) -> RequestError | None:
     """Return what a failure means to whoever asked; None for a fault of the daemon itself."""
     if isinstance(error, RequestError):
         return error
-    return HcsFailureError(error) if isinstance(error, HcsError) else None
+    if isinstance(error, HcsError):
+        return HcsFailureError(error)
+    limit = limit_behind(error)
+    return HostLimitError(limit) if limit else None

@@ -14,16 +14,16 @@ keeper share it, so it holds for as long as one of them lives.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded.faults import Fault
+from hcsd.embedded.faults import Fault, refusal
 from hcsd.embedded.keeper.groups import V1, Places, group_at, kill_all, write
 from hcsd.embedded.keeper.trees import remove_all
+from hcsd.host_limits import CONTROL_GROUP
 
 if TYPE_CHECKING:
     from hcsd.embedded.configuration import Limits
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 PERIOD = 100_000  # microseconds, over which processor time is shared out
 MIN_QUOTA = 1_000  # microseconds: the least that the kernel takes
 MAX_WEIGHT = 10_000
-FULL = {errno.EAGAIN, errno.ENOMEM, errno.ENOSPC}  # the host has no room for one more
 PREFIX = "hcsd-"  # of the name of a group
 
 
@@ -139,9 +138,8 @@ class Groups:
         except OSError as error:
             self._unlock(lock)
             self.remove()
-            text = f"the host refuses the control groups of the system: {error.strerror}"
-            code = HR.ERROR_NO_SYSTEM_RESOURCES if error.errno in FULL else HR.ERROR_NOT_SUPPORTED
-            raise Fault(code, text) from None
+            subject = "the host refuses the control groups of the system"
+            raise refusal(error, subject, CONTROL_GROUP, HR.ERROR_NOT_SUPPORTED) from None
         self.places = self._plan(lock)
 
     def kill(self) -> list[int]:

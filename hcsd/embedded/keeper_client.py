@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.embedded.keeper import frames
 from hcsd.embedded.keeper.procfs import ON_LINUX
+from hcsd.embedded.keeper.spare import require_room
 from hcsd.embedded.keeper_program import start_program
 
 if TYPE_CHECKING:
@@ -122,9 +123,10 @@ class KeeperClient:
         self.overdue = False
         with theirs, contextlib.ExitStack() as failed:
             failed.callback(self._line.close)
+            require_room([self._sock.fileno()])
             self._keeper = start_program(theirs.fileno(), settings, groups)
+            worker.watch(self._sock, self._readable, self._flush)
             failed.pop_all()
-        worker.watch(self._sock, self._readable, self._flush)
 
     @property
     def keeper_pid(self) -> int:

@@ -11,14 +11,17 @@ import os
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
-from hcsd.embedded.faults import Fault
+from hcsd.embedded.faults import Fault, limit_fault
+from hcsd.host_limits import KEEPER, limit_of
 
 if TYPE_CHECKING:
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.process_documents import Launch
+    from hcsd.host_limits import HostLimit
 
-# HRESULT of an errno at a start, by what could not be had. Then by the errno alone. The rest is
-# E_FAIL; the text and the errno say more in any case.
+# HRESULT of an errno at a start, by what could not be had. Then by the errno alone, unless it tells of
+# a limit of the host (`hcsd.host_limits`). The rest is E_FAIL; the text and the errno say more in any
+# case.
 _START_ERRORS = {
     ("executable", errno.ENOENT): HR.ERROR_FILE_NOT_FOUND,
     ("executable", errno.ENOTDIR): HR.ERROR_PATH_NOT_FOUND,
@@ -32,16 +35,10 @@ _START_ERRORS = {
     ("group", errno.ENOENT): HR.ERROR_LOGON_FAILURE,
     ("limits", errno.EINVAL): HR.E_INVALIDARG,
     ("system", errno.ESRCH): HR.SYSTEM_ALREADY_STOPPED,
-    ("system", errno.ETOOMANYREFS): HR.ERROR_NO_SYSTEM_RESOURCES,  # descriptors on their way
 }
 _BY_ERRNO = {
     errno.EACCES: HR.E_ACCESSDENIED,
     errno.EPERM: HR.E_ACCESSDENIED,
-    errno.ENOMEM: HR.E_OUTOFMEMORY,
-    errno.EAGAIN: HR.ERROR_NO_SYSTEM_RESOURCES,
-    errno.EMFILE: HR.ERROR_NO_SYSTEM_RESOURCES,
-    errno.ENFILE: HR.ERROR_NO_SYSTEM_RESOURCES,
-    errno.ENOBUFS: HR.ERROR_NO_SYSTEM_RESOURCES,  # too much waits for the keeper
     errno.ETIMEDOUT: HR.ERROR_TIMEOUT,
 }
 _TEXTS = {
@@ -51,7 +48,7 @@ _TEXTS = {
     ("directory", errno.ETIMEDOUT): "it could not be entered in time",
 }
 # Stages whose names for clients are longer than those between the engine and its keeper.
-_STAGES = {"directory": "working_directory", "group": "user", "system": ""}
+_STAGES = {"directory": "working_directory", "group": "user", "system": "", "keeper": ""}
 
 
 def start_fault(launch: Launch, answer: Message) -> Fault:
@@ -59,13 +56,26 @@ def start_fault(launch: Launch, answer: Message) -> Fault:
     what, code = str(answer.get("what")), answer.get("error")
     if not isinstance(code, int):
         return Fault(HR.E_FAIL, f"{_subject(launch, what, answer)}: unknown error")
+    stage = _STAGES.get(what, what)
+    members = {"Stage": stage, "Errno": code} if stage else {}
+    if limit := _limit(code, what):
+        return limit_fault(limit, _subject(launch, what, answer), members)
     hresult = _START_ERRORS.get((what, code)) or _BY_ERRNO.get(code, HR.E_FAIL)
     if what == "directory" and hresult == HR.E_FAIL:
         hresult = HR.ERROR_DIRECTORY
-    text = _TEXTS.get((what, code)) or _text(code)
-    stage = _STAGES.get(what, what)
-    members = {"Stage": stage, "Errno": code} if stage else {}
+    text = _TEXTS.get((what, code)) or os.strerror(code)
     return Fault(hresult, f"{_subject(launch, what, answer)}: {text}", members)
+
+
+def _limit(code: object, what: object) -> HostLimit | None:
+    """Return the limit that an answer tells of.
+
+    The keeper answers for its own descriptors. That those of the daemon do not suffice, the line says
+    of the system.
+    """
+    if code == errno.EMFILE and what != "system":
+        what = KEEPER
+    return limit_of(code, str(what)) if isinstance(code, int) else None
 
 
 def _subject(launch: Launch, what: str, answer: Message) -> str:
@@ -98,8 +108,8 @@ def process_fault(answer: Message) -> Fault | None:
     if code == errno.EPERM:
         # Not E_ACCESSDENIED, by which HCS says that the process is dying already.
         return Fault(HR.ACCESS_DENIED, "the process belongs to another user")
-    if code == errno.ENOBUFS:
-        return Fault(HR.ERROR_NO_SYSTEM_RESOURCES, _text(code))
+    if limit := _limit(code, answer.get("what")):
+        return limit_fault(limit, "process")
     return Fault(HR.E_FAIL, _text(code))
 
 
@@ -125,12 +135,10 @@ def system_fault(system_id: str, answer: Message) -> Fault | None:
         return Fault(HR.SYSTEM_ALREADY_STOPPED, f"system '{system_id}' has stopped")
     if code == errno.EPERM:
         return Fault(HR.ACCESS_DENIED, "a process of the system belongs to another user")
-    if code == errno.ENOBUFS:
-        return Fault(HR.ERROR_NO_SYSTEM_RESOURCES, _text(code))
+    if limit := _limit(code, answer.get("what")):
+        return limit_fault(limit, f"system '{system_id}'")
     return Fault(HR.E_FAIL, _text(code))
 
 
 def _text(code: object) -> str:
-    if code == errno.ENOBUFS:
-        return "too many requests wait for the keeper of the system"
     return os.strerror(code) if isinstance(code, int) else "unknown error"

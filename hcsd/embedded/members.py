@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
-from hcsd.embedded.faults import Fault
+from hcsd.embedded.faults import as_fault, refusal
 from hcsd.embedded.keeper.procfs import ON_LINUX, has_ended, look_at, open_descendant
 from hcsd.embedded.keeper_client import Callbacks
-from hcsd.embedded.keeper_errors import start_fault
+from hcsd.embedded.keeper_errors import process_fault, start_fault
 from hcsd.embedded.orphans import identify
 from hcsd.embedded.process import Process, State
 from hcsd.embedded.statistics import Meter
 from hcsd.embedded.stdio import Stdio
+from hcsd.host_limits import TERMINAL
 
 if TYPE_CHECKING:
     import threading
@@ -87,8 +88,9 @@ class Members:
             stdio = Stdio(launch)
         except OSError as error:
             process.state = State.FAILED
-            text = f"no pipe or console for the process: {os.strerror(error.errno or 0)}"
-            raise Fault(HR.ERROR_NO_SYSTEM_RESOURCES, text) from None
+            console = launch.console is not None
+            subject = f"no {'console' if console else 'pipe'} for the process"
+            raise refusal(error, subject, TERMINAL if console else "") from None
         message: Message = {
             "argv": launch.argv,
             "environment": launch.environment,
@@ -128,20 +130,35 @@ class Members:
             self._on_exit(pid, ends.get(pid))
 
     def _adopt(self, pid: int) -> Process | None:
-        """Take up a descendant of the keeper; None if it is none."""
-        descriptor = open_descendant(pid, self.keeper.keeper_pid)
+        """Take up a descendant of the keeper; None if it is none.
+
+        One that cannot be watched, here or by the keeper, is given out and tells that when it is asked.
+        """
+        try:
+            descriptor = open_descendant(pid, self.keeper.keeper_pid)
+        except OSError as error:
+            process = Process.adopting(self.keeper, pid)
+            process.settle(as_fault(error))
+            return process
         if descriptor is None:
             return None
         entry = look_at(pid)
         if entry is not None and not has_ended(descriptor):
             self._identities[pid] = (pid, entry.started)
-        process = Process(self.keeper)
-        process.pid, process.state, process.adopted = pid, State.RUNNING, True
+        process = Process.adopting(self.keeper, pid)
         self._processes[pid] = process
 
         def answered(answer: Message) -> None:
-            if "error" in answer:  # the keeper has no descriptors left, and so cannot watch it
-                self._on_exit(pid, None)
+            fault = process_fault(answer)
+            # A keeper that is gone watches nobody; then all that it had is reported next.
+            if fault is not None and fault.hresult == HR.PROCESS_ALREADY_STOPPED:
+                fault = None
+            with self._lock:
+                if fault is not None:
+                    self._processes.pop(pid, None)
+                    self._identities.pop(pid, None)
+                process.settle(fault)
+            process.tell_waiting()
 
         def hand_over() -> None:
             self.keeper.request({"adopt": pid}, [descriptor], answered)

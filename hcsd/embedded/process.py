@@ -2,7 +2,9 @@
 
     STARTING ──keeper answers with a pid──▶ RUNNING ──keeper reports its end──▶ EXITED
         └──keeper refuses──▶ FAILED           ▲
-                              adopted by pid──┘
+                                              │
+    ADOPTING, by a pid ──keeper watches it────┘
+        └──keeper refuses──▶ FAILED, and the process goes on
 
 The child itself belongs to the keeper. This object holds what the service holds in HCS: the pid,
 the ends of its stdio, and how it ended. What is asked of it goes to the keeper.
@@ -32,6 +34,8 @@ from hcsd.embedded.process_documents import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hcsd.embedded.handle import Handle
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper_client import KeeperClient
@@ -45,6 +49,7 @@ class State(enum.Enum):
     """States of a process; see the module's head."""
 
     STARTING = enum.auto()
+    ADOPTING = enum.auto()
     RUNNING = enum.auto()
     EXITED = enum.auto()
     FAILED = enum.auto()
@@ -74,6 +79,15 @@ class Process:
         self.stdio: Stdio | None = None
         self.handles: list[Handle[Process]] = []
         self._keeper = keeper
+        self._refusal: Fault | None = None  # why the keeper does not watch it
+        self._waiting: list[Callable[[], None]] = []  # for the answer to that
+
+    @classmethod
+    def adopting(cls, keeper: KeeperClient, pid: int) -> Process:
+        """Make one that was not started here and runs; whether it can be watched is not known yet."""
+        process = cls(keeper)
+        process.pid, process.state, process.adopted = pid, State.ADOPTING, True
+        return process
 
     @property
     def exited(self) -> bool:
@@ -126,6 +140,34 @@ class Process:
         if self.stdio is not None:
             self.stdio.close_service_copies()
 
+    def settle(self, refusal: Fault | None) -> None:
+        """Note whether it is watched, which is being adopted; `tell_waiting` follows.
+
+        Args:
+            refusal: Why it cannot be watched.
+        """
+        if self.state is State.ADOPTING:  # else its end is known already
+            self.state = State.FAILED if refusal else State.RUNNING
+            self._refusal = refusal
+
+    def tell_waiting(self) -> None:
+        """Answer those who have asked before it was known. Thread: the worker's."""
+        waiting, self._waiting = self._waiting, []
+        for tell in waiting:
+            tell()
+
+    def tell(self, done: Done) -> None:
+        """Give the ProcessStatus document, once it is known whether the keeper watches it.
+
+        Thread: the worker's.
+        """
+        if self.state is State.ADOPTING:
+            self._waiting.append(lambda: self.tell(done))
+        elif self._refusal is not None:
+            done(self._refusal)
+        else:
+            done(document=self.status())
+
     def status(self) -> str:
         """Return the ProcessStatus document."""
         return process_status(
@@ -155,6 +197,8 @@ class Process:
             self.stdio.close_untaken()
 
     def _require_alive(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
         if self.state in {State.EXITED, State.FAILED}:
             raise Fault(HR.PROCESS_ALREADY_STOPPED, "the process has exited")
 
@@ -163,7 +207,9 @@ class Process:
         self._keeper.request(
             {"pid": self.pid, **message},
             [],
-            lambda answer: done(process_fault(answer), terminate_result(answer.get("killed"))),
+            lambda answer: done(
+                self._refusal or process_fault(answer), terminate_result(answer.get("killed"))
+            ),
         )
 
     def _modify(self, request: Resize | CloseStdio, done: Done) -> None:

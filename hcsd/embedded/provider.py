@@ -18,7 +18,7 @@ from hcsd.embedded.exports.operations import OperationExports
 from hcsd.embedded.exports.processes import ProcessExports
 from hcsd.embedded.exports.service import ServiceExports
 from hcsd.embedded.exports.systems import SystemExports
-from hcsd.embedded.faults import Fault
+from hcsd.embedded.faults import as_fault
 from hcsd.embedded.host_system import HOST_SYSTEM, HostSystem
 from hcsd.embedded.keeper.procfs import ON_LINUX
 from hcsd.embedded.keepers import Keepers
@@ -199,11 +199,8 @@ def _export(groups: Sequence[Exports], row: Function) -> Export:
     def guarded(*args: object) -> object:
         try:
             result = method(*args)
-        except Fault as fault:
-            return fault.hresult if hresult else 0
-        except Exception:
-            logger.exception("export %s failed", row.name)
-            return HR.E_UNEXPECTED if hresult else 0
+        except Exception as error:  # logged, unless it is a fault
+            return as_fault(error).hresult if hresult else 0
         return 0 if hresult and result is None else result
 
     return guarded

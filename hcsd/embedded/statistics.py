@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from hcsd.embedded.keeper.procfs import descendants
+from hcsd.host_limits import limit_behind
 
 TICKS = os.sysconf("SC_CLK_TCK")
 UNIT = 10_000_000  # HCS counts time in 100 ns
@@ -71,12 +72,18 @@ class Member:
 
 
 def look_at(pid: int) -> Member | None:
-    """Look at a process; None if there is none any more."""
+    """Look at a process; None if there is none any more.
+
+    Raises:
+        OSError: There is no room for a look.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read()
         status = _table(f"/proc/{pid}/status")
-    except OSError:
+    except OSError as error:
+        if limit_behind(error):
+            raise
         return None
     io: dict[str, int] = {}
     with contextlib.suppress(OSError):  # another user's
@@ -121,8 +128,9 @@ class Meter:
     def begin(self) -> None:
         """Note what the keeper has used until now, which is not the system's."""
         if self._before is None:
-            member = look_at(self._keeper)
-            self._before = member.total if member else Use()
+            with contextlib.suppress(OSError):  # there was no room for a look
+                member = look_at(self._keeper)
+                self._before = member.total if member else Use()
 
     def process_list(self) -> list[dict[str, object]]:
         """Return the ProcessDetails of all that runs in the system."""

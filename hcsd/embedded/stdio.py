@@ -15,6 +15,8 @@ import struct
 import termios
 from typing import TYPE_CHECKING
 
+from hcsd.embedded.keeper.spare import require_room
+
 if TYPE_CHECKING:
     from hcsd.embedded.process_documents import Launch
 
@@ -49,6 +51,7 @@ class Stdio:
                 self._open_pipes(launch)
             if self.ours[0]:
                 self.service_stdin = os.dup(self.ours[0])
+            require_room([self.service_stdin, self.console, *self.ours])
         except OSError:
             self.close_child_ends()
             self.close()

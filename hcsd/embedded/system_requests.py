@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
 from hcsd.embedded.documents import parse
-from hcsd.embedded.faults import Fault
+from hcsd.embedded.faults import Fault, refusal
 from hcsd.embedded.lifecycle import Call
 from hcsd.embedded.system_documents import (
     MEASURED,
@@ -22,6 +22,7 @@ from hcsd.embedded.system_documents import (
     parse_property_query,
     parse_shutdown_options,
 )
+from hcsd.host_limits import NEW_KEEPER
 
 if TYPE_CHECKING:
     from hcsd.embedded.system import System
@@ -37,8 +38,8 @@ def start(system: System, options: str | None) -> Work:
         try:
             system.launch()
         except OSError as error:
-            text = f"the keeper of system '{system.id}' cannot be started: {error.strerror}"
-            raise Fault(HR.ERROR_NO_SYSTEM_RESOURCES, text) from None
+            subject = f"the keeper of system '{system.id}' cannot be started"
+            raise refusal(error, subject, NEW_KEEPER) from None
         done()
 
     return work

@@ -88,8 +88,7 @@ class CallbackRegistry:
         Args:
             handler: Runs on `hcs-callbacks`; must not block. What it raises is logged.
         """
-        if self._thread is None:
-            self._start()
+        self.start()
         handler_id = next(self._ids)
         self._handlers[handler_id] = handler
         return handler_id
@@ -106,12 +105,20 @@ class CallbackRegistry:
         """Enqueue an item. Thread: any, also one that Python never made."""
         self._queue.put((handler_id or 0, item))
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the thread, unless it runs already.
+
+        Raises:
+            RuntimeError: The host has no room for a thread.
+        """
+        if self._thread is not None:
+            return
         with self._start_lock:
             if self._thread is None:
                 # A daemon thread: a provider that is stuck must not keep the process alive.
-                self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while True:

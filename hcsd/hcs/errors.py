@@ -60,6 +60,7 @@ class HcsError(HcsdError):
         events: The error events of that document.
         stage: How far the start of a process came, if the engine can tell; else "".
         errno: What the host answered there; else 0.
+        limit: Which limit of the host is reached, if the engine can tell; else "".
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class HcsError(HcsdError):
         events: tuple[ErrorEvent, ...] = (),
         stage: str = "",
         errno: int = 0,
+        limit: str = "",
     ) -> None:
         self.hresult = normalise(hresult)
         self.code: Code = describe(self.hresult)
@@ -83,6 +85,7 @@ class HcsError(HcsdError):
         self.events = events
         self.stage = stage
         self.errno = errno
+        self.limit = limit
         super().__init__(f"cannot {self.subject}: {self.text}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.lanes import Lane, Lanes
 from hcsd.hcs.library import Library
 from hcsd.hcs.operation import Operations
@@ -33,6 +34,7 @@ class Host:
 
     def __init__(self, provider: Provider, timings: Timings = DEFAULT_TIMINGS) -> None:
         self.library = Library(provider)
+        REGISTRY.start()  # while there is room for a thread
         self._lanes = Lanes(blocking=provider.blocking)
         self.operations = Operations(self.library, self._lanes, timings)
         # Calls may block because they go to a service in another process; so do events come.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,17 +39,13 @@ class Lanes:
 
     Args:
         blocking: Whether the provider's calls may block.
+
+    Raises:
+        RuntimeError: The host has no room for the threads.
     """
 
     def __init__(self, *, blocking: bool) -> None:
-        self._executors = (
-            {
-                lane: ThreadPoolExecutor(lane.value[1], thread_name_prefix=f"hcs-{lane.value[0]}")
-                for lane in Lane
-            }
-            if blocking
-            else None
-        )
+        self._executors = {lane: _executor(*lane.value) for lane in Lane} if blocking else None
         self._closed = False
 
     async def call(
@@ -96,3 +93,18 @@ class Lanes:
         self._closed = True
         for executor in (self._executors or {}).values():
             executor.shutdown(wait=False)
+
+
+def _executor(name: str, count: int) -> ThreadPoolExecutor:
+    """Make an executor whose threads run already: later there may be no room for one."""
+    executor = ThreadPoolExecutor(count, thread_name_prefix=f"hcs-{name}")
+    barrier = threading.Barrier(count + 1)
+    try:
+        for _ in range(count):
+            executor.submit(barrier.wait)
+    except RuntimeError:
+        barrier.abort()
+        executor.shutdown(wait=False)
+        raise
+    barrier.wait()
+    return executor

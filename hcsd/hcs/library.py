@@ -202,6 +202,7 @@ def error_for(
         events=result.error_events,
         stage=result.stage,
         errno=result.errno,
+        limit=result.limit,
     )
 
 

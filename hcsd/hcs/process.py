@@ -28,9 +28,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
+from hcsd.abi.hresult import Kind
 from hcsd.hcs.ends import ProcessEnd
 from hcsd.hcs.errors import (
     HandleClosedError,
+    HcsError,
     ServiceDisconnectedError,
     SystemNotFoundError,
 )
@@ -118,6 +120,7 @@ class Process(TrackedProcess):
         process = cls(system, handle, pid, (0.0, time.time()), generation=generation)
         try:
             await process._begin()
+            await process._require_room()
         except BaseException:
             process.close()
             raise
@@ -254,6 +257,20 @@ class Process(TrackedProcess):
             await self._attachment.watch(self._attachment.handle, generation, self._take_event)
         except (ServiceDisconnectedError, HandleClosedError):
             self.system.lose(generation)
+
+    async def _require_room(self) -> None:
+        """Let a process pass that was opened, unless the engine has no room to watch it.
+
+        Raises:
+            HcsError: It has none.
+        """
+        try:
+            await self.properties()
+        except HandleClosedError:
+            return
+        except HcsError as error:
+            if error.code.kind is Kind.EXHAUSTED:
+                raise
 
     async def _change(self, verb: str, function: str, argument: str | None) -> None:
         """Run an export; when it meets nobody, find out what became of the process."""

@@ -243,13 +243,15 @@ class SystemExitStatus:
 class ResultError:
     """Why an operation failed, in the words of HCS.
 
-    `stage` and `errno` say how far the start of a process came; only the embedded engine sends them.
+    `stage` and `errno` say how far the start of a process came, `limit` which limit of the host is
+    reached; only the embedded engine sends them.
     """
 
     error_message: str = ""
     error_events: tuple[ErrorEvent, ...] = ()
     stage: str = ""
     errno: int = 0
+    limit: str = ""
 
     @property
     def text(self) -> str:
@@ -269,6 +271,7 @@ class ResultError:
             error_message=_string(members, "ErrorMessage"),
             stage=_string(members, "Stage"),
             errno=_integer(members, "Errno"),
+            limit=_string(members, "Limit"),
             error_events=tuple(
                 ErrorEvent(
                     message=_string(event, "Message"),

@@ -7,6 +7,7 @@ The one reader of a pipe is a drain, which moves what it reads into a ring:
     READING  the ring has no room             PAUSED
     PAUSED   the ring calls on_room           READING
     READING  end of file, or an error         ENDED
+    READING  no memory for what was read      ENDED, and the stream is cut
     any      finish()                         ENDED
 
 A paused drain leaves the bytes in the pipe, and the process that writes them blocks: that is how a
@@ -22,12 +23,16 @@ Thread: the loop's.
 import abc
 import asyncio
 import enum
+import logging
 from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
 
+from hcsd.io.reserve import RESERVE
 from hcsd.io.ring import Ring
+
+logger = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024  # what a pipe holds by default
 PULL_BYTES = 1024 * 1024  # the most a pipe holds unless its owner is privileged
@@ -60,7 +65,7 @@ class BaseDrain(abc.ABC):
     """
 
     def __init__(self, ring: Ring, on_end: Callable[[], None]) -> None:
-        self.error: OSError | None = None
+        self.error: OSError | MemoryError | None = None
         self.last_activity = 0.0
         self._ring = ring
         self._on_end = on_end
@@ -131,7 +136,10 @@ class BaseDrain(abc.ABC):
         if self._state is DrainState.PAUSED and self._loop is not None:
             self._watch(self._loop)
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: OSError | MemoryError) -> None:
+        if isinstance(error, MemoryError):
+            RESERVE.give_up()
+            logger.warning("the output of a process was cut: there is no memory for it")
         self.error = error
         self.finish(forced=True)
 

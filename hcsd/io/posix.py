@@ -9,6 +9,8 @@ A drain has one state more than `ends` tells of, and is registered with the loop
     READING                                                yes
     READING  small pieces in quick succession     HELD     no
     HELD     1 ms later                           READING  yes
+    READING  there is no memory to read           HELD     no
+    HELD     a second later                       READING  yes, see `reserve`
 
 A held drain lets small writes gather in the pipe. Without it, a program that writes a page at a time
 wakes the loop with each, and on a busy machine is preempted by it: every page then becomes a message
@@ -30,10 +32,12 @@ from collections.abc import Callable
 import anyio
 
 from hcsd.io.ends import PULL_BYTES, READ_BYTES, BaseDrain, BaseWriteEnd, DrainState
+from hcsd.io.reserve import RESERVE
 from hcsd.io.ring import Ring
 
 TURN_BYTES = 2 * READ_BYTES  # per loop callback: 20 % faster than one read, no better with four
 SMALL_BYTES = READ_BYTES // 4  # a turn that brought less than this did not find the pipe filling up
+MEMORY_PAUSE = 1.0  # seconds until another try to read for which there was no memory (arbitrary)
 HOLD = 0.001  # seconds; what an epoll timeout can do at the least, and fills a pipe many times over
 
 
@@ -108,11 +112,15 @@ class Drain(BaseDrain):
     def _hold(self) -> None:
         """After a second small piece within a moment, let more of them gather."""
         last, self._small_at = self._small_at, self.last_activity
-        if self._loop is None or self.last_activity - last > HOLD:
-            return
-        self._unwatch()
-        self._state = DrainState.HELD
-        self._release = self._loop.call_later(HOLD, self._watch, self._loop)
+        if self.last_activity - last <= HOLD:
+            self._hold_for(HOLD)
+
+    def _hold_for(self, seconds: float) -> None:
+        """Leave what the process writes in the pipe for a while."""
+        if self._state is DrainState.READING and self._loop is not None:
+            self._unwatch()
+            self._state = DrainState.HELD
+            self._release = self._loop.call_later(seconds, self._watch, self._loop)
 
     def _read(self, budget: int, *, until_empty: bool) -> None:
         """Move up to `budget` bytes; a short read ends it too, unless `until_empty`."""
@@ -124,24 +132,43 @@ class Drain(BaseDrain):
             size = min(READ_BYTES, budget, room)
             if not size:
                 return
-            try:
-                data = os.read(self._descriptor.number, size)
-            except BlockingIOError:
+            data = self._read_some(size)
+            if data is None:
                 return
-            except OSError as error:
+            try:
+                self.last_activity = asyncio.get_running_loop().time()
+                self._ring.append(data)
+            except MemoryError as error:  # the bytes are lost
                 self._fail(error)
                 return
-            if not data:
-                self.finish(forced=False)
-                return
-            self.last_activity = asyncio.get_running_loop().time()
-            self._ring.append(data)
             budget -= len(data)
             if len(data) < size and not until_empty:
                 return  # it was all there is: asking again would cost a call to be told so
 
-    def _fail(self, error: OSError) -> None:
-        if self._descriptor.terminal and error.errno == errno.EIO:
+    def _read_some(self, size: int) -> bytes | None:
+        """Return what is there; None if there is nothing now, or nothing more ever."""
+        if not RESERVE.is_held():
+            self._hold_for(MEMORY_PAUSE)
+            return None
+        try:
+            data = os.read(self._descriptor.number, size)
+        except BlockingIOError:
+            return None
+        except MemoryError:
+            RESERVE.give_up()
+            self._hold_for(MEMORY_PAUSE)
+            return None
+        except OSError as error:
+            self._fail(error)
+            return None
+        if not data:
+            self.finish(forced=False)
+            return None
+        return data
+
+    def _fail(self, error: OSError | MemoryError) -> None:
+        hung_up = isinstance(error, OSError) and error.errno == errno.EIO
+        if self._descriptor.terminal and hung_up:
             self.finish(forced=False)  # how a terminal says that nobody has it open any more
             return
         super()._fail(error)

@@ -62,7 +62,7 @@ class Drain(BaseDrain):
                         break
                     operation = self._pipe.read(size)
                 self._take(operation.bytes_read(cancel=True))
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._end(error)
         if self._state is DrainState.READING and self._operation is None:
             self._read()
@@ -86,7 +86,7 @@ class Drain(BaseDrain):
             return
         try:
             self._operation = self._pipe.read(min(self._size, self._ring.room()))
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._end(error)
             return
         self._operation.completed.add_done_callback(self._on_completed)
@@ -100,8 +100,11 @@ class Drain(BaseDrain):
                 return False
             if not self._unplaced:
                 return True
-            data, self._unplaced = self._unplaced[:room], self._unplaced[room:]
-            self._ring.append(data)  # which may finish the drain, by a wake
+            try:
+                data, self._unplaced = self._unplaced[:room], self._unplaced[room:]
+                self._ring.append(data)  # which may finish the drain, by a wake
+            except MemoryError as error:  # the bytes are lost
+                self._fail(error)
         return False
 
     def _on_completed(self, completed: asyncio.Future[None]) -> None:
@@ -111,7 +114,7 @@ class Drain(BaseDrain):
         self._operation = None
         try:
             self._take(operation.bytes_read())
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._end(error)
             return
         self._read()
@@ -129,8 +132,8 @@ class Drain(BaseDrain):
         self._size = min(2 * self._size, READ_BYTES) if len(data) >= self._size else IDLE_BYTES
         self._unplaced += data
 
-    def _end(self, error: OSError) -> None:
-        if error.winerror in GONE:
+    def _end(self, error: OSError | MemoryError) -> None:
+        if isinstance(error, OSError) and error.winerror in GONE:
             self.finish(forced=False)
         else:
             self._fail(error)

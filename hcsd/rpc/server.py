@@ -123,8 +123,11 @@ class Server:
             await self._run(on_ready)
         finally:
             with anyio.CancelScope(shield=True):
-                # In a thread: the engine may have to wait for what it ends.
-                await anyio.to_thread.run_sync(self._host.close)
+                try:
+                    # In a thread: the engine may have to wait for what it ends.
+                    await anyio.to_thread.run_sync(self._host.close)
+                except RuntimeError:  # the host has no room for one
+                    self._host.close()
 
     async def _run(self, on_ready: Callable[[list[str]], None]) -> None:
         with contextlib.ExitStack() as claims:

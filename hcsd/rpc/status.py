@@ -3,6 +3,7 @@
     raised                              code                  reason
     RequestError and subclasses         by its kind           its own, or the symbol of the HRESULT
     HcsError                            by its kind           the symbol of the HRESULT
+    no room on the host                 RESOURCE_EXHAUSTED    likewise (`hcsd.host_limits`)
     anything else                       INTERNAL              INTERNAL, with an incident id
 
 The daemon logs the last one with its traceback under the incident id; clients see only the id.

@@ -1,7 +1,6 @@
 """The keeper of the embedded engine: what it keeps ends with it, and with whoever owns it."""
 
 import asyncio
-import errno
 import json
 import os
 import resource
@@ -261,7 +260,7 @@ async def test_without_descriptors_a_create_fails_and_the_next_one_works(
         except HcsError as error:
             failure = error
             assert failure.hresult == HR.ERROR_NO_SYSTEM_RESOURCES
-            assert os.strerror(errno.EMFILE) in str(failure)
+            assert failure.limit == "daemon_descriptors"
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert (await run(system, guest.exits(3))).code == 3

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import logging
 from typing import TYPE_CHECKING
 
 from hcsd.abi.functions import BY_NAME
 from hcsd.abi.hresult import HR
-from hcsd.embedded.faults import Fault
+from hcsd.embedded.faults import Fault, as_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from hcsd.embedded.system import System
     from hcsd.embedded.work import Work
     from hcsd.embedded.worker import Worker
-
-logger = logging.getLogger(__name__)
 
 
 class Exports:
@@ -63,20 +60,18 @@ class Exports:
         self.core.kick_off(operation, kind)
         try:
             work = check()
-        except Fault as fault:
+        except Exception as error:
+            fault = as_fault(error)
             self.core.refuse(operation, fault)
-            raise
+            raise fault from None
         self.worker.post(lambda: self._work(operation, work))
 
     def _work(self, operation: Operation, work: Work) -> None:
         done = functools.partial(self.core.complete, operation)
         try:
             work(done)
-        except Fault as fault:
-            done(fault)
-        except Exception:
-            logger.exception("work of the embedded engine failed")
-            done(Fault(HR.E_UNEXPECTED, "the embedded engine failed; its log says why"))
+        except Exception as error:  # logged, unless it is a fault
+            done(as_fault(error))
 
 
 def require_no_options(options: int) -> None:

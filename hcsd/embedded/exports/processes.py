@@ -98,7 +98,7 @@ class ProcessExports(Exports):
         def check() -> Work:
             parse(propertyQuery.text, "ProcessPropertyQuery", {})
             target = self._target(process)
-            return lambda done: done(document=target.status())
+            return target.tell
 
         self.kick_off("HcsGetProcessProperties", operation, check)
 

@@ -24,6 +24,7 @@ Each module imports only modules that are listed before it:
     families    who belongs together, and killing them   (the engine imports it, too)
     pauses      stopping and continuing every member
     requests    what the keeper and its starts are told (the engine imports it, too)
+    spare       descriptors that are left for what is over soon (the engine imports it, too)
     limits      the resource limits of a process        (the engine imports it, too)
     accounts    whom a process runs as
     plan        what a child needs, prepared

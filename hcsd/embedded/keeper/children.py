@@ -28,6 +28,7 @@ from hcsd.embedded.keeper.procfs import (
     has_ended,
     look_at,
 )
+from hcsd.embedded.keeper.spare import require_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container
@@ -87,10 +88,9 @@ class Children:
             fds: Its pidfd, unless there was no room for it on the way. Ownership: the caller's.
 
         Raises:
-            Refusal: There was none.
+            OSError: There was none.
         """
-        if not fds:
-            raise Refusal("process", errno.EMFILE)
+        require_room(fds, 1)
         descriptor = self._adopted[pid] = os.dup(fds[0])
         self._poll.register(descriptor, select.POLLIN)
 

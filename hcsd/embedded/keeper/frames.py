@@ -55,8 +55,8 @@ class Refusal(Exception):  # noqa: N818  (an answer to the engine, not an error 
     """A request cannot be carried out.
 
     Attributes:
-        what: A stage of a start (`child.Stage`), ``group``, ``process``, ``tree`` or
-            ``system``.
+        what: A stage of a start (`child.STAGES`), ``group``, ``process``, ``tree``, ``keeper``
+            (it has no room) or ``system``.
         code: The errno.
         which: Which of them; "" if there is one. Of a tree or system: what is left, for people.
     """

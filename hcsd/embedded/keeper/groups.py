@@ -7,8 +7,7 @@ moves it away. So the kernel can freeze and kill all of it, and nothing gets awa
     cgroup v2             <the daemon's own group>/hcsd-…/N    cgroup.freeze, cgroup.kill
     the freezer of v1     the same, in the hierarchy of the freezer
 
-A kill freezes first. Else a process would see its child die, and could go on to its next command before
-it is killed itself.
+A kill freezes first. Else a process would see its child die, and could go on before it is killed itself.
 
     frozen ──kill()──▶ dying ──is_empty()──▶ remove()
 
@@ -26,6 +25,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.embedded.keeper.procfs import is_still, look_at
+from hcsd.embedded.keeper.spare import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class Group:
 
     def is_empty(self) -> bool:
         """Whether nothing lives in it; what nobody has reaped is dead."""
-        return "populated 1" not in _lines(self._path("cgroup.events"))
+        return "populated 1" not in _lines(self._path("cgroup.events"), "populated 1")
 
     def kill(self) -> None:
         """Kill all in it, also what is just being forked, and do not wait.
@@ -291,10 +291,10 @@ def write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def _lines(path: str) -> list[str]:
-    """Return the lines of a file; none if the group is gone."""
+def _lines(path: str, when_full: str = "") -> list[str]:
+    """Return the lines of a file; none if the group is gone, and `when_full` without room for a look."""
     try:
         with open(path, encoding="ascii") as file:
             return file.read().split("\n")[:-1]
-    except OSError:
-        return []
+    except OSError as error:
+        return [when_full] if when_full and error.errno in FULL else []

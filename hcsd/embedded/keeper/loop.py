@@ -31,6 +31,7 @@ from hcsd.embedded.keeper.kills import Kills
 from hcsd.embedded.keeper.memory import Memory
 from hcsd.embedded.keeper.pauses import Pause
 from hcsd.embedded.keeper.procfs import descendants
+from hcsd.embedded.keeper.spare import FULL
 from hcsd.embedded.keeper.starts import Starts
 from hcsd.embedded.keeper.trees import Trees
 
@@ -120,6 +121,11 @@ class Keeper:
             answer = self._carry_out(request, fds)
         except Refusal as refusal:
             answer = refusal.answer
+        except (OSError, MemoryError) as error:
+            code = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
+            if code not in FULL:
+                sys.excepthook(*sys.exc_info())
+            answer = {"error": code or errno.EIO, "what": "keeper"}
         except Exception:
             # Ours to mend, but no reason to end everything that runs in the system.
             sys.excepthook(*sys.exc_info())

@@ -6,11 +6,14 @@ with the time when it started, and whoever opens a pidfd looks once more before 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
 import time
 from typing import NamedTuple
+
+from hcsd.embedded.keeper.spare import FULL, require_room
 
 ON_LINUX = sys.platform == "linux"  # noqa: TID251  (the kernel offers more there)
 LOOKS = 10  # at the ancestors of a process; one that dies meanwhile leaves a hole (arbitrary)
@@ -166,16 +169,26 @@ def open_descendant(pid: int, ancestor: int) -> int | None:
     """Return a pidfd of a living process if it descends from another one, else None.
 
     Ownership: the caller closes it.
+
+    Raises:
+        OSError: There is no room for a pidfd.
     """
     try:
         descriptor = os.pidfd_open(pid)
-    except (OSError, OverflowError):
+    except OverflowError:
         return None
-    # Alive after the look as it was before: no other process has had the pid meanwhile.
-    if _descends(pid, ancestor) and not has_ended(descriptor):
-        return descriptor
-    os.close(descriptor)
-    return None
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        return None
+    with contextlib.ExitStack() as refused:
+        refused.callback(os.close, descriptor)
+        require_room([descriptor])
+        # Alive after the look as it was before: no other process has had the pid meanwhile.
+        if not _descends(pid, ancestor) or has_ended(descriptor):
+            return None
+        refused.pop_all()
+    return descriptor
 
 
 def has_ended(descriptor: int) -> bool:

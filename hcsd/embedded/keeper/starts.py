@@ -35,6 +35,7 @@ from hcsd.embedded.keeper.frames import Refusal
 from hcsd.embedded.keeper.origins import MARK
 from hcsd.embedded.keeper.plan import prepare
 from hcsd.embedded.keeper.requests import StartRequest
+from hcsd.embedded.keeper.spare import require_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -118,6 +119,7 @@ class Starts:
             Refusal: It cannot even be forked: there is no such user, or no room.
         """
         request = StartRequest.of(message)
+        require_room(fds, sum(request.stdio))
         given = iter(fds)
         account = find_account(request.user, request.uid, request.gid, request.groups)
         self._count += 1
