@@ -151,7 +151,7 @@ class ProcessRecord:
     def ring_bytes(self) -> int:
         """What its rings may come to hold; of a stream that has ended, what it does hold."""
         return sum(
-            ring.end_offset - ring.start_offset if ring.closed else ring.capacity
+            ring.held_bytes if ring.closed else max(ring.held_bytes, ring.capacity)
             for ring in self.rings.values()
         )
 

@@ -32,7 +32,9 @@ const (
 	WaitFor_WAIT_FOR_UNSPECIFIED WaitFor = 0
 	// The exit of the process, which waits for no pipe and no reader.
 	WaitFor_WAIT_FOR_EXIT WaitFor = 1
-	// The exit and the end of stdout and stderr, forced if need be.
+	// The exit and the end of stdout and stderr. Neither waits for a reader: if no descendant has the
+	// pipes, both come with the exit. If one has, the end is forced after `drain_timeout` of silence,
+	// and after `Limits.max_drain_time` at the latest.
 	WaitFor_WAIT_FOR_OUTPUT_COMPLETE WaitFor = 2
 )
 

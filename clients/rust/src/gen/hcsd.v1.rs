@@ -390,8 +390,8 @@ pub struct ProcessSpec {
     #[prost(message, optional, tag = "8")]
     pub run_timeout: ::core::option::Option<::prost_types::Duration>,
     /// How long after the exit to wait for pipes that a descendant keeps open. Any data starts the
-    /// time anew, up to a hard limit (`Limits.max_drain_time`). Default: 5 s. Zero: only what is
-    /// already in the pipe.
+    /// time anew, up to a hard limit (`Limits.max_drain_time`) that holds whatever readers do. Default:
+    /// 5 s. Zero: only what is already in the pipe. What the process itself wrote is never cut.
     #[prost(message, optional, tag = "9")]
     pub drain_timeout: ::core::option::Option<::prost_types::Duration>,
     /// How output is kept.
@@ -1065,7 +1065,8 @@ pub enum OverflowPolicy {
     /// write. Bytes leave the ring once every reader was sent them and half a ring more: so a reader
     /// whose connection breaks resumes without a gap, if no more than that was on its way to it (by
     /// default gRPC lets some MiB be on their way; a client can set a smaller window, a creator a larger
-    /// ring). Without any reader nothing leaves. A reader without progress for `Limits.stall_timeout` is
+    /// ring). Without any reader nothing leaves. At the exit the daemon takes what is left in the pipe
+    /// beyond the size of the ring, so the end of the output waits for no reader. A reader without progress for `Limits.stall_timeout` is
     /// ended with ABORTED and the process goes on with the others.
     Block = 2,
 }
@@ -5664,7 +5665,9 @@ pub enum WaitFor {
     Unspecified = 0,
     /// The exit of the process, which waits for no pipe and no reader.
     Exit = 1,
-    /// The exit and the end of stdout and stderr, forced if need be.
+    /// The exit and the end of stdout and stderr. Neither waits for a reader: if no descendant has the
+    /// pipes, both come with the exit. If one has, the end is forced after `drain_timeout` of silence,
+    /// and after `Limits.max_drain_time` at the latest.
     OutputComplete = 2,
 }
 impl WaitFor {

@@ -1355,7 +1355,9 @@ export enum WaitFor {
   EXIT = 1,
 
   /**
-   * The exit and the end of stdout and stderr, forced if need be.
+   * The exit and the end of stdout and stderr. Neither waits for a reader: if no descendant has the
+   * pipes, both come with the exit. If one has, the end is forced after `drain_timeout` of silence,
+   * and after `Limits.max_drain_time` at the latest.
    *
    * @generated from enum value: WAIT_FOR_OUTPUT_COMPLETE = 2;
    */
