@@ -82,6 +82,32 @@ def at_most_items(field: str, limit: int) -> Rule:
     )
 
 
+def at_most_bytes(field: str, limit: int, name: str) -> Rule:
+    """Bound the length of a text in UTF-8.
+
+    Args:
+        field: Name of the field.
+        limit: Bytes.
+        name: Name of the limit.
+    """
+    return Rule(
+        field,
+        "string.max_bytes",
+        lambda m: utf8_size(str(value_of(m, field))) <= limit,
+        bytes_text(limit, name),
+    )
+
+
+def utf8_size(text: str) -> int:
+    """Return how many bytes a text has in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def bytes_text(limit: int, name: str) -> str:
+    """Say what a limit on bytes asks for."""
+    return f"must have at most {limit} bytes, the limit '{name}'"
+
+
 def duration_in_range(field: str) -> Rule:
     """Refuse a length of time below zero, or beyond what a Duration holds."""
 

@@ -16,7 +16,9 @@ from hcsd.daemon.process_shape import MAX_GROUPS, MAX_ID, MAX_LIMITS, MAX_OOM_SC
 from hcsd.rpc.rules import (
     Rule,
     at_most,
+    at_most_bytes,
     at_most_items,
+    bytes_text,
     chosen,
     defined,
     duration_in_range,
@@ -24,6 +26,7 @@ from hcsd.rpc.rules import (
     matches,
     no_nul,
     required,
+    utf8_size,
     value_of,
 )
 from hcsd.v1 import compute_system_pb2 as system_pb2
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
 
 MAX_UINT16 = 0xFFFF
 MAX_UMASK = 0o777
-MAX_LABELS = 64
 STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
 
 SYSTEM = "a system name such as 'systems/host'"
@@ -105,11 +107,12 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             _process_id,
             _request_id,
             Rule(
-                "labels",
-                "map.max_pairs",
-                lambda m: len(m.labels) <= MAX_LABELS,  # type: ignore[attr-defined]
-                f"must have at most {MAX_LABELS} entries",
+                "source",
+                "bytes.max_len",
+                lambda m: m.ByteSize() <= limits.max_create_bytes,
+                f"makes the request too large: it {bytes_text(limits.max_create_bytes, 'max_create_bytes')}",
             ),
+            *_label_rules(limits),
         ),
         process_pb.OpenProcessRequest: (
             *_one_parent,
@@ -262,6 +265,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         ),
         system_pb.CreateComputeSystemRequest: (
             no_nul("system_id"),
+            at_most_bytes("system_id", limits.max_system_id_bytes, "max_system_id_bytes"),
             Rule(
                 "system_id",
                 "string.not_in",
@@ -270,6 +274,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             ),
             required("configuration_json", "a ComputeSystem document"),
             no_nul("configuration_json"),
+            at_most_bytes("configuration_json", limits.max_create_bytes, "max_create_bytes"),
             _request_id,
         ),
         system_pb.GetComputeSystemRequest: _name_of_system,
@@ -336,6 +341,43 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             ),
         ),
     }
+
+
+def _label_rules(limits: Limits) -> Iterator[Rule]:
+    """Bound the labels of a process: their number, each, and all together."""
+
+    def labels(message: Message) -> Mapping[str, str]:
+        return message.labels  # type: ignore[attr-defined, no-any-return]  # of a create
+
+    key, value, whole = (
+        limits.max_label_key_bytes,
+        limits.max_label_value_bytes,
+        limits.max_labels_bytes,
+    )
+    yield Rule(
+        "labels",
+        "map.max_pairs",
+        lambda m: len(labels(m)) <= limits.max_labels,
+        f"must have at most {limits.max_labels} entries, the limit 'max_labels'",
+    )
+    yield Rule(
+        "labels",
+        "map.keys",
+        lambda m: all(utf8_size(text) <= key for text in labels(m)),
+        f"has a key that is too long: it {bytes_text(key, 'max_label_key_bytes')}",
+    )
+    yield Rule(
+        "labels",
+        "map.values",
+        lambda m: all(utf8_size(text) <= value for text in labels(m).values()),
+        f"has a value that is too long: it {bytes_text(value, 'max_label_value_bytes')}",
+    )
+    yield Rule(
+        "labels",
+        "map.max_bytes",
+        lambda m: sum(map(utf8_size, (*labels(m), *labels(m).values()))) <= whole,
+        f"{bytes_text(whole, 'max_labels_bytes')}, keys and values together",
+    )
 
 
 class Validator:

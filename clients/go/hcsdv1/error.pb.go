@@ -28,6 +28,7 @@ const (
 // `ErrorInfo.domain` is always `hcsd`. `ErrorInfo.reason` is `symbol` below or, for the daemon's
 // own conditions, one of
 //
+//	ANSWER_TOO_LARGE             RESOURCE_EXHAUSTED   the answer is larger than a message may be
 //	DAEMON_RESTARTED             FAILED_PRECONDITION  the call names an earlier run of the daemon
 //	DAEMON_STOPPING              UNAVAILABLE          the daemon is stopping
 //	EXECUTABLE_BUSY              FAILED_PRECONDITION  somebody is writing to the program's file
@@ -47,6 +48,8 @@ const (
 //	                                                  kept
 //	PROCESS_NOT_RUNNING          FAILED_PRECONDITION  the process has exited
 //	PROCESS_RUNNING              FAILED_PRECONDITION  the process is running
+//	RECORD_MEMORY_EXHAUSTED      RESOURCE_EXHAUSTED   there is no memory for what one more process
+//	                                                  or system asks for
 //	REQUEST_ID_REUSED            ALREADY_EXISTS       the request id was used for another request
 //	REVISION_COMPACTED           OUT_OF_RANGE         the events asked for have left the ring
 //	REVISION_UNKNOWN             OUT_OF_RANGE         there is no such revision yet

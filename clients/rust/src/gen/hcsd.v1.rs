@@ -79,7 +79,8 @@ pub struct ComputeSystemExit {
     /// In which way it ended.
     #[prost(enumeration = "ComputeSystemExitType", tag = "2")]
     pub exit_type: i32,
-    /// Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none.
+    /// Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none, or one of
+    /// more than 1 MiB.
     #[prost(string, tag = "3")]
     pub attribution_json: ::prost::alloc::string::String,
     /// When the daemon learned of it.
@@ -1511,7 +1512,8 @@ pub struct ListComputeSystemsRequest {
     /// Only systems of one of these types. Default: all.
     #[prost(enumeration = "ComputeSystemType", repeated, packed = "false", tag = "4")]
     pub types: ::prost::alloc::vec::Vec<i32>,
-    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+    /// earlier where its entries would take more than 3 MiB.
     #[prost(int32, tag = "5")]
     pub page_size: i32,
     /// `next_page_token` of the page before. All else must be as it was then.
@@ -3315,6 +3317,7 @@ pub mod compute_system_service_server {
 /// `ErrorInfo.domain` is always `hcsd`. `ErrorInfo.reason` is `symbol` below or, for the daemon's
 /// own conditions, one of
 ///
+///    ANSWER_TOO_LARGE             RESOURCE_EXHAUSTED   the answer is larger than a message may be
 ///    DAEMON_RESTARTED             FAILED_PRECONDITION  the call names an earlier run of the daemon
 ///    DAEMON_STOPPING              UNAVAILABLE          the daemon is stopping
 ///    EXECUTABLE_BUSY              FAILED_PRECONDITION  somebody is writing to the program's file
@@ -3334,6 +3337,8 @@ pub mod compute_system_service_server {
 ///                                                      kept
 ///    PROCESS_NOT_RUNNING          FAILED_PRECONDITION  the process has exited
 ///    PROCESS_RUNNING              FAILED_PRECONDITION  the process is running
+///    RECORD_MEMORY_EXHAUSTED      RESOURCE_EXHAUSTED   there is no memory for what one more process
+///                                                      or system asks for
 ///    REQUEST_ID_REUSED            ALREADY_EXISTS       the request id was used for another request
 ///    REVISION_COMPACTED           OUT_OF_RANGE         the events asked for have left the ring
 ///    REVISION_UNKNOWN             OUT_OF_RANGE         there is no such revision yet
@@ -3494,7 +3499,7 @@ pub struct SystemEvent {
     /// Value of HCS_EVENT_TYPE, as an unsigned number. 0 without an event of HCS.
     #[prost(uint32, tag = "3")]
     pub type_value: u32,
-    /// The document of the event (JSON), unchanged. Empty if HCS gave none.
+    /// The document of the event (JSON), unchanged. Empty if HCS gave none, or one of more than 1 MiB.
     #[prost(string, tag = "4")]
     pub document: ::prost::alloc::string::String,
     /// What happened. Unspecified for an event of HCS that is no step of the life.
@@ -4197,6 +4202,34 @@ pub struct Limits {
     /// limit that. 0: no limit.
     #[prost(uint64, tag = "18")]
     pub max_tasks_per_system: u64,
+    /// Most labels of a process.
+    #[prost(uint32, tag = "19")]
+    pub max_labels: u32,
+    /// Most bytes of the key of a label.
+    #[prost(uint32, tag = "20")]
+    pub max_label_key_bytes: u32,
+    /// Most bytes of the value of a label.
+    #[prost(uint32, tag = "21")]
+    pub max_label_value_bytes: u32,
+    /// Most bytes of all labels of a process, keys and values together.
+    #[prost(uint32, tag = "22")]
+    pub max_labels_bytes: u32,
+    /// Most bytes of a CreateProcessRequest, and of the configuration of a compute system. So whatever
+    /// shows one of them fits a message of 4 MiB.
+    #[prost(uint64, tag = "23")]
+    pub max_create_bytes: u64,
+    /// Most bytes of the id of a compute system.
+    #[prost(uint32, tag = "24")]
+    pub max_system_id_bytes: u32,
+    /// Bytes of memory for what is kept of processes and compute systems beside output. If it is short,
+    /// the oldest that have ended are forgotten. If that is not enough, a create is refused with
+    /// RESOURCE_EXHAUSTED, reason `RECORD_MEMORY_EXHAUSTED`.
+    #[prost(uint64, tag = "25")]
+    pub record_memory_bytes: u64,
+    /// Bytes of memory for the events that are kept. If it is short, there are fewer than
+    /// `event_ring_size`.
+    #[prost(uint64, tag = "26")]
+    pub event_memory_bytes: u64,
 }
 impl ::prost::Name for Limits {
     const NAME: &'static str = "Limits";
@@ -4778,7 +4811,9 @@ pub struct CreateProcessRequest {
     /// issued by the daemon.
     #[prost(string, tag = "4")]
     pub process_id: ::prost::alloc::string::String,
-    /// Labels to store with the process, for ListProcesses to select by.
+    /// Labels to store with the process, for ListProcesses to select by. `Limits.max_labels`,
+    /// `max_label_key_bytes`, `max_label_value_bytes` and `max_labels_bytes` bound them;
+    /// `Limits.max_create_bytes` bounds the whole request.
     #[prost(map = "string, string", tag = "5")]
     pub labels: ::std::collections::HashMap<
         ::prost::alloc::string::String,
@@ -4916,7 +4951,8 @@ pub struct ListProcessesRequest {
     /// The system, `systems/{system_id}`, or `systems/-` for all.
     #[prost(string, tag = "1")]
     pub parent: ::prost::alloc::string::String,
-    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+    /// earlier where its entries would take more than 3 MiB.
     #[prost(int32, tag = "2")]
     pub page_size: i32,
     /// `next_page_token` of the page before. All else must be as it was then.

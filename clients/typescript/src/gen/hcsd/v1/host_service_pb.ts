@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/host_service.proto.
  */
 export const file_hcsd_v1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AQoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCSItCg1TY2hlbWFWZXJzaW9uEg0KBW1ham9yGAEgASgNEg0KBW1pbm9yGAIgASgNItgECgZMaW1pdHMSGwoTZGVmYXVsdF9jaHVua19ieXRlcxgBIAEoDRIXCg9tYXhfY2h1bmtfYnl0ZXMYAiABKA0SGgoSZGVmYXVsdF9yaW5nX2J5dGVzGAMgASgEEhYKDm1heF9yaW5nX2J5dGVzGAQgASgEEhoKEnN0ZGluX2J1ZmZlcl9ieXRlcxgFIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgGIAEoBBIwCg1zdGFsbF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKFWRlZmF1bHRfZHJhaW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5tYXhfZHJhaW5fdGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7ChhleGl0ZWRfcHJvY2Vzc19yZXRlbnRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2V4aXRlZF9wcm9jZXNzZXMYCyABKA0SFwoPZXZlbnRfcmluZ19zaXplGAwgASgNEhUKDW1heF9wYWdlX3NpemUYDSABKA0SGQoRcmluZ19tZW1vcnlfYnl0ZXMYDiABKAQSFQoNbWF4X3Byb2Nlc3NlcxgPIAEoDRITCgttYXhfc3lzdGVtcxgQIAEoDRIeChZtYXhfc3RyZWFtc19wZXJfY2xpZW50GBEgASgNEhwKFG1heF90YXNrc19wZXJfc3lzdGVtGBIgASgEIkAKG0dldFNlcnZpY2VQcm9wZXJ0aWVzUmVxdWVzdBIhChNwcm9wZXJ0eV9xdWVyeV9qc29uGAEgASgJQgTiQQEBIjcKHEdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2USFwoPcHJvcGVydGllc19qc29uGAEgASgJIjsKHE1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QSGwoNc2V0dGluZ3NfanNvbhgBIAEoCUIE4kEBAiI0Ch1Nb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXNwb25zZRITCgtyZXN1bHRfanNvbhgBIAEoCTKiAgoLSG9zdFNlcnZpY2USQQoHR2V0SG9zdBIXLmhjc2QudjEuR2V0SG9zdFJlcXVlc3QaGC5oY3NkLnYxLkdldEhvc3RSZXNwb25zZSIDkAIBEmgKFEdldFNlcnZpY2VQcm9wZXJ0aWVzEiQuaGNzZC52MS5HZXRTZXJ2aWNlUHJvcGVydGllc1JlcXVlc3QaJS5oY3NkLnYxLkdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2UiA5ACARJmChVNb2RpZnlTZXJ2aWNlU2V0dGluZ3MSJS5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QaJi5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1Jlc3BvbnNlQgJQAWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AQoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCSItCg1TY2hlbWFWZXJzaW9uEg0KBW1ham9yGAEgASgNEg0KBW1pbm9yGAIgASgNIrIGCgZMaW1pdHMSGwoTZGVmYXVsdF9jaHVua19ieXRlcxgBIAEoDRIXCg9tYXhfY2h1bmtfYnl0ZXMYAiABKA0SGgoSZGVmYXVsdF9yaW5nX2J5dGVzGAMgASgEEhYKDm1heF9yaW5nX2J5dGVzGAQgASgEEhoKEnN0ZGluX2J1ZmZlcl9ieXRlcxgFIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgGIAEoBBIwCg1zdGFsbF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKFWRlZmF1bHRfZHJhaW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5tYXhfZHJhaW5fdGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7ChhleGl0ZWRfcHJvY2Vzc19yZXRlbnRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2V4aXRlZF9wcm9jZXNzZXMYCyABKA0SFwoPZXZlbnRfcmluZ19zaXplGAwgASgNEhUKDW1heF9wYWdlX3NpemUYDSABKA0SGQoRcmluZ19tZW1vcnlfYnl0ZXMYDiABKAQSFQoNbWF4X3Byb2Nlc3NlcxgPIAEoDRITCgttYXhfc3lzdGVtcxgQIAEoDRIeChZtYXhfc3RyZWFtc19wZXJfY2xpZW50GBEgASgNEhwKFG1heF90YXNrc19wZXJfc3lzdGVtGBIgASgEEhIKCm1heF9sYWJlbHMYEyABKA0SGwoTbWF4X2xhYmVsX2tleV9ieXRlcxgUIAEoDRIdChVtYXhfbGFiZWxfdmFsdWVfYnl0ZXMYFSABKA0SGAoQbWF4X2xhYmVsc19ieXRlcxgWIAEoDRIYChBtYXhfY3JlYXRlX2J5dGVzGBcgASgEEhsKE21heF9zeXN0ZW1faWRfYnl0ZXMYGCABKA0SGwoTcmVjb3JkX21lbW9yeV9ieXRlcxgZIAEoBBIaChJldmVudF9tZW1vcnlfYnl0ZXMYGiABKAQiQAobR2V0U2VydmljZVByb3BlcnRpZXNSZXF1ZXN0EiEKE3Byb3BlcnR5X3F1ZXJ5X2pzb24YASABKAlCBOJBAQEiNwocR2V0U2VydmljZVByb3BlcnRpZXNSZXNwb25zZRIXCg9wcm9wZXJ0aWVzX2pzb24YASABKAkiOwocTW9kaWZ5U2VydmljZVNldHRpbmdzUmVxdWVzdBIbCg1zZXR0aW5nc19qc29uGAEgASgJQgTiQQECIjQKHU1vZGlmeVNlcnZpY2VTZXR0aW5nc1Jlc3BvbnNlEhMKC3Jlc3VsdF9qc29uGAEgASgJMqICCgtIb3N0U2VydmljZRJBCgdHZXRIb3N0EhcuaGNzZC52MS5HZXRIb3N0UmVxdWVzdBoYLmhjc2QudjEuR2V0SG9zdFJlc3BvbnNlIgOQAgESaAoUR2V0U2VydmljZVByb3BlcnRpZXMSJC5oY3NkLnYxLkdldFNlcnZpY2VQcm9wZXJ0aWVzUmVxdWVzdBolLmhjc2QudjEuR2V0U2VydmljZVByb3BlcnRpZXNSZXNwb25zZSIDkAIBEmYKFU1vZGlmeVNlcnZpY2VTZXR0aW5ncxIlLmhjc2QudjEuTW9kaWZ5U2VydmljZVNldHRpbmdzUmVxdWVzdBomLmhjc2QudjEuTW9kaWZ5U2VydmljZVNldHRpbmdzUmVzcG9uc2VCAlABYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of GetHost.
@@ -270,6 +270,66 @@ export type Limits = Message<"hcsd.v1.Limits"> & {
    * @generated from field: uint64 max_tasks_per_system = 18;
    */
   maxTasksPerSystem: bigint;
+
+  /**
+   * Most labels of a process.
+   *
+   * @generated from field: uint32 max_labels = 19;
+   */
+  maxLabels: number;
+
+  /**
+   * Most bytes of the key of a label.
+   *
+   * @generated from field: uint32 max_label_key_bytes = 20;
+   */
+  maxLabelKeyBytes: number;
+
+  /**
+   * Most bytes of the value of a label.
+   *
+   * @generated from field: uint32 max_label_value_bytes = 21;
+   */
+  maxLabelValueBytes: number;
+
+  /**
+   * Most bytes of all labels of a process, keys and values together.
+   *
+   * @generated from field: uint32 max_labels_bytes = 22;
+   */
+  maxLabelsBytes: number;
+
+  /**
+   * Most bytes of a CreateProcessRequest, and of the configuration of a compute system. So whatever
+   * shows one of them fits a message of 4 MiB.
+   *
+   * @generated from field: uint64 max_create_bytes = 23;
+   */
+  maxCreateBytes: bigint;
+
+  /**
+   * Most bytes of the id of a compute system.
+   *
+   * @generated from field: uint32 max_system_id_bytes = 24;
+   */
+  maxSystemIdBytes: number;
+
+  /**
+   * Bytes of memory for what is kept of processes and compute systems beside output. If it is short,
+   * the oldest that have ended are forgotten. If that is not enough, a create is refused with
+   * RESOURCE_EXHAUSTED, reason `RECORD_MEMORY_EXHAUSTED`.
+   *
+   * @generated from field: uint64 record_memory_bytes = 25;
+   */
+  recordMemoryBytes: bigint;
+
+  /**
+   * Bytes of memory for the events that are kept. If it is short, there are fewer than
+   * `event_ring_size`.
+   *
+   * @generated from field: uint64 event_memory_bytes = 26;
+   */
+  eventMemoryBytes: bigint;
 };
 
 /**
