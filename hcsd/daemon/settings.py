@@ -139,6 +139,9 @@ class Limits:
     max_labels_bytes: int = _bytes(
         16 * KIB, "All labels of a process, keys and values.", shown="max_labels_bytes"
     )
+    max_variables: int = _count(  # arbitrary; each is looked at before anything else happens
+        16_384, "Environment variables of a process.", shown="max_variables"
+    )
     # So that whatever shows a process or a system fits a message of 4 MiB, as clients take it.
     max_create_bytes: int = _bytes(
         MIB,

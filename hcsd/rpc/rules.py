@@ -72,13 +72,19 @@ def at_most(field: str, limit: int, kind: str = "uint32") -> Rule:
     return Rule(field, f"{kind}.lte", holds, f"must be at most {limit}")
 
 
-def at_most_items(field: str, limit: int) -> Rule:
-    """Bound how many there are."""
+def at_most_items(field: str, limit: int, name: str = "") -> Rule:
+    """Bound how many there are.
+
+    Args:
+        field: Name of the field.
+        limit: How many.
+        name: What the message adds, to name the limit.
+    """
     return Rule(
         field,
         "repeated.max_items",
         lambda m: len(getattr(m, field)) <= limit,
-        f"must have at most {limit} entries",
+        f"must have at most {limit} entries{name}",
     )
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.settings import Limits
 
+TOO_MUCH = {"bytes.max_len", "repeated.max_items", "repeated.unique"}
 MAX_UINT16 = 0xFFFF
 MAX_UMASK = 0o777
 STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
@@ -201,6 +202,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 lambda m: not (m.HasField("uid") and value_of(m, "user")),
                 "must not be set with 'user'",
             ),
+            at_most_items("env", limits.max_variables, ", the limit 'max_variables'"),
             at_most_items("resource_limits", MAX_LIMITS),
             at_most_items("supplementary_groups", MAX_GROUPS),
             Rule(
@@ -403,6 +405,9 @@ class Validator:
     def check(self, message: Message, path: str = "") -> list[Violation]:
         """Return every rule that a request breaks, in the order of the table.
 
+        What is in a message that has too much in it is not looked at: that could take seconds, in
+        which the daemon would do nothing else.
+
         Args:
             message: The request or a message in it.
             path: Where it is in the request, with a trailing dot; "" for the request itself.
@@ -412,8 +417,9 @@ class Validator:
             for rule in self._rules.get(type(message), ())
             if not rule.holds(message)
         ]
-        for name, child in self._children(message):
-            found += self.check(child, f"{path}{name}.")
+        if not any(violation.rule in TOO_MUCH for violation in found):
+            for name, child in self._children(message):
+                found += self.check(child, f"{path}{name}.")
         return found
 
     def _children(self, message: Message) -> Iterator[tuple[str, Message]]:

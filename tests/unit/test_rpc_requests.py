@@ -86,6 +86,14 @@ BROKEN: list[tuple[Message, str, str]] = [
     (create(labels={"k" * 129: ""}), "labels", "map.keys"),
     (create(labels={"k": "é" * 2049}), "labels", "map.values"),
     (create(labels={str(n): "v" * 4096 for n in range(4)}), "labels", "map.max_bytes"),
+    # What is in what is too much is not looked at, or the daemon would do nothing else for seconds.
+    (spec(env=[pb.EnvironmentVariable()] * 16_385), "spec.env", "repeated.max_items"),
+    (
+        service_pb.ReadOutputRequest(name=NAME, cursors=[pb.OutputCursor()] * 1_000_000),
+        "cursors",
+        "repeated.unique",
+    ),
+    (create(spec={"env": [{}] * 600_000}), "source", "bytes.max_len"),
     (
         spec(argv=pb.Argv(args=["x" * LIMITS.max_create_bytes])),
         "source",

@@ -295,8 +295,10 @@ type Limits struct {
 	// Bytes of memory for the events that are kept. If it is short, there are fewer than
 	// `event_ring_size`.
 	EventMemoryBytes uint64 `protobuf:"varint,26,opt,name=event_memory_bytes,json=eventMemoryBytes,proto3" json:"event_memory_bytes,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Most environment variables of a process.
+	MaxVariables  uint32 `protobuf:"varint,27,opt,name=max_variables,json=maxVariables,proto3" json:"max_variables,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -511,6 +513,13 @@ func (x *Limits) GetEventMemoryBytes() uint64 {
 	return 0
 }
 
+func (x *Limits) GetMaxVariables() uint32 {
+	if x != nil {
+		return x.MaxVariables
+	}
+	return 0
+}
+
 // Request of GetServiceProperties.
 type GetServicePropertiesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -714,7 +723,8 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x11missing_functions\x18\b \x03(\tR\x10missingFunctions\";\n" +
 	"\rSchemaVersion\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
-	"\x05minor\x18\x02 \x01(\rR\x05minor\"\xeb\t\n" +
+	"\x05minor\x18\x02 \x01(\rR\x05minor\"\x90\n" +
+	"\n" +
 	"\x06Limits\x12.\n" +
 	"\x13default_chunk_bytes\x18\x01 \x01(\rR\x11defaultChunkBytes\x12&\n" +
 	"\x0fmax_chunk_bytes\x18\x02 \x01(\rR\rmaxChunkBytes\x12,\n" +
@@ -744,7 +754,8 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x10max_create_bytes\x18\x17 \x01(\x04R\x0emaxCreateBytes\x12-\n" +
 	"\x13max_system_id_bytes\x18\x18 \x01(\rR\x10maxSystemIdBytes\x12.\n" +
 	"\x13record_memory_bytes\x18\x19 \x01(\x04R\x11recordMemoryBytes\x12,\n" +
-	"\x12event_memory_bytes\x18\x1a \x01(\x04R\x10eventMemoryBytes\"S\n" +
+	"\x12event_memory_bytes\x18\x1a \x01(\x04R\x10eventMemoryBytes\x12#\n" +
+	"\rmax_variables\x18\x1b \x01(\rR\fmaxVariables\"S\n" +
 	"\x1bGetServicePropertiesRequest\x124\n" +
 	"\x13property_query_json\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\"G\n" +
 	"\x1cGetServicePropertiesResponse\x12'\n" +

@@ -278,7 +278,7 @@ type CreateProcessRequest struct {
 	ProcessId string `protobuf:"bytes,4,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
 	// Labels to store with the process, for ListProcesses to select by. `Limits.max_labels`,
 	// `max_label_key_bytes`, `max_label_value_bytes` and `max_labels_bytes` bound them;
-	// `Limits.max_create_bytes` bounds the whole request.
+	// `Limits.max_create_bytes` bounds the whole request, `Limits.max_variables` its environment.
 	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// UUID chosen by the client to make the call safe to repeat, for as long as the daemon keeps the
 	// process. With another request it is ALREADY_EXISTS, reason `REQUEST_ID_REUSED`.

@@ -44,7 +44,7 @@ class SchemaVersion(_message.Message):
     def __init__(self, major: _Optional[int] = ..., minor: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size", "ring_memory_bytes", "max_processes", "max_systems", "max_streams_per_client", "max_tasks_per_system", "max_labels", "max_label_key_bytes", "max_label_value_bytes", "max_labels_bytes", "max_create_bytes", "max_system_id_bytes", "record_memory_bytes", "event_memory_bytes")
+    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size", "ring_memory_bytes", "max_processes", "max_systems", "max_streams_per_client", "max_tasks_per_system", "max_labels", "max_label_key_bytes", "max_label_value_bytes", "max_labels_bytes", "max_create_bytes", "max_system_id_bytes", "record_memory_bytes", "event_memory_bytes", "max_variables")
     DEFAULT_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_RING_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +71,7 @@ class Limits(_message.Message):
     MAX_SYSTEM_ID_BYTES_FIELD_NUMBER: _ClassVar[int]
     RECORD_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     EVENT_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_VARIABLES_FIELD_NUMBER: _ClassVar[int]
     default_chunk_bytes: int
     max_chunk_bytes: int
     default_ring_bytes: int
@@ -97,7 +98,8 @@ class Limits(_message.Message):
     max_system_id_bytes: int
     record_memory_bytes: int
     event_memory_bytes: int
-    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ..., max_processes: _Optional[int] = ..., max_systems: _Optional[int] = ..., max_streams_per_client: _Optional[int] = ..., max_tasks_per_system: _Optional[int] = ..., max_labels: _Optional[int] = ..., max_label_key_bytes: _Optional[int] = ..., max_label_value_bytes: _Optional[int] = ..., max_labels_bytes: _Optional[int] = ..., max_create_bytes: _Optional[int] = ..., max_system_id_bytes: _Optional[int] = ..., record_memory_bytes: _Optional[int] = ..., event_memory_bytes: _Optional[int] = ...) -> None: ...
+    max_variables: int
+    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ..., max_processes: _Optional[int] = ..., max_systems: _Optional[int] = ..., max_streams_per_client: _Optional[int] = ..., max_tasks_per_system: _Optional[int] = ..., max_labels: _Optional[int] = ..., max_label_key_bytes: _Optional[int] = ..., max_label_value_bytes: _Optional[int] = ..., max_labels_bytes: _Optional[int] = ..., max_create_bytes: _Optional[int] = ..., max_system_id_bytes: _Optional[int] = ..., record_memory_bytes: _Optional[int] = ..., event_memory_bytes: _Optional[int] = ..., max_variables: _Optional[int] = ...) -> None: ...
 
 class GetServicePropertiesRequest(_message.Message):
     __slots__ = ("property_query_json",)

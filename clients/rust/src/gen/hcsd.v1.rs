@@ -4230,6 +4230,9 @@ pub struct Limits {
     /// `event_ring_size`.
     #[prost(uint64, tag = "26")]
     pub event_memory_bytes: u64,
+    /// Most environment variables of a process.
+    #[prost(uint32, tag = "27")]
+    pub max_variables: u32,
 }
 impl ::prost::Name for Limits {
     const NAME: &'static str = "Limits";
@@ -4813,7 +4816,7 @@ pub struct CreateProcessRequest {
     pub process_id: ::prost::alloc::string::String,
     /// Labels to store with the process, for ListProcesses to select by. `Limits.max_labels`,
     /// `max_label_key_bytes`, `max_label_value_bytes` and `max_labels_bytes` bound them;
-    /// `Limits.max_create_bytes` bounds the whole request.
+    /// `Limits.max_create_bytes` bounds the whole request, `Limits.max_variables` its environment.
     #[prost(map = "string, string", tag = "5")]
     pub labels: ::std::collections::HashMap<
         ::prost::alloc::string::String,

@@ -67,7 +67,7 @@ export type CreateProcessRequest = Message<"hcsd.v1.CreateProcessRequest"> & {
   /**
    * Labels to store with the process, for ListProcesses to select by. `Limits.max_labels`,
    * `max_label_key_bytes`, `max_label_value_bytes` and `max_labels_bytes` bound them;
-   * `Limits.max_create_bytes` bounds the whole request.
+   * `Limits.max_create_bytes` bounds the whole request, `Limits.max_variables` its environment.
    *
    * @generated from field: map<string, string> labels = 5;
    */
