@@ -87,7 +87,8 @@ class Drains:
             self._timer.cancel()
 
     def close(self) -> None:
-        """Close all pipes."""
+        """Close all pipes; nobody is told, and nothing of who was to be told is held any more."""
+        self._on_complete = lambda: None
         for drain in self._drains.values():
             drain.finish()
 

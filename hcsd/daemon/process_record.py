@@ -288,6 +288,9 @@ class ProcessRecord:
             self.stdin.abandon("the process was deleted")
         if self.engine is not None:
             self.engine.close()
+            # It is freed as soon as nobody has it, since it can be large: not when cycles are.
+            self.engine.on_state = lambda _: None
+            self.engine.exited.forget(self._on_end)
 
 
 def _ring(resolved: ResolvedSpec) -> Ring:

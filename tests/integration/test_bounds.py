@@ -1,16 +1,22 @@
 """What clients make large is bounded: what is kept of a request, pages, snapshots, messages."""
 
+import gc
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 import grpc
 import pytest
 
+from hcsd.daemon.process import Process
+from hcsd.daemon.settings import Limits
 from hcsd.v1 import compute_system_service_pb2 as system_pb
 from hcsd.v1 import event_service_pb2 as event_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.conftest import assert_calm
+from tests.integration.test_growth import running_inside
 from tests.integration.test_systems import document
 from tests.integration.wire import HOST, Client, connected, refused
 from tests.support.daemon import Daemon, serving
@@ -148,3 +154,23 @@ async def test_systems_share_the_memory_for_records_too(client: Client) -> None:
     # Those that have ended are forgotten for one that is new.
     again = (await client.systems.CreateComputeSystem(request)).system.name
     await client.systems.TerminateComputeSystem(system_pb.TerminateComputeSystemRequest(name=again))
+
+
+async def test_what_is_forgotten_is_freed_at_once(tmp_path: Path) -> None:
+    """Python looks for cycles after so many objects, whatever their size."""
+    async with running_inside(tmp_path, Limits()) as (client, _):
+        gc.collect()
+        gc.disable()
+        try:
+            made = await client.create(TRUE)
+            await client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+            freed = anyio.Event()
+            for item in gc.get_objects():
+                if isinstance(item, Process):
+                    weakref.finalize(item, freed.set)
+            del item
+            await client.delete(made.name)
+            with anyio.fail_after(10):
+                await freed.wait()
+        finally:
+            gc.enable()
