@@ -47,7 +47,12 @@ class Daemon:
         self.limits = limits
         self.incarnation = incarnation or str(uuid.uuid4())
         self.background = Background(tasks)
-        self.events = EventLog(self.incarnation, limits.event_ring_size, limits.bookmark_interval)
+        self.events = EventLog(
+            self.incarnation,
+            limits.event_ring_size,
+            limits.event_memory_bytes,
+            limits.bookmark_interval,
+        )
         self.stalls = StallWatch(limits.stall_timeout)
         self.systems = Systems(host, limits, self.background, self.events)
         self.processes = Processes(

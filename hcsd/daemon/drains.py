@@ -5,9 +5,12 @@
       └──exit known for `max_drain_time`──────────────▶ COMPLETE, forced
 
 A pipe may stay open after the exit because a descendant holds it. What the process itself had
-written by then is in the pipe or in a ring and is never cut: a pipe that is paused because its
-ring waits for a slow reader does not count as idle, and no pipe is given up before all that it can
-have held at the exit is in its ring.
+written by then is never cut: it is in a ring, or in the pipe. A ring that waits for its readers takes
+the rest of the pipe at the exit, beyond its capacity, since there is no process any more to hold back.
+So the end of a pipe that nobody else holds is seen at once, whether anybody reads or not.
+
+What a descendant writes afterwards waits for room as before, and such a pipe does not count as
+silent. It is cut at `max_drain_time`.
 """
 
 from __future__ import annotations
@@ -15,15 +18,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hcsd.io import Drain, DrainState
+from hcsd.io import Drain, DrainState, Overflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hcsd.daemon.process_view import Stream
     from hcsd.io import Ring
-
-PIPE_BYTES = 1024 * 1024  # the most that a pipe holds, unless its owner is privileged
 
 
 class Drains:
@@ -48,8 +49,7 @@ class Drains:
         self._max_drain_time = max_drain_time
         self._on_complete = on_complete
         self._drains: dict[Stream, Drain] = {}
-        self._own_end: dict[Stream, int] = {}  # no byte of its own lies behind; from the exit
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._complete = False
 
     def open(self, handles: Mapping[Stream, int]) -> None:
@@ -75,9 +75,11 @@ class Drains:
             self._drains[stream].finish(forced=True)
 
     def watch(self) -> None:
-        """Give up pipes that stay silent for too long from now on, the exit of the process."""
-        self._own_end = {s: ring.end_offset + PIPE_BYTES for s, ring in self._rings.items()}
-        self._watch(asyncio.get_running_loop().time())
+        """Take what the process has left, and give up pipes that stay silent for too long from now on.
+
+        To be called at its exit. The pipes are read in a turn of the loop of their own.
+        """
+        self._timer = asyncio.get_running_loop().call_soon(self._take_rest)
 
     def cancel_timer(self) -> None:
         """Give no pipe up any more; idempotent."""
@@ -85,7 +87,8 @@ class Drains:
             self._timer.cancel()
 
     def close(self) -> None:
-        """Close all pipes."""
+        """Close all pipes; nobody is told, and nothing of who was to be told is held any more."""
+        self._on_complete = lambda: None
         for drain in self._drains.values():
             drain.finish()
 
@@ -95,27 +98,29 @@ class Drains:
             self._complete = True
             self._on_complete()
 
+    def _take_rest(self) -> None:
+        for stream, drain in list(self._drains.items()):
+            if self._rings[stream].overflow is Overflow.BLOCK:  # another one takes all anyway
+                drain.drain_available(beyond=True)
+        if not self._complete:
+            self._watch(asyncio.get_running_loop().time())
+
     def _watch(self, exit_time: float) -> None:
         """Look whether a pipe has been silent for too long; data re-arms the time."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        left = {
-            s: drain for s, drain in self._drains.items() if drain.state is not DrainState.ENDED
-        }
-        last_data = max(exit_time, *(drain.last_activity for drain in left.values()))
+        left = [drain for drain in self._drains.values() if drain.state is not DrainState.ENDED]
+        last_data = max(exit_time, *(drain.last_activity for drain in left))
         hard_limit = exit_time + self._max_drain_time
         give_up_at = min(last_data + self._drain_timeout, hard_limit)
         if give_up_at <= now:
-            for drain in left.values():
+            for drain in left:
                 drain.drain_available()
-            if not any(self._is_owed(stream, in_time=now < hard_limit) for stream in left):
-                for drain in left.values():
+            # A descendant waits for a slow reader in one that is paused.
+            if now >= hard_limit or all(drain.state is not DrainState.PAUSED for drain in left):
+                for drain in left:
                     drain.finish(forced=True)
                 return
-            give_up_at = now + max(self._drain_timeout, 1.0)  # silence cannot be over earlier
+            # Silence cannot be over earlier.
+            give_up_at = min(now + max(self._drain_timeout, 1.0), hard_limit)
         self._timer = loop.call_at(give_up_at, self._watch, exit_time)
-
-    def _is_owed(self, stream: Stream, *, in_time: bool) -> bool:
-        """Tell whether a pipe waits for a slow reader, with bytes that must not be cut."""
-        paused = self._drains[stream].state is DrainState.PAUSED
-        return paused and (in_time or self._rings[stream].end_offset < self._own_end[stream])

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.events import Bookmark, Event, HcsEvent, ProcessEvent, SystemEvent
 from hcsd.daemon.reasons import Reason
+from hcsd.daemon.shorten import whole_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +43,7 @@ if TYPE_CHECKING:
     from hcsd.daemon.process_record import ProcessRecord
     from hcsd.daemon.system import SystemView
 
-# An event has the process with what was asked for, which a client can make large; most have less
-# than 1 KiB. So the number alone would not bound the memory.
-MAX_BYTES = 64 * 1024 * 1024
 BASE_WEIGHT = 512  # bytes of an event of a system without its document, generously
-VIEW_WEIGHT = 2048  # of the system as it was, with its id and its owner, generously
 
 
 class EventLog:
@@ -55,16 +52,21 @@ class EventLog:
     Args:
         incarnation: Boot id of the daemon.
         capacity: How many events are kept.
+        max_bytes: About how many bytes they may take together. An event has the process with what
+            was asked for, which a client can make large.
         bookmark_interval: Seconds after which a watcher without events is told how far it is.
 
     Attributes:
         newest: Revision of the latest event; 0 before the first.
     """
 
-    def __init__(self, incarnation: str, capacity: int, bookmark_interval: float) -> None:
+    def __init__(
+        self, incarnation: str, capacity: int, max_bytes: int, bookmark_interval: float
+    ) -> None:
         self.incarnation = incarnation
         self.newest = 0
         self._capacity = capacity
+        self._max_bytes = max_bytes
         self._bookmark_interval = bookmark_interval
         self._kept: dict[int, Event] = {}  # by revision, without holes
         self._weight = 0  # of what is kept
@@ -87,7 +89,7 @@ class EventLog:
         Args:
             system_id: Which one.
             value: Of HCS_EVENT_TYPE, unsigned.
-            document: The document that came with it; empty if none did.
+            document: The document that came with it; empty if none did, or if it is too large.
         """
         hcs = _hcs_event(value, document)
         self._publish(system_id, SystemEvent(system_id, hcs), BASE_WEIGHT + len(hcs.document))
@@ -105,9 +107,7 @@ class EventLog:
         """
         system_id = system.properties.id
         hcs = _hcs_event(value, document)
-        weight = BASE_WEIGHT + VIEW_WEIGHT + len(hcs.document)
-        if system.exit is not None:
-            weight += len(system.exit.attribution)
+        weight = BASE_WEIGHT + len(hcs.document) + system.weight
         self._publish(system_id, SystemEvent(system_id, hcs, kind, system), weight)
 
     def get(self, revision: int) -> Event:
@@ -159,7 +159,7 @@ class EventLog:
         self.newest += 1
         self._kept[self.newest] = Event(self.newest, time.time_ns(), system_id, weight, what)
         self._weight += weight
-        while len(self._kept) > self._capacity or self._weight > MAX_BYTES:
+        while len(self._kept) > self._capacity or self._weight > self._max_bytes:
             self._weight -= self._kept.pop(self.oldest).weight
         for watcher in self._watchers:
             watcher.tell(self.newest, system_id)
@@ -251,4 +251,4 @@ class Watcher:
 
 
 def _hcs_event(value: int, document: str) -> HcsEvent:
-    return HcsEvent(value, document.encode(errors="replace").decode())
+    return HcsEvent(value, whole_or_nothing(document))

@@ -26,7 +26,7 @@ class RequestKey(NamedTuple):
 
     Attributes:
         id: Request id; "" for a request that is not to be repeated.
-        fingerprint: The whole request; equal for equal requests.
+        fingerprint: Of the whole request; equal for equal requests.
     """
 
     id: str = ""

@@ -97,6 +97,8 @@ class KnownProcesses:
             forget=lambda process: process.close(),
             is_used=lambda process: process.readers > 0,
         )
+        self._records = systems.records
+        self._records.kept.insert(0, self._kept)
         self._stopping = False
         self.on_forgotten: Callable[[ProcessRecord], None] = lambda _: None
         systems.ends_inside = self._ends_inside
@@ -159,7 +161,12 @@ class KnownProcesses:
             household=self,
             request_id=request.key.id,
         )
-        self._ring_memory.take(process)
+        self._records.take(process, identity.weight)
+        try:
+            self._ring_memory.take(process)
+        except RequestError:
+            self._records.give_back(process)
+            raise
         self._known[key] = process
         self._events.publish_process(process, ProcessEventKind.CREATED)
         return process
@@ -211,6 +218,7 @@ class KnownProcesses:
             self.on_forgotten(process)
         self._kept.drop(process)
         self._ring_memory.give_back(process)
+        self._records.give_back(process)
 
     async def close(self) -> None:
         """Kill every process that the daemon started, wait for their ends, free everything."""

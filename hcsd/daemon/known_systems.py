@@ -22,7 +22,9 @@ from hcsd.abi.extensions import EVENT_OUT_OF_MEMORY
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.daemon.events import SystemEventKind
 from hcsd.daemon.idempotency import Idempotency
+from hcsd.daemon.record_memory import RecordMemory
 from hcsd.daemon.retention import Retention
+from hcsd.daemon.shorten import whole_or_nothing
 from hcsd.daemon.system import System, SystemView
 from hcsd.daemon.system_errors import stopped
 from hcsd.daemon.system_life import Effect, Trigger
@@ -73,6 +75,7 @@ class KnownSystems:
 
     Attributes:
         host: As given.
+        records: The memory for records, those of processes included.
         ends_inside: Returns a latch for each process of a system, set when its end is known.
             `KnownProcesses` assigns this. Watchers learn of the end of a system after all of these.
     """
@@ -90,6 +93,8 @@ class KnownSystems:
         self._kept: Retention[System] = Retention(
             limits.exited_retention, limits.max_exited, forget=System.drop
         )
+        self.records = RecordMemory(limits.record_memory_bytes)
+        self.records.kept.append(self._kept)
         # Systems of others that nobody uses, each with the timer that drops it.
         self._idle: dict[System, asyncio.TimerHandle] = {}
         self._stopping = False
@@ -175,7 +180,7 @@ class KnownSystems:
     def _on_event(self, system: System, event: SystemEvent) -> None:
         """Publish an event, but for the exit: HCS may fail to tell of it, so the engine's counts."""
         if event.value == HCS_EVENT_TYPE.HcsEventSystemExited:
-            system.exit_document = event.document or ""
+            system.exit_document = whole_or_nothing(event.document or "")
         elif event.value == EVENT_OUT_OF_MEMORY:
             system.transition(Trigger.OUT_OF_MEMORY)
         else:
@@ -196,11 +201,13 @@ class KnownSystems:
                 self._await_inside(system)
             case Effect.FORGET:
                 self._kept.drop(system)
+                self.records.give_back(system)
                 if self._known.get(system.id) is system:
                     del self._known[system.id]
                     self._idempotency.forget(system.request_id)
             case Effect.KEEP:
                 self._kept.keep(system)
+                self.records.settle(system, system.weight)
             case Effect.CLOSE:
                 system.engine.close()
             case _:
@@ -217,6 +224,7 @@ class KnownSystems:
         if effect is Effect.PUBLISH_EXITED:  # one event with that of HCS
             value = int(HCS_EVENT_TYPE.HcsEventSystemExited)
             self._events.publish_step(view, kind, value, system.exit_document)
+            system.exit_document = ""
         else:
             self._events.publish_step(view, kind)
 

@@ -151,7 +151,7 @@ class ProcessRecord:
     def ring_bytes(self) -> int:
         """What its rings may come to hold; of a stream that has ended, what it does hold."""
         return sum(
-            ring.end_offset - ring.start_offset if ring.closed else ring.capacity
+            ring.held_bytes if ring.closed else max(ring.held_bytes, ring.capacity)
             for ring in self.rings.values()
         )
 
@@ -288,6 +288,9 @@ class ProcessRecord:
             self.stdin.abandon("the process was deleted")
         if self.engine is not None:
             self.engine.close()
+            # It is freed as soon as nobody has it, since it can be large: not when cycles are.
+            self.engine.on_state = lambda _: None
+            self.engine.exited.forget(self._on_end)
 
 
 def _ring(resolved: ResolvedSpec) -> Ring:

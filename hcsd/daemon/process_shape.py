@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hcsd.daemon.errors import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from hcsd.daemon.guests import Guest
     from hcsd.hcs.schema import ProcessParameters
@@ -50,6 +50,12 @@ class Shape:
     umask: int | None = None
     oom_score_adj: int | None = None
     no_new_privileges: bool = False
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """What is large of it, as texts of about that size."""
+        yield from (name for name, _, _ in self.resource_limits)
+        yield from map(str, self.supplementary_groups)
 
     @classmethod
     def read(cls, members: Mapping[str, object]) -> Shape:

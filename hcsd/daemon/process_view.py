@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.abi.hresult import HR
+from hcsd.daemon.shorten import shorten
 from hcsd.hcs.errors import HcsError
 from hcsd.life import LifeEnum
 
@@ -70,8 +71,8 @@ class Failure(NamedTuple):
     def of(cls, error: BaseException) -> Failure:
         """Take down why a process did not start."""
         if isinstance(error, HcsError):
-            return cls(error.hresult, str(error), error.stage, error.errno)
-        return cls(HR.E_UNEXPECTED, str(error))
+            return cls(error.hresult, shorten(str(error)), error.stage, error.errno)
+        return cls(HR.E_UNEXPECTED, shorten(str(error)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Exit:
         """
         return cls(
             code=end.exit_code,
-            unknown=Failure(end.hresult, end.message) if end.exit_code is None else None,
+            unknown=Failure(end.hresult, shorten(end.message)) if end.exit_code is None else None,
             signal=end.signal,
             time=time.time_ns(),
             reason=reason or _natural_reason(end),
@@ -183,7 +184,7 @@ class Identity:
     weight: int = field(init=False)
 
     def __post_init__(self) -> None:
-        texts = [*itertools.chain.from_iterable(self.labels.items())]
+        texts = [self.name, *itertools.chain.from_iterable(self.labels.items())]
         if self.spec is not None:
             texts += self.spec.texts
         weight = BASE_WEIGHT + sum(TEXT_WEIGHT + 2 * sys.getsizeof(text) for text in texts)

@@ -41,6 +41,12 @@ class Reason(Enum):
         self.calls = calls
         self.text = text
 
+    ANSWER_TOO_LARGE = (
+        Kind.EXHAUSTED,
+        False,
+        "calls that answer with a document",
+        "the answer is larger than a message may be",
+    )
     CERTIFICATE_INVALID = (
         Kind.UNAUTHENTICATED,
         False,
@@ -87,6 +93,12 @@ class Reason(Enum):
         "the process has exited",
     )
     PROCESS_RUNNING = Kind.WRONG_STATE, True, "DeleteProcess", "the process is running"
+    RECORD_MEMORY_EXHAUSTED = (
+        Kind.EXHAUSTED,
+        True,
+        f"{CREATES}, OpenProcess, CreateComputeSystem",
+        "there is no memory for what one more process or system asks for",
+    )
     REQUEST_ID_REUSED = (
         Kind.EXISTS,
         False,

@@ -53,6 +53,13 @@ class Retention(Generic[T]):
             for oldest in itertools.islice(unused, excess):
                 self._forget(oldest)
 
+    def forget_oldest(self) -> bool:
+        """Forget the oldest that nobody uses; False if there is none."""
+        oldest = next((kept for kept in self._kept if not self._is_used(kept)), None)
+        if oldest is not None:
+            self._forget(oldest)
+        return oldest is not None
+
     def drop(self, item: T) -> None:
         """Keep a record no longer; idempotent."""
         timer = self._kept.pop(item, None)

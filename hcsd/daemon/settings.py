@@ -132,6 +132,34 @@ class Limits:
     max_message_bytes: int = _bytes(  # gRPC's own default
         4 * MIB, "Size limit of a request.", "max-message", "max_message_bytes"
     )
+    # Kubernetes and containerd have 4 KiB for a label, 63 to 253 for its key, and no number.
+    max_labels: int = _count(64, "Labels of a process.", shown="max_labels")
+    max_label_key_bytes: int = _bytes(128, "Key of a label.", shown="max_label_key_bytes")
+    max_label_value_bytes: int = _bytes(4 * KIB, "Value of a label.", shown="max_label_value_bytes")
+    max_labels_bytes: int = _bytes(
+        16 * KIB, "All labels of a process, keys and values.", shown="max_labels_bytes"
+    )
+    max_variables: int = _count(  # arbitrary; each is looked at before anything else happens
+        16_384, "Environment variables of a process.", shown="max_variables"
+    )
+    # So that whatever shows a process or a system fits a message of 4 MiB, as clients take it.
+    max_create_bytes: int = _bytes(
+        MIB,
+        "Request of one process, with its arguments, environment and labels, or configuration of one"
+        " compute system.",
+        shown="max_create_bytes",
+    )
+    max_system_id_bytes: int = _bytes(  # arbitrary
+        KIB, "Id of a compute system.", shown="max_system_id_bytes"
+    )
+    record_memory_bytes: int = _bytes(  # twice what the most processes take that ask for little
+        128 * MIB,
+        "Memory for what is kept of processes and compute systems beside output, such as arguments,"
+        " environment and labels. If it is short, the oldest that have ended are forgotten; then no"
+        " more are created.",
+        "record-memory",
+        "record_memory_bytes",
+    )
     ring_memory_bytes: int = _bytes(
         default_ring_memory,
         "Memory for the output that is kept, of all processes together. A process whose output may"
@@ -239,6 +267,12 @@ class Limits:
         "How many events it keeps for watchers that are slow, or come back.",
         "event-ring",
         "event_ring_size",
+    )
+    # Most events have less than 3 KiB. So for a ring of the default size this is no limit.
+    event_memory_bytes: int = _bytes(
+        64 * MIB,
+        "Memory for events; if it is short, fewer are kept.",
+        shown="event_memory_bytes",
     )
     # Less than what idle connections are given on their way, a minute and more.
     bookmark_interval: float = _seconds(

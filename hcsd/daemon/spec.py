@@ -94,6 +94,7 @@ class ProcessSpec:
         yield from (self.command_line or "", self.working_directory, self.user)
         yield from self.argv
         yield from itertools.chain.from_iterable(self.env)
+        yield from self.shape.texts
 
 
 @dataclass(frozen=True, slots=True)

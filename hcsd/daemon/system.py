@@ -9,12 +9,14 @@ Thread: the event loop's.
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hcsd.daemon.idempotency import NO_KEY, RequestKey
 from hcsd.daemon.names import system_name
+from hcsd.daemon.shorten import whole_or_nothing
 from hcsd.daemon.system_life import TABLE, Life, Trigger
 from hcsd.hcs.latch import Latch
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from hcsd.hcs.schema import SystemProperties
     from hcsd.hcs.system import ComputeSystem, SystemEnd
     from hcsd.hcs.system_limits import SystemLimits
+
+
+BASE_WEIGHT = 4096  # bytes of a system without its texts, generously
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ class SystemEnding:
     Attributes:
         status: HRESULT, unsigned; 0 if nothing went wrong.
         exit_type: By HCS's names, such as ``ForcedExit``; "" if HCS did not say.
-        attribution: Why: an AttributionRecord array as JSON; "" if HCS gave none.
+        attribution: Why: an AttributionRecord array as JSON; "" if HCS gave none, or one that is
+            too large.
         time: POSIX time in nanoseconds when the daemon learnt of it.
     """
 
@@ -81,6 +87,11 @@ class SystemView:
     exit: SystemEnding | None
     kills_trees: bool
     pauses: bool
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes."""
+        return _weight(self.properties, self.exit)
 
 
 class Surroundings(Protocol):
@@ -112,7 +123,7 @@ class System:
         steps: For each step that HCS is asked for, a latch that is set when HCS has answered.
         life: Where it is in its life.
         exit: How it ended, once that is known.
-        exit_document: The document that HCS sent with its exit; "" if none came.
+        exit_document: The document that HCS sent with its exit; "" if none came, or once it is told.
     """
 
     def __init__(
@@ -148,6 +159,11 @@ class System:
     def name(self) -> str:
         """Its resource name."""
         return system_name(self.id)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes, in the engine, too."""
+        return _weight(self.properties, self.exit) + 2 * sys.getsizeof(self.properties.owner)
 
     @property
     def ended(self) -> bool:
@@ -197,7 +213,8 @@ class System:
         self.transition(Trigger.DROPPED)
 
     def _on_exit(self, end: SystemEnd) -> None:
-        self.exit = SystemEnding(end.hresult, end.exit_type, end.attribution, time.time_ns())
+        attribution = whole_or_nothing(end.attribution)
+        self.exit = SystemEnding(end.hresult, end.exit_type, attribution, time.time_ns())
         self.transition(Trigger.EXITED)
 
     def transition(self, trigger: Trigger) -> None:
@@ -205,3 +222,9 @@ class System:
         self.life, effects = TABLE.step(self.life, trigger)
         for effect in effects:
             self._surroundings.do(effect, self)
+
+
+def _weight(properties: SystemProperties, ending: SystemEnding | None) -> int:
+    attribution = ending.attribution if ending is not None else ""
+    texts = properties.id, properties.owner, attribution
+    return BASE_WEIGHT + sum(sys.getsizeof(text) for text in texts)

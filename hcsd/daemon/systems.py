@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
-from hcsd.daemon.errors import LimitError, StoppingError
+from hcsd.daemon.errors import LimitError, RequestError, StoppingError
 from hcsd.daemon.guests import Guest
 from hcsd.daemon.known_systems import GONE, KnownSystems
 from hcsd.daemon.names import new_ulid
@@ -96,6 +96,11 @@ class Systems(KnownSystems):
             if not known.ended or same:  # somebody else was opening it, too; or it has ended
                 engine.close()
                 return known
+        try:
+            self.records.take(system, system.weight)
+        except RequestError:
+            engine.close()
+            raise
         self._add(system)
         return system
 
@@ -152,6 +157,7 @@ class Systems(KnownSystems):
                 end = await engine.exited.wait()  # the engine gives its event some time
                 raise ended_at_start(system_id, end.exit_type, end.hresult) from error
             system.limits = SystemLimits.asked(request.configuration)
+            self.records.take(system, system.weight)
         except BaseException:
             with contextlib.suppress(HcsError):
                 await engine.terminate()

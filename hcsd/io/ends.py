@@ -91,12 +91,13 @@ class BaseDrain(abc.ABC):
         self._watch(self._loop)
 
     @abc.abstractmethod
-    def drain_available(self) -> None:
-        """Read at once what is in the pipe and fits the ring, and see its end if it is there.
+    def drain_available(self, *, beyond: bool = False) -> None:
+        """Read at once what is in the pipe, and see its end if it is there.
 
-        For the moment before `finish`: what the process wrote before it ended is not cut, unless
-        a BLOCK ring has no room for it. At most `PULL_BYTES` are moved, so that a writer that
-        never stops cannot keep the loop.
+        At most `PULL_BYTES` are moved, so that a writer that never stops cannot keep the loop.
+
+        Args:
+            beyond: also what a BLOCK ring has no room for.
         """
 
     def finish(self, *, forced: bool = True) -> None:

@@ -80,10 +80,10 @@ class Drain(BaseDrain):
         self._release: asyncio.TimerHandle | None = None  # set while HELD
         self._small_at = 0.0  # the loop's time when a turn last brought little
 
-    def drain_available(self) -> None:
+    def drain_available(self, *, beyond: bool = False) -> None:
         """Move what is there."""
         if self._state in {DrainState.READING, DrainState.HELD, DrainState.PAUSED}:
-            self._read(PULL_BYTES, until_empty=True)
+            self._read(PULL_BYTES, until_empty=True, beyond=beyond)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self._release = None
@@ -122,10 +122,10 @@ class Drain(BaseDrain):
             self._state = DrainState.HELD
             self._release = self._loop.call_later(seconds, self._watch, self._loop)
 
-    def _read(self, budget: int, *, until_empty: bool) -> None:
+    def _read(self, budget: int, *, until_empty: bool, beyond: bool = False) -> None:
         """Move up to `budget` bytes; a short read ends it too, unless `until_empty`."""
         while True:
-            room = self._ring.room()
+            room = READ_BYTES if beyond else self._ring.room()
             if not room:
                 self._pause()
                 return
@@ -137,7 +137,7 @@ class Drain(BaseDrain):
                 return
             try:
                 self.last_activity = asyncio.get_running_loop().time()
-                self._ring.append(data)
+                self._ring.append(data, beyond=beyond)
             except MemoryError as error:  # the bytes are lost
                 self._fail(error)
                 return

@@ -10,7 +10,8 @@ Which side gives way is the creator's choice:
 - DROP_OLDEST: `append` takes everything. A cursor left behind the start gets one `Gap` and
   goes on from the start.
 - BLOCK: `append` takes `room()` bytes, so the slowest cursor is at most one capacity behind and
-  loses nothing. Without a cursor nothing is evicted, like in a plain pipe.
+  loses nothing. Without a cursor nothing is evicted, like in a plain pipe. What a process that has
+  ended left in its pipe goes `beyond` the capacity: nobody is held back any more.
 
 What a cursor took may be lost on the way to its reader, who then comes back for it. So bytes that a
 former cursor took stay in a BLOCK ring, and `kept_behind` bytes of the capacity are for what lies
@@ -106,6 +107,11 @@ class Ring:
         return self._state.chunks.end
 
     @property
+    def held_bytes(self) -> int:
+        """How many bytes are retained."""
+        return self.end_offset - self.start_offset
+
+    @property
     def dropped_bytes(self) -> int:
         """How many bytes were evicted or cleared that lay beyond all that any cursor was given."""
         return self._state.dropped_bytes
@@ -132,8 +138,12 @@ class Ring:
             return 0
         return state.room() if state.blocks else state.capacity
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, *, beyond: bool = False) -> None:
         """Add `data` to the end of the stream and wake the cursors that wait for it.
+
+        Args:
+            data: the bytes.
+            beyond: a BLOCK ring takes them whether it has room or not, and keeps what it has.
 
         Raises:
             RingClosedError: the stream has ended.
@@ -145,14 +155,14 @@ class Ring:
         size = len(data)
         if state.blocks:
             room = state.room()
-            if size > room:
+            if size > room and not beyond:
                 raise RingFullError(f"cannot append {size} bytes to a ring with room for {room}")
-            state.full = state.full or room == size
+            state.full = state.full or room <= size
         if not size:
             return
         chunks = state.chunks
         keep_from = chunks.end + size - state.capacity
-        if keep_from > chunks.start:
+        if keep_from > chunks.start and not (beyond and state.blocks):
             state.evict(keep_from)
             data = data[-state.capacity :]
         chunks.append(data)

@@ -17,7 +17,7 @@ class RingState:
     """The state that `Ring` and `Cursor` move; nobody else uses it.
 
     Attributes:
-        capacity: how many bytes are retained at most.
+        capacity: how many bytes are retained at most, but for those that were added beyond it.
         kept_behind: how many of them stay behind the slowest cursor if the ring blocks.
         blocks: whether the ring holds its writer back rather than drop bytes.
         on_room: called when a full ring has room again.
@@ -74,7 +74,7 @@ class RingState:
         """Return how many bytes there is room for if the slowest cursor stands at that offset."""
         chunks = self.chunks
         keep_from = max(chunks.start, slowest - self.kept_behind)
-        return self.capacity - (chunks.end - keep_from)
+        return max(0, self.capacity - (chunks.end - keep_from))
 
     def evict(self, offset: int) -> None:
         """Free the bytes before an offset, and count those that no cursor was given."""

@@ -48,16 +48,16 @@ class Drain(BaseDrain):
         self._size = IDLE_BYTES
         self._unplaced = b""  # read, and waiting for room
 
-    def drain_available(self) -> None:
+    def drain_available(self, *, beyond: bool = False) -> None:
         """Take what a read under way has found, and read on while there is something."""
         if self._state not in {DrainState.READING, DrainState.PAUSED}:
             return
         end = self._ring.end_offset + PULL_BYTES
-        while self._place() and self._ring.end_offset < end:
+        while self._place(beyond=beyond) and self._ring.end_offset < end:
             operation, self._operation = self._operation, None
             try:
                 if operation is None:
-                    size = min(self._pipe.available(), self._ring.room(), READ_BYTES)
+                    size = min(self._pipe.available(), self._room(beyond=beyond))
                     if not size:
                         break
                     operation = self._pipe.read(size)
@@ -66,6 +66,9 @@ class Drain(BaseDrain):
                 self._end(error)
         if self._state is DrainState.READING and self._operation is None:
             self._read()
+
+    def _room(self, *, beyond: bool) -> int:
+        return READ_BYTES if beyond else min(self._ring.room(), READ_BYTES)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         self._state = DrainState.READING
@@ -91,10 +94,10 @@ class Drain(BaseDrain):
             return
         self._operation.completed.add_done_callback(self._on_completed)
 
-    def _place(self) -> bool:
+    def _place(self, *, beyond: bool = False) -> bool:
         """Append what was read; returns whether there is room for more, else pauses."""
         while self._state is not DrainState.ENDED:
-            room = self._ring.room()
+            room = self._room(beyond=beyond)
             if not room:
                 self._pause()
                 return False
@@ -102,7 +105,7 @@ class Drain(BaseDrain):
                 return True
             try:
                 data, self._unplaced = self._unplaced[:room], self._unplaced[room:]
-                self._ring.append(data)  # which may finish the drain, by a wake
+                self._ring.append(data, beyond=beyond)  # which may finish the drain, by a wake
             except MemoryError as error:  # the bytes are lost
                 self._fail(error)
         return False

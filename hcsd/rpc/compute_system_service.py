@@ -16,7 +16,8 @@ from hcsd.daemon.system_life import Trigger
 from hcsd.hcs.schema import SystemQuery
 from hcsd.rpc.convert import fill_statistics, seconds, system_message, system_request_from
 from hcsd.rpc.enums import SYSTEM_TYPES
-from hcsd.rpc.paging import page
+from hcsd.rpc.paging import fill_page
+from hcsd.rpc.sizes import sendable
 from hcsd.v1 import compute_system_service_pb2 as service_pb
 from hcsd.v1 import process_pb2
 from hcsd.v1.compute_system_service_pb2_grpc import ComputeSystemServiceServicer
@@ -65,18 +66,17 @@ class ComputeSystemService(ComputeSystemServiceServicer):
             owners=list(request.owners),
         )
         systems = await self._daemon.host.systems(query)
-        found, token = page(
+        response = service_pb.ListComputeSystemsResponse()
+        response.next_page_token = fill_page(
+            response.systems,
             sorted(systems, key=lambda system: system.id),
+            lambda message, system: message.CopyFrom(system_message(self._systems.view(system))),
             lambda system: system.id,
-            request.page_size,
-            request.page_token,
-            self._daemon.limits.max_page_size,
+            request,
+            limit=self._daemon.limits.max_page_size,
             kind=str,
         )
-        return service_pb.ListComputeSystemsResponse(
-            systems=[system_message(self._systems.view(system)) for system in found],
-            next_page_token=token,
-        )
+        return response
 
     async def StartComputeSystem(
         self, request: service_pb.StartComputeSystemRequest, context: Context
@@ -174,7 +174,7 @@ class ComputeSystemService(ComputeSystemServiceServicer):
         if statistics is not None:
             response.statistics.SetInParent()
             fill_statistics(response.statistics, statistics)
-        return response
+        return sendable(response, "ask for fewer 'property_types'")
 
     async def WaitComputeSystem(
         self, request: service_pb.WaitComputeSystemRequest, context: Context

@@ -10,6 +10,7 @@ since processes are asked for often.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -42,7 +43,6 @@ from hcsd.rpc.enums import (
     SYSTEM_TYPES,
     TERMINATE_SCOPES,
 )
-from hcsd.rpc.status import MESSAGE_BYTES, shorten
 from hcsd.v1 import compute_system_pb2 as system_pb
 from hcsd.v1 import event_pb2
 from hcsd.v1 import host_service_pb2 as host_pb
@@ -162,7 +162,8 @@ def key_from(request: Message, request_id: str) -> RequestKey:
     """Return what tells a request from others."""
     if not request_id:
         return RequestKey()
-    return RequestKey(request_id, request.SerializeToString(deterministic=True))
+    whole = request.SerializeToString(deterministic=True)
+    return RequestKey(request_id, hashlib.sha256(whole).digest())
 
 
 def signal_from(signal: pb.ProcessSignal) -> Signal:
@@ -328,7 +329,7 @@ def fill_exit(message: pb.ProcessExit, exit_: Exit) -> None:
 
 def _fill_failure(message: pb.UnknownExit | pb.StartError, failure: Failure) -> None:
     message.hresult = failure.hresult
-    message.message = shorten(failure.message, MESSAGE_BYTES)
+    message.message = failure.message
     if failure.stage and isinstance(message, pb.StartError):
         message.stage, message.errno = failure.stage, failure.errno
 

@@ -26,7 +26,7 @@ from hcsd.v1 import event_service_pb2 as service_pb
 from hcsd.v1.event_service_pb2_grpc import EventServiceServicer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from hcsd.daemon.daemon import Daemon
     from hcsd.daemon.events import Event
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from hcsd.v1.compute_system_pb2 import ComputeSystem
     from hcsd.v1.process_pb2 import Process
 
-# A client takes messages of 4 MiB unless told otherwise; a process is smaller than what made it.
-PART_BYTES = 1024 * 1024
+PART_BYTES = 1024 * 1024  # of the entries of a part; one entry may be larger
 
 
 class EventService(EventServiceServicer):
@@ -98,23 +97,25 @@ class EventService(EventServiceServicer):
 
 
 def _parts(
-    base: pb.EventSnapshot, systems: Sequence[ComputeSystem], processes: Sequence[Process]
+    base: pb.EventSnapshot, systems: Iterable[ComputeSystem], processes: Iterable[Process]
 ) -> Iterator[pb.EventSnapshot]:
     """Put them into parts of a size that clients take; the last one says so."""
-    part = pb.EventSnapshot()
-    part.CopyFrom(base)
-    part.systems.extend(systems)
-    size = part.ByteSize()
-    for process in processes:
-        size += process.ByteSize()
-        if size > PART_BYTES:
-            yield part
-            part = pb.EventSnapshot()
-            part.CopyFrom(base)
-            size = process.ByteSize()
-        part.processes.append(process)
+    part, size = _empty(base), 0
+    for kind, messages in (("systems", systems), ("processes", processes)):
+        for message in messages:
+            size += message.ByteSize()
+            if size > PART_BYTES and (part.systems or part.processes):
+                yield part
+                part, size = _empty(base), message.ByteSize()
+            getattr(part, kind).append(message)
     part.complete = True
     yield part
+
+
+def _empty(base: pb.EventSnapshot) -> pb.EventSnapshot:
+    part = pb.EventSnapshot()
+    part.CopyFrom(base)
+    return part
 
 
 def _incarnation_changed(asked: str, incarnation: str) -> RequestError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
 from hcsd.rpc.convert import limits_message
+from hcsd.rpc.sizes import sendable
 from hcsd.v1 import host_service_pb2 as service_pb
 from hcsd.v1.host_service_pb2_grpc import HostServiceServicer
 from hcsd.version import __version__
@@ -48,11 +49,13 @@ class HostService(HostServiceServicer):
         self, request: service_pb.GetServicePropertiesRequest, context: Context
     ) -> service_pb.GetServicePropertiesResponse:
         document = await self._daemon.host.service_properties(request.property_query_json or None)
-        return service_pb.GetServicePropertiesResponse(properties_json=document or "")
+        response = service_pb.GetServicePropertiesResponse(properties_json=document or "")
+        return sendable(response, "ask for less with 'property_query_json'")
 
     async def ModifyServiceSettings(
         self, request: service_pb.ModifyServiceSettingsRequest, context: Context
     ) -> service_pb.ModifyServiceSettingsResponse:
         # HCS makes the change or not, whoever waits: a lane never abandons a call.
         document = await self._daemon.host.modify_service_settings(request.settings_json)
-        return service_pb.ModifyServiceSettingsResponse(result_json=document or "")
+        response = service_pb.ModifyServiceSettingsResponse(result_json=document or "")
+        return sendable(response, "the settings were changed all the same")

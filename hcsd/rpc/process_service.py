@@ -29,8 +29,9 @@ from hcsd.rpc.convert import (
 from hcsd.rpc.enums import DELIVERIES, PROCESS_STATES, STDIO_HANDLES
 from hcsd.rpc.input import stream_input, write_input
 from hcsd.rpc.output import write_events
-from hcsd.rpc.paging import page
+from hcsd.rpc.paging import fill_page
 from hcsd.rpc.run import run_process
+from hcsd.rpc.sizes import sendable
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd.v1.process_service_pb2_grpc import ProcessServiceServicer
@@ -97,17 +98,16 @@ class ProcessService(ProcessServiceServicer):
         system_id = parse_system(request.parent)
         if system_id != ANY_SYSTEM and not self._processes.of_system(system_id):
             await self._daemon.systems.find(system_id)  # it must be there, or have been there
-        found, token = page(
-            [process for process in self._processes if _matches(process, request, system_id)],
+        response = service_pb.ListProcessesResponse()
+        response.next_page_token = fill_page(
+            response.processes,
+            (process for process in self._processes if _matches(process, request, system_id)),
+            lambda message, process: fill_process(message, process.view()),
             lambda process: process.number,
-            request.page_size,
-            request.page_token,
-            self._daemon.limits.max_page_size,
+            request,
+            limit=self._daemon.limits.max_page_size,
             kind=int,
         )
-        response = service_pb.ListProcessesResponse(next_page_token=token)
-        for process in found:
-            fill_process(response.processes.add(), process.view())
         return response
 
     async def WaitProcess(
@@ -169,7 +169,7 @@ class ProcessService(ProcessServiceServicer):
         if statistics is not None and not status.exited:
             response.stats.SetInParent()
             fill_statistics(response.stats, statistics)
-        return response
+        return sendable(response, "ask for less with 'property_query_json'")
 
     async def DeleteProcess(
         self, request: service_pb.DeleteProcessRequest, context: Context

@@ -72,14 +72,46 @@ def at_most(field: str, limit: int, kind: str = "uint32") -> Rule:
     return Rule(field, f"{kind}.lte", holds, f"must be at most {limit}")
 
 
-def at_most_items(field: str, limit: int) -> Rule:
-    """Bound how many there are."""
+def at_most_items(field: str, limit: int, name: str = "") -> Rule:
+    """Bound how many there are.
+
+    Args:
+        field: Name of the field.
+        limit: How many.
+        name: What the message adds, to name the limit.
+    """
     return Rule(
         field,
         "repeated.max_items",
         lambda m: len(getattr(m, field)) <= limit,
-        f"must have at most {limit} entries",
+        f"must have at most {limit} entries{name}",
     )
+
+
+def at_most_bytes(field: str, limit: int, name: str) -> Rule:
+    """Bound the length of a text in UTF-8.
+
+    Args:
+        field: Name of the field.
+        limit: Bytes.
+        name: Name of the limit.
+    """
+    return Rule(
+        field,
+        "string.max_bytes",
+        lambda m: utf8_size(str(value_of(m, field))) <= limit,
+        bytes_text(limit, name),
+    )
+
+
+def utf8_size(text: str) -> int:
+    """Return how many bytes a text has in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def bytes_text(limit: int, name: str) -> str:
+    """Say what a limit on bytes asks for."""
+    return f"must have at most {limit} bytes, the limit '{name}'"
 
 
 def duration_in_range(field: str) -> Rule:

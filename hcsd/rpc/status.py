@@ -16,7 +16,6 @@ import secrets
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
 from hcsd.abi.hresult import Kind
@@ -29,6 +28,7 @@ from hcsd.daemon.errors import (
     as_request_error,
 )
 from hcsd.daemon.reasons import Reason
+from hcsd.daemon.shorten import shorten
 from hcsd.v1 import error_pb2
 
 if TYPE_CHECKING:
@@ -60,13 +60,27 @@ CODES: Mapping[Kind, grpc.StatusCode] = {
 }
 
 # A client takes 8 KiB of trailers unless told otherwise, and of more than that it gets nothing but
-# that it was too much. So all that a request can make long is bounded, in bytes. The message is
-# there twice, once with three bytes for each that HTTP would not take.
-MESSAGE_BYTES = 1024
-TEXT_BYTES = 256
-DOCUMENT_BYTES = 1024
-VIOLATIONS_BYTES = 3072
+# that it was too much. So all that a request can make long is bounded, in bytes. Where it is too
+# much together, each bound is halved until it fits. The message is there twice, once with three
+# bytes for each that HTTP would not take; details have four bytes for three.
+TRAILERS_BYTES = 8192 - 512  # less what is in every answer: the code, the request id, the names
 MAX_EVENTS = 2
+ESCAPE = ord("%")
+
+
+class _Bounds:
+    """How long each part may be, in bytes.
+
+    Args:
+        divisor: What the bounds are divided by.
+    """
+
+    def __init__(self, divisor: int) -> None:
+        self.message = max(1024 // divisor, 128)
+        self.text = max(256 // divisor, 32)
+        self.document = 1024 // divisor
+        self.violations = 3072 // divisor
+
 
 logger = logging.getLogger(__name__)
 
@@ -74,27 +88,41 @@ logger = logging.getLogger(__name__)
 def to_status(error: Exception) -> status_pb2.Status:
     """Turn whatever a call raised into the status that its client gets."""
     failure = as_request_error(error) or _incident(error)
-    info = error_details_pb2.ErrorInfo(
-        reason=failure.reason,
-        domain=DOMAIN,
-        metadata={key: shorten(text, TEXT_BYTES) for key, text in failure.metadata.items()},
-    )
+    divisor = 1
+    while True:
+        status = _status(failure, divisor)
+        if trailers_size(status) <= TRAILERS_BYTES:
+            return status
+        divisor *= 2
+
+
+def trailers_size(status: status_pb2.Status) -> int:
+    """Return how many bytes a status takes in the trailers of its call."""
+    message = status.message.encode()
+    escaped = sum(1 if 0x20 <= byte <= 0x7E and byte != ESCAPE else 3 for byte in message)
+    return escaped + 4 * -(-status.ByteSize() // 3)
+
+
+def _status(failure: RequestError, divisor: int) -> status_pb2.Status:
+    """Make a status whose bounds are divided."""
+    bounds = _Bounds(divisor)
+    details = list(_details(failure, bounds))
+    metadata = {key: shorten(text, bounds.text) for key, text in failure.metadata.items()}
+    note = ""
+    if isinstance(failure, InvalidRequestError):
+        bad = _bad_request(failure, bounds)
+        details.insert(0, bad)
+        if left_out := len(failure.violations) - len(bad.field_violations):
+            metadata["violations_left_out"] = str(left_out)
+            note = f" ({left_out} of {len(failure.violations)} violations are left out of the list)"
+    info = error_details_pb2.ErrorInfo(reason=failure.reason, domain=DOMAIN, metadata=metadata)
     status = status_pb2.Status(
-        code=CODES[failure.kind].value[0], message=shorten(failure.message, MESSAGE_BYTES)
+        code=CODES[failure.kind].value[0],
+        message=shorten(failure.message, bounds.message - len(note)) + note,
     )
-    for detail in (info, *_details(failure)):
-        packed = AnyMessage()
-        packed.Pack(detail)
-        status.details.append(packed)
+    for detail in (info, *details):
+        status.details.add().Pack(detail)
     return status
-
-
-def shorten(text: str, limit: int) -> str:
-    """Cut a text to so many bytes of UTF-8; a character that UTF-8 does not have becomes `?`."""
-    encoded = text.encode(errors="replace")
-    if len(encoded) > limit:
-        return encoded[: limit - len("…".encode())].decode(errors="ignore") + "…"
-    return encoded.decode()
 
 
 def _incident(error: Exception) -> RequestError:
@@ -108,54 +136,56 @@ def _incident(error: Exception) -> RequestError:
     )
 
 
-def _details(failure: RequestError) -> Iterator[Message]:
-    if isinstance(failure, InvalidRequestError):
-        yield _bad_request(failure)
+def _details(failure: RequestError, bounds: _Bounds) -> Iterator[Message]:
     if isinstance(failure, HcsFailureError):
         if failure.cause.function:  # else HCS was not asked
-            yield _hcs_detail(failure.cause)
+            yield _hcs_detail(failure.cause, bounds)
         if failure.retryable:
             retry = error_details_pb2.RetryInfo()
             retry.retry_delay.FromSeconds(1)
             yield retry
     if isinstance(failure, (NotFoundError, HcsFailureError)) and failure.resource is not None:
-        yield _resource(failure.resource)
+        yield _resource(failure.resource, bounds)
 
 
-def _bad_request(failure: InvalidRequestError) -> error_details_pb2.BadRequest:
+def _bad_request(failure: InvalidRequestError, bounds: _Bounds) -> error_details_pb2.BadRequest:
     """List the violations, or as many as there is room for."""
     bad = error_details_pb2.BadRequest()
     for item in failure.violations:
-        bad.field_violations.add(field=item.field, description=item.message, reason=item.rule)
-        if bad.ByteSize() > VIOLATIONS_BYTES:
+        bad.field_violations.add(
+            field=shorten(item.field, bounds.text),
+            description=shorten(item.message, bounds.text),
+            reason=shorten(item.rule, bounds.text),
+        )
+        if bad.ByteSize() > bounds.violations:
             del bad.field_violations[-1]
             break
     return bad
 
 
-def _hcs_detail(error: HcsError) -> error_pb2.HcsErrorDetail:
+def _hcs_detail(error: HcsError, bounds: _Bounds) -> error_pb2.HcsErrorDetail:
     document = error.document or ""
     return error_pb2.HcsErrorDetail(
         hresult=error.hresult,
         symbol=error.code.symbol,
         function=error.function,
         # Half a document is of no use.
-        document=document if shorten(document, DOCUMENT_BYTES) == document else "",
+        document=document if shorten(document, bounds.document) == document else "",
         events=[
             error_pb2.ErrorEvent(
-                message=shorten(event.message, TEXT_BYTES),
-                provider=shorten(event.provider, TEXT_BYTES),
+                message=shorten(event.message, bounds.text),
+                provider=shorten(event.provider, bounds.text),
                 event_id=event.event_id,
-                source=shorten(event.source, TEXT_BYTES),
+                source=shorten(event.source, bounds.text),
             )
             for event in error.events[:MAX_EVENTS]
         ],
     )
 
 
-def _resource(resource: Resource) -> error_details_pb2.ResourceInfo:
+def _resource(resource: Resource, bounds: _Bounds) -> error_details_pb2.ResourceInfo:
     return error_details_pb2.ResourceInfo(
         resource_type=f"hcsd.v1.{resource.type}",
-        resource_name=shorten(resource.name, TEXT_BYTES),
+        resource_name=shorten(resource.name, bounds.text),
         description=resource.description,
     )

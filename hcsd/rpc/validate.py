@@ -16,7 +16,9 @@ from hcsd.daemon.process_shape import MAX_GROUPS, MAX_ID, MAX_LIMITS, MAX_OOM_SC
 from hcsd.rpc.rules import (
     Rule,
     at_most,
+    at_most_bytes,
     at_most_items,
+    bytes_text,
     chosen,
     defined,
     duration_in_range,
@@ -24,6 +26,7 @@ from hcsd.rpc.rules import (
     matches,
     no_nul,
     required,
+    utf8_size,
     value_of,
 )
 from hcsd.v1 import compute_system_pb2 as system_pb2
@@ -40,9 +43,9 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.settings import Limits
 
+TOO_MUCH = {"bytes.max_len", "repeated.max_items", "repeated.unique"}
 MAX_UINT16 = 0xFFFF
 MAX_UMASK = 0o777
-MAX_LABELS = 64
 STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
 
 SYSTEM = "a system name such as 'systems/host'"
@@ -105,11 +108,12 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             _process_id,
             _request_id,
             Rule(
-                "labels",
-                "map.max_pairs",
-                lambda m: len(m.labels) <= MAX_LABELS,  # type: ignore[attr-defined]
-                f"must have at most {MAX_LABELS} entries",
+                "source",
+                "bytes.max_len",
+                lambda m: m.ByteSize() <= limits.max_create_bytes,
+                f"makes the request too large: it {bytes_text(limits.max_create_bytes, 'max_create_bytes')}",
             ),
+            *_label_rules(limits),
         ),
         process_pb.OpenProcessRequest: (
             *_one_parent,
@@ -198,6 +202,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 lambda m: not (m.HasField("uid") and value_of(m, "user")),
                 "must not be set with 'user'",
             ),
+            at_most_items("env", limits.max_variables, ", the limit 'max_variables'"),
             at_most_items("resource_limits", MAX_LIMITS),
             at_most_items("supplementary_groups", MAX_GROUPS),
             Rule(
@@ -262,6 +267,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         ),
         system_pb.CreateComputeSystemRequest: (
             no_nul("system_id"),
+            at_most_bytes("system_id", limits.max_system_id_bytes, "max_system_id_bytes"),
             Rule(
                 "system_id",
                 "string.not_in",
@@ -270,6 +276,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             ),
             required("configuration_json", "a ComputeSystem document"),
             no_nul("configuration_json"),
+            at_most_bytes("configuration_json", limits.max_create_bytes, "max_create_bytes"),
             _request_id,
         ),
         system_pb.GetComputeSystemRequest: _name_of_system,
@@ -338,6 +345,43 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
     }
 
 
+def _label_rules(limits: Limits) -> Iterator[Rule]:
+    """Bound the labels of a process: their number, each, and all together."""
+
+    def labels(message: Message) -> Mapping[str, str]:
+        return message.labels  # type: ignore[attr-defined, no-any-return]  # of a create
+
+    key, value, whole = (
+        limits.max_label_key_bytes,
+        limits.max_label_value_bytes,
+        limits.max_labels_bytes,
+    )
+    yield Rule(
+        "labels",
+        "map.max_pairs",
+        lambda m: len(labels(m)) <= limits.max_labels,
+        f"must have at most {limits.max_labels} entries, the limit 'max_labels'",
+    )
+    yield Rule(
+        "labels",
+        "map.keys",
+        lambda m: all(utf8_size(text) <= key for text in labels(m)),
+        f"has a key that is too long: it {bytes_text(key, 'max_label_key_bytes')}",
+    )
+    yield Rule(
+        "labels",
+        "map.values",
+        lambda m: all(utf8_size(text) <= value for text in labels(m).values()),
+        f"has a value that is too long: it {bytes_text(value, 'max_label_value_bytes')}",
+    )
+    yield Rule(
+        "labels",
+        "map.max_bytes",
+        lambda m: sum(map(utf8_size, (*labels(m), *labels(m).values()))) <= whole,
+        f"{bytes_text(whole, 'max_labels_bytes')}, keys and values together",
+    )
+
+
 class Validator:
     """Holds requests to the rules.
 
@@ -361,6 +405,9 @@ class Validator:
     def check(self, message: Message, path: str = "") -> list[Violation]:
         """Return every rule that a request breaks, in the order of the table.
 
+        What is in a message that has too much in it is not looked at: that could take seconds, in
+        which the daemon would do nothing else.
+
         Args:
             message: The request or a message in it.
             path: Where it is in the request, with a trailing dot; "" for the request itself.
@@ -370,8 +417,9 @@ class Validator:
             for rule in self._rules.get(type(message), ())
             if not rule.holds(message)
         ]
-        for name, child in self._children(message):
-            found += self.check(child, f"{path}{name}.")
+        if not any(violation.rule in TOO_MUCH for violation in found):
+            for name, child in self._children(message):
+                found += self.check(child, f"{path}{name}.")
         return found
 
     def _children(self, message: Message) -> Iterator[tuple[str, Message]]:

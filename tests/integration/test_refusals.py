@@ -333,7 +333,10 @@ async def test_more_violations_than_a_trailer_holds_are_refused_all_the_same(
     with refused(Code.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
         await client.processes.CreateProcess(create(spec=spec))
     assert refusal.value.fields[:2] == ["spec.env[0].name", "spec.env[1].name"]
-    assert refusal.value.info.metadata["violations"] == "5000"
+    told = refusal.value.info.metadata
+    assert told["violations"] == "5000"
+    assert int(told["violations_left_out"]) == 5000 - len(refusal.value.fields)
+    assert f"{told['violations_left_out']} of 5000 violations" in refusal.value.message
 
 
 @pytest.mark.parametrize("character", ["x", "é", "\n", "%", "\U0001f600"])
@@ -344,6 +347,11 @@ async def test_a_name_longer_than_a_trailer_is_told_shortened(
     with refused(Code.INVALID_ARGUMENT, "WORKING_DIRECTORY_NOT_FOUND") as refusal:
         await client.create(pb.Argv(args=["true"]), spec=spec)
     assert f"/no/such/{character}" in refusal.value.message
+    with refused(Code.INVALID_ARGUMENT, "INVALID_REQUEST") as refusal:
+        await client.create(
+            pb.Argv(args=["true"]), spec=pb.ProcessSpec(working_directory=character * 1000)
+        )
+    assert refusal.value.fields == ["spec.working_directory"]
     system = f"systems/{'x' * 100_000}"
     with refused(Code.NOT_FOUND, "HCS_E_SYSTEM_NOT_FOUND"):
         await client.processes.CreateProcess(create(system, TRUE))

@@ -4,17 +4,19 @@ import anyio
 import pytest
 
 from hcsd.abi.hresult import Kind
-from hcsd.daemon import event_log
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.event_log import EventLog, Watcher
 from hcsd.daemon.events import Bookmark, Event, HcsEvent, SystemEvent
+from hcsd.daemon.shorten import DOCUMENT_BYTES
 
 CRASH = 2
 HOUR = 3600.0
 
 
-def a_log(capacity: int = 4, bookmark_interval: float = HOUR) -> EventLog:
-    return EventLog("this", capacity, bookmark_interval)
+def a_log(
+    capacity: int = 4, bookmark_interval: float = HOUR, max_bytes: int = 1_000_000
+) -> EventLog:
+    return EventLog("this", capacity, max_bytes, bookmark_interval)
 
 
 def publish(log: EventLog, count: int = 1, system: str = "host", document: str = "") -> None:
@@ -43,11 +45,20 @@ async def test_revisions_have_no_holes_and_the_oldest_go_first() -> None:
         assert await revisions(watcher, 4) == [7, 8, 9, 10]
 
 
-async def test_large_events_go_before_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_log, "MAX_BYTES", 10_000)
-    log = a_log(capacity=100)
+async def test_large_events_go_before_there_are_too_many() -> None:
+    log = a_log(capacity=100, max_bytes=10_000)
     publish(log, 8, document="x" * 4000)
     assert (log.oldest, log.newest) == (7, 8)
+
+
+async def test_a_document_too_large_for_a_message_is_left_out_of_its_event() -> None:
+    log = a_log(max_bytes=10_000_000)
+    with log.watch(None, None) as watcher:
+        for size in (DOCUMENT_BYTES, DOCUMENT_BYTES + 1):
+            log.publish_system("a", CRASH, "x" * size)
+        kept, left_out = [(await event(watcher)).what for _ in range(2)]
+    assert kept == SystemEvent("a", HcsEvent(CRASH, "x" * DOCUMENT_BYTES))
+    assert left_out == SystemEvent("a", HcsEvent(CRASH, ""))
 
 
 async def test_an_event_says_what_hcs_has_said() -> None:

@@ -223,3 +223,18 @@ def test_memory_stays_within_a_chunk_of_the_capacity() -> None:
 def test_what_a_ring_was_made_with_can_be_read_back() -> None:
     ring = Ring(10, Overflow.DROP_OLDEST)
     assert (ring.capacity, ring.overflow) == (10, Overflow.DROP_OLDEST)
+
+
+def test_a_ring_takes_the_rest_of_its_process_beyond_its_capacity() -> None:
+    ring = Ring(4, Overflow.BLOCK)
+    ring.append(b"0123")
+    ring.append(b"456789", beyond=True)
+    assert (ring.start_offset, ring.end_offset, ring.room()) == (0, 10, 0)
+    with pytest.raises(RingFullError):
+        ring.append(b"x")
+    cursor = ring.open_cursor(0, lambda: None)
+    assert cursor.take(100) == b"0123456789"
+    assert ring.room() == 4
+    ring.append(b"abc")
+    assert cursor.take(100) == b"abc"
+    assert ring.start_offset == 9

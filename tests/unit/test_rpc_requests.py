@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcsd.daemon.errors import InvalidRequestError
+from hcsd.daemon.errors import InvalidRequestError, RequestError
 from hcsd.daemon.names import (
     PROCESS_ID,
     PROCESS_NAME,
@@ -19,7 +19,8 @@ from hcsd.daemon.names import (
     system_name,
 )
 from hcsd.daemon.settings import Limits
-from hcsd.rpc.paging import page
+from hcsd.rpc.paging import fill_page
+from hcsd.rpc.sizes import MAX_BYTES, PAGE_BYTES, sendable
 from hcsd.rpc.validate import Validator, rules_of
 from hcsd.v1 import compute_system_service_pb2 as system_pb
 from hcsd.v1 import process_pb2 as pb
@@ -82,6 +83,34 @@ BROKEN: list[tuple[Message, str, str]] = [
     (create(request_id="1234"), "request_id", "string.uuid"),
     (create(request_id="6a3a0b5c2b444a5b9a050d5ea0c0a001"), "request_id", "string.uuid"),
     (create(labels={str(n): "" for n in range(65)}), "labels", "map.max_pairs"),
+    (create(labels={"k" * 129: ""}), "labels", "map.keys"),
+    (create(labels={"k": "é" * 2049}), "labels", "map.values"),
+    (create(labels={str(n): "v" * 4096 for n in range(4)}), "labels", "map.max_bytes"),
+    # What is in what is too much is not looked at, or the daemon would do nothing else for seconds.
+    (spec(env=[pb.EnvironmentVariable()] * 16_385), "spec.env", "repeated.max_items"),
+    (
+        service_pb.ReadOutputRequest(name=NAME, cursors=[pb.OutputCursor()] * 1_000_000),
+        "cursors",
+        "repeated.unique",
+    ),
+    (create(spec={"env": [{}] * 600_000}), "source", "bytes.max_len"),
+    (
+        spec(argv=pb.Argv(args=["x" * LIMITS.max_create_bytes])),
+        "source",
+        "bytes.max_len",
+    ),
+    (
+        system_pb.CreateComputeSystemRequest(system_id="é" * 513, configuration_json="{}"),
+        "system_id",
+        "string.max_bytes",
+    ),
+    (
+        system_pb.CreateComputeSystemRequest(
+            configuration_json=" " * (LIMITS.max_create_bytes + 1)
+        ),
+        "configuration_json",
+        "string.max_bytes",
+    ),
     (service_pb.OpenProcessRequest(parent="systems/a"), "pid", "required"),
     (service_pb.GetProcessRequest(), "name", "required"),
     (service_pb.GetProcessRequest(name="a"), "name", "string.pattern"),
@@ -183,13 +212,14 @@ def test_a_request_that_breaks_one_rule_is_told_that_one(
         create(),
         create(process_id="a" * 128, request_id="6A3A0B5C-2B44-4A5B-9A05-0D5EA0C0A001"),
         create(labels={str(n): "" for n in range(64)}),
+        create(labels={"k" * 128: "v" * 4096}),
         spec(console=pb.Console(columns=65535, rows=65535), working_directory="", user=""),
         spec(env=[pb.EnvironmentVariable(name="a")], argv=pb.Argv(args=["a", ""])),
         service_pb.ReadOutputRequest(name=NAME, max_chunk_bytes=LIMITS.max_chunk_bytes),
         service_pb.ListProcessesRequest(parent="systems/-"),
         service_pb.WaitProcessRequest(name=NAME),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_a_request_at_the_edge_of_the_rules_passes(request_: Message) -> None:
     assert VALIDATOR.check(request_) == []
@@ -211,12 +241,46 @@ def test_the_rules_follow_the_limits_in_force() -> None:
 # --- pages ---
 
 
+def page(
+    items: list[int], size: int, token: str, limit: int, name: str = ""
+) -> tuple[list[int], str]:
+    """A page of processes that have a pid and a name, and its token."""
+    answer = service_pb.ListProcessesResponse()
+
+    def fill(process: pb.Process, item: int) -> None:
+        process.pid, process.name = item, name
+
+    request = service_pb.ListProcessesRequest(page_size=size, page_token=token)
+    token = fill_page(
+        answer.processes, items, fill, lambda item: item, request, limit=limit, kind=int
+    )
+    return [process.pid for process in answer.processes], token
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, 4), (10, 1), (100, 1)])
+def test_a_page_ends_before_it_is_too_large_but_has_an_entry(size: int, expected: int) -> None:
+    found, token = page(list(range(5)), 10, "", 100, name="x" * (size * PAGE_BYTES // 5 + 1))
+    assert found == list(range(expected))
+    following, _ = page(list(range(5)), 10, token, 100)
+    assert following == list(range(expected, 5))
+
+
+def test_an_answer_too_large_for_a_message_is_refused_by_name() -> None:
+    answer = service_pb.GetProcessPropertiesResponse(properties_json="x" * MAX_BYTES)
+    with pytest.raises(RequestError) as caught:
+        sendable(answer, "ask for less")
+    assert caught.value.reason == "ANSWER_TOO_LARGE"
+    assert "ask for less" in caught.value.message
+    answer.properties_json = answer.properties_json[: MAX_BYTES - 10]
+    assert sendable(answer, "ask for less") is answer
+
+
 @given(st.integers(0, 30), st.integers(0, 10), st.integers(1, 8))
 def test_pages_are_the_list_in_pieces(count: int, size: int, limit: int) -> None:
     items = list(range(0, 3 * count, 3))
     pages, token = [], ""
     while True:
-        found, token = page(items, lambda item: item, size, token, limit, kind=int)
+        found, token = page(items, size, token, limit)
         pages.append(found)
         if not token:
             break
@@ -228,5 +292,5 @@ def test_pages_are_the_list_in_pieces(count: int, size: int, limit: int) -> None
 @given(st.text(min_size=1))
 def test_a_token_of_somebody_else_is_refused_or_harmless(token: str) -> None:
     with contextlib.suppress(InvalidRequestError):
-        found, _ = page([1, 2, 3], lambda item: item, 1, token, 10, kind=int)
+        found, _ = page([1, 2, 3], 1, token, 10)
         assert found in ([], [1], [2], [3])

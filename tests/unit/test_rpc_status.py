@@ -1,5 +1,6 @@
 """Every error becomes one status that a client can read, whatever the request had in it."""
 
+import base64
 import logging
 
 import grpc
@@ -19,14 +20,12 @@ from hcsd.daemon.errors import (
     Violation,
 )
 from hcsd.daemon.reasons import Reason
+from hcsd.daemon.shorten import shorten
 from hcsd.errors import HcsdError
 from hcsd.hcs.errors import ErrorEvent, HcsError
 from hcsd.rpc.gate import GRPC_LOGGER, hide_doings_of_clients
-from hcsd.rpc.status import CODES, shorten, to_status
+from hcsd.rpc.status import CODES, to_status
 from hcsd.v1 import error_pb2
-
-# What a client takes by default, less what is in every answer: the code, the request id, the type.
-TRAILERS = 8192 - 300
 
 anything = st.text(alphabet=st.characters(), max_size=20)  # surrogates, too
 times = st.sampled_from([1, 20, 500])
@@ -41,11 +40,21 @@ def info(status: status_pb2.Status) -> error_details_pb2.ErrorInfo:
     return found
 
 
-def size_on_the_wire(status: status_pb2.Status) -> int:
-    """The message, in which HTTP has three bytes for one that it does not take, and the details."""
+def is_readable(status: status_pb2.Status) -> bool:
+    """Whether a client takes it with its default of 8 KiB, counted as HTTP/2 counts.
+
+    HTTP has three bytes for one of the message that it does not take, details are in base64, and each
+    entry has 32 bytes of its own.
+    """
     message = status.message.encode()
     escaped = sum(1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3 for byte in message)
-    return escaped + status.ByteSize()
+    entries = {
+        "grpc-status": 2,
+        "grpc-message": escaped,
+        "grpc-status-details-bin": len(base64.b64encode(status.SerializeToString())),
+        "hcsd-request-id": 20,
+    }
+    return sum(len(name) + size + 32 for name, size in entries.items()) <= 8192
 
 
 @given(text=anything, limit=st.integers(3, 60))
@@ -77,7 +86,7 @@ def test_whatever_hcs_says_a_client_can_read_it(
 ) -> None:
     error = HcsError(hresult, "HcsX", text=text, document=document, events=tuple(events))
     for status in (to_status(error), to_status(CreateFailedError(error, system))):
-        assert size_on_the_wire(status) <= TRAILERS
+        assert is_readable(status)
         assert status.code != 0
         assert info(status).metadata["hresult"] == f"0x{error.hresult:08X}"
         detail = error_pb2.HcsErrorDetail()
@@ -90,9 +99,22 @@ def test_whatever_hcs_says_a_client_can_read_it(
 @given(st.lists(st.builds(Violation, prose, prose, prose), min_size=1, max_size=60))
 def test_however_many_violations_there_are_a_client_can_read_them(found: list[Violation]) -> None:
     status = to_status(InvalidRequestError(found))
-    assert size_on_the_wire(status) <= TRAILERS
+    assert is_readable(status)
     assert status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
     assert info(status).metadata["violations"] == str(len(found))
+
+
+@pytest.mark.parametrize("character", ["x", "é", "\n", "\U0001f600"])
+def test_a_violation_that_quotes_a_long_value_is_listed_shortened(character: str) -> None:
+    long = character * 100_000
+    status = to_status(InvalidRequestError([Violation(long, "rule", f"is {long}")] * 1000))
+    assert is_readable(status)
+    bad = error_details_pb2.BadRequest()
+    assert status.details[1].Unpack(bad)
+    left_out = 1000 - len(bad.field_violations)
+    assert 0 < left_out < 1000
+    assert info(status).metadata["violations_left_out"] == str(left_out)
+    assert f"{left_out} of 1000 violations are left out" in status.message
 
 
 def test_all_violations_are_listed_in_their_order() -> None:
@@ -102,12 +124,13 @@ def test_all_violations_are_listed_in_their_order() -> None:
     assert status.details[1].Unpack(bad)
     assert [item.field for item in bad.field_violations] == [item.field for item in found]
     assert {item.reason for item in bad.field_violations} == {"rule"}
+    assert "left out" not in status.message
 
 
 @given(much)
 def test_a_process_that_is_not_found_is_named(name: str) -> None:
     status = to_status(ProcessNotFoundError(name))
-    assert size_on_the_wire(status) <= TRAILERS
+    assert is_readable(status)
     assert status.code == grpc.StatusCode.NOT_FOUND.value[0]
 
 

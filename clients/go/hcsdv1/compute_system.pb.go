@@ -414,7 +414,8 @@ type ComputeSystemExit struct {
 	Status uint32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
 	// In which way it ended.
 	ExitType ComputeSystemExitType `protobuf:"varint,2,opt,name=exit_type,json=exitType,proto3,enum=hcsd.v1.ComputeSystemExitType" json:"exit_type,omitempty"`
-	// Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none.
+	// Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none, or one of
+	// more than 1 MiB.
 	AttributionJson string `protobuf:"bytes,3,opt,name=attribution_json,json=attributionJson,proto3" json:"attribution_json,omitempty"`
 	// When the daemon learned of it.
 	ExitTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=exit_time,json=exitTime,proto3" json:"exit_time,omitempty"`

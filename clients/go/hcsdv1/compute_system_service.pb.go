@@ -256,7 +256,8 @@ type ListComputeSystemsRequest struct {
 	Names []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
 	// Only systems of one of these types. Default: all.
 	Types []ComputeSystemType `protobuf:"varint,4,rep,packed,name=types,proto3,enum=hcsd.v1.ComputeSystemType" json:"types,omitempty"`
-	// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+	// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+	// earlier where its entries would take more than 3 MiB.
 	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before. All else must be as it was then.
 	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`

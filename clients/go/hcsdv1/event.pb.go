@@ -346,7 +346,7 @@ type SystemEvent struct {
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	// Value of HCS_EVENT_TYPE, as an unsigned number. 0 without an event of HCS.
 	TypeValue uint32 `protobuf:"varint,3,opt,name=type_value,json=typeValue,proto3" json:"type_value,omitempty"`
-	// The document of the event (JSON), unchanged. Empty if HCS gave none.
+	// The document of the event (JSON), unchanged. Empty if HCS gave none, or one of more than 1 MiB.
 	Document string `protobuf:"bytes,4,opt,name=document,proto3" json:"document,omitempty"`
 	// What happened. Unspecified for an event of HCS that is no step of the life.
 	EventType SystemEventType `protobuf:"varint,5,opt,name=event_type,json=eventType,proto3,enum=hcsd.v1.SystemEventType" json:"event_type,omitempty"`

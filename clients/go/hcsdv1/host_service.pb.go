@@ -274,17 +274,39 @@ type Limits struct {
 	// How many processes and threads a compute system may have at once, where the host lets the daemon
 	// limit that. 0: no limit.
 	MaxTasksPerSystem uint64 `protobuf:"varint,18,opt,name=max_tasks_per_system,json=maxTasksPerSystem,proto3" json:"max_tasks_per_system,omitempty"`
+	// Most labels of a process.
+	MaxLabels uint32 `protobuf:"varint,19,opt,name=max_labels,json=maxLabels,proto3" json:"max_labels,omitempty"`
+	// Most bytes of the key of a label.
+	MaxLabelKeyBytes uint32 `protobuf:"varint,20,opt,name=max_label_key_bytes,json=maxLabelKeyBytes,proto3" json:"max_label_key_bytes,omitempty"`
+	// Most bytes of the value of a label.
+	MaxLabelValueBytes uint32 `protobuf:"varint,21,opt,name=max_label_value_bytes,json=maxLabelValueBytes,proto3" json:"max_label_value_bytes,omitempty"`
+	// Most bytes of all labels of a process, keys and values together.
+	MaxLabelsBytes uint32 `protobuf:"varint,22,opt,name=max_labels_bytes,json=maxLabelsBytes,proto3" json:"max_labels_bytes,omitempty"`
+	// Most bytes of a CreateProcessRequest, and of the configuration of a compute system. So whatever
+	// shows one of them fits a message of 4 MiB.
+	MaxCreateBytes uint64 `protobuf:"varint,23,opt,name=max_create_bytes,json=maxCreateBytes,proto3" json:"max_create_bytes,omitempty"`
+	// Most bytes of the id of a compute system.
+	MaxSystemIdBytes uint32 `protobuf:"varint,24,opt,name=max_system_id_bytes,json=maxSystemIdBytes,proto3" json:"max_system_id_bytes,omitempty"`
+	// Bytes of memory for what is kept of processes and compute systems beside output. If it is short,
+	// the oldest that have ended are forgotten. If that is not enough, a create is refused with
+	// RESOURCE_EXHAUSTED, reason `RECORD_MEMORY_EXHAUSTED`.
+	RecordMemoryBytes uint64 `protobuf:"varint,25,opt,name=record_memory_bytes,json=recordMemoryBytes,proto3" json:"record_memory_bytes,omitempty"`
+	// Bytes of memory for the events that are kept. If it is short, there are fewer than
+	// `event_ring_size`.
+	EventMemoryBytes uint64 `protobuf:"varint,26,opt,name=event_memory_bytes,json=eventMemoryBytes,proto3" json:"event_memory_bytes,omitempty"`
+	// Most environment variables of a process.
+	MaxVariables uint32 `protobuf:"varint,27,opt,name=max_variables,json=maxVariables,proto3" json:"max_variables,omitempty"`
 	// Most streaming calls of a TCP connection at once. One more is refused with RESOURCE_EXHAUSTED,
 	// reason `TOO_MANY_STREAMS_PER_CONNECTION`.
-	MaxStreamsPerConnection uint32 `protobuf:"varint,19,opt,name=max_streams_per_connection,json=maxStreamsPerConnection,proto3" json:"max_streams_per_connection,omitempty"`
+	MaxStreamsPerConnection uint32 `protobuf:"varint,28,opt,name=max_streams_per_connection,json=maxStreamsPerConnection,proto3" json:"max_streams_per_connection,omitempty"`
 	// Most calls under way at once at each listener, those that wait too. One more is refused with
 	// RESOURCE_EXHAUSTED, reason `TOO_MANY_CALLS`.
-	MaxCalls uint32 `protobuf:"varint,20,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`
+	MaxCalls uint32 `protobuf:"varint,29,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`
 	// Most connections of a TCP listener at once. One more is closed at once.
-	MaxConnections uint32 `protobuf:"varint,21,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
+	MaxConnections uint32 `protobuf:"varint,30,opt,name=max_connections,json=maxConnections,proto3" json:"max_connections,omitempty"`
 	// How long the first message of a call may take to arrive. Then the call ends with
 	// DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
-	RequestTimeout *durationpb.Duration `protobuf:"bytes,22,opt,name=request_timeout,json=requestTimeout,proto3" json:"request_timeout,omitempty"`
+	RequestTimeout *durationpb.Duration `protobuf:"bytes,31,opt,name=request_timeout,json=requestTimeout,proto3" json:"request_timeout,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -441,6 +463,69 @@ func (x *Limits) GetMaxStreamsPerClient() uint32 {
 func (x *Limits) GetMaxTasksPerSystem() uint64 {
 	if x != nil {
 		return x.MaxTasksPerSystem
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxLabels() uint32 {
+	if x != nil {
+		return x.MaxLabels
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxLabelKeyBytes() uint32 {
+	if x != nil {
+		return x.MaxLabelKeyBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxLabelValueBytes() uint32 {
+	if x != nil {
+		return x.MaxLabelValueBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxLabelsBytes() uint32 {
+	if x != nil {
+		return x.MaxLabelsBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxCreateBytes() uint64 {
+	if x != nil {
+		return x.MaxCreateBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxSystemIdBytes() uint32 {
+	if x != nil {
+		return x.MaxSystemIdBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetRecordMemoryBytes() uint64 {
+	if x != nil {
+		return x.RecordMemoryBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetEventMemoryBytes() uint64 {
+	if x != nil {
+		return x.EventMemoryBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxVariables() uint32 {
+	if x != nil {
+		return x.MaxVariables
 	}
 	return 0
 }
@@ -676,7 +761,7 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x11missing_functions\x18\b \x03(\tR\x10missingFunctions\";\n" +
 	"\rSchemaVersion\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
-	"\x05minor\x18\x02 \x01(\rR\x05minor\"\xd0\b\n" +
+	"\x05minor\x18\x02 \x01(\rR\x05minor\"\xd7\v\n" +
 	"\x06Limits\x12.\n" +
 	"\x13default_chunk_bytes\x18\x01 \x01(\rR\x11defaultChunkBytes\x12&\n" +
 	"\x0fmax_chunk_bytes\x18\x02 \x01(\rR\rmaxChunkBytes\x12,\n" +
@@ -697,11 +782,21 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\vmax_systems\x18\x10 \x01(\rR\n" +
 	"maxSystems\x123\n" +
 	"\x16max_streams_per_client\x18\x11 \x01(\rR\x13maxStreamsPerClient\x12/\n" +
-	"\x14max_tasks_per_system\x18\x12 \x01(\x04R\x11maxTasksPerSystem\x12;\n" +
-	"\x1amax_streams_per_connection\x18\x13 \x01(\rR\x17maxStreamsPerConnection\x12\x1b\n" +
-	"\tmax_calls\x18\x14 \x01(\rR\bmaxCalls\x12'\n" +
-	"\x0fmax_connections\x18\x15 \x01(\rR\x0emaxConnections\x12B\n" +
-	"\x0frequest_timeout\x18\x16 \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\"S\n" +
+	"\x14max_tasks_per_system\x18\x12 \x01(\x04R\x11maxTasksPerSystem\x12\x1d\n" +
+	"\n" +
+	"max_labels\x18\x13 \x01(\rR\tmaxLabels\x12-\n" +
+	"\x13max_label_key_bytes\x18\x14 \x01(\rR\x10maxLabelKeyBytes\x121\n" +
+	"\x15max_label_value_bytes\x18\x15 \x01(\rR\x12maxLabelValueBytes\x12(\n" +
+	"\x10max_labels_bytes\x18\x16 \x01(\rR\x0emaxLabelsBytes\x12(\n" +
+	"\x10max_create_bytes\x18\x17 \x01(\x04R\x0emaxCreateBytes\x12-\n" +
+	"\x13max_system_id_bytes\x18\x18 \x01(\rR\x10maxSystemIdBytes\x12.\n" +
+	"\x13record_memory_bytes\x18\x19 \x01(\x04R\x11recordMemoryBytes\x12,\n" +
+	"\x12event_memory_bytes\x18\x1a \x01(\x04R\x10eventMemoryBytes\x12#\n" +
+	"\rmax_variables\x18\x1b \x01(\rR\fmaxVariables\x12;\n" +
+	"\x1amax_streams_per_connection\x18\x1c \x01(\rR\x17maxStreamsPerConnection\x12\x1b\n" +
+	"\tmax_calls\x18\x1d \x01(\rR\bmaxCalls\x12'\n" +
+	"\x0fmax_connections\x18\x1e \x01(\rR\x0emaxConnections\x12B\n" +
+	"\x0frequest_timeout\x18\x1f \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\"S\n" +
 	"\x1bGetServicePropertiesRequest\x124\n" +
 	"\x13property_query_json\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\"G\n" +
 	"\x1cGetServicePropertiesResponse\x12'\n" +

@@ -90,7 +90,8 @@ const (
 	// write. Bytes leave the ring once every reader was sent them and half a ring more: so a reader
 	// whose connection breaks resumes without a gap, if no more than that was on its way to it (by
 	// default gRPC lets some MiB be on their way; a client can set a smaller window, a creator a larger
-	// ring). Without any reader nothing leaves. A reader without progress for `Limits.stall_timeout` is
+	// ring). Without any reader nothing leaves. At the exit the daemon takes what is left in the pipe
+	// beyond the size of the ring, so the end of the output waits for no reader. A reader without progress for `Limits.stall_timeout` is
 	// ended with ABORTED and the process goes on with the others.
 	OverflowPolicy_OVERFLOW_POLICY_BLOCK OverflowPolicy = 2
 )
@@ -654,8 +655,8 @@ type ProcessSpec struct {
 	// process; no RPC deadline ever does.
 	RunTimeout *durationpb.Duration `protobuf:"bytes,8,opt,name=run_timeout,json=runTimeout,proto3" json:"run_timeout,omitempty"`
 	// How long after the exit to wait for pipes that a descendant keeps open. Any data starts the
-	// time anew, up to a hard limit (`Limits.max_drain_time`). Default: 5 s. Zero: only what is
-	// already in the pipe.
+	// time anew, up to a hard limit (`Limits.max_drain_time`) that holds whatever readers do. Default:
+	// 5 s. Zero: only what is already in the pipe. What the process itself wrote is never cut.
 	DrainTimeout *durationpb.Duration `protobuf:"bytes,9,opt,name=drain_timeout,json=drainTimeout,proto3" json:"drain_timeout,omitempty"`
 	// How output is kept.
 	Output *OutputOptions `protobuf:"bytes,10,opt,name=output,proto3" json:"output,omitempty"`

@@ -32,7 +32,9 @@ const (
 	WaitFor_WAIT_FOR_UNSPECIFIED WaitFor = 0
 	// The exit of the process, which waits for no pipe and no reader.
 	WaitFor_WAIT_FOR_EXIT WaitFor = 1
-	// The exit and the end of stdout and stderr, forced if need be.
+	// The exit and the end of stdout and stderr. Neither waits for a reader: if no descendant has the
+	// pipes, both come with the exit. If one has, the end is forced after `drain_timeout` of silence,
+	// and after `Limits.max_drain_time` at the latest.
 	WaitFor_WAIT_FOR_OUTPUT_COMPLETE WaitFor = 2
 )
 
@@ -274,7 +276,9 @@ type CreateProcessRequest struct {
 	// Last part of the name of the process, `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`. Default: a ULID
 	// issued by the daemon.
 	ProcessId string `protobuf:"bytes,4,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
-	// Labels to store with the process, for ListProcesses to select by.
+	// Labels to store with the process, for ListProcesses to select by. `Limits.max_labels`,
+	// `max_label_key_bytes`, `max_label_value_bytes` and `max_labels_bytes` bound them;
+	// `Limits.max_create_bytes` bounds the whole request, `Limits.max_variables` its environment.
 	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// UUID chosen by the client to make the call safe to repeat, for as long as the daemon keeps the
 	// process. With another request it is ALREADY_EXISTS, reason `REQUEST_ID_REUSED`.
@@ -647,7 +651,8 @@ type ListProcessesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The system, `systems/{system_id}`, or `systems/-` for all.
 	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
-	// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+	// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+	// earlier where its entries would take more than 3 MiB.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before. All else must be as it was then.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`

@@ -44,7 +44,7 @@ class SchemaVersion(_message.Message):
     def __init__(self, major: _Optional[int] = ..., minor: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size", "ring_memory_bytes", "max_processes", "max_systems", "max_streams_per_client", "max_tasks_per_system", "max_streams_per_connection", "max_calls", "max_connections", "request_timeout")
+    __slots__ = ("default_chunk_bytes", "max_chunk_bytes", "default_ring_bytes", "max_ring_bytes", "stdin_buffer_bytes", "max_message_bytes", "stall_timeout", "default_drain_timeout", "max_drain_time", "exited_process_retention", "max_exited_processes", "event_ring_size", "max_page_size", "ring_memory_bytes", "max_processes", "max_systems", "max_streams_per_client", "max_tasks_per_system", "max_labels", "max_label_key_bytes", "max_label_value_bytes", "max_labels_bytes", "max_create_bytes", "max_system_id_bytes", "record_memory_bytes", "event_memory_bytes", "max_variables", "max_streams_per_connection", "max_calls", "max_connections", "request_timeout")
     DEFAULT_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_RING_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,15 @@ class Limits(_message.Message):
     MAX_SYSTEMS_FIELD_NUMBER: _ClassVar[int]
     MAX_STREAMS_PER_CLIENT_FIELD_NUMBER: _ClassVar[int]
     MAX_TASKS_PER_SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    MAX_LABELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_LABEL_KEY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_LABEL_VALUE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_LABELS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_CREATE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_SYSTEM_ID_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RECORD_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    EVENT_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_VARIABLES_FIELD_NUMBER: _ClassVar[int]
     MAX_STREAMS_PER_CONNECTION_FIELD_NUMBER: _ClassVar[int]
     MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
     MAX_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -85,11 +94,20 @@ class Limits(_message.Message):
     max_systems: int
     max_streams_per_client: int
     max_tasks_per_system: int
+    max_labels: int
+    max_label_key_bytes: int
+    max_label_value_bytes: int
+    max_labels_bytes: int
+    max_create_bytes: int
+    max_system_id_bytes: int
+    record_memory_bytes: int
+    event_memory_bytes: int
+    max_variables: int
     max_streams_per_connection: int
     max_calls: int
     max_connections: int
     request_timeout: _duration_pb2.Duration
-    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ..., max_processes: _Optional[int] = ..., max_systems: _Optional[int] = ..., max_streams_per_client: _Optional[int] = ..., max_tasks_per_system: _Optional[int] = ..., max_streams_per_connection: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_connections: _Optional[int] = ..., request_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ..., max_processes: _Optional[int] = ..., max_systems: _Optional[int] = ..., max_streams_per_client: _Optional[int] = ..., max_tasks_per_system: _Optional[int] = ..., max_labels: _Optional[int] = ..., max_label_key_bytes: _Optional[int] = ..., max_label_value_bytes: _Optional[int] = ..., max_labels_bytes: _Optional[int] = ..., max_create_bytes: _Optional[int] = ..., max_system_id_bytes: _Optional[int] = ..., record_memory_bytes: _Optional[int] = ..., event_memory_bytes: _Optional[int] = ..., max_variables: _Optional[int] = ..., max_streams_per_connection: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_connections: _Optional[int] = ..., request_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GetServicePropertiesRequest(_message.Message):
     __slots__ = ("property_query_json",)

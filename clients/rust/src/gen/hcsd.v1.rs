@@ -79,7 +79,8 @@ pub struct ComputeSystemExit {
     /// In which way it ended.
     #[prost(enumeration = "ComputeSystemExitType", tag = "2")]
     pub exit_type: i32,
-    /// Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none.
+    /// Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none, or one of
+    /// more than 1 MiB.
     #[prost(string, tag = "3")]
     pub attribution_json: ::prost::alloc::string::String,
     /// When the daemon learned of it.
@@ -390,8 +391,8 @@ pub struct ProcessSpec {
     #[prost(message, optional, tag = "8")]
     pub run_timeout: ::core::option::Option<::prost_types::Duration>,
     /// How long after the exit to wait for pipes that a descendant keeps open. Any data starts the
-    /// time anew, up to a hard limit (`Limits.max_drain_time`). Default: 5 s. Zero: only what is
-    /// already in the pipe.
+    /// time anew, up to a hard limit (`Limits.max_drain_time`) that holds whatever readers do. Default:
+    /// 5 s. Zero: only what is already in the pipe. What the process itself wrote is never cut.
     #[prost(message, optional, tag = "9")]
     pub drain_timeout: ::core::option::Option<::prost_types::Duration>,
     /// How output is kept.
@@ -1065,7 +1066,8 @@ pub enum OverflowPolicy {
     /// write. Bytes leave the ring once every reader was sent them and half a ring more: so a reader
     /// whose connection breaks resumes without a gap, if no more than that was on its way to it (by
     /// default gRPC lets some MiB be on their way; a client can set a smaller window, a creator a larger
-    /// ring). Without any reader nothing leaves. A reader without progress for `Limits.stall_timeout` is
+    /// ring). Without any reader nothing leaves. At the exit the daemon takes what is left in the pipe
+    /// beyond the size of the ring, so the end of the output waits for no reader. A reader without progress for `Limits.stall_timeout` is
     /// ended with ABORTED and the process goes on with the others.
     Block = 2,
 }
@@ -1510,7 +1512,8 @@ pub struct ListComputeSystemsRequest {
     /// Only systems of one of these types. Default: all.
     #[prost(enumeration = "ComputeSystemType", repeated, packed = "false", tag = "4")]
     pub types: ::prost::alloc::vec::Vec<i32>,
-    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+    /// earlier where its entries would take more than 3 MiB.
     #[prost(int32, tag = "5")]
     pub page_size: i32,
     /// `next_page_token` of the page before. All else must be as it was then.
@@ -3314,6 +3317,8 @@ pub mod compute_system_service_server {
 /// `ErrorInfo.domain` is always `hcsd`. `ErrorInfo.reason` is `symbol` below or, for the daemon's
 /// own conditions, one of
 ///
+///    ANSWER_TOO_LARGE                 RESOURCE_EXHAUSTED   the answer is larger than a message may
+///                                                          be
 ///    CERTIFICATE_INVALID              UNAUTHENTICATED      the client's certificate is not, or no
 ///                                                          longer, one that the daemon trusts
 ///    DAEMON_RESTARTED                 FAILED_PRECONDITION  the call names an earlier run of the
@@ -3338,6 +3343,8 @@ pub mod compute_system_service_server {
 ///                                                          longer kept
 ///    PROCESS_NOT_RUNNING              FAILED_PRECONDITION  the process has exited
 ///    PROCESS_RUNNING                  FAILED_PRECONDITION  the process is running
+///    RECORD_MEMORY_EXHAUSTED          RESOURCE_EXHAUSTED   there is no memory for what one more
+///                                                          process or system asks for
 ///    REQUEST_ID_REUSED                ALREADY_EXISTS       the request id was used for another
 ///                                                          request
 ///    REQUEST_INCOMPLETE               DEADLINE_EXCEEDED    the request has not arrived in time
@@ -3504,7 +3511,7 @@ pub struct SystemEvent {
     /// Value of HCS_EVENT_TYPE, as an unsigned number. 0 without an event of HCS.
     #[prost(uint32, tag = "3")]
     pub type_value: u32,
-    /// The document of the event (JSON), unchanged. Empty if HCS gave none.
+    /// The document of the event (JSON), unchanged. Empty if HCS gave none, or one of more than 1 MiB.
     #[prost(string, tag = "4")]
     pub document: ::prost::alloc::string::String,
     /// What happened. Unspecified for an event of HCS that is no step of the life.
@@ -4206,20 +4213,51 @@ pub struct Limits {
     /// limit that. 0: no limit.
     #[prost(uint64, tag = "18")]
     pub max_tasks_per_system: u64,
+    /// Most labels of a process.
+    #[prost(uint32, tag = "19")]
+    pub max_labels: u32,
+    /// Most bytes of the key of a label.
+    #[prost(uint32, tag = "20")]
+    pub max_label_key_bytes: u32,
+    /// Most bytes of the value of a label.
+    #[prost(uint32, tag = "21")]
+    pub max_label_value_bytes: u32,
+    /// Most bytes of all labels of a process, keys and values together.
+    #[prost(uint32, tag = "22")]
+    pub max_labels_bytes: u32,
+    /// Most bytes of a CreateProcessRequest, and of the configuration of a compute system. So whatever
+    /// shows one of them fits a message of 4 MiB.
+    #[prost(uint64, tag = "23")]
+    pub max_create_bytes: u64,
+    /// Most bytes of the id of a compute system.
+    #[prost(uint32, tag = "24")]
+    pub max_system_id_bytes: u32,
+    /// Bytes of memory for what is kept of processes and compute systems beside output. If it is short,
+    /// the oldest that have ended are forgotten. If that is not enough, a create is refused with
+    /// RESOURCE_EXHAUSTED, reason `RECORD_MEMORY_EXHAUSTED`.
+    #[prost(uint64, tag = "25")]
+    pub record_memory_bytes: u64,
+    /// Bytes of memory for the events that are kept. If it is short, there are fewer than
+    /// `event_ring_size`.
+    #[prost(uint64, tag = "26")]
+    pub event_memory_bytes: u64,
+    /// Most environment variables of a process.
+    #[prost(uint32, tag = "27")]
+    pub max_variables: u32,
     /// Most streaming calls of a TCP connection at once. One more is refused with RESOURCE_EXHAUSTED,
     /// reason `TOO_MANY_STREAMS_PER_CONNECTION`.
-    #[prost(uint32, tag = "19")]
+    #[prost(uint32, tag = "28")]
     pub max_streams_per_connection: u32,
     /// Most calls under way at once at each listener, those that wait too. One more is refused with
     /// RESOURCE_EXHAUSTED, reason `TOO_MANY_CALLS`.
-    #[prost(uint32, tag = "20")]
+    #[prost(uint32, tag = "29")]
     pub max_calls: u32,
     /// Most connections of a TCP listener at once. One more is closed at once.
-    #[prost(uint32, tag = "21")]
+    #[prost(uint32, tag = "30")]
     pub max_connections: u32,
     /// How long the first message of a call may take to arrive. Then the call ends with
     /// DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
-    #[prost(message, optional, tag = "22")]
+    #[prost(message, optional, tag = "31")]
     pub request_timeout: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for Limits {
@@ -4802,7 +4840,9 @@ pub struct CreateProcessRequest {
     /// issued by the daemon.
     #[prost(string, tag = "4")]
     pub process_id: ::prost::alloc::string::String,
-    /// Labels to store with the process, for ListProcesses to select by.
+    /// Labels to store with the process, for ListProcesses to select by. `Limits.max_labels`,
+    /// `max_label_key_bytes`, `max_label_value_bytes` and `max_labels_bytes` bound them;
+    /// `Limits.max_create_bytes` bounds the whole request, `Limits.max_variables` its environment.
     #[prost(map = "string, string", tag = "5")]
     pub labels: ::std::collections::HashMap<
         ::prost::alloc::string::String,
@@ -4940,7 +4980,8 @@ pub struct ListProcessesRequest {
     /// The system, `systems/{system_id}`, or `systems/-` for all.
     #[prost(string, tag = "1")]
     pub parent: ::prost::alloc::string::String,
-    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+    /// At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+    /// earlier where its entries would take more than 3 MiB.
     #[prost(int32, tag = "2")]
     pub page_size: i32,
     /// `next_page_token` of the page before. All else must be as it was then.
@@ -5689,7 +5730,9 @@ pub enum WaitFor {
     Unspecified = 0,
     /// The exit of the process, which waits for no pipe and no reader.
     Exit = 1,
-    /// The exit and the end of stdout and stderr, forced if need be.
+    /// The exit and the end of stdout and stderr. Neither waits for a reader: if no descendant has the
+    /// pipes, both come with the exit. If one has, the end is forced after `drain_timeout` of silence,
+    /// and after `Limits.max_drain_time` at the latest.
     OutputComplete = 2,
 }
 impl WaitFor {

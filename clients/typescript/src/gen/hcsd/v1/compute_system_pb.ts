@@ -162,7 +162,8 @@ export type ComputeSystemExit = Message<"hcsd.v1.ComputeSystemExit"> & {
   exitType: ComputeSystemExitType;
 
   /**
-   * Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none.
+   * Why, as HCS gave it (JSON array, HCS schema `AttributionRecord`). Empty if HCS gave none, or one of
+   * more than 1 MiB.
    *
    * @generated from field: string attribution_json = 3;
    */

@@ -168,7 +168,8 @@ export type ListComputeSystemsRequest = Message<"hcsd.v1.ListComputeSystemsReque
   types: ComputeSystemType[];
 
   /**
-   * At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+   * At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+   * earlier where its entries would take more than 3 MiB.
    *
    * @generated from field: int32 page_size = 5;
    */

@@ -20,6 +20,8 @@ export const file_hcsd_v1_error: GenFile = /*@__PURE__*/
  * `ErrorInfo.domain` is always `hcsd`. `ErrorInfo.reason` is `symbol` below or, for the daemon's
  * own conditions, one of
  *
+ *   ANSWER_TOO_LARGE                 RESOURCE_EXHAUSTED   the answer is larger than a message may
+ *                                                         be
  *   CERTIFICATE_INVALID              UNAUTHENTICATED      the client's certificate is not, or no
  *                                                         longer, one that the daemon trusts
  *   DAEMON_RESTARTED                 FAILED_PRECONDITION  the call names an earlier run of the
@@ -44,6 +46,8 @@ export const file_hcsd_v1_error: GenFile = /*@__PURE__*/
  *                                                         longer kept
  *   PROCESS_NOT_RUNNING              FAILED_PRECONDITION  the process has exited
  *   PROCESS_RUNNING                  FAILED_PRECONDITION  the process is running
+ *   RECORD_MEMORY_EXHAUSTED          RESOURCE_EXHAUSTED   there is no memory for what one more
+ *                                                         process or system asks for
  *   REQUEST_ID_REUSED                ALREADY_EXISTS       the request id was used for another
  *                                                         request
  *   REQUEST_INCOMPLETE               DEADLINE_EXCEEDED    the request has not arrived in time

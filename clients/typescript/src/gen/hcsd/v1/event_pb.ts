@@ -134,7 +134,7 @@ export type SystemEvent = Message<"hcsd.v1.SystemEvent"> & {
   typeValue: number;
 
   /**
-   * The document of the event (JSON), unchanged. Empty if HCS gave none.
+   * The document of the event (JSON), unchanged. Empty if HCS gave none, or one of more than 1 MiB.
    *
    * @generated from field: string document = 4;
    */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/host_service.proto.
  */
 export const file_hcsd_v1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AQoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCSItCg1TY2hlbWFWZXJzaW9uEg0KBW1ham9yGAEgASgNEg0KBW1pbm9yGAIgASgNItwFCgZMaW1pdHMSGwoTZGVmYXVsdF9jaHVua19ieXRlcxgBIAEoDRIXCg9tYXhfY2h1bmtfYnl0ZXMYAiABKA0SGgoSZGVmYXVsdF9yaW5nX2J5dGVzGAMgASgEEhYKDm1heF9yaW5nX2J5dGVzGAQgASgEEhoKEnN0ZGluX2J1ZmZlcl9ieXRlcxgFIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgGIAEoBBIwCg1zdGFsbF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKFWRlZmF1bHRfZHJhaW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5tYXhfZHJhaW5fdGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7ChhleGl0ZWRfcHJvY2Vzc19yZXRlbnRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2V4aXRlZF9wcm9jZXNzZXMYCyABKA0SFwoPZXZlbnRfcmluZ19zaXplGAwgASgNEhUKDW1heF9wYWdlX3NpemUYDSABKA0SGQoRcmluZ19tZW1vcnlfYnl0ZXMYDiABKAQSFQoNbWF4X3Byb2Nlc3NlcxgPIAEoDRITCgttYXhfc3lzdGVtcxgQIAEoDRIeChZtYXhfc3RyZWFtc19wZXJfY2xpZW50GBEgASgNEhwKFG1heF90YXNrc19wZXJfc3lzdGVtGBIgASgEEiIKGm1heF9zdHJlYW1zX3Blcl9jb25uZWN0aW9uGBMgASgNEhEKCW1heF9jYWxscxgUIAEoDRIXCg9tYXhfY29ubmVjdGlvbnMYFSABKA0SMgoPcmVxdWVzdF90aW1lb3V0GBYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkAKG0dldFNlcnZpY2VQcm9wZXJ0aWVzUmVxdWVzdBIhChNwcm9wZXJ0eV9xdWVyeV9qc29uGAEgASgJQgTiQQEBIjcKHEdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2USFwoPcHJvcGVydGllc19qc29uGAEgASgJIjsKHE1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QSGwoNc2V0dGluZ3NfanNvbhgBIAEoCUIE4kEBAiI0Ch1Nb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXNwb25zZRITCgtyZXN1bHRfanNvbhgBIAEoCTKiAgoLSG9zdFNlcnZpY2USQQoHR2V0SG9zdBIXLmhjc2QudjEuR2V0SG9zdFJlcXVlc3QaGC5oY3NkLnYxLkdldEhvc3RSZXNwb25zZSIDkAIBEmgKFEdldFNlcnZpY2VQcm9wZXJ0aWVzEiQuaGNzZC52MS5HZXRTZXJ2aWNlUHJvcGVydGllc1JlcXVlc3QaJS5oY3NkLnYxLkdldFNlcnZpY2VQcm9wZXJ0aWVzUmVzcG9uc2UiA5ACARJmChVNb2RpZnlTZXJ2aWNlU2V0dGluZ3MSJS5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1JlcXVlc3QaJi5oY3NkLnYxLk1vZGlmeVNlcnZpY2VTZXR0aW5nc1Jlc3BvbnNlQgJQAWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AQoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCSItCg1TY2hlbWFWZXJzaW9uEg0KBW1ham9yGAEgASgNEg0KBW1pbm9yGAIgASgNIs0HCgZMaW1pdHMSGwoTZGVmYXVsdF9jaHVua19ieXRlcxgBIAEoDRIXCg9tYXhfY2h1bmtfYnl0ZXMYAiABKA0SGgoSZGVmYXVsdF9yaW5nX2J5dGVzGAMgASgEEhYKDm1heF9yaW5nX2J5dGVzGAQgASgEEhoKEnN0ZGluX2J1ZmZlcl9ieXRlcxgFIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgGIAEoBBIwCg1zdGFsbF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKFWRlZmF1bHRfZHJhaW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5tYXhfZHJhaW5fdGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7ChhleGl0ZWRfcHJvY2Vzc19yZXRlbnRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2V4aXRlZF9wcm9jZXNzZXMYCyABKA0SFwoPZXZlbnRfcmluZ19zaXplGAwgASgNEhUKDW1heF9wYWdlX3NpemUYDSABKA0SGQoRcmluZ19tZW1vcnlfYnl0ZXMYDiABKAQSFQoNbWF4X3Byb2Nlc3NlcxgPIAEoDRITCgttYXhfc3lzdGVtcxgQIAEoDRIeChZtYXhfc3RyZWFtc19wZXJfY2xpZW50GBEgASgNEhwKFG1heF90YXNrc19wZXJfc3lzdGVtGBIgASgEEhIKCm1heF9sYWJlbHMYEyABKA0SGwoTbWF4X2xhYmVsX2tleV9ieXRlcxgUIAEoDRIdChVtYXhfbGFiZWxfdmFsdWVfYnl0ZXMYFSABKA0SGAoQbWF4X2xhYmVsc19ieXRlcxgWIAEoDRIYChBtYXhfY3JlYXRlX2J5dGVzGBcgASgEEhsKE21heF9zeXN0ZW1faWRfYnl0ZXMYGCABKA0SGwoTcmVjb3JkX21lbW9yeV9ieXRlcxgZIAEoBBIaChJldmVudF9tZW1vcnlfYnl0ZXMYGiABKAQSFQoNbWF4X3ZhcmlhYmxlcxgbIAEoDRIiChptYXhfc3RyZWFtc19wZXJfY29ubmVjdGlvbhgcIAEoDRIRCgltYXhfY2FsbHMYHSABKA0SFwoPbWF4X2Nvbm5lY3Rpb25zGB4gASgNEjIKD3JlcXVlc3RfdGltZW91dBgfIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJAChtHZXRTZXJ2aWNlUHJvcGVydGllc1JlcXVlc3QSIQoTcHJvcGVydHlfcXVlcnlfanNvbhgBIAEoCUIE4kEBASI3ChxHZXRTZXJ2aWNlUHJvcGVydGllc1Jlc3BvbnNlEhcKD3Byb3BlcnRpZXNfanNvbhgBIAEoCSI7ChxNb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXF1ZXN0EhsKDXNldHRpbmdzX2pzb24YASABKAlCBOJBAQIiNAodTW9kaWZ5U2VydmljZVNldHRpbmdzUmVzcG9uc2USEwoLcmVzdWx0X2pzb24YASABKAkyogIKC0hvc3RTZXJ2aWNlEkEKB0dldEhvc3QSFy5oY3NkLnYxLkdldEhvc3RSZXF1ZXN0GhguaGNzZC52MS5HZXRIb3N0UmVzcG9uc2UiA5ACARJoChRHZXRTZXJ2aWNlUHJvcGVydGllcxIkLmhjc2QudjEuR2V0U2VydmljZVByb3BlcnRpZXNSZXF1ZXN0GiUuaGNzZC52MS5HZXRTZXJ2aWNlUHJvcGVydGllc1Jlc3BvbnNlIgOQAgESZgoVTW9kaWZ5U2VydmljZVNldHRpbmdzEiUuaGNzZC52MS5Nb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXF1ZXN0GiYuaGNzZC52MS5Nb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXNwb25zZUICUAFiBnByb3RvMw", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of GetHost.
@@ -271,10 +271,77 @@ export type Limits = Message<"hcsd.v1.Limits"> & {
   maxTasksPerSystem: bigint;
 
   /**
+   * Most labels of a process.
+   *
+   * @generated from field: uint32 max_labels = 19;
+   */
+  maxLabels: number;
+
+  /**
+   * Most bytes of the key of a label.
+   *
+   * @generated from field: uint32 max_label_key_bytes = 20;
+   */
+  maxLabelKeyBytes: number;
+
+  /**
+   * Most bytes of the value of a label.
+   *
+   * @generated from field: uint32 max_label_value_bytes = 21;
+   */
+  maxLabelValueBytes: number;
+
+  /**
+   * Most bytes of all labels of a process, keys and values together.
+   *
+   * @generated from field: uint32 max_labels_bytes = 22;
+   */
+  maxLabelsBytes: number;
+
+  /**
+   * Most bytes of a CreateProcessRequest, and of the configuration of a compute system. So whatever
+   * shows one of them fits a message of 4 MiB.
+   *
+   * @generated from field: uint64 max_create_bytes = 23;
+   */
+  maxCreateBytes: bigint;
+
+  /**
+   * Most bytes of the id of a compute system.
+   *
+   * @generated from field: uint32 max_system_id_bytes = 24;
+   */
+  maxSystemIdBytes: number;
+
+  /**
+   * Bytes of memory for what is kept of processes and compute systems beside output. If it is short,
+   * the oldest that have ended are forgotten. If that is not enough, a create is refused with
+   * RESOURCE_EXHAUSTED, reason `RECORD_MEMORY_EXHAUSTED`.
+   *
+   * @generated from field: uint64 record_memory_bytes = 25;
+   */
+  recordMemoryBytes: bigint;
+
+  /**
+   * Bytes of memory for the events that are kept. If it is short, there are fewer than
+   * `event_ring_size`.
+   *
+   * @generated from field: uint64 event_memory_bytes = 26;
+   */
+  eventMemoryBytes: bigint;
+
+  /**
+   * Most environment variables of a process.
+   *
+   * @generated from field: uint32 max_variables = 27;
+   */
+  maxVariables: number;
+
+  /**
    * Most streaming calls of a TCP connection at once. One more is refused with RESOURCE_EXHAUSTED,
    * reason `TOO_MANY_STREAMS_PER_CONNECTION`.
    *
-   * @generated from field: uint32 max_streams_per_connection = 19;
+   * @generated from field: uint32 max_streams_per_connection = 28;
    */
   maxStreamsPerConnection: number;
 
@@ -282,14 +349,14 @@ export type Limits = Message<"hcsd.v1.Limits"> & {
    * Most calls under way at once at each listener, those that wait too. One more is refused with
    * RESOURCE_EXHAUSTED, reason `TOO_MANY_CALLS`.
    *
-   * @generated from field: uint32 max_calls = 20;
+   * @generated from field: uint32 max_calls = 29;
    */
   maxCalls: number;
 
   /**
    * Most connections of a TCP listener at once. One more is closed at once.
    *
-   * @generated from field: uint32 max_connections = 21;
+   * @generated from field: uint32 max_connections = 30;
    */
   maxConnections: number;
 
@@ -297,7 +364,7 @@ export type Limits = Message<"hcsd.v1.Limits"> & {
    * How long the first message of a call may take to arrive. Then the call ends with
    * DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
    *
-   * @generated from field: google.protobuf.Duration request_timeout = 22;
+   * @generated from field: google.protobuf.Duration request_timeout = 31;
    */
   requestTimeout?: Duration | undefined;
 };

@@ -65,7 +65,9 @@ export type CreateProcessRequest = Message<"hcsd.v1.CreateProcessRequest"> & {
   processId: string;
 
   /**
-   * Labels to store with the process, for ListProcesses to select by.
+   * Labels to store with the process, for ListProcesses to select by. `Limits.max_labels`,
+   * `max_label_key_bytes`, `max_label_value_bytes` and `max_labels_bytes` bound them;
+   * `Limits.max_create_bytes` bounds the whole request, `Limits.max_variables` its environment.
    *
    * @generated from field: map<string, string> labels = 5;
    */
@@ -227,7 +229,8 @@ export type ListProcessesRequest = Message<"hcsd.v1.ListProcessesRequest"> & {
   parent: string;
 
   /**
-   * At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000.
+   * At most this many per page. Default, and when zero: 100. Above 1000 counts as 1000. A page ends
+   * earlier where its entries would take more than 3 MiB.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -1355,7 +1358,9 @@ export enum WaitFor {
   EXIT = 1,
 
   /**
-   * The exit and the end of stdout and stderr, forced if need be.
+   * The exit and the end of stdout and stderr. Neither waits for a reader: if no descendant has the
+   * pipes, both come with the exit. If one has, the end is forced after `drain_timeout` of silence,
+   * and after `Limits.max_drain_time` at the latest.
    *
    * @generated from enum value: WAIT_FOR_OUTPUT_COMPLETE = 2;
    */
