@@ -275,7 +275,7 @@ class Stage:
             "tcp": self._daemon.addresses[-1],
             "token_file": str(self._daemon.token_file),
             "token": self._daemon.token_file.read_text("ascii").strip(),
-            "ca": str(self._daemon.token_file.with_name("server.pem")),
+            "ca": str(self._daemon.ca_file),
         }
 
 

@@ -20,6 +20,7 @@ from hcsd_client import (
     UnauthenticatedError,
     blocking,
 )
+from hcsd_client._trust import default_token_file
 from tests.integration.conftest import RefusedHere, assert_calm
 from tests.support import commands
 from tests.support.daemon import Daemon, serving
@@ -194,15 +195,34 @@ async def test_in_clear_nobody_is_heard(by_token: Daemon) -> None:
         host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
 
 
-async def test_whoever_else_listens_is_told_apart(files: Path, stranger: Authority) -> None:
-    """That one learns nothing is a case of the conformance suite."""
+async def test_whoever_else_listens_is_told_apart_and_learns_nothing(files: Path) -> None:
+    token, ca = files / "kept" / "token", files / "kept" / "server.pem"
+    token.parent.mkdir()
+    token.write_text("s3cret")
+    Authority(ca.parent, "server")
     expected: dict[Answers, str] = {
         "clear": "it does not speak TLS, as every daemon does on TCP",
-        "tls": f"its certificate is not from the CA in '{stranger.file}'; if the daemon was set up",
+        "tls": f"its certificate is not from the CA in '{ca}'; if the daemon was set up anew",
     }
     for answers, words in expected.items():
         async with squatting(files, answers) as squatter:
-            assert words in await unreachable(squatter.address, tls_ca_file=stranger.file)
+            assert words in await unreachable(squatter.address, token_file=token)
+        assert squatter.heard
+        assert [found for each in squatter.heard for found in each.problems(["s3cret"])] == []
+
+
+async def test_a_daemon_of_this_user_needs_no_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 7)  # root has its state elsewhere
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    token = default_token_file(os.environ)
+    with serving("--token-file", str(token), tcp=True) as daemon:
+        address = daemon.addresses[1]
+        async with Client(address) as client:
+            assert (await client.get_host()).version
+        told = hcsd("--address", address, "run", "echo", "hello", HCSD_TOKEN_FILE=str(token))
+        assert (told.stdout, told.stderr, told.returncode) == ("hello\n", "", 0)
 
 
 async def test_that_nobody_listens_is_said_with_tls_too(authority: Authority) -> None:
@@ -341,10 +361,9 @@ def test_a_certificate_is_of_no_use_without_its_key() -> None:
 def test_options_come_together(
     refused_here: RefusedHere, server: Pair, authority: Authority
 ) -> None:
-    assert "TLS needs --tls-key, too" in refused_here("--tls-cert", str(server.certificate))
-    assert "TLS needs --tls-cert, too" in refused_here("--tls-key", str(server.key))
-    said = refused_here("--tls-client-ca", str(authority.file))
-    assert "TLS needs --tls-cert and --tls-key, too" in said
+    said = refused_here("--tls-cert", str(server.certificate))
+    assert "--tls-cert needs --tls-key, too" in said
+    assert "--tls-key needs --tls-cert, too" in refused_here("--tls-key", str(server.key))
     said = refused_here(*serve_options(server), "--listen", "unix:///tmp/hcsd-none/hcsd.sock")
     assert "no TCP address is listened at: add --listen" in said
 
