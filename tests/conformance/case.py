@@ -4,6 +4,7 @@ A file in `cases/` has
 
     title          a sentence: what the library promises
     known_failing  languages that do not keep it yet; they are run all the same, and must fail
+    environment    variables of the runner
     daemon         options of a daemon of its own; by default the cases share one
     files          names and sizes of files of random bytes: `$name` has `path`, `bytes`, `sha256`
     steps          one after the other
@@ -53,6 +54,7 @@ class Case:
     title: str
     steps: tuple[Step, ...]
     files: dict[str, int]
+    environment: dict[str, str]
     daemon: tuple[str, ...] | None
     known_failing: tuple[str, ...]
 
@@ -69,6 +71,7 @@ def read_case(path: Path) -> Case:
         title=table.pop("title"),
         steps=tuple(Step.read(step) for step in table.pop("steps")),
         files=table.pop("files", {}),
+        environment=table.pop("environment", {}),
         daemon=None if daemon is None else tuple(daemon),
         known_failing=tuple(table.pop("known_failing", ())),
         **table,  # a key that is not known

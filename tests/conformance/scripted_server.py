@@ -9,7 +9,6 @@ What it answers follows from the id of the process that is asked about:
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import anyio
@@ -162,15 +161,14 @@ class Events(event_service_pb2_grpc.EventServiceServicer):
 
 
 @asynccontextmanager
-async def scripted(folder: Path) -> AsyncIterator[str]:
-    """Run it with its socket in this folder, and give its address."""
+async def scripted(listen: str) -> AsyncIterator[str]:
+    """Run it at an address, in clear; port 0 is a free one. Give the address that it has."""
     server = grpc.aio.server()
     process_service_pb2_grpc.add_ProcessServiceServicer_to_server(Processes(), server)  # type: ignore[abstract]  # as generated
     event_service_pb2_grpc.add_EventServiceServicer_to_server(Events(), server)
-    address = f"unix://{folder}/scripted.sock"
-    server.add_insecure_port(address)
+    port = server.add_insecure_port(listen)
     await server.start()
     try:
-        yield address
+        yield listen.removesuffix(":0") + (f":{port}" if listen.endswith(":0") else "")
     finally:
         await server.stop(None)

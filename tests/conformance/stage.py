@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,6 +20,7 @@ from tests.conformance.matching import differences, fill
 from tests.conformance.scripted_server import scripted
 from tests.support.daemon import serving
 from tests.support.proxy import proxying
+from tests.support.squatter import squatting
 from tests.support.tls import LOOPBACK, Authority, serve_options
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tests.conformance.runner import Runner
     from tests.support.daemon import Daemon
     from tests.support.proxy import Proxy
+    from tests.support.squatter import Answers, Squatter
 
     Asked = tuple[int, asyncio.Future[Table]]
 
@@ -60,6 +63,7 @@ class Stage:
         self._proxies: dict[str, Proxy] = {}
         self._under_way: dict[str, Asked] = {}
         self._watched: dict[str, Watched] = {}
+        self._squatters: dict[str, Squatter] = {}
         self._known: dict[str, object] = {"folder": str(folder), "daemon": self._facts()}
         self._actions: dict[str, Callable[..., Awaitable[None]]] = {
             "suite.await": self._await,
@@ -68,11 +72,14 @@ class Stage:
             "suite.cut": self._cut,
             "suite.ended": self._ended,
             "suite.fill": self._fill,
+            "suite.heard": self._heard,
             "suite.kill_daemon": self._kill_daemon,
             "suite.proxy": self._proxy,
+            "suite.replace": self._replace,
             "suite.restart_daemon": self._restart_daemon,
             "suite.running": self._running,
             "suite.scripted": self._scripted,
+            "suite.squatter": self._squatter,
             "suite.tls": self._tls,
             "suite.until": self._until,
             "suite.watch": self._watch,
@@ -111,12 +118,12 @@ class Stage:
                     self._known["n"] = n
                     await self._check(step, each)
 
-    async def _check(self, step: Step, asked: Asked) -> None:
+    async def _check(self, step: Step, asked: Asked, within: float = ANSWER_TIMEOUT) -> None:
         try:
-            with anyio.fail_after(ANSWER_TIMEOUT):
+            with anyio.fail_after(within):
                 response = await asked[1]
         except TimeoutError:
-            raise CaseError(f"no answer in {ANSWER_TIMEOUT:.0f} s") from None
+            raise CaseError(f"no answer in {within:.0f} s") from None
         key = "error" if step.error is not None else "ok"
         if key not in response:
             raise CaseError(f"answered {response}")
@@ -127,9 +134,9 @@ class Stage:
             self._known[step.save] = response[key]
 
     async def _await(self, step: Step) -> None:
-        """Check what a request in the background has come to."""
+        """Check what a request in the background has come to, maybe within so many seconds."""
         asked = self._under_way.pop(str(step.arguments["request"]))
-        await self._check(step, asked)
+        await self._check(step, asked, step.arguments.get("within", ANSWER_TIMEOUT))
 
     async def _cancel(self, request: str) -> None:
         """Cancel a request in the background; what it comes to is checked by `suite.await`."""
@@ -170,31 +177,57 @@ class Stage:
         """Start another one, which the proxies lead to from now on."""
         starting = contextlib.ExitStack()
         self._resources.callback(starting.close)
-        self._daemon = await anyio.to_thread.run_sync(starting.enter_context, serving())
+        self._daemon = await anyio.to_thread.run_sync(starting.enter_context, serving(tcp=True))
         self._known["daemon"] = self._facts()
         for proxy in self._proxies.values():
             proxy.target = self._daemon.socket
 
-    async def _scripted(self, name: str) -> None:
-        """Run the scripted server."""
-        address = await self._resources.enter_async_context(scripted(self._folder))
+    async def _replace(self, file: str, by: str | None = None) -> None:
+        """Replace a file by a copy of another, or by one with a new token."""
+        await anyio.to_thread.run_sync(replace_file, Path(file), by)
+
+    async def _scripted(self, name: str, tcp: bool = False) -> None:
+        """Run the scripted server; on TCP it speaks in clear."""
+        listen = "127.0.0.1:0" if tcp else f"unix://{self._folder}/scripted.sock"
+        address = await self._resources.enter_async_context(scripted(listen))
         self._known[name] = {"address": address}
+
+    async def _squatter(self, name: str, answers: Answers) -> None:
+        """Listen where clients take a daemon to be."""
+        squatter = await self._resources.enter_async_context(squatting(self._folder, answers))
+        self._squatters[name] = squatter
+        self._known[name] = {"address": squatter.address}
+
+    async def _heard(self, squatter: str, connections: Table, secrets: list[str]) -> None:
+        """See that whoever connected to a squatter began with TLS, and got no further.
+
+        Args:
+            squatter: Its name.
+            connections: How many it must have had by now.
+            secrets: What must not be in anything that it has heard.
+        """
+        heard = self._squatters[squatter].heard
+        problems = differences(connections, len(heard), "the count of connections")
+        problems += [problem for each in heard for problem in each.problems(secrets)]
+        if problems:
+            raise CaseError("; ".join(problems))
 
     async def _tls(self, name: str, clients: bool = False) -> None:
         """Start a daemon with TLS, which may want certificates of its clients."""
         authority, other = Authority(self._folder), Authority(self._folder, "other")
+        people = Authority(self._folder, "clients")
         server = authority.issue("server", *LOOPBACK)
-        options = serve_options(server, authority if clients else None)
+        options = serve_options(server, people if clients else None)
         starting = contextlib.ExitStack()
         self._resources.callback(starting.close)
         daemon = await anyio.to_thread.run_sync(starting.enter_context, serving(*options, tcp=True))
-        client, stranger = authority.issue("client", "us"), other.issue("stranger", "them")
+        client, stranger = people.issue("client", "us"), other.issue("stranger", "them")
         token_file = daemon.token_file
         if clients:  # it needs none, and so has made none
             token_file = self._folder / "token"
             token_file.write_text("0" * 64)
         facts = {"ca": authority.file, "cert": client.certificate, "key": client.key}
-        facts |= {"other_ca": other.file, "token_file": token_file}
+        facts |= {"client_ca": people.file, "other_ca": other.file, "token_file": token_file}
         facts |= {"other_cert": stranger.certificate, "other_key": stranger.key}
         self._known[name] = {key: str(path) for key, path in facts.items()} | {
             "tcp": daemon.addresses[-1]
@@ -241,4 +274,15 @@ class Stage:
             "address": self._daemon.address,
             "tcp": self._daemon.addresses[-1],
             "token_file": str(self._daemon.token_file),
+            "token": self._daemon.token_file.read_text("ascii").strip(),
+            "ca": str(self._daemon.ca_file),
         }
+
+
+def replace_file(file: Path, by: str | None) -> None:
+    """Replace a private file at one blow: by a copy of another, or by one with a new token."""
+    text = Path(by).read_text("ascii") if by else token_urlsafe()
+    draft = file.with_name(f"{file.name}.new")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(file)

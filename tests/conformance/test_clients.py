@@ -112,7 +112,7 @@ async def test_case(  # noqa: PLR0917  (fixtures)
     try:
         async with (
             contextlib.AsyncExitStack() as resources,
-            running(language.runner, environment(), log) as runner,
+            running(language.runner, environment(**case.environment), log) as runner,
         ):
             await Stage(runner, daemon, short_folder, resources).play(case)
     finally:
