@@ -1,5 +1,7 @@
 /** The channel to one daemon: how it connects, what every call carries, and how it fails. */
 
+import { isIP } from "node:net";
+
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -11,7 +13,7 @@ import {
 } from "@grpc/grpc-js";
 
 import type { Address } from "./address.js";
-import type { TlsFiles } from "./credentials.js";
+import type { Proof } from "./credentials.js";
 import {
   ClientClosedError,
   ConnectionLostError,
@@ -51,14 +53,17 @@ export class Channel {
   constructor(
     readonly address: Address,
     credentials: ChannelCredentials,
-    /** What the credentials were made from, to explain why a connection fails. */
-    private readonly tls: TlsFiles | undefined,
+    /** The files that the credentials were made from; undefined for clear text. */
+    private readonly files: Proof | undefined,
     /** Goes with every call. */
     readonly metadata: Readonly<Record<string, string>>,
   ) {
     this.grpc = new GrpcClient(target(address), credentials, {
       ...OPTIONS,
       ...(address.isLoopback && { "grpc.enable_http_proxy": 0 }),
+      // Node warns of an IP address as the name to ask for. What the certificate must be for is not
+      // decided by this, but by the credentials.
+      ...(isIP(address.host) !== 0 && { "grpc.ssl_target_name_override": "localhost" }),
     });
   }
 
@@ -126,7 +131,7 @@ export class Channel {
     }
     // gRPC speaks, not the daemon.
     if (!connected && neverConnected(error.details)) {
-      const message = explain(error.details, this.address, this.tls);
+      const message = explain(error.details, this.address, this.files);
       return new DaemonUnreachableError({ ...failure, message });
     }
     const where = this.address.toString();

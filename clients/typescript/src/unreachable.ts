@@ -1,7 +1,7 @@
 /** Says in words why no connection came about, as far as grpc-js tells. */
 
 import type { Address } from "./address.js";
-import type { TlsFiles } from "./credentials.js";
+import type { Proof } from "./credentials.js";
 
 const HOW_TO_REACH = "start one with 'hcsd serve', or name its address with HCSD_ADDRESS";
 
@@ -20,10 +20,10 @@ export function neverConnected(details: string): boolean {
   return NEVER_CONNECTED.test(details);
 }
 
-/** @param tls - What is used for TLS; undefined if nothing is. */
-export function explain(details: string, address: Address, tls: TlsFiles | undefined): string {
+/** @param files - Those in use; undefined for clear text. */
+export function explain(details: string, address: Address, files: Proof | undefined): string {
   const cause = causeIn(details);
-  const known = tls === undefined ? inClear(cause, address) : overTls(cause, address, tls);
+  const known = files === undefined ? inClear(cause, address) : overTls(cause, address, files);
   const why = known ?? `${cause}; ${HOW_TO_REACH}`;
   return `cannot reach a daemon at ${address.toString()}: ${why}`;
 }
@@ -31,13 +31,14 @@ export function explain(details: string, address: Address, tls: TlsFiles | undef
 function inClear(cause: string, address: Address): string | undefined {
   // The other side of TLS takes what is in clear for nonsense, and hangs up.
   return !address.isUnix && HUNG_UP.test(cause)
-    ? "it hung up at once; if it speaks TLS, name its CA with tlsCaFile or HCSD_TLS_CA"
+    ? "it hung up at once, as a daemon does to clear text; leave out insecure and HCSD_INSECURE"
     : undefined;
 }
 
-function overTls(cause: string, { host }: Address, tls: TlsFiles): string | undefined {
-  const trusted = tls.ca === undefined ? "a CA that Node trusts" : `the CA in '${tls.ca}'`;
-  const another = tls.cert === undefined ? "a" : "another than this";
+function overTls(cause: string, { host }: Address, files: Proof): string | undefined {
+  const { tlsCaFile: ca, tlsCertFile: cert } = files;
+  const trusted = ca === undefined ? "a CA that Node trusts" : `the CA in '${ca}'`;
+  const another = cert === undefined ? "a" : "another than this";
   const rows: readonly (readonly [RegExp, string])[] = [
     [
       HUNG_UP,
@@ -53,12 +54,13 @@ function overTls(cause: string, { host }: Address, tls: TlsFiles): string | unde
     [/not yet valid/, "its certificate is not valid yet, by the clock here"],
     [
       /certificate/,
-      `its certificate is not from ${trusted}; name the right one with tlsCaFile or HCSD_TLS_CA`,
+      `its certificate is not from ${trusted}, so nothing was sent; if it is the daemon, copy its ` +
+        "server.pem, which is beside its token, and name it with tlsCaFile or HCSD_TLS_CA",
     ],
     [
       /wrong version number/,
-      "it does not speak TLS; leave out the files of TLS, or give it a certificate with " +
-        "'hcsd serve --tls-cert FILE --tls-key FILE'",
+      "it does not speak TLS, as every daemon does, so nothing was sent; see who listens there. " +
+        "Only insecure, or HCSD_INSECURE=1, speaks in clear",
     ],
   ];
   return rows.find(([pattern]) => pattern.test(cause))?.[1];
