@@ -42,14 +42,8 @@ class Connection:
         typer.Option(
             "--token-file",
             metavar="FILE",
-            help="File with the daemon's token, for a TCP address. [env var: HCSD_TOKEN_FILE]",
-        ),
-    ] = None
-    tls: Annotated[
-        bool | None,
-        typer.Option(
-            "--tls/--no-tls",
-            help="Use TLS, for a TCP address. Default: if one of the following files is named.",
+            help="File with the daemon's token, for a TCP address. Default: that of a daemon that"
+            " you run yourself. [env var: HCSD_TOKEN_FILE]",
         ),
     ] = None
     tls_ca: Annotated[
@@ -57,8 +51,8 @@ class Connection:
         typer.Option(
             "--tls-ca",
             metavar="FILE",
-            help="CA of the daemon's certificate. Default: those that the system trusts. [env var:"
-            " HCSD_TLS_CA]",
+            help="CA of the daemon's certificate. Default: 'server.pem' beside the token file, else"
+            " the CAs that the system trusts. [env var: HCSD_TLS_CA]",
         ),
     ] = None
     tls_cert: Annotated[
@@ -73,6 +67,14 @@ class Connection:
     tls_key: Annotated[
         Path | None,
         typer.Option("--tls-key", metavar="FILE", help="Its private key. [env var: HCSD_TLS_KEY]"),
+    ] = None
+    insecure: Annotated[
+        bool | None,
+        typer.Option(
+            "--insecure",
+            help="Speak to a TCP address in clear, without TLS and without a token. Others can read"
+            " and change what is sent. [env var: HCSD_INSECURE]",
+        ),
     ] = None
 
 
@@ -163,8 +165,8 @@ def client_of(context: typer.Context) -> Client:
     return Client(
         to.address,
         to.token_file,
-        tls=to.tls,
         tls_ca_file=to.tls_ca,
         tls_cert_file=to.tls_cert,
         tls_key_file=to.tls_key,
+        insecure=to.insecure,
     )

@@ -2,11 +2,16 @@
 
 On POSIX by owner and mode; on Windows by access control lists, in which administrators have their
 place too (`hcsd.win32.security`).
+
+A file appears at once and whole: it is written as a draft beside its place, and then put there. So of
+two daemons that make one file at the same time, both use that of the first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -14,6 +19,7 @@ from typing import TYPE_CHECKING
 from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 OTHERS = 0o77  # what group and everybody else may do: nothing
@@ -41,19 +47,24 @@ def make_private_directory(path: Path) -> None:
 
 
 def make_private_file(path: Path, text: str) -> None:
-    """Write a file so that it never exists without its text, nor open to others.
+    """Make a file that is the user's alone, unless there is one.
 
     Raises:
         OSError: It cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = _make_file(draft)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
+    with _draft(path, text) as draft, contextlib.suppress(FileExistsError):
+        _put(draft, path)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file that everybody may read, in the place of the one there is.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with _draft(path, text) as draft:
+        draft.chmod(0o644)
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def read_private_file(path: Path, *, made_by_us: bool = True) -> str:
@@ -75,11 +86,30 @@ def read_private_file(path: Path, *, made_by_us: bool = True) -> str:
         return file.read()
 
 
+@contextlib.contextmanager
+def _draft(path: Path, text: str) -> Iterator[Path]:
+    """Write a private file beside a path; it is removed at the end, if it is still there."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = _make_file(draft)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave an empty file in its place
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 if sys.platform == "win32":  # noqa: TID251  (privacy is the platform's to define)
     from hcsd.win32 import security
 
     _make_directory = security.make_directory
     _make_file = security.make_file
+
+    def _put(draft: Path, path: Path) -> None:
+        """Put a draft in its place; raises FileExistsError if that is taken."""
+        draft.rename(path)
 
     def _others(what: Path | int) -> str:
         """Name who else may touch it; "" is nobody."""
@@ -102,6 +132,10 @@ else:
 
     def _make_file(path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def _put(draft: Path, path: Path) -> None:
+        """Put a draft in its place; raises FileExistsError if that is taken."""
+        path.hardlink_to(draft)
 
     def _others(what: Path | int) -> str:
         """Name who else may touch it; "" is nobody."""

@@ -1,9 +1,8 @@
-"""TCP addresses. Beyond loopback they need TLS: without it somebody on the way could read the token."""
+"""TCP addresses, which are always with TLS: the daemon proves itself before a token is sent to it."""
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,12 +22,12 @@ class TcpListener:
 
     host: str
     port: int
-    tls: Tls | None = None
+    tls: Tls
 
     @property
     def needs_token(self) -> bool:
         """Whether no client certificate tells who calls."""
-        return self.tls is None or not self.tls.authenticates
+        return not self.tls.authenticates
 
     @contextlib.contextmanager
     def claim(self, bind: Bind) -> Iterator[str]:
@@ -38,16 +37,9 @@ class TcpListener:
             The address that clients use, with the port in use.
 
         Raises:
-            ListenError: It is not loopback and has no TLS, or it cannot be bound.
+            ListenError: It cannot be bound.
         """
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        if self.tls is None and not self._is_loopback():
-            msg = (
-                f"cannot listen at '{shown}:{self.port}': it can be reached from other hosts, and"
-                " that needs TLS. Give a certificate with --tls-cert and --tls-key; or listen at"
-                " 127.0.0.1 or at a Unix socket, and forward it, for example with ssh -L"
-            )
-            raise ListenError(msg)
         try:
             self._try()
             port = bind(f"{shown}:{self.port}", self.tls)
@@ -71,11 +63,3 @@ class TcpListener:
             option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
             probe.setsockopt(socket.SOL_SOCKET, option, 1)
             probe.bind(address)
-
-    def _is_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False  # a name may resolve to anything, and to something else tomorrow

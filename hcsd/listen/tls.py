@@ -1,15 +1,13 @@
 """TLS of the TCP listeners: the daemon's certificate and key, and the CA of its clients.
 
-    read ──▶ checked ──▶ in use ──(a file has changed, seen as somebody connects)──▶ read ──▶ ...
-               │                                                                      │
-               └─ bad at the start: TlsFileError               bad later: a warning, and those in
-                                                               use stay until a file changes again
+    read ──▶ checked ──▶ in use ──(another version, seen as somebody connects)──▶ read ──▶ ...
+               │                                                                    │
+               └─ bad at the start: TlsFileError             bad later: a warning, and what is in
+                                                             use stays until it changes again
 
-So a renewed certificate is taken without a restart. Connections that there are keep theirs.
-
-What is checked is what would fail every client: bad PEM, a key of another certificate, and a
-certificate that is expired, not valid yet or not for servers. A daemon with such a one would look
-well and serve nobody; so it is refused, not warned about.
+The certificate comes from a source: files that somebody else keeps (certificate_files.py), or the
+daemon's own CA (authority.py). A renewed one is taken without a restart. Connections that there are
+keep theirs.
 
 Threads: a server may ask for the certificate on threads of its own, maybe several at once; a lock
 makes them take turns. Nothing here touches the event loop.
@@ -21,16 +19,14 @@ import logging
 import ssl
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hcsd.errors import HcsdError
-from hcsd.listen.private import NotPrivateError, read_private_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NO_CERTIFICATE = "it holds no certificate in PEM ('-----BEGIN CERTIFICATE-----')"
-NO_KEY = "it holds no private key in PEM ('-----BEGIN PRIVATE KEY-----')"
 
 logger = logging.getLogger(__name__)
 
@@ -40,80 +36,96 @@ class TlsFileError(HcsdError):
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Where everything is, in PEM.
+class ServerCertificate:
+    """What the daemon proves itself with.
 
     Attributes:
-        certificate: The daemon's certificate, and those between it and its CA after it.
-        key: Its private key, without a passphrase, in a file that only its owner can read.
-        client_ca: The CA whose clients may come in; None if they show the token instead.
-    """
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-
-
-class Tls:
-    """The certificate in use, always that of the files as far as they can be used.
-
-    Raises:
-        TlsFileError: They cannot be used at all.
-    """
-
-    def __init__(self, files: TlsFiles) -> None:
-        self._files = files
-        self._lock = threading.Lock()
-        self._seen = _state(files)  # of the files that were read last, good or bad; under the lock
-        self._used = _load(files)  # under the lock
-        logger.info("certificate '%s' is valid until %s", files.certificate, self._used.not_after)
-
-    @property
-    def authenticates(self) -> bool:
-        """Whether it lets in only who has a certificate, and so needs no token."""
-        return self._files.client_ca is not None
-
-    def current(self) -> Identity:
-        """Return what is in use; a renewed one if the files have changed. Thread: any."""
-        with self._lock:
-            try:
-                state = _state(self._files)
-                if state != self._seen:
-                    self._seen = state
-                    self._used = _load(self._files)
-                    logger.info("took a renewed certificate, valid until %s", self._used.not_after)
-            except TlsFileError as error:
-                logger.warning("the certificate in use stays: %s", error)
-            return self._used
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Identity:
-    """What was read and is good; another object is another version.
-
-    Attributes:
-        certificate: The daemon's certificate, PEM.
+        certificate: The certificate, and those between it and its CA after it; PEM.
         key: Its private key, PEM.
-        client_ca: The CA whose clients may come in, PEM; None if they show the token instead.
-        not_after: Until when the certificate is valid, for people.
+        not_after: Until when it is valid, for people.
     """
 
     certificate: bytes
     key: bytes
-    client_ca: bytes | None
     not_after: str
 
 
-# What tells one version of a file from the next.
-_State = tuple[tuple[int, int, int] | None, ...]
+class Source(Protocol):
+    """Where the daemon's certificate comes from."""
+
+    def version(self) -> object:
+        """Return what differs once `load` would return something else; cheap."""
+
+    def load(self) -> ServerCertificate:
+        """Return the certificate, which is good now.
+
+        Raises:
+            TlsFileError: It cannot be used.
+        """
 
 
-def _state(files: TlsFiles) -> _State:
-    """Look at the files; what is not there is told by who reads them."""
-    return tuple(_version(path) for path in (files.certificate, files.key, files.client_ca) if path)
+@dataclass(frozen=True, slots=True, eq=False)
+class Identity:
+    """What is in use; another object is another version.
+
+    Attributes:
+        server: What the daemon proves itself with.
+        client_ca: The CA whose clients may come in, PEM; None if they show the token instead.
+    """
+
+    server: ServerCertificate
+    client_ca: bytes | None
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
+class Tls:
+    """The certificate in use, always the newest that can be used.
+
+    Args:
+        source: Where it comes from.
+        client_ca: File of the CA whose clients may come in; None if they show the token instead.
+
+    Raises:
+        TlsFileError: There is none that can be used.
+    """
+
+    def __init__(self, source: Source, client_ca: Path | None = None) -> None:
+        self._source = source
+        self._client_ca = client_ca
+        self._lock = threading.Lock()
+        self._seen = self._version()  # of what was loaded last, good or bad; under the lock
+        self._used = self._load()  # under the lock
+        logger.info("the certificate is valid until %s", self._used.server.not_after)
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether it lets in only who has a certificate, and so needs no token."""
+        return self._client_ca is not None
+
+    def current(self) -> Identity:
+        """Return what is in use; a renewed one if something has changed. Thread: any."""
+        with self._lock:
+            try:
+                version = self._version()
+                if version != self._seen:
+                    self._seen = version
+                    self._used = self._load()
+                    logger.info(
+                        "took a renewed certificate, valid until %s", self._used.server.not_after
+                    )
+            except TlsFileError as error:
+                logger.warning("the certificate in use stays: %s", error)
+            return self._used
+
+    def _version(self) -> object:
+        return self._source.version(), self._client_ca and file_version(self._client_ca)
+
+    def _load(self) -> Identity:
+        ca = self._client_ca and read_certificates(self._client_ca, "client CA")
+        return Identity(self._source.load(), ca.encode() if ca else None)
+
+
+def file_version(path: Path) -> tuple[int, ...] | None:
+    """Return what tells one version of a file from the next; None if it cannot be looked at."""
     try:
         status = path.stat()
     except OSError:
@@ -121,26 +133,12 @@ def _version(path: Path) -> tuple[int, int, int] | None:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _load(files: TlsFiles) -> Identity:
-    """Read the files and check them.
+def read_certificates(path: Path, what: str) -> str:
+    """Read a file of certificates.
 
     Raises:
-        TlsFileError: They cannot be used.
+        TlsFileError: It holds none, or cannot be read.
     """
-    before = _state(files)
-    certificate = _read_certificates(files.certificate, "certificate")
-    key = _read_key(files.key)
-    client_ca = files.client_ca and _read_certificates(files.client_ca, "client CA")
-    not_after = _rehearse(files, certificate)
-    if _state(files) != before:  # what was checked is what was read
-        msg = f"'{files.certificate}' or what belongs to it was changed while it was read"
-        raise TlsFileError(msg)
-    return Identity(
-        certificate.encode(), key.encode(), client_ca.encode() if client_ca else None, not_after
-    )
-
-
-def _read_certificates(path: Path, what: str) -> str:
     try:
         text = path.read_text(encoding="ascii")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
@@ -152,74 +150,3 @@ def _read_certificates(path: Path, what: str) -> str:
         msg = f"cannot use {what} file '{path}': {NO_CERTIFICATE}"
         raise TlsFileError(msg) from error
     return text
-
-
-def _read_key(path: Path) -> str:
-    try:
-        return read_private_file(path, made_by_us=False)
-    except UnicodeDecodeError:  # not chained: it has the content of the file
-        msg = f"cannot use key file '{path}': {NO_KEY}"
-        raise TlsFileError(msg) from None
-    except (NotPrivateError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        msg = f"cannot use key file '{path}': {reason}"
-        raise TlsFileError(msg) from error
-
-
-def _rehearse(files: TlsFiles, certificate: str) -> str:
-    """Shake hands in memory as a client that trusts this very certificate would.
-
-    Python's own `ssl` so says all that is wrong with it, without another library to read it.
-
-    Returns:
-        Until when it is valid.
-
-    Raises:
-        TlsFileError: The handshake fails.
-    """
-
-    def passphrase() -> str:
-        msg = (
-            f"cannot use key file '{files.key}': it needs a passphrase. Write it without one:"
-            f" openssl pkey -in '{files.key}' -out NEW.key"
-        )
-        raise TlsFileError(msg)
-
-    try:
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.load_cert_chain(files.certificate, files.key, passphrase)
-        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        client.check_hostname = False
-        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be a CA's
-        client.load_verify_locations(cadata=certificate)
-        return _shake_hands(client, server)
-    except ssl.SSLCertVerificationError as error:
-        msg = (
-            f"cannot use certificate file '{files.certificate}': {error.verify_message}, so no"
-            " client would take it. Is it the right one, and does the clock here tell the right"
-            " time?"
-        )
-        raise TlsFileError(msg) from error
-    except ssl.SSLError as error:
-        known = {
-            "KEY_VALUES_MISMATCH": f"it is not that of the certificate in '{files.certificate}'",
-            None: NO_KEY,
-        }
-        problem = known.get(error.reason, f"OpenSSL says {error.reason}")
-        msg = f"cannot use key file '{files.key}': {problem}"
-        raise TlsFileError(msg) from error
-    except OSError as error:
-        msg = f"cannot use key file '{files.key}': {error.strerror}"
-        raise TlsFileError(msg) from error
-
-
-def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> str:
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = client.wrap_bio(to_client, to_server)
-    theirs = server.wrap_bio(to_server, to_client, server_side=True)
-    for side in (ours, theirs, ours):  # hello, certificate, verdict
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    return str((ours.getpeercert() or {})["notAfter"])

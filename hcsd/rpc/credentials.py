@@ -35,5 +35,5 @@ def server_credentials(tls: Tls) -> grpc.ServerCredentials:
 def _configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:
     """Return it as gRPC takes it; one is good for one use."""
     return grpc.ssl_server_certificate_configuration(
-        [(identity.key, identity.certificate)], identity.client_ca
+        [(identity.server.key, identity.server.certificate)], identity.client_ca
     )

@@ -18,9 +18,9 @@ from hcsd.v1.process_service_pb2_grpc import ProcessServiceStub
 from tests.conformance.ends import Watched
 from tests.conformance.matching import differences, fill
 from tests.conformance.scripted_server import scripted
-from tests.conformance.squatter import squatting
 from tests.support.daemon import serving
 from tests.support.proxy import proxying
+from tests.support.squatter import squatting
 from tests.support.tls import LOOPBACK, Authority, serve_options
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from tests.conformance.case import Case, Step
     from tests.conformance.matching import Table
     from tests.conformance.runner import Runner
-    from tests.conformance.squatter import Answers, Squatter
     from tests.support.daemon import Daemon
     from tests.support.proxy import Proxy
+    from tests.support.squatter import Answers, Squatter
 
     Asked = tuple[int, asyncio.Future[Table]]
 
@@ -275,7 +275,7 @@ class Stage:
             "tcp": self._daemon.addresses[-1],
             "token_file": str(self._daemon.token_file),
             "token": self._daemon.token_file.read_text("ascii").strip(),
-            "ca": str(self._daemon.token_file.with_name("server.pem")),
+            "ca": str(self._daemon.ca_file),
         }
 
 

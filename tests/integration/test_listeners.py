@@ -36,6 +36,7 @@ from tests.integration.wire import (
     trailers,
 )
 from tests.support.daemon import HCSD, PATIENCE, READY, Daemon, serving
+from tests.support.tls import credentials_for
 
 Code = grpc.StatusCode
 
@@ -200,7 +201,8 @@ def test_without_tcp_no_token_is_made(shared: Daemon) -> None:
 async def test_tcp_needs_the_token_for_everything(tcp_daemon: Daemon, metadata: Metadata) -> None:
     token = tcp_daemon.token_file.read_text().strip()
     sent = tuple((key, value.replace("TOKEN", token)) for key, value in metadata)
-    async with connected(tcp_daemon.addresses[1]) as client:
+    bare = credentials_for(tcp_daemon, token=False)
+    async with connected(tcp_daemon.addresses[1], bare) as client:
         create = service_pb.CreateProcessRequest()
         calls: list[Awaitable[object]] = [
             client.hosts.GetHost(host_pb.GetHostRequest(), metadata=sent),
@@ -227,19 +229,17 @@ async def test_tcp_needs_the_token_for_everything(tcp_daemon: Daemon, metadata: 
 
 
 async def test_tcp_with_the_token_is_like_the_socket(tcp_daemon: Daemon) -> None:
-    token = tcp_daemon.token_file.read_text().strip()
-    sent = (("authorization", f"Bearer {token}"),)
     create = service_pb.CreateProcessRequest(parent=HOST)
     create.spec.argv.CopyFrom(sh("echo over tcp"))
-    async with connected(tcp_daemon.addresses[1]) as client:
+    async with connected(tcp_daemon.addresses[1], credentials_for(tcp_daemon)) as client:
         processes = process_service_pb2_grpc.ProcessServiceStub(client.channel)
-        made = await processes.CreateProcess(create, metadata=sent)
+        made = await processes.CreateProcess(create)
         read = service_pb.ReadOutputRequest(name=made.process.name, follow=True)
         data = b""
-        async for event in processes.ReadOutput(read, metadata=sent):
+        async for event in processes.ReadOutput(read):
             data += event.chunk.data
         assert data == b"over tcp\n"
-        await client.check(metadata=sent)
+        await client.check()
     async with connected(tcp_daemon.address) as client:  # the socket needs none, beside TCP too
         assert (await client.get(made.process.name)).exit.exit_code == 0
 
@@ -280,20 +280,8 @@ def test_a_token_file_that_is_a_directory_is_refused(
     assert str(tmp_path) in said
 
 
-@pytest.mark.parametrize(
-    "address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:7443", "example.org:7443", "127.0.0.1.nip.io:1"]
-)
-def test_tcp_beyond_loopback_is_refused_with_a_way_out(
-    tmp_path: Path, refused_here: RefusedHere, address: str
-) -> None:
-    said = refused_here("--listen", address, "--token-file", f"{tmp_path}/token")
-    assert "TLS" in said
-    assert "127.0.0.1" in said
-    assert "ssh -L" in said
-
-
-def test_loopback_has_many_names(tmp_path: Path) -> None:
-    options = [("--listen", address) for address in ("localhost:0", "127.0.0.2:0")]
+def test_the_certificate_is_for_every_name_of_the_daemon(tmp_path: Path) -> None:
+    options = [("--listen", address) for address in ("localhost:0", "127.0.0.2:0", "0.0.0.0:0")]
     with socket.socket(socket.AF_INET6) as probe:
         try:
             probe.bind(("::1", 0))
@@ -302,12 +290,11 @@ def test_loopback_has_many_names(tmp_path: Path) -> None:
             pass  # a machine without IPv6
     with serving(*[word for pair in options for word in pair]) as daemon:
         assert len(daemon.addresses) == 1 + len(options)
-        token = daemon.token_file.read_text().strip()
         for address in daemon.addresses[1:]:
-            with grpc.insecure_channel(address) as channel:
-                host_service_pb2_grpc.HostServiceStub(channel).GetHost(
-                    host_pb.GetHostRequest(), metadata=(("authorization", f"Bearer {token}"),)
-                )
+            port = address.rpartition(":")[2]
+            reached = f"{socket.gethostname()}:{port}" if address.startswith("0.") else address
+            with grpc.secure_channel(reached, credentials_for(daemon)) as channel:
+                host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
 
 
 def test_a_port_that_is_taken_is_refused(
@@ -321,10 +308,13 @@ def test_a_port_that_is_taken_is_refused(
 
 
 def test_what_was_claimed_first_is_given_back_if_a_later_listener_fails(
-    tmp_path: Path, refused_here: RefusedHere
+    tmp_path: Path, tcp_daemon: Daemon, refused_here: RefusedHere
 ) -> None:
     path = tmp_path / "first.sock"
-    refused_here("--listen", f"unix://{path}", "--listen", "0.0.0.0:1")
+    taken = tcp_daemon.addresses[1]
+    refused_here(
+        "--listen", f"unix://{path}", "--listen", taken, "--token-file", f"{tmp_path}/token"
+    )
     assert not path.exists()
 
 
@@ -417,7 +407,8 @@ def test_a_configuration_says_where_to_listen(
 
 
 def test_the_request_id_is_there_for_who_is_not_let_in(tcp_daemon: Daemon) -> None:
-    with grpc.insecure_channel(tcp_daemon.addresses[1]) as channel:
+    bare = credentials_for(tcp_daemon, token=False)
+    with grpc.secure_channel(tcp_daemon.addresses[1], bare) as channel:
         with pytest.raises(grpc.RpcError) as error:
             host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
         assert REQUEST_ID in trailers(error.value)

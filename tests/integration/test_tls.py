@@ -17,13 +17,14 @@ from hcsd_client import (
     Client,
     DaemonUnreachableError,
     TlsError,
-    TokenFileError,
     UnauthenticatedError,
     blocking,
 )
+from hcsd_client._trust import default_token_file
 from tests.integration.conftest import RefusedHere, assert_calm
 from tests.support import commands
 from tests.support.daemon import Daemon, serving
+from tests.support.squatter import Answers, squatting
 from tests.support.tls import LOOPBACK, Authority, Pair, client_options, serve_options
 
 NOW = datetime.now(UTC)
@@ -125,7 +126,7 @@ async def test_a_certificate_lets_in_without_a_token(
 
 
 async def test_the_socket_stays_as_it_is_beside_tls(by_certificate: Daemon) -> None:
-    async with Client(by_certificate.address, tls=True) as client:
+    async with Client(by_certificate.address, tls_ca_file="/nowhere") as client:
         assert (await client.get_host()).version
 
 
@@ -168,7 +169,7 @@ async def test_a_daemon_of_another_authority_is_not_trusted(
 ) -> None:
     said = await unreachable(by_token.addresses[1], tls_ca_file=stranger.file)
     assert f"its certificate is not from the CA in '{stranger.file}'" in said
-    said = await unreachable(by_token.addresses[1], tls=True)
+    said = await unreachable(by_token.addresses[1], token_file=by_token.token_file)
     assert "its certificate is not from a CA that this system trusts" in said
 
 
@@ -176,7 +177,7 @@ async def test_the_system_may_trust_the_authority(
     by_token: Daemon, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    async with Client(by_token.addresses[1], by_token.token_file, tls=True) as client:
+    async with Client(by_token.addresses[1], by_token.token_file) as client:
         assert (await client.get_host()).version
 
 
@@ -189,15 +190,39 @@ async def test_a_certificate_for_another_name_is_not_trusted(authority: Authorit
 
 async def test_in_clear_nobody_is_heard(by_token: Daemon) -> None:
     address = by_token.addresses[1]
-    assert "--tls-ca" in await unreachable(address)
+    assert "leave out insecure" in await unreachable(address, insecure=True)
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError):
         host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
 
 
-async def test_a_daemon_without_tls_is_told_apart(authority: Authority) -> None:
-    with serving(tcp=True) as daemon:
-        said = await unreachable(daemon.addresses[1], tls_ca_file=authority.file)
-    assert "it does not speak TLS" in said
+async def test_whoever_else_listens_is_told_apart_and_learns_nothing(files: Path) -> None:
+    token, ca = files / "kept" / "token", files / "kept" / "server.pem"
+    token.parent.mkdir()
+    token.write_text("s3cret")
+    Authority(ca.parent, "server")
+    expected: dict[Answers, str] = {
+        "clear": "it does not speak TLS, as every daemon does on TCP",
+        "tls": f"its certificate is not from the CA in '{ca}'; if the daemon was set up anew",
+    }
+    for answers, words in expected.items():
+        async with squatting(files, answers) as squatter:
+            assert words in await unreachable(squatter.address, token_file=token)
+        assert squatter.heard
+        assert [found for each in squatter.heard for found in each.problems(["s3cret"])] == []
+
+
+async def test_a_daemon_of_this_user_needs_no_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 7)  # root has its state elsewhere
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    token = default_token_file(os.environ)
+    with serving("--token-file", str(token), tcp=True) as daemon:
+        address = daemon.addresses[1]
+        async with Client(address) as client:
+            assert (await client.get_host()).version
+        told = hcsd("--address", address, "run", "echo", "hello", HCSD_TOKEN_FILE=str(token))
+        assert (told.stdout, told.stderr, told.returncode) == ("hello\n", "", 0)
 
 
 async def test_that_nobody_listens_is_said_with_tls_too(authority: Authority) -> None:
@@ -244,9 +269,14 @@ def test_commands_take_options_and_variables(
     }
     told = hcsd("run", "echo", "hello", **variables)
     assert (told.stdout, told.stderr, told.returncode) == ("hello\n", "", 0)
-    clear = hcsd("ps", "--no-tls", **variables)
+    clear = hcsd("ps", "--insecure", **variables)
     assert clear.returncode == 1
-    assert clear.stderr.startswith(f"hcsd: cannot reach a daemon at {address}: it hung up at once")
+    assert clear.stderr.startswith(
+        f"hcsd: will not use '{authority.file}' in clear text: leave out"
+    )
+    clear = hcsd("--address", address, "--insecure", "ps")
+    assert clear.returncode == 1
+    assert clear.stderr.startswith(f"hcsd: cannot reach a daemon at {address}: it does not speak")
 
 
 def test_the_daemon_says_what_its_clients_need(by_token: Daemon, by_certificate: Daemon) -> None:
@@ -274,16 +304,6 @@ def test_the_blocking_client_takes_the_same(
 
 
 # --- files of a client ---
-
-
-async def test_a_token_does_not_leave_this_machine_in_clear(tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text("secret")
-    with pytest.raises(TokenFileError, match=r"in clear: name the CA .* --tls-ca"):
-        async with Client("192.0.2.1:7443", token):
-            pytest.fail("it is open")
-    async with Client("192.0.2.1:7443", token, tls=True):
-        pass
 
 
 def bad_files(files: Path, authority: Authority) -> dict[str, tuple[Path, Path, Path, str]]:
@@ -341,10 +361,9 @@ def test_a_certificate_is_of_no_use_without_its_key() -> None:
 def test_options_come_together(
     refused_here: RefusedHere, server: Pair, authority: Authority
 ) -> None:
-    assert "TLS needs --tls-key, too" in refused_here("--tls-cert", str(server.certificate))
-    assert "TLS needs --tls-cert, too" in refused_here("--tls-key", str(server.key))
-    said = refused_here("--tls-client-ca", str(authority.file))
-    assert "TLS needs --tls-cert and --tls-key, too" in said
+    said = refused_here("--tls-cert", str(server.certificate))
+    assert "--tls-cert needs --tls-key, too" in said
+    assert "--tls-key needs --tls-cert, too" in refused_here("--tls-key", str(server.key))
     said = refused_here(*serve_options(server), "--listen", "unix:///tmp/hcsd-none/hcsd.sock")
     assert "no TCP address is listened at: add --listen" in said
 

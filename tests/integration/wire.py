@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
@@ -511,29 +510,22 @@ class Client:
                 await self.delete(name, force=True, allow_missing=True)
 
 
-class TokenChannel:
-    """A channel whose calls carry a token, as far as stubs need one."""
-
-    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
-        self._channel = channel
-        self._metadata = (("authorization", f"Bearer {token}"),)
-
-    def __getattr__(self, kind: str) -> object:
-        """Make calls of a kind, such as unary_stream."""
-        make = getattr(self._channel, kind)
-        return lambda *args, **options: functools.partial(
-            make(*args, **options), metadata=self._metadata
-        )
-
-
 @contextlib.asynccontextmanager
 async def connected(
-    address: str, token: str = "", *, options: Sequence[tuple[str, int]] = ()
+    address: str,
+    credentials: grpc.ChannelCredentials | None = None,
+    *,
+    options: Sequence[tuple[str, int]] = (),
 ) -> AsyncIterator[Client]:
-    """A client on a connection of its own; with `token`, every call carries it."""
-    own = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-    async with grpc.aio.insecure_channel(address, [*own, *options]) as channel:
-        yield Client(cast("grpc.aio.Channel", TokenChannel(channel, token)) if token else channel)
+    """A client on a connection of its own; in clear without credentials, as to a Unix socket."""
+    own = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0), *options]
+    made = (
+        grpc.aio.secure_channel(address, credentials, own)
+        if credentials
+        else grpc.aio.insecure_channel(address, own)
+    )
+    async with made as channel:
+        yield Client(channel)
 
 
 def _with(argv: pb.Argv, spec: pb.ProcessSpec | None) -> pb.ProcessSpec:

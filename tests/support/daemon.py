@@ -43,6 +43,7 @@ class Daemon:
         directory: Its private directory, removed at the end.
         addresses: Where it listens, as its ready line says: the socket first.
         token_file: The token for TCP clients; there only if it listens on TCP.
+        ca_file: The CA of the certificate that it makes itself for TCP; there only then.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Daemon:
     ) -> None:
         self.directory = directory
         self.token_file = directory / "token"
+        self.ca_file = directory / "server.pem"
         self.addresses: list[str] = []
         self._lines: list[str] = []
         self._spoken = threading.Event()  # it is ready, or nothing more can come

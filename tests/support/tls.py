@@ -11,9 +11,13 @@ All are real files in PEM, keys with mode 0600.
 
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import grpc
 import trustme
+
+if TYPE_CHECKING:
+    from tests.support.daemon import Daemon
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -70,3 +74,12 @@ def client_options(authority: Authority, client: Pair | None = None) -> list[str
     if client:
         options += ["--tls-cert", str(client.certificate), "--tls-key", str(client.key)]
     return options
+
+
+def credentials_for(daemon: "Daemon", *, token: bool = True) -> grpc.ChannelCredentials:
+    """Return what a client of a daemon with a certificate of its own needs, with its token or not."""
+    tls = grpc.ssl_channel_credentials(daemon.ca_file.read_bytes())
+    if not token:
+        return tls
+    text = daemon.token_file.read_text().strip()
+    return grpc.composite_channel_credentials(tls, grpc.access_token_call_credentials(text))

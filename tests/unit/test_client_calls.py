@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import grpc
 import pytest
 from google.protobuf.message import Message
 
@@ -33,10 +34,11 @@ from hcsd_client import (
     DaemonUnreachableError,
     Output,
     TokenFileError,
+    UnauthenticatedError,
     process_name,
     system_name,
 )
-from tests.unit.test_client_fake import NAME, Context, FakeDaemon, fake_daemon
+from tests.unit.test_client_fake import NAME, Context, FakeDaemon, fake_daemon, refuse
 
 MORE = "more"
 LAST = "last"
@@ -454,13 +456,24 @@ async def test_what_is_no_token_is_refused_without_being_shown(
     assert "s3cret" not in f"{caught.value}{caught.value.__context__}"
 
 
-async def test_a_token_does_not_leave_the_machine_in_clear(tmp_path: Path) -> None:
+async def test_who_is_not_let_in_learns_what_was_sent(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("s3cret")
-    with pytest.raises(TokenFileError, match="ssh -L") as caught:
-        async with Client("192.0.2.1:7443", token):
-            raise AssertionError
-    assert "s3cret" not in str(caught.value)
+
+    async def handle(_: Message, context: Context) -> Message:
+        await refuse(context, grpc.StatusCode.UNAUTHENTICATED, "who are you", "TOKEN_INVALID")
+        raise AssertionError
+
+    async with fake_daemon(tmp_path, tcp=True) as daemon:
+        daemon.does("GetHost", handle)
+        async with Client(daemon.target, token) as client:
+            with pytest.raises(UnauthenticatedError) as caught:
+                await client.get_host()
+        assert str(caught.value) == f"who are you; this client sent the token in '{token}'"
+        assert caught.value.reason == "TOKEN_INVALID"
+        async with Client(daemon.target, tls_ca_file=tmp_path / "server.pem") as client:
+            with pytest.raises(UnauthenticatedError, match=r"sent no token and no certificate$"):
+                await client.get_host()
 
 
 async def test_a_client_is_used_inside_async_with() -> None:

@@ -30,6 +30,7 @@ from hcsd.v1 import (
     process_service_pb2 as service_pb,
 )
 from hcsd_client import Client, UnimplementedError
+from tests.support.tls import LOOPBACK, Authority
 
 SERVICES = [
     compute_system_service_pb2.DESCRIPTOR.services_by_name["ComputeSystemService"],
@@ -166,14 +167,22 @@ async def _unserved(request: object, context: Context) -> Message:
 
 @contextlib.asynccontextmanager
 async def fake_daemon(folder: Path, *, tcp: bool = False) -> AsyncIterator[FakeDaemon]:
-    """Run a fake daemon, on a socket in this folder or on a free port."""
+    """Run a fake daemon, on a socket in this folder; or on a free port, with `server.pem` in it."""
     daemon = FakeDaemon(f"unix://{folder}/hcsd.sock")
-    port = daemon.server.add_insecure_port("127.0.0.1:0" if tcp else daemon.target)
     if tcp:
+        port = daemon.server.add_secure_port("127.0.0.1:0", _identity(folder))
         daemon.target = f"127.0.0.1:{port}"
+    else:
+        daemon.server.add_insecure_port(daemon.target)
     await daemon.server.start()
     yield daemon
     await daemon.server.stop(None)
+
+
+def _identity(folder: Path) -> grpc.ServerCredentials:
+    """Make a certificate, and the authority of it where a daemon would have it."""
+    pair = Authority(folder, "server").issue("leaf", *LOOPBACK)
+    return grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.certificate.read_bytes())])
 
 
 def make_status(

@@ -25,6 +25,7 @@ from hcsd_client._errors import (
     DaemonUnreachableError,
     InternalError,
     TokenFileError,
+    UnauthenticatedError,
     UnavailableError,
     error_from_status,
     status_of,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     import anyio
 
-    from hcsd_client._tls import TlsFiles
+    from hcsd_client._trust import Trust
     from hcsd_client.address import Address
 
 CONNECT_TIMEOUT_MS = 10_000  # for who listens and stays silent; who does not listen is seen at once
@@ -86,9 +87,9 @@ class Channel:
 
     Args:
         address: Where the daemon listens.
-        token: Bearer token of the daemon, or "". Only TCP needs one, so only TCP gets it.
-        tls: What `credentials` were made from, to explain why a connection fails.
-        credentials: For TLS; None to speak in clear.
+        token: Bearer token of the daemon, or "".
+        trust: What `token` and `credentials` were made from, for error messages.
+        credentials: For TLS; None to speak in clear, or to a Unix socket.
 
     Attributes:
         metadata: What to pass as `metadata` to every call.
@@ -102,14 +103,14 @@ class Channel:
         self,
         address: Address,
         token: str,
-        tls: TlsFiles | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
+        trust: Trust,
+        credentials: grpc.ChannelCredentials | None,
     ) -> None:
         self.metadata: tuple[tuple[str, str], ...] = ()
         if token:
             self.metadata = (("authorization", f"Bearer {token}"),)
         self._address = address
-        self._tls = tls
+        self._trust = trust
         self._closing = asyncio.Event()  # the views of `pinned` share it
         options = _OPTIONS + (_NO_PROXY if address.is_loopback else ())
         self._grpc = (
@@ -179,6 +180,9 @@ class Channel:
             connected: Whether the daemon was there during the call.
         """
         found = error_from_status(status)
+        if isinstance(found, UnauthenticatedError) and not self._address.is_unix:
+            status.message = f"{found.message}; {self._trust.shown}"
+            return error_from_status(status)
         if type(found) is not UnavailableError or found.reason:
             return found
         # gRPC speaks, not the daemon.
@@ -186,7 +190,7 @@ class Channel:
             why = (
                 ""
                 if self._address.is_unix
-                else explain(status.message, self._address.host, self._tls)
+                else explain(status.message, self._address.host, self._trust.tls)
             )
             why = why or f"{_cause(status.message)}; {_HOW_TO_REACH}"
             status.message = f"cannot reach a daemon at {self._address}: {why}"
@@ -206,30 +210,23 @@ class Channel:
         )
 
 
-async def read_token(file: anyio.Path, address: Address, tls: TlsFiles | None = None) -> str:
-    """Read the token for a daemon at this address.
+async def read_token(file: anyio.Path) -> str:
+    """Read the token of a daemon.
 
     Raises:
-        TokenFileError: The file cannot be read or does not hold a token, or the token would
-            leave this machine in clear.
+        TokenFileError: The file cannot be read or does not hold a token.
     """
-    if not address.is_loopback and tls is None:
-        raise TokenFileError(
-            f"will not send the token to {address} in clear: name the CA of the daemon's "
-            "certificate with --tls-ca or HCSD_TLS_CA; or make a tunnel, as with "
-            f"'ssh -L 7443:localhost:{address.port} {address.host}', and use its local end"
-        )
+    remedy = "name the file that the daemon made with --token-file or HCSD_TOKEN_FILE"
     try:
         token = (await file.read_text(encoding="ascii")).strip()
     except OSError as error:
-        raise TokenFileError(f"cannot read the token file '{file}': {error.strerror}") from error
+        raise TokenFileError(
+            f"cannot read the token file '{file}': {error.strerror}; {remedy}"
+        ) from error
     except UnicodeDecodeError:  # not chained: it has the content of the file
         token = ""
     if not token.isprintable() or not token or " " in token:
-        raise TokenFileError(
-            f"the token file '{file}' does not hold a token; name the file that the daemon made "
-            "with --token-file or HCSD_TOKEN_FILE"
-        )
+        raise TokenFileError(f"the token file '{file}' does not hold a token; {remedy}")
     return token
 
 

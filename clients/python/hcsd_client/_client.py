@@ -21,7 +21,7 @@ from hcsd_client._errors import DaemonRestartedError, HcsdClientError, NotFoundE
 from hcsd_client._process import RemoteProcess
 from hcsd_client._requests import make_spec
 from hcsd_client._retry import Retry, retrying
-from hcsd_client._tls import choose_tls
+from hcsd_client._trust import TcpOptions, Trust, choose_trust
 from hcsd_client.address import Address, default_address, parse_address
 from hcsd_client.names import HOST_SYSTEM
 
@@ -63,21 +63,25 @@ class Client(Calls):
     Args:
         address: Where the daemon listens. Default: see `default_address`.
         token_file: File with the daemon's token, for TCP. Default: what `HCSD_TOKEN_FILE` names,
-            else no token is sent. In clear it goes to this machine alone.
+            else, if neither a CA nor a client certificate is named, the file in which a daemon of this
+            user keeps its token, if the daemon's `server.pem` is beside it.
         timeout: Seconds after which a call without an answer is a `DeadlineExceededError`. Calls that
             wait for a process (its exit, its output, room in its stdin, a grace period) have no such
             limit. Default: none for any.
         retry: How a `RemoteProcess` goes on after a lost connection.
-        tls_ca_file: CA of the daemon's certificate (PEM). Default: what `HCSD_TLS_CA` names, else,
-            with `tls`, those that the system trusts.
+        tls_ca_file: CA of the daemon's certificate (PEM). Default: what `HCSD_TLS_CA` names, else
+            `server.pem` beside the token file if it is there, else those that the system trusts.
         tls_cert_file: Certificate of this client (PEM, with those between it and its CA after it),
             for a daemon that wants one. Default: what `HCSD_TLS_CERT` names.
         tls_key_file: Its private key (PEM, without a passphrase). Default: what `HCSD_TLS_KEY` names.
-        tls: Whether to use TLS, for TCP. Default: if one of these files is named.
+        insecure: Whether to speak in clear, without TLS and token; only for TCP. Whoever is on the way
+            reads and changes what is sent. Default: whether `HCSD_INSECURE` is ``1``.
 
     Raises:
         AddressError: The address is none.
-        TlsError: There is a certificate without a key, or the reverse.
+        TokenFileError: A token file is named together with `insecure`.
+        TlsError: A file of TLS is named together with `insecure`, there is a certificate without a
+            key, or the reverse, or `HCSD_INSECURE` is neither yes nor no.
     """
 
     def __init__(
@@ -90,18 +94,14 @@ class Client(Calls):
         tls_ca_file: str | os.PathLike[str] | None = None,
         tls_cert_file: str | os.PathLike[str] | None = None,
         tls_key_file: str | os.PathLike[str] | None = None,
-        tls: bool | None = None,
+        insecure: bool | None = None,
     ) -> None:
         super().__init__(None, timeout)
         if address is None:
             address = default_address(os.environ)
         self._address = parse_address(address) if isinstance(address, str) else address
-        self._token_file = token_file or os.environ.get("HCSD_TOKEN_FILE") or None
-        self._tls = (
-            None
-            if self._address.is_unix
-            else choose_tls(tls_ca_file, tls_cert_file, tls_key_file, tls, os.environ)
-        )
+        options = TcpOptions(token_file, tls_ca_file, tls_cert_file, tls_key_file, insecure)
+        self._trust = Trust() if self._address.is_unix else choose_trust(options, os.environ)
         self._retry = retry
 
     @property
@@ -113,14 +113,13 @@ class Client(Calls):
         """Open the client.
 
         Raises:
-            TokenFileError: The token cannot be read, or the address is no place to send it to.
+            TokenFileError: The token cannot be read.
             TlsError: A file for TLS cannot be used.
         """
-        token = ""
-        if self._token_file is not None and not self._address.is_unix:
-            token = await read_token(anyio.Path(self._token_file), self._address, self._tls)
-        credentials = await self._tls.credentials() if self._tls else None
-        self._open_channel = Channel(self._address, token, self._tls, credentials)
+        trust = self._trust
+        token = await read_token(anyio.Path(trust.token_file)) if trust.token_file else ""
+        credentials = await trust.tls.credentials() if trust.tls else None
+        self._open_channel = Channel(self._address, token, trust, credentials)
         return self
 
     async def __aexit__(

@@ -1,23 +1,19 @@
-"""TLS on the way to a daemon: what it is told by, how its files are read, and how it fails."""
+"""TLS on the way to a daemon: how its files are read, and how it fails."""
 
 from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import grpc
 
 from hcsd_client._errors import TlsError
 
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
-
 _CERTIFICATE = "it holds no certificate in PEM ('-----BEGIN CERTIFICATE-----')"
 _KEY = "it holds no private key in PEM ('-----BEGIN PRIVATE KEY-----')"
+_HUNG_UP = ("Socket closed", "Connection reset", "Broken pipe")  # as gRPC says it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +48,6 @@ class TlsFiles:
         return grpc.ssl_channel_credentials(roots, key, certificate)
 
 
-def choose_tls(
-    ca: str | os.PathLike[str] | None,
-    certificate: str | os.PathLike[str] | None,
-    key: str | os.PathLike[str] | None,
-    wanted: bool | None,
-    environ: Mapping[str, str],
-) -> TlsFiles | None:
-    """Return what to use for TLS, or None to speak in clear.
-
-    Args:
-        ca: File of the CA; by default what `HCSD_TLS_CA` names.
-        certificate: File of the client's certificate; by default what `HCSD_TLS_CERT` names.
-        key: File of its key; by default what `HCSD_TLS_KEY` names.
-        wanted: Whether to use TLS; None: if any of these files is named.
-        environ: The environment.
-
-    Raises:
-        TlsError: There is a certificate without a key, or the reverse.
-    """
-    if wanted is False:
-        return None
-    ca, certificate, key = (
-        Path(path) if path else None
-        for path in (
-            ca or environ.get("HCSD_TLS_CA"),
-            certificate or environ.get("HCSD_TLS_CERT"),
-            key or environ.get("HCSD_TLS_KEY"),
-        )
-    )
-    if (certificate is None) != (key is None):
-        alone, other = ("certificate", "key") if key is None else ("key", "certificate")
-        raise TlsError(
-            f"the {alone} of this client is of no use without its {other}: name both, with "
-            "--tls-cert and --tls-key, or HCSD_TLS_CERT and HCSD_TLS_KEY"
-        )
-    return TlsFiles(ca, certificate, key) if wanted or ca or certificate else None
-
-
 def explain(cause: str, host: str, files: TlsFiles | None) -> str:
     """Say in words why no connection came about, as far as gRPC tells; "" if that is not about TLS.
 
@@ -98,42 +56,52 @@ def explain(cause: str, host: str, files: TlsFiles | None) -> str:
         host: Whom the connection was to.
         files: What was used for TLS; None if nothing was.
     """
-    if files is None:
-        # The other side of TLS takes what is in clear for nonsense, and hangs up.
-        if _hung_up(cause):
-            return "it hung up at once; if it speaks TLS, name its CA with --tls-ca or HCSD_TLS_CA"
-        return ""
-    trusted = f"the CA in '{files.ca}'" if files.ca else "a CA that this system trusts"
-    known = {
+    known = _in_clear() if files is None else _with_tls(host, files)
+    return next((words for text, words in known.items() if text in cause), "")
+
+
+def _in_clear() -> dict[str, str]:
+    """Return what may be in the words of gRPC, and what it means, for a client that speaks in clear."""
+    # The other side of TLS takes what is in clear for nonsense, and hangs up or waits for more.
+    other = (
+        "it does not speak gRPC in clear; if it is a daemon, leave out insecure (--insecure or "
+        "HCSD_INSECURE)"
+    )
+    return dict.fromkeys((*_HUNG_UP, "SETTINGS frame"), other)
+
+
+def _with_tls(host: str, files: TlsFiles) -> dict[str, str]:
+    """Return the same for one that speaks TLS; the first that fits counts."""
+    stranger = (
+        f"its certificate is not from the CA in '{files.ca}'; if the daemon was set up anew, copy its "
+        "server.pem and its token again, or name its CA with --tls-ca or HCSD_TLS_CA; if it was not, "
+        "another program is listening there"
+        if files.ca
+        else "its certificate is not from a CA that this system trusts; name the server.pem of the "
+        "daemon with --tls-ca or HCSD_TLS_CA"
+    )
+    lacks = "another than this" if files.certificate else "a"
+    ended = (
+        f"it ended the TLS handshake; it may want {lacks} client certificate: name one with "
+        "--tls-cert and --tls-key, or HCSD_TLS_CERT and HCSD_TLS_KEY"
+    )
+    return {
         "certificate has expired": "its certificate has expired",
         "certificate is not yet valid": "its certificate is not valid yet, by the clock here",
-        "CERTIFICATE_VERIFY_FAILED": (
-            f"its certificate is not from {trusted}; name the right one with --tls-ca or "
-            "HCSD_TLS_CA"
-        ),
+        "CERTIFICATE_VERIFY_FAILED": stranger,
         "Hostname Verification Check failed": (
             f"its certificate is not for '{host}'; use a name that it is for, or have it made "
             "with this one as a subjectAltName"
         ),
         "WRONG_VERSION_NUMBER": (
-            "it does not speak TLS; leave out --tls and the files of TLS, or give it a certificate "
-            "with 'hcsd serve --tls-cert FILE --tls-key FILE'"
+            "it does not speak TLS, as every daemon does on TCP; another program may be listening "
+            "there. To speak in clear nevertheless, use --insecure or HCSD_INSECURE=1"
         ),
-    }
-    for text, words in known.items():
-        if text in cause:
-            return words
-    if _hung_up(cause):
-        lacks = "another than this" if files.certificate else "a"
-        return (
-            f"it ended the TLS handshake; it may want {lacks} client certificate: name one with "
-            "--tls-cert and --tls-key, or HCSD_TLS_CERT and HCSD_TLS_KEY"
-        )
-    return ""
-
-
-def _hung_up(cause: str) -> bool:
-    return any(text in cause for text in ("Socket closed", "Connection reset", "Broken pipe"))
+        "missing selected ALPN": "it does not speak HTTP/2; another program is listening there",
+        "Endpoint closing": (
+            "it does not answer the TLS handshake; another program may be listening there"
+        ),
+    } | dict.fromkeys(_HUNG_UP, ended)
 
 
 def _read(path: Path) -> bytes:

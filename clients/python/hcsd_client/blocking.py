@@ -254,7 +254,7 @@ class Client(Face[aio.Client]):
         tls_ca_file: str | os.PathLike[str] | None = None,
         tls_cert_file: str | os.PathLike[str] | None = None,
         tls_key_file: str | os.PathLike[str] | None = None,
-        tls: bool | None = None,
+        insecure: bool | None = None,
     ) -> None:
         client = aio.Client(
             address,
@@ -264,7 +264,7 @@ class Client(Face[aio.Client]):
             tls_ca_file=tls_ca_file,
             tls_cert_file=tls_cert_file,
             tls_key_file=tls_key_file,
-            tls=tls,
+            insecure=insecure,
         )
         super().__init__(client, None)
         self._stack = ExitStack()
@@ -278,7 +278,7 @@ class Client(Face[aio.Client]):
         """Open the client.
 
         Raises:
-            TokenFileError: The token cannot be read, or the address is no place to send it to.
+            TokenFileError: The token cannot be read.
             TlsError: A file for TLS cannot be used.
         """
         with ExitStack() as stack:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import enum
-import os
 import sys
 import tomllib
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  (typer reads it)
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from hcsd.cli.commands.limit_options import limits_of, with_limit_options
+from hcsd.cli.listeners import TcpOptions, open_listeners
 from hcsd.control_groups import ControlGroups
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from hcsd.cli.stop_requests import StopRequests
     from hcsd.daemon.settings import Limits
-    from hcsd.listen.tls import Tls, TlsFiles
 
 CANNOT_START = 1
 
@@ -80,7 +79,7 @@ def serve(
             metavar="ADDR",
             envvar="HCSD_LISTEN",
             help="Where to listen: unix:///path or host:port; may be given more than once."
-            " The clients of a TCP address need the token; one beyond loopback needs TLS."
+            " TCP is always with TLS, and its clients need the token and server.pem beside it."
             " Default: a Unix socket that only you can reach; on Windows 127.0.0.1:7443.",
         ),
     ] = None,
@@ -88,15 +87,16 @@ def serve(
         Path | None,
         typer.Option(
             envvar="HCSD_TOKEN_FILE",
-            help="Token that TCP clients must present; made at the first start.",
+            help="Token that TCP clients must present; made at the first start. What the daemon"
+            " proves itself with is made beside it: server.key and, for clients, server.pem.",
         ),
     ] = None,
     tls_cert: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Certificate (PEM, with those between it and its CA): TLS at every TCP address."
-            " A renewed one is taken without a restart.",
+            help="Certificate (PEM, with those between it and its CA) for every TCP address."
+            " A renewed one is taken without a restart. Default: the daemon makes its own.",
         ),
     ] = None,
     tls_key: Annotated[
@@ -163,12 +163,12 @@ def serve(
     stops = StopRequests()
     settings = Settings(
         listen or [],
-        token_file or default_token_file(),
-        _tls_files(tls_cert, tls_key, tls_client_ca),
+        TcpOptions(token_file or default_token_file(), tls_cert, tls_key, tls_client_ca),
         limits_of(limits),
         tuple(pass_env or ()),
         control_groups,
     )
+    settings.tcp.check()
     try:
         logs.configure(log_level.value, log_format.value, log_file)
         if as_service:
@@ -186,39 +186,17 @@ class Settings(NamedTuple):
 
     Attributes:
         addresses: Where to listen; empty for the default.
-        token_file: Where the token of TCP clients is.
-        tls_files: What TCP listeners use for TLS, if they do.
+        tcp: What holds for TCP addresses.
         limits: Limits in force.
         pass_env: Variables of its environment that its processes have, too.
         control_groups: Which control groups may be used.
     """
 
     addresses: list[str]
-    token_file: Path
-    tls_files: TlsFiles | None
+    tcp: TcpOptions
     limits: Limits
     pass_env: tuple[str, ...]
     control_groups: ControlGroups
-
-
-def _tls_files(
-    certificate: Path | None, key: Path | None, client_ca: Path | None
-) -> TlsFiles | None:
-    """Take the options of TLS together.
-
-    Raises:
-        typer.BadParameter: One is missing.
-    """
-    from hcsd.listen.tls import TlsFiles
-
-    if certificate is not None and key is not None:
-        return TlsFiles(certificate, key, client_ca)
-    if certificate or key or client_ca:
-        missing = [
-            name for name, path in (("--tls-cert", certificate), ("--tls-key", key)) if path is None
-        ]
-        raise typer.BadParameter(f"TLS needs {' and '.join(missing)}, too")
-    return None
 
 
 def _serve_as_service(
@@ -247,31 +225,13 @@ async def _serve(
 ) -> None:
     from hcsd.cli.wake_on_signals import waking_on_signals
     from hcsd.engine import open_host
-    from hcsd.listen.listener import ListenError
-    from hcsd.listen.tcp import TcpListener
-    from hcsd.listen.tls import Tls
-    from hcsd.listen.token import load_token
-    from hcsd.listen.unix import unix_listener
     from hcsd.rpc.server import Server
-    from hcsd_client.address import default_address, parse_address
 
-    parsed = [parse_address(text) for text in settings.addresses] or [default_address(os.environ)]
-    if settings.tls_files and all(address.is_unix for address in parsed):
-        msg = "TLS is for TCP, and no TCP address is listened at: add --listen HOST:PORT"
-        raise ListenError(msg)
-    tls = Tls(settings.tls_files) if settings.tls_files else None
-    listeners = [
-        unix_listener(Path(address.path))
-        if address.is_unix
-        else TcpListener(address.host, address.port, tls)
-        for address in parsed
-    ]
-    needs_token = any(listener.needs_token for listener in listeners)
-    token = load_token(settings.token_file) if needs_token else None
+    listeners = open_listeners(settings.addresses, settings.tcp)
 
     def ready(bound: list[str]) -> None:
-        if needs := _needs(tls, settings.token_file if needs_token else None):
-            typer.echo(f"hcsd: TCP clients need {needs}", err=True)
+        if listeners.needs:
+            typer.echo(f"hcsd: TCP clients need {listeners.needs}", err=True)
         typer.echo(f"hcsd: ready at {', '.join(bound)}", err=True)
         on_ready(bound)
 
@@ -283,17 +243,7 @@ async def _serve(
         control_groups=settings.control_groups,
         reaps_orphans=True,
     )
-    server = Server(host, listeners, token, limits)
+    server = Server(host, listeners.all, listeners.token, limits)
     with waking_on_signals():
         stops.hand_to(server.stop)
         await server.run(ready)
-
-
-def _needs(tls: Tls | None, token_file: Path | None) -> str:
-    """Say which options TCP clients need; "" if there are none."""
-    options = ["--tls-ca"] if tls else []
-    if tls and tls.authenticates:
-        options += ["--tls-cert", "--tls-key"]
-    if token_file:
-        options.append(f"--token-file {token_file}")
-    return ", ".join(options)

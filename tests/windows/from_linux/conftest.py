@@ -8,6 +8,7 @@ import pytest
 from tests.integration.conftest import assert_calm, daemon
 from tests.integration.wire import Client, connected
 from tests.support.daemon import Daemon, started
+from tests.support.tls import credentials_for
 from tests.windows.wine import Wine, windows_path
 
 __all__ = ["daemon"]  # a fixture here too, of the daemon that is shared here
@@ -36,7 +37,6 @@ def shared(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dae
 
 @pytest.fixture
 async def client(daemon: Daemon) -> AsyncIterator[Client]:
-    token = daemon.token_file.read_text().strip()
-    async with connected(daemon.address, token) as client:
+    async with connected(daemon.address, credentials_for(daemon)) as client:
         yield client
         await client.tidy()

@@ -69,13 +69,13 @@ class Squatter:
         self.heard: list[Heard] = []
         self._answers = answers
         self._identity = identity
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._open: set[StreamWriter] = set()
+        self._tasks: set[asyncio.Task[object] | None] = set()
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Listen to one connection until its end."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+        self._tasks.add(asyncio.current_task())
+        self._open.add(writer)
         heard = Heard()
         self.heard.append(heard)
         answer = self._answer(heard)
@@ -87,9 +87,9 @@ class Squatter:
 
     async def end(self) -> None:
         """End all connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.gather(*(task for task in self._tasks if task is not None))
 
     def _answer(self, heard: Heard) -> Callable[[bytes], bytes]:
         if self._answers == "nothing":

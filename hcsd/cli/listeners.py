@@ -1,0 +1,126 @@
+"""What `hcsd serve` listens at, from its options."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hcsd.listen.listener import Listener
+    from hcsd.listen.tls import Source, Tls
+
+
+class TcpOptions(NamedTuple):
+    """What holds for every TCP address.
+
+    Attributes:
+        token_file: Where the token of clients is, or is made; what the daemon makes for TLS is
+            beside it.
+        certificate: The daemon's certificate; None for one that it makes itself.
+        key: Its private key.
+        client_ca: The CA whose clients may come in without the token.
+    """
+
+    token_file: Path
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+
+    def check(self) -> None:
+        """Refuse options that are of no use alone.
+
+        Raises:
+            typer.BadParameter: One is missing.
+        """
+        if (self.certificate is None) != (self.key is None):
+            given, missing = "--tls-cert", "--tls-key"
+            if self.certificate is None:
+                given, missing = missing, given
+            raise typer.BadParameter(f"{given} needs {missing}, too")
+
+    @property
+    def are_given(self) -> bool:
+        """Whether somebody has named a file of TLS."""
+        return bool(self.certificate or self.client_ca)
+
+
+class Listeners(NamedTuple):
+    """Where the daemon listens.
+
+    Attributes:
+        all: Each place.
+        token: What callers must present at TCP; None if they need none.
+        needs: What TCP clients need, for people; "" if there are none.
+    """
+
+    all: Sequence[Listener]
+    token: str | None
+    needs: str
+
+
+def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
+    """Prepare the places to listen at; files that they need are made.
+
+    Args:
+        addresses: Where to listen; none for the default.
+        options: What holds for TCP.
+
+    Raises:
+        HcsdError: An address or a file cannot be used.
+        AddressError: An address is none.
+    """
+    from hcsd.listen.listener import ListenError
+    from hcsd.listen.tcp import TcpListener
+    from hcsd.listen.token import load_token
+    from hcsd.listen.unix import unix_listener
+    from hcsd_client.address import default_address, parse_address
+
+    parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
+    hosts = [address.host for address in parsed if not address.is_unix]
+    if not hosts:
+        if options.are_given:
+            msg = "TLS is for TCP, and no TCP address is listened at: add --listen HOST:PORT"
+            raise ListenError(msg)
+        return Listeners([unix_listener(Path(address.path)) for address in parsed], None, "")
+    tls = _tls(hosts, options)
+    token = None if tls.authenticates else load_token(options.token_file)
+    return Listeners(
+        [
+            unix_listener(Path(address.path))
+            if address.is_unix
+            else TcpListener(address.host, address.port, tls)
+            for address in parsed
+        ],
+        token,
+        _needs(options),
+    )
+
+
+def _tls(hosts: Iterable[str], options: TcpOptions) -> Tls:
+    from hcsd.listen.authority import Authority
+    from hcsd.listen.certificate_files import CertificateFiles
+    from hcsd.listen.names import Names
+    from hcsd.listen.tls import Tls
+
+    source: Source
+    if options.certificate and options.key:
+        source = CertificateFiles(options.certificate, options.key)
+    else:
+        source = Authority(options.token_file.parent, Names(hosts))
+    return Tls(source, options.client_ca)
+
+
+def _needs(options: TcpOptions) -> str:
+    """Say which options TCP clients need."""
+    ca = "" if options.certificate else f" {options.token_file.parent / 'server.pem'}"
+    needs = [f"--tls-ca{ca}"]
+    if options.client_ca:
+        needs += ["--tls-cert", "--tls-key"]
+    else:
+        needs.append(f"--token-file {options.token_file}")
+    return ", ".join(needs)
