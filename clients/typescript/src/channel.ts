@@ -19,10 +19,11 @@ import {
   ConnectionLostError,
   DaemonUnreachableError,
   type CallError,
+  UnauthenticatedError,
   UnavailableError,
 } from "./errors.js";
 import { callError, failureOfCall } from "./status.js";
-import { explain, neverConnected, SILENCE } from "./unreachable.js";
+import { explain, neverConnected, shown, SILENCE } from "./unreachable.js";
 
 // What is on its way must be read anew when the connection breaks, so it must not be more than the
 // daemon keeps behind a reader: half a ring, 512 KiB by default.
@@ -126,6 +127,10 @@ export class Channel {
   #errorOf(error: ServiceError, connected: boolean): CallError {
     const failure = failureOfCall(error);
     const found = callError(failure);
+    if (found instanceof UnauthenticatedError && !this.address.isUnix) {
+      const message = `${found.message}; ${shown(this.files)}`;
+      return new UnauthenticatedError({ ...failure, message });
+    }
     if (!(found instanceof UnavailableError) || found.reason !== "") {
       return found;
     }

@@ -93,7 +93,7 @@ export function chooseProof(
   const own = defaultTokenFile(environment);
   // A token that nobody has named is only for the daemon whose certificate is beside it.
   const none = Object.keys(named).length === 0;
-  if (none && own && exists(own) && exists(certificateBeside(own))) {
+  if (none && exists(own) && exists(certificateBeside(own))) {
     return { tokenFile: own, tlsCaFile: certificateBeside(own) };
   }
   return named;

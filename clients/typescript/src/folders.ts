@@ -12,11 +12,10 @@ export function runtimeFolder(environment: NodeJS.ProcessEnv): string {
   return isRoot() ? "/run" : stateFolder(environment);
 }
 
-/** Return where the daemon of this user keeps its token; undefined if Windows does not say. */
-export function defaultTokenFile(environment: NodeJS.ProcessEnv): string | undefined {
+/** Return where the daemon of this user keeps its token. */
+export function defaultTokenFile(environment: NodeJS.ProcessEnv): string {
   if (platform() === "win32") {
-    const folder = environment["PROGRAMDATA"];
-    return folder && join(folder, "hcsd", "token");
+    return join(environment["PROGRAMDATA"] || "C:\\ProgramData", "hcsd", "token");
   }
   return join(isRoot() ? "/var/lib" : stateFolder(environment), "hcsd", "token");
 }

@@ -1,4 +1,4 @@
-/** Says in words why no connection came about, as far as grpc-js tells. */
+/** Says in words why a daemon is out of reach, as far as grpc-js tells, or refuses the caller. */
 
 import type { Address } from "./address.js";
 import type { Proof } from "./credentials.js";
@@ -20,6 +20,15 @@ export function neverConnected(details: string): boolean {
   return NEVER_CONNECTED.test(details);
 }
 
+/** Say what a client shows to a daemon that refuses it. */
+export function shown(files: Proof | undefined): string {
+  const parts = [
+    files?.tokenFile && `the token in '${files.tokenFile}'`,
+    files?.tlsCertFile && `the certificate in '${files.tlsCertFile}'`,
+  ].filter(Boolean);
+  return `this client sent ${parts.join(" and ") || "no token and no certificate"}`;
+}
+
 /** @param files - Those in use; undefined for clear text. */
 export function explain(details: string, address: Address, files: Proof | undefined): string {
   const cause = causeIn(details);
@@ -31,13 +40,18 @@ export function explain(details: string, address: Address, files: Proof | undefi
 function inClear(cause: string, address: Address): string | undefined {
   // The other side of TLS takes what is in clear for nonsense, and hangs up.
   return !address.isUnix && HUNG_UP.test(cause)
-    ? "it hung up at once, as a daemon does to clear text; leave out insecure and HCSD_INSECURE"
+    ? "it does not speak gRPC in clear; if it is a daemon, leave out insecure and HCSD_INSECURE"
     : undefined;
 }
 
 function overTls(cause: string, { host }: Address, files: Proof): string | undefined {
   const { tlsCaFile: ca, tlsCertFile: cert } = files;
-  const trusted = ca === undefined ? "a CA that Node trusts" : `the CA in '${ca}'`;
+  const stranger =
+    ca === undefined
+      ? "a CA that Node trusts; name the server.pem of the daemon with tlsCaFile or HCSD_TLS_CA"
+      : `the CA in '${ca}'; if the daemon was set up anew, copy its server.pem and its token again, ` +
+        "or name its CA with tlsCaFile or HCSD_TLS_CA; if it was not, another program is listening " +
+        "there";
   const another = cert === undefined ? "a" : "another than this";
   const rows: readonly (readonly [RegExp, string])[] = [
     [
@@ -52,15 +66,15 @@ function overTls(cause: string, { host }: Address, files: Proof): string | undef
     ],
     [/certificate has expired/, "its certificate has expired"],
     [/not yet valid/, "its certificate is not valid yet, by the clock here"],
-    [
-      /certificate/,
-      `its certificate is not from ${trusted}, so nothing was sent; if it is the daemon, copy its ` +
-        "server.pem, which is beside its token, and name it with tlsCaFile or HCSD_TLS_CA",
-    ],
+    [/certificate/, `its certificate is not from ${stranger}`],
     [
       /wrong version number/,
-      "it does not speak TLS, as every daemon does, so nothing was sent; see who listens there. " +
-        "Only insecure, or HCSD_INSECURE=1, speaks in clear",
+      "it does not speak TLS, as every daemon does on TCP; another program may be listening there. " +
+        "To speak in clear nevertheless, use insecure or HCSD_INSECURE=1",
+    ],
+    [
+      /says nothing/,
+      "it does not answer the TLS handshake; another program may be listening there",
     ],
   ];
   return rows.find(([pattern]) => pattern.test(cause))?.[1];

@@ -5,10 +5,16 @@ import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
 
 import { ServerCredentials } from "@grpc/grpc-js";
-import { Client, DaemonUnreachableError, TlsError, TokenFileError } from "hcsd";
+import {
+  Client,
+  DaemonUnreachableError,
+  TlsError,
+  TokenFileError,
+  UnauthenticatedError,
+} from "hcsd";
 
 import { Certificate } from "./authority.js";
-import { TestServer } from "./server.js";
+import { Refusal, TestServer } from "./server.js";
 
 const warnings: Error[] = [];
 process.on("warning", (warning) => warnings.push(warning));
@@ -63,7 +69,7 @@ test("a call goes over TLS, with the client's certificate and without a token in
     [{ address, ...anonymous, tlsCaFile: "" }, /is not from a CA that Node trusts.*server\.pem/],
     [{ ...files, address: daemon.address }, /is not for '127\.0\.0\.1'/],
     [{ address, ...anonymous }, /may want a client certificate/],
-    [{ address, insecure: true }, /leave out insecure and HCSD_INSECURE/],
+    [{ address, insecure: true }, /if it is a daemon, leave out insecure and HCSD_INSECURE/],
   ] as const;
   for (const [options, message] of refused) {
     using wary = await Client.connect(options);
@@ -125,6 +131,36 @@ test("nothing is said in clear unless it is asked for", async (t) => {
   });
   using careless = await Client.connect(daemon.clear);
   await careless.processes.listProcesses({});
+});
+
+test("a refusal says what was sent", async (t) => {
+  const path = await folder(t);
+  const authority = new Certificate("ca");
+  const server = new Certificate("server", authority, "127.0.0.1");
+  const pair = { private_key: Buffer.from(server.key), cert_chain: Buffer.from(server.cert) };
+  const listProcesses = (): never => {
+    throw Refusal.of("UNAUTHENTICATED", "TOKEN_WRONG");
+  };
+  const daemon = await TestServer.start(
+    t,
+    { listProcesses },
+    ServerCredentials.createSsl(null, [pair]),
+  );
+  const tokenFile = await write(path, "token", "old");
+  const tlsCaFile = await write(path, "server.pem", authority.cert);
+  const rows = [
+    [{ tokenFile }, /this client sent the token in '.*token'$/],
+    [{ tlsCaFile }, /this client sent no token and no certificate$/],
+  ] as const;
+  for (const [options, message] of rows) {
+    using client = await Client.connect({ address: daemon.address, ...options });
+    await assert.rejects(client.processes.listProcesses({}), (error) => {
+      assert.ok(error instanceof UnauthenticatedError);
+      assert.equal(error.reason, "TOKEN_WRONG");
+      assert.match(error.message, message);
+      return true;
+    });
+  }
 });
 
 test("a token file must hold a token", async (t) => {

@@ -7,7 +7,7 @@ import { chooseProof, type Proof, type ProofOptions } from "../src/credentials.j
 import { defaultTokenFile } from "../src/folders.js";
 
 const HOME = { HOME: "/home/me", PROGRAMDATA: "/data" };
-const OWN = defaultTokenFile(HOME) ?? "";
+const OWN = defaultTokenFile(HOME);
 const OWN_CA = OWN.replace(/token$/, "server.pem");
 const PAIR = { tlsCertFile: "/me.pem", tlsKeyFile: "/me.key" };
 
