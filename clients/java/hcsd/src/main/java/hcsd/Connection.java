@@ -120,6 +120,10 @@ final class Connection {
             boolean broken = closed && !Unreachable.isInHandshake(ended);
             found = unavailable(broken || DaemonChannel.isConnected(call), status, ended);
         }
+        if (found instanceof HcsdException.Unauthenticated && !unreachable.address().isUnix()) {
+            String message = found.getMessage() + "; " + unreachable.shown();
+            found = Failures.of(status.toBuilder().setMessage(message).build());
+        }
         found.initCause(ended.getCause());
         return found;
     }

@@ -20,15 +20,15 @@ final class Folders {
         return isRoot() ? "/run" : state(environment);
     }
 
-    /** Returns where the daemon of this user keeps its token; null if Windows does not say. */
+    /** Returns where the daemon of this user keeps its token. */
     static Path defaultTokenFile(Map<String, String> environment) {
         String folder;
         if (isWindows()) {
-            folder = environment.getOrDefault("PROGRAMDATA", "");
+            folder = environment.getOrDefault("ProgramData", "C:\\ProgramData");
         } else {
             folder = isRoot() ? "/var/lib" : state(environment);
         }
-        return folder.isEmpty() ? null : Path.of(folder, "hcsd", "token");
+        return Path.of(folder, "hcsd", "token");
     }
 
     private static boolean isRoot() {

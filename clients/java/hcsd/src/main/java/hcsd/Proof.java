@@ -81,10 +81,7 @@ record Proof(Path token, Path ca, Path certificate, Path key) {
     /** Adds what a daemon has made for its clients, where nothing is named in its place. */
     private static void addOwn(Map<File, Path> named, Path own, Predicate<Path> exists) {
         // A token that nobody has named is only for the daemon whose certificate is beside it.
-        if (named.isEmpty()
-                && own != null
-                && exists.test(own)
-                && exists.test(certificateBeside(own))) {
+        if (named.isEmpty() && exists.test(own) && exists.test(certificateBeside(own))) {
             named.put(File.TOKEN, own);
         }
         Path token = named.get(File.TOKEN);

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class ProofTest {
     private static final Map<String, String> HOME =
-            Map.of("XDG_STATE_HOME", "/state", "PROGRAMDATA", "/data");
+            Map.of("XDG_STATE_HOME", "/state", "ProgramData", "/data");
     private static final String OWN = Folders.defaultTokenFile(HOME).toString();
     private static final String OWN_CA = Path.of(OWN).resolveSibling("server.pem").toString();
 

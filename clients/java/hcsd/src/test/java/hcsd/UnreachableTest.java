@@ -1,5 +1,6 @@
 package hcsd;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -87,6 +88,19 @@ class UnreachableTest {
     }
 
     @Test
+    void aRefusalSaysWhatWasSent() {
+        Address address = Address.parse("here:1");
+        assertEquals(
+                "this client sent no token and no certificate",
+                new Unreachable(address, null).shown());
+        Proof proof = new Proof(Path.of("a", "token"), null, Path.of("me.pem"), Path.of("me.key"));
+        assertEquals(
+                "this client sent the token in '%s' and the certificate in 'me.pem'"
+                        .formatted(proof.token()),
+                new Unreachable(address, proof).shown());
+    }
+
+    @Test
     void noStrangerIsTrustedByDefault() {
         HcsdClientBuilder builder = HcsdClient.builder().environment(Map.of());
         builder.address("127.0.0.1:" + daemons.get("present").port());
@@ -97,7 +111,7 @@ class UnreachableTest {
     void clearTextToADaemonIsExplained() {
         HcsdClientBuilder builder = HcsdClient.builder().insecure(true);
         builder.address("127.0.0.1:" + daemons.get("present").port());
-        refused(builder, "leave out insecure and HCSD_INSECURE");
+        refused(builder, "if it is a daemon, leave out insecure and HCSD_INSECURE");
     }
 
     @Test
