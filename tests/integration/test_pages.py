@@ -39,7 +39,7 @@ def test_a_configuration_file_is_taken(tmp_path: Path, settings: Block) -> None:
 def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
     """As it is printed, but for names and ports that hold for this machine."""
     blocks = [block.text.replace(HOST, "localhost") for block in executed("sh")]
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     for server, client in zip(blocks[::2], blocks[1::2], strict=True):
         *preparation, serve = server.replace("\\\n", "").splitlines()
         for line in preparation:
@@ -51,6 +51,7 @@ def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
         with serving(*options, "--listen", "0.0.0.0:0") as daemon:
             port = daemon.addresses[1].rpartition(":")[2]
             told = client.replace(":7443", f":{port}").replace(" token ", f" {daemon.token_file} ")
+            told = told.replace(" server.pem ", f" {daemon.ca_file} ")
             done = subprocess.run(
                 [sys.executable, "-m", *shlex.split(told)],
                 cwd=tmp_path,

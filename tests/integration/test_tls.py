@@ -434,7 +434,7 @@ def test_files_that_a_daemon_cannot_use_are_named(
         (certificate, missing): f"'{missing}': No such file",
         (missing, key): f"'{missing}': No such file",
         (junk, key): f"'{junk}': it holds no certificate in PEM",
-        (tmp_path, key): f"'{tmp_path}': Is a directory",
+        (tmp_path, key): f"'{tmp_path}' is no regular file",
         (certificate, key, *ca): f"client CA file '{junk}': it holds no certificate in PEM",
     }.items():
         certificate.chmod(0o600)
