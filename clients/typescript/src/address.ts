@@ -1,9 +1,10 @@
 /** Addresses of the daemon: how they are written, and which one is meant by default. */
 
 import { BlockList, isIP, isIPv6 } from "node:net";
-import { homedir, platform } from "node:os";
+import { platform } from "node:os";
 
 import { AddressError } from "./errors.js";
+import { runtimeFolder } from "./folders.js";
 
 const WINDOWS_DEFAULT = "127.0.0.1:7443";
 const MAX_SOCKET_PATH_BYTES = 107; // sun_path of Linux without its NUL
@@ -88,17 +89,6 @@ export class Address {
     }
     return `${this.host.includes(":") ? `[${this.host}]` : this.host}:${String(this.port)}`;
   }
-}
-
-function runtimeFolder(environment: NodeJS.ProcessEnv): string {
-  const folder = environment["XDG_RUNTIME_DIR"];
-  if (folder) {
-    return folder;
-  }
-  if (process.geteuid?.() === 0) {
-    return "/run";
-  }
-  return environment["XDG_STATE_HOME"] || `${environment["HOME"] || homedir()}/.local/state`;
 }
 
 function parsePath(text: string): string {

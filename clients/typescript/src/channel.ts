@@ -1,5 +1,7 @@
 /** The channel to one daemon: how it connects, what every call carries, and how it fails. */
 
+import { isIP } from "node:net";
+
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -11,16 +13,17 @@ import {
 } from "@grpc/grpc-js";
 
 import type { Address } from "./address.js";
-import type { TlsFiles } from "./credentials.js";
+import type { Proof } from "./credentials.js";
 import {
   ClientClosedError,
   ConnectionLostError,
   DaemonUnreachableError,
   type CallError,
+  UnauthenticatedError,
   UnavailableError,
 } from "./errors.js";
 import { callError, failureOfCall } from "./status.js";
-import { explain, neverConnected, SILENCE } from "./unreachable.js";
+import { explain, neverConnected, shown, SILENCE } from "./unreachable.js";
 
 // What is on its way must be read anew when the connection breaks, so it must not be more than the
 // daemon keeps behind a reader: half a ring, 512 KiB by default.
@@ -51,14 +54,17 @@ export class Channel {
   constructor(
     readonly address: Address,
     credentials: ChannelCredentials,
-    /** What the credentials were made from, to explain why a connection fails. */
-    private readonly tls: TlsFiles | undefined,
+    /** The files that the credentials were made from; undefined for clear text. */
+    private readonly files: Proof | undefined,
     /** Goes with every call. */
     readonly metadata: Readonly<Record<string, string>>,
   ) {
     this.grpc = new GrpcClient(target(address), credentials, {
       ...OPTIONS,
       ...(address.isLoopback && { "grpc.enable_http_proxy": 0 }),
+      // Node warns of an IP address as the name to ask for. What the certificate must be for is not
+      // decided by this, but by the credentials.
+      ...(isIP(address.host) !== 0 && { "grpc.ssl_target_name_override": "localhost" }),
     });
   }
 
@@ -121,12 +127,16 @@ export class Channel {
   #errorOf(error: ServiceError, connected: boolean): CallError {
     const failure = failureOfCall(error);
     const found = callError(failure);
+    if (found instanceof UnauthenticatedError && !this.address.isUnix) {
+      const message = `${found.message}; ${shown(this.files)}`;
+      return new UnauthenticatedError({ ...failure, message });
+    }
     if (!(found instanceof UnavailableError) || found.reason !== "") {
       return found;
     }
     // gRPC speaks, not the daemon.
     if (!connected && neverConnected(error.details)) {
-      const message = explain(error.details, this.address, this.tls);
+      const message = explain(error.details, this.address, this.files);
       return new DaemonUnreachableError({ ...failure, message });
     }
     const where = this.address.toString();

@@ -7,7 +7,7 @@ import { credentials } from "@grpc/grpc-js";
 
 import { Address } from "./address.js";
 import { Channel } from "./channel.js";
-import { chooseTls, readToken, tlsCredentials, type TlsOptions } from "./credentials.js";
+import { chooseProof, type ProofOptions, readToken, tlsCredentials } from "./credentials.js";
 import { ComputeSystemService } from "./gen/hcsd/v1/compute_system_service_pb.js";
 import { EventService, type WatchEventsResponse } from "./gen/hcsd/v1/event_service_pb.js";
 import { HostService } from "./gen/hcsd/v1/host_service_pb.js";
@@ -32,11 +32,9 @@ import { type CallOptions, createStub, type Stub } from "./stubs.js";
 const INCARNATION = "hcsd-incarnation";
 
 /** How to reach a daemon. */
-export interface ConnectOptions extends TlsOptions {
+export interface ConnectOptions extends ProofOptions {
   /** Where it listens. Default: see `Address.default`. */
   readonly address?: Address | string | undefined;
-  /** File with its token, for TCP. Default: what `HCSD_TOKEN_FILE` names, else none. */
-  readonly tokenFile?: string | undefined;
   /** How process objects go on after a lost connection. */
   readonly retry?: Partial<Retry> | undefined;
 }
@@ -139,21 +137,22 @@ export class Client implements Disposable {
    * Return a client; it connects at its first call.
    *
    * @throws {@link AddressError} The address is none.
-   * @throws {@link TokenFileError} The token cannot be read, or the address is no place to send it to.
-   * @throws {@link TlsError} A certificate or key cannot be used.
+   * @throws {@link TokenFileError} The token cannot be read, or would be sent in clear.
+   * @throws {@link TlsError} A certificate or key cannot be used, or is named for clear text.
    */
   static async connect(options: ConnectOptions = {}): Promise<Client> {
     const { address: at = Address.default() } = options;
     const address = typeof at === "string" ? Address.parse(at) : at;
-    const tls = address.isUnix ? undefined : chooseTls(options);
-    const tokenFile = options.tokenFile ?? process.env["HCSD_TOKEN_FILE"];
+    const files = address.isUnix ? undefined : chooseProof(options);
     const metadata: Record<string, string> = {};
-    if (tokenFile && !address.isUnix) {
-      const token = await readToken(tokenFile, address, tls !== undefined);
-      metadata["authorization"] = `Bearer ${token}`;
+    if (files?.tokenFile !== undefined) {
+      metadata["authorization"] = `Bearer ${await readToken(files.tokenFile)}`;
     }
-    const proof = tls === undefined ? credentials.createInsecure() : await tlsCredentials(tls);
-    return new Client(new Channel(address, proof, tls, metadata), {
+    const proof =
+      files === undefined
+        ? credentials.createInsecure()
+        : await tlsCredentials(files, address.host);
+    return new Client(new Channel(address, proof, files, metadata), {
       ...DEFAULT_RETRY,
       ...options.retry,
     });

@@ -3,7 +3,7 @@
  *
  *     HcsdError
  *     ├── AddressError                 text that is not an address
- *     ├── TokenFileError               a token that cannot be read, or must not be sent
+ *     ├── TokenFileError               a token that cannot be read, or would be sent in clear
  *     ├── TlsError                     certificates or keys that cannot be used
  *     ├── ClientClosedError            the client was closed, before the call or during it
  *     └── CallError                    the call failed, by the daemon or on the way to it
@@ -96,10 +96,10 @@ export class AddressError extends HcsdError {
   }
 }
 
-/** The token cannot be read from its file, or must not be sent to this address. */
+/** The token cannot be read from its file, or would be sent in clear. */
 export class TokenFileError extends HcsdError {}
 
-/** A certificate or key cannot be read or used. */
+/** A certificate or key cannot be read or used, or is named for clear text. */
 export class TlsError extends HcsdError {}
 
 /** The client was closed by its owner, before the call or during it. */

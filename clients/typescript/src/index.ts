@@ -20,4 +20,4 @@ export type { Command, Signal } from "./requests.js";
 export type { Retry } from "./retry.js";
 export { errorFromStatus } from "./status.js";
 export type { CallOptions, Stub } from "./stubs.js";
-export type { TlsOptions } from "./credentials.js";
+export type { ProofOptions } from "./credentials.js";

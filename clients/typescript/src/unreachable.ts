@@ -1,7 +1,7 @@
-/** Says in words why no connection came about, as far as grpc-js tells. */
+/** Says in words why a daemon is out of reach, as far as grpc-js tells, or refuses the caller. */
 
 import type { Address } from "./address.js";
-import type { TlsFiles } from "./credentials.js";
+import type { Proof } from "./credentials.js";
 
 const HOW_TO_REACH = "start one with 'hcsd serve', or name its address with HCSD_ADDRESS";
 
@@ -20,10 +20,19 @@ export function neverConnected(details: string): boolean {
   return NEVER_CONNECTED.test(details);
 }
 
-/** @param tls - What is used for TLS; undefined if nothing is. */
-export function explain(details: string, address: Address, tls: TlsFiles | undefined): string {
+/** Say what a client shows to a daemon that refuses it. */
+export function shown(files: Proof | undefined): string {
+  const parts = [
+    files?.tokenFile && `the token in '${files.tokenFile}'`,
+    files?.tlsCertFile && `the certificate in '${files.tlsCertFile}'`,
+  ].filter(Boolean);
+  return `this client sent ${parts.join(" and ") || "no token and no certificate"}`;
+}
+
+/** @param files - Those in use; undefined for clear text. */
+export function explain(details: string, address: Address, files: Proof | undefined): string {
   const cause = causeIn(details);
-  const known = tls === undefined ? inClear(cause, address) : overTls(cause, address, tls);
+  const known = files === undefined ? inClear(cause, address) : overTls(cause, address, files);
   const why = known ?? `${cause}; ${HOW_TO_REACH}`;
   return `cannot reach a daemon at ${address.toString()}: ${why}`;
 }
@@ -31,13 +40,19 @@ export function explain(details: string, address: Address, tls: TlsFiles | undef
 function inClear(cause: string, address: Address): string | undefined {
   // The other side of TLS takes what is in clear for nonsense, and hangs up.
   return !address.isUnix && HUNG_UP.test(cause)
-    ? "it hung up at once; if it speaks TLS, name its CA with tlsCaFile or HCSD_TLS_CA"
+    ? "it does not speak gRPC in clear; if it is a daemon, leave out insecure and HCSD_INSECURE"
     : undefined;
 }
 
-function overTls(cause: string, { host }: Address, tls: TlsFiles): string | undefined {
-  const trusted = tls.ca === undefined ? "a CA that Node trusts" : `the CA in '${tls.ca}'`;
-  const another = tls.cert === undefined ? "a" : "another than this";
+function overTls(cause: string, { host }: Address, files: Proof): string | undefined {
+  const { tlsCaFile: ca, tlsCertFile: cert } = files;
+  const stranger =
+    ca === undefined
+      ? "a CA that Node trusts; name the server.pem of the daemon with tlsCaFile or HCSD_TLS_CA"
+      : `the CA in '${ca}'; if the daemon was set up anew, copy its server.pem and its token again, ` +
+        "or name its CA with tlsCaFile or HCSD_TLS_CA; if it was not, another program is listening " +
+        "there";
+  const another = cert === undefined ? "a" : "another than this";
   const rows: readonly (readonly [RegExp, string])[] = [
     [
       HUNG_UP,
@@ -51,14 +66,15 @@ function overTls(cause: string, { host }: Address, tls: TlsFiles): string | unde
     ],
     [/certificate has expired/, "its certificate has expired"],
     [/not yet valid/, "its certificate is not valid yet, by the clock here"],
-    [
-      /certificate/,
-      `its certificate is not from ${trusted}; name the right one with tlsCaFile or HCSD_TLS_CA`,
-    ],
+    [/certificate/, `its certificate is not from ${stranger}`],
     [
       /wrong version number/,
-      "it does not speak TLS; leave out the files of TLS, or give it a certificate with " +
-        "'hcsd serve --tls-cert FILE --tls-key FILE'",
+      "it does not speak TLS, as every daemon does on TCP; another program may be listening there. " +
+        "To speak in clear nevertheless, use insecure or HCSD_INSECURE=1",
+    ],
+    [
+      /says nothing/,
+      "it does not answer the TLS handshake; another program may be listening there",
     ],
   ];
   return rows.find(([pattern]) => pattern.test(cause))?.[1];

@@ -1,19 +1,26 @@
 /** Certificates of a test's own. */
 
 import { generateKeyPairSync } from "node:crypto";
+import { isIP } from "node:net";
 
 // Node reads certificates and makes none.
 import forge from "node-forge";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** A certificate for this machine and its private key, in PEM. */
+const DNS = 2; // the kinds of names
+const IP = 7;
+
+/** A certificate and its private key, in PEM. */
 export class Certificate {
   readonly cert: string;
   readonly key: string;
 
-  /** @param issuer - Who signs it; by default it does so itself, and may sign others. */
-  constructor(name: string, issuer?: Certificate) {
+  /**
+   * @param issuer - Who signs it; by default it does so itself, and may sign others.
+   * @param host - Name or IP address that it is for.
+   */
+  constructor(name: string, issuer?: Certificate, host = "localhost") {
     const pair = generateKeyPairSync("rsa", {
       modulusLength: 2048,
       publicKeyEncoding: { type: "spki", format: "pem" },
@@ -32,7 +39,10 @@ export class Certificate {
     );
     made.setExtensions([
       { name: "basicConstraints", cA: issuer === undefined },
-      { name: "subjectAltName", altNames: [{ type: 2, value: "localhost" }] },
+      {
+        name: "subjectAltName",
+        altNames: [isIP(host) ? { type: IP, ip: host } : { type: DNS, value: host }],
+      },
     ]);
     const signer = issuer?.key ?? pair.privateKey;
     made.sign(forge.pki.privateKeyFromPem(signer), forge.md.sha256.create());

@@ -65,7 +65,7 @@ test("who listens and says nothing is given up", async (t) => {
   t.mock.timers.tick(10_000);
   await assert.rejects(opening, (error) => {
     assert.ok(error instanceof hcsd.DaemonUnreachableError);
-    assert.match(error.message, /says nothing/);
+    assert.match(error.message, /does not answer the TLS handshake/);
     return true;
   });
 });
@@ -81,13 +81,13 @@ test("a call is made again until it is answered, by default and as often as it m
       return { process: processWith() };
     },
   });
-  using client = await Client.connect({ address: server.address, retry: { ...FAST, attempts: 3 } });
+  using client = await Client.connect({ ...server.clear, retry: { ...FAST, attempts: 3 } });
   const process = await client.open(NAME);
   assert.equal(calls, 4);
   await process.get();
   assert.equal(calls, 8);
   using impatient = await Client.connect({
-    address: server.address,
+    ...server.clear,
     retry: { attempts: 2, ...FAST },
   });
   await assert.rejects(impatient.open(NAME), hcsd.UnavailableError);
@@ -102,7 +102,7 @@ test("what the daemon says of when to come back holds, and so does a deadline", 
       throw Refusal.of("UNAVAILABLE", "DAEMON_STOPPING", LONG_MS);
     },
   });
-  using client = await Client.connect({ address: server.address, retry: FAST });
+  using client = await Client.connect({ ...server.clear, retry: FAST });
   await assert.rejects(client.open(NAME, { timeoutMs: 200 }), hcsd.DeadlineExceededError);
   const signal = AbortSignal.timeout(100);
   await assert.rejects(client.open(NAME, { signal }), { name: "TimeoutError" });
@@ -118,7 +118,7 @@ test("a signal is sent once", async (t) => {
       throw Refusal.of("UNAVAILABLE");
     },
   });
-  using client = await Client.connect({ address: server.address, retry: FAST });
+  using client = await Client.connect({ ...server.clear, retry: FAST });
   const process = await client.open(NAME);
   await assert.rejects(process.signal("TERM"), hcsd.UnavailableError);
   assert.equal(sent, 1);
@@ -139,7 +139,7 @@ test("a call goes on when a daemon listens again, with the incarnation it is mea
       return { process: processWith({ state: ProcessState.EXITED, exit }) };
     },
   });
-  using client = await Client.connect({ address: server.address });
+  using client = await Client.connect({ ...server.clear });
   const process = await client.open(NAME);
   const exit = process.wait();
   await waiting.promise;
@@ -159,7 +159,7 @@ test("of a lost process the outcome is asked for again, and another of its name 
       process: processWith({ state, exit, uid: state === ProcessState.LOST ? "u" : "other" }),
     }),
   });
-  using client = await Client.connect({ address: server.address });
+  using client = await Client.connect({ ...server.clear });
   const process = await client.open(NAME);
   assert.equal((await process.wait()).outcome.case, "unknown");
   state = ProcessState.EXITED;
@@ -198,7 +198,7 @@ test("reading goes on at the next byte after a stall and a lost connection", asy
       yield { event: { case: "eof", value: { endOffset: offset, forced: true } } };
     },
   });
-  using client = await Client.connect({ address: server.address, retry: { ...FAST, attempts: 1 } });
+  using client = await Client.connect({ ...server.clear, retry: { ...FAST, attempts: 1 } });
   const { stdout } = await client.open(NAME);
   assert.deepEqual(await stdout.receive(), new Uint8Array([0]));
   assert.deepEqual(await stdout.receive(), new Uint8Array([1]));
@@ -220,7 +220,7 @@ test("a stall before any byte, and another process of the name, end the reading"
       throw Refusal.of("ABORTED", "SUBSCRIBER_STALLED");
     },
   });
-  using client = await Client.connect({ address: server.address, retry: FAST });
+  using client = await Client.connect({ ...server.clear, retry: FAST });
   const { stdout } = await client.open(NAME);
   await assert.rejects(stdout.bytes(), hcsd.SubscriberStalledError);
   uid = "other";
@@ -247,7 +247,7 @@ test("a write whose connection was lost is made again, and waits for what it lef
       return await answer();
     },
   });
-  using client = await Client.connect({ address: server.address, retry: FAST });
+  using client = await Client.connect({ ...server.clear, retry: FAST });
   const { stdin } = await client.open(NAME);
   const first = stdin.write("abc");
   const second = stdin.write("de");
@@ -282,7 +282,7 @@ test("an aborted write gives up its turn, and the next one asks how far stdin ha
       return { committedOffset: 2n + BigInt(data.length) };
     },
   });
-  using client = await Client.connect({ address: server.address, retry: FAST });
+  using client = await Client.connect({ ...server.clear, retry: FAST });
   const { stdin } = await client.create(["cat"], { stdin: true });
   const controller = new AbortController();
   const first = stdin.write("abc", { signal: controller.signal });
@@ -304,7 +304,7 @@ test("a closed client tells who waits, and who calls", async (t) => {
       return await new Promise(() => undefined);
     },
   });
-  const client = await Client.connect({ address: server.address });
+  const client = await Client.connect({ ...server.clear });
   const process = await client.open(NAME);
   const exit = assert.rejects(process.wait(), hcsd.ClientClosedError);
   await waiting.promise;
@@ -326,7 +326,7 @@ test("who leaves a stream while waiting for a message gets the end of it", async
       await left.promise;
     },
   });
-  using client = await Client.connect({ address: server.address });
+  using client = await Client.connect({ ...server.clear });
   const messages = client.processes.readOutput({ name: NAME });
   const next = messages.next();
   await waiting.promise;
@@ -348,7 +348,7 @@ test("a process that is run waits for its readers and is killed at the end of it
       throw Refusal.of("INTERNAL");
     },
   });
-  using client = await Client.connect({ address: server.address });
+  using client = await Client.connect({ ...server.clear });
   const spec = create(ProcessSpecSchema, { command: { case: "commandLine", value: "x" } });
   {
     await using process = await client.run(spec);
@@ -379,7 +379,7 @@ test("what ends a process asks for the tree unless the caller says otherwise", a
       return { scopeApplied: PROCESS };
     },
   });
-  using client = await Client.connect({ address: server.address });
+  using client = await Client.connect({ ...server.clear });
   {
     await using process = await client.run(["x"]);
     const { scopeApplied, descendantsKilled } = await process.terminate();
@@ -396,7 +396,7 @@ test("what ends a process asks for the tree unless the caller says otherwise", a
 
 test("what makes no sense is refused here", async (t) => {
   const server = await TestServer.start(t, { getProcess });
-  using client = await Client.connect({ address: server.address });
+  using client = await Client.connect({ ...server.clear });
   const nothing = undefined as unknown as string;
   await assert.rejects(client.create(nothing), TypeError);
   const both = { parametersJson: "{}", user: "me" };

@@ -2,13 +2,25 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { after, test, type TestContext } from "node:test";
 
 import { ServerCredentials } from "@grpc/grpc-js";
-import { Client, DaemonUnreachableError, TlsError, TokenFileError } from "hcsd";
+import {
+  Client,
+  DaemonUnreachableError,
+  TlsError,
+  TokenFileError,
+  UnauthenticatedError,
+} from "hcsd";
 
 import { Certificate } from "./authority.js";
-import { TestServer } from "./server.js";
+import { Refusal, TestServer } from "./server.js";
+
+const warnings: Error[] = [];
+process.on("warning", (warning) => warnings.push(warning));
+after(() => {
+  assert.deepEqual(warnings, []); // as of an IP address that is taken for a name
+});
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "hcsd-"));
@@ -50,13 +62,14 @@ test("a call goes over TLS, with the client's certificate and without a token in
   assert.deepEqual(tokens, ["Bearer secret"]);
 
   const tlsCaFile = await write(path, "stranger.pem", stranger.cert);
-  const { tlsCertFile, tlsKeyFile, ...anonymous } = files;
+  const { tokenFile, tlsCaFile: trusted } = files;
+  const anonymous = { tokenFile, tlsCaFile: trusted };
   const refused = [
     [{ address, ...files, tlsCaFile }, /is not from the CA in '.*stranger\.pem'/],
-    [{ address, ...anonymous, tls: true, tlsCaFile: "" }, /is not from a CA that Node trusts/],
+    [{ address, ...anonymous, tlsCaFile: "" }, /is not from a CA that Node trusts.*server\.pem/],
     [{ ...files, address: daemon.address }, /is not for '127\.0\.0\.1'/],
     [{ address, ...anonymous }, /may want a client certificate/],
-    [{ address, tlsCaFile, tlsCertFile, tlsKeyFile, tls: false }, /if it speaks TLS, name its CA/],
+    [{ address, insecure: true }, /if it is a daemon, leave out insecure and HCSD_INSECURE/],
   ] as const;
   for (const [options, message] of refused) {
     using wary = await Client.connect(options);
@@ -93,16 +106,65 @@ test("files that cannot be used for TLS are named", async (t) => {
   }
 });
 
-test("a token is sent only to where nobody else can read it, and only if it is one", async (t) => {
+test("a certificate may be for an IP address", async (t) => {
   const path = await folder(t);
-  const tokenFile = await write(path, "token", "secret");
-  const address = "192.0.2.1:7443";
-  await assert.rejects(Client.connect({ address, tokenFile }), (error) => {
-    assert.ok(error instanceof TokenFileError);
-    assert.match(error.message, /will not send the token to 192\.0\.2\.1:7443 in clear/);
+  const ca = new Certificate("ca");
+  const server = new Certificate("server", ca, "127.0.0.1");
+  const pair = { private_key: Buffer.from(server.key), cert_chain: Buffer.from(server.cert) };
+  const daemon = await TestServer.start(
+    t,
+    { listProcesses: () => ({}) },
+    ServerCredentials.createSsl(null, [pair]),
+  );
+  const tlsCaFile = await write(path, "ca.pem", ca.cert);
+  using client = await Client.connect({ address: daemon.address, tlsCaFile });
+  await client.processes.listProcesses({ parent: "systems/-" });
+});
+
+test("nothing is said in clear unless it is asked for", async (t) => {
+  const daemon = await TestServer.start(t, { listProcesses: () => ({}) });
+  using wary = await Client.connect({ address: daemon.address });
+  await assert.rejects(wary.processes.listProcesses({}), (error) => {
+    assert.ok(error instanceof DaemonUnreachableError);
+    assert.match(error.message, /does not speak TLS/);
     return true;
   });
-  (await Client.connect({ address, tokenFile, tls: true })).close();
+  using careless = await Client.connect(daemon.clear);
+  await careless.processes.listProcesses({});
+});
+
+test("a refusal says what was sent", async (t) => {
+  const path = await folder(t);
+  const authority = new Certificate("ca");
+  const server = new Certificate("server", authority, "127.0.0.1");
+  const pair = { private_key: Buffer.from(server.key), cert_chain: Buffer.from(server.cert) };
+  const listProcesses = (): never => {
+    throw Refusal.of("UNAUTHENTICATED", "TOKEN_WRONG");
+  };
+  const daemon = await TestServer.start(
+    t,
+    { listProcesses },
+    ServerCredentials.createSsl(null, [pair]),
+  );
+  const tokenFile = await write(path, "token", "old");
+  const tlsCaFile = await write(path, "server.pem", authority.cert);
+  const rows = [
+    [{ tokenFile }, /this client sent the token in '.*token'$/],
+    [{ tlsCaFile }, /this client sent no token and no certificate$/],
+  ] as const;
+  for (const [options, message] of rows) {
+    using client = await Client.connect({ address: daemon.address, ...options });
+    await assert.rejects(client.processes.listProcesses({}), (error) => {
+      assert.ok(error instanceof UnauthenticatedError);
+      assert.equal(error.reason, "TOKEN_WRONG");
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});
+
+test("a token file must hold a token", async (t) => {
+  const path = await folder(t);
   for (const text of ["", " \n", "two words", "\u{1F511}", "a\0b"]) {
     const wrong = await write(path, "wrong", text);
     const connecting = Client.connect({ address: "localhost:1", tokenFile: wrong });
@@ -111,5 +173,6 @@ test("a token is sent only to where nobody else can read it, and only if it is o
   const missing = join(path, "missing");
   const connecting = Client.connect({ address: "localhost:1", tokenFile: missing });
   await assert.rejects(connecting, TokenFileError);
-  (await Client.connect({ address: "unix:///nowhere", tokenFile: missing })).close();
+  const options = { address: "unix:///nowhere", tokenFile: missing, insecure: true };
+  (await Client.connect(options)).close(); // neither is of interest there
 });

@@ -27,7 +27,7 @@ import {
   type StatusObject,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { type StatusCode } from "hcsd";
+import { type ConnectOptions, type StatusCode } from "hcsd";
 import { ProcessService } from "hcsd/v1";
 
 import { ErrorInfoSchema, RetryInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
@@ -99,6 +99,11 @@ export class TestServer {
 
   get address(): string {
     return `127.0.0.1:${String(this.#port)}`;
+  }
+
+  /** How a client reaches one without credentials. */
+  get clear(): ConnectOptions {
+    return { address: this.address, insecure: true };
   }
 
   /** Listen, after a stop at the address of before. */

@@ -40,6 +40,7 @@ interface Request {
   readonly tls_ca_file?: string;
   readonly tls_cert_file?: string;
   readonly tls_key_file?: string;
+  readonly insecure?: boolean;
   readonly attempts?: number;
   readonly argv?: string[];
   readonly parameters_json?: string;
@@ -119,6 +120,7 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
       tlsCaFile: request.tls_ca_file,
       tlsCertFile: request.tls_cert_file,
       tlsKeyFile: request.tls_key_file,
+      insecure: request.insecure,
       retry: request.attempts === undefined ? {} : { attempts: request.attempts },
     };
     clients.set(request.as, await Client.connect(options));

@@ -60,10 +60,10 @@ public record Address(String path, String host, int port) {
         if (!text.isEmpty()) {
             return parse(text);
         }
-        if (System.getProperty("os.name").startsWith("Windows")) {
+        if (Folders.isWindows()) {
             return parse(WINDOWS_DEFAULT);
         }
-        return parse("unix://" + runtimeFolder(environment) + "/hcsd/hcsd.sock");
+        return parse("unix://" + Folders.runtime(environment) + "/hcsd/hcsd.sock");
     }
 
     /**
@@ -95,18 +95,6 @@ public record Address(String path, String host, int port) {
             return "unix://" + path;
         }
         return (host.contains(":") ? "[" + host + "]" : host) + ":" + port;
-    }
-
-    private static String runtimeFolder(Map<String, String> environment) {
-        String runtime = environment.getOrDefault("XDG_RUNTIME_DIR", "");
-        if (!runtime.isEmpty()) {
-            return runtime;
-        }
-        if (System.getProperty("user.name").equals("root")) {
-            return "/run";
-        }
-        String state = environment.getOrDefault("XDG_STATE_HOME", "");
-        return state.isEmpty() ? System.getProperty("user.home") + "/.local/state" : state;
     }
 
     private static String parsePath(String text) {

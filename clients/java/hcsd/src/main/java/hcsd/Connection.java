@@ -13,7 +13,6 @@ import io.grpc.stub.MetadataUtils;
 import java.net.SocketTimeoutException;
 import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
-import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -37,30 +36,31 @@ final class Connection {
                     ComputeSystemServiceGrpc.getShutDownComputeSystemMethod(),
                     ComputeSystemServiceGrpc.getWaitComputeSystemMethod());
 
-    private final Address address;
     private final DaemonChannel daemon;
     private final Channel channel; // the same, with the metadata of every call
+    private final Unreachable unreachable;
     private final Duration timeout; // null for none
 
-    Connection(Address address, DaemonChannel daemon, String token, Duration timeout) {
+    Connection(DaemonChannel daemon, Unreachable unreachable, String token, Duration timeout) {
         this(
-                address,
                 daemon,
                 token.isEmpty() ? daemon : carrying(daemon, AUTHORIZATION, "Bearer " + token),
+                unreachable,
                 timeout);
     }
 
-    private Connection(Address address, DaemonChannel daemon, Channel channel, Duration timeout) {
-        this.address = address;
+    private Connection(
+            DaemonChannel daemon, Channel channel, Unreachable unreachable, Duration timeout) {
         this.daemon = daemon;
         this.channel = channel;
+        this.unreachable = unreachable;
         this.timeout = timeout;
     }
 
     /** Returns the same connection for calls that are meant for this run of the daemon alone. */
     Connection pinned(String incarnation) {
         Channel pinned = carrying(channel, INCARNATION, incarnation);
-        return new Connection(address, daemon, pinned, timeout);
+        return new Connection(daemon, pinned, unreachable, timeout);
     }
 
     Channel channel() {
@@ -106,46 +106,37 @@ final class Connection {
         }
         // gRPC has other codes for a connection that closes just as a call begins, and for one that
         // was given up. A status of the daemon has no cause.
-        boolean broken = ended.getCause() instanceof ClosedChannelException;
-        if (broken || ended.getCause() instanceof SocketTimeoutException) {
-            ended = io.grpc.Status.UNAVAILABLE.withCause(ended.getCause());
+        boolean closed = ended.getCause() instanceof ClosedChannelException;
+        if (closed || ended.getCause() instanceof SocketTimeoutException) {
+            ended =
+                    io.grpc.Status.UNAVAILABLE
+                            .withDescription(ended.getDescription())
+                            .withCause(ended.getCause());
         }
         Status status = Failures.statusOf(ended, trailers);
         HcsdException found = Failures.of(status);
         if (found.getClass() == HcsdException.Unavailable.class && found.reason().isEmpty()) {
             // gRPC speaks, not the daemon.
-            found =
-                    unavailable(
-                            broken || DaemonChannel.isConnected(call),
-                            status.toBuilder(),
-                            why(ended));
+            boolean broken = closed && !Unreachable.isInHandshake(ended);
+            found = unavailable(broken || DaemonChannel.isConnected(call), status, ended);
+        }
+        if (found instanceof HcsdException.Unauthenticated && !unreachable.address().isUnix()) {
+            String message = found.getMessage() + "; " + unreachable.shown();
+            found = Failures.of(status.toBuilder().setMessage(message).build());
         }
         found.initCause(ended.getCause());
         return found;
     }
 
-    private HcsdException unavailable(boolean connected, Status.Builder status, String why) {
+    private HcsdException unavailable(boolean connected, Status status, io.grpc.Status ended) {
         if (connected) {
-            status.setMessage(
-                    "lost the connection to the daemon at %s: %s".formatted(address, why));
-            return new HcsdException.ConnectionLost(status.build());
+            String message =
+                    "lost the connection to the daemon at %s: %s"
+                            .formatted(unreachable.address(), Unreachable.why(ended));
+            return new HcsdException.ConnectionLost(status.toBuilder().setMessage(message).build());
         }
-        status.setMessage(
-                ("cannot reach a daemon at %s: %s; start one with 'hcsd serve', or name its address"
-                                + " with HCSD_ADDRESS")
-                        .formatted(address, why));
-        return new HcsdException.DaemonUnreachable(status.build());
-    }
-
-    /** Returns the system's own words if there are some, as they say more than those of gRPC. */
-    private static String why(io.grpc.Status ended) {
-        Throwable cause = ended.getCause();
-        while (cause != null && cause.getCause() != null) {
-            cause = cause.getCause();
-        }
-        return cause == null || cause.getMessage() == null
-                ? Objects.requireNonNullElse(ended.getDescription(), "no reason given")
-                : cause.getMessage();
+        String message = unreachable.explain(ended);
+        return new HcsdException.DaemonUnreachable(status.toBuilder().setMessage(message).build());
     }
 
     private static Channel carrying(Channel channel, Metadata.Key<String> key, String value) {

@@ -14,20 +14,12 @@ import java.security.GeneralSecurityException;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 
-/** What a client shows to a daemon, and what it asks of it: the token, and the files for TLS. */
+/** Reads what {@link Proof} names: the token, and the files for TLS. */
 final class Credentials {
     private Credentials() {}
 
-    /** Reads the token for a daemon at this address. */
-    static String readToken(Path file, Address address, boolean tls) {
-        if (!address.isLoopback() && !tls) {
-            throw new HcsdException.BadTokenFile(
-                    ("will not send the token to %s in clear: use TLS (HCSD_TLS_CA), or make a tunnel,"
-                                    + " as with 'ssh -L 7443:localhost:%d %s', and use its local"
-                                    + " end")
-                            .formatted(address, address.port(), address.host()),
-                    null);
-        }
+    /** Reads a token. */
+    static String readToken(Path file) {
         String token;
         try {
             token = new String(Files.readAllBytes(file), StandardCharsets.US_ASCII).strip();
@@ -38,34 +30,22 @@ final class Credentials {
         if (!token.matches("[!-~]+")) {
             throw new HcsdException.BadTokenFile(
                     ("the token file '%s' does not hold a token; name the file that the daemon made"
-                                    + " with --token-file or HCSD_TOKEN_FILE")
+                                    + " with tokenFile or HCSD_TOKEN_FILE")
                             .formatted(file),
                     null);
         }
         return token;
     }
 
-    /**
-     * Reads the files for TLS.
-     *
-     * @param ca PEM file of those who may sign the daemon's certificate; null for the system's
-     * @param certificate PEM file of the client's certificate; null for none
-     * @param key PEM file of its key
-     */
-    static ChannelCredentials readTls(Path ca, Path certificate, Path key) {
-        if ((certificate == null) != (key == null)) {
-            throw new HcsdException.BadTls(
-                    "a client certificate needs its key, and a key its certificate: set both, as"
-                            + " with HCSD_TLS_CERT and HCSD_TLS_KEY",
-                    null);
-        }
+    /** Reads the files for TLS. */
+    static ChannelCredentials readTls(Proof files) {
         TlsChannelCredentials.Builder builder = TlsChannelCredentials.newBuilder();
         try {
-            if (ca != null) {
-                builder.trustManager(certificates(ca));
+            if (files.ca() != null) {
+                builder.trustManager(certificates(files.ca()));
             }
-            if (certificate != null) {
-                builder.keyManager(certificates(certificate), privateKey(key));
+            if (files.certificate() != null) {
+                builder.keyManager(certificates(files.certificate()), privateKey(files.key()));
             }
         } catch (IOException error) {
             throw new HcsdException.BadTls(why(error), error);

@@ -1,8 +1,10 @@
 package hcsd;
 
 import io.grpc.ChannelCredentials;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.EnumMap;
 import java.util.Map;
 
 /**
@@ -13,11 +15,8 @@ import java.util.Map;
 public final class HcsdClientBuilder {
     private Map<String, String> environment = System.getenv();
     private Address address;
-    private Path tokenFile;
-    private boolean systemRoots;
-    private Path tlsCa;
-    private Path tlsCertificate;
-    private Path tlsKey;
+    private final Map<Proof.File, Path> files = new EnumMap<>(Proof.File.class);
+    private Boolean insecure; // null if nobody has said
     private Duration timeout;
     private Duration connectTimeout = Duration.ofSeconds(10);
     private Retry retry = Retry.DEFAULT;
@@ -48,49 +47,53 @@ public final class HcsdClientBuilder {
 
     /**
      * Sets the file with the daemon's token, for TCP. Default: what {@code HCSD_TOKEN_FILE} names,
-     * else no token is sent.
+     * else, if neither a CA nor a client certificate is named, the token of the daemon of this
+     * user, if {@code server.pem} is beside it.
      *
      * @param file the file, read when the client is made
      * @return this
      */
     public HcsdClientBuilder tokenFile(Path file) {
-        tokenFile = file;
+        files.put(Proof.File.TOKEN, file);
         return this;
     }
 
     /**
-     * Asks for TLS with a daemon whose certificate those sign whom this system trusts.
-     *
-     * @return this
-     */
-    public HcsdClientBuilder tls() {
-        systemRoots = true;
-        return this;
-    }
-
-    /**
-     * Asks for TLS with a daemon whose certificate is signed by one of these. Default: {@code
-     * HCSD_TLS_CA}.
+     * Sets who may have signed the daemon's certificate. Default: what {@code HCSD_TLS_CA} names,
+     * else {@code server.pem} beside the token file if it is there, else those whom Java trusts.
      *
      * @param file their certificates (PEM)
      * @return this
      */
     public HcsdClientBuilder tlsCa(Path file) {
-        tlsCa = file;
+        files.put(Proof.File.CA, file);
         return this;
     }
 
     /**
-     * Asks for TLS, and sets what the client proves itself with; the daemon needs no token then.
-     * Default: {@code HCSD_TLS_CERT} and {@code HCSD_TLS_KEY}.
+     * Sets what the client proves itself with to a daemon that wants a certificate in place of the
+     * token. Default: what {@code HCSD_TLS_CERT} and {@code HCSD_TLS_KEY} name.
      *
      * @param certificate the client's certificate (PEM)
      * @param key its key (PEM)
      * @return this
      */
     public HcsdClientBuilder tlsClient(Path certificate, Path key) {
-        tlsCertificate = certificate;
-        tlsKey = key;
+        files.put(Proof.File.CERTIFICATE, certificate);
+        files.put(Proof.File.KEY, key);
+        return this;
+    }
+
+    /**
+     * Sets whether to speak in clear over TCP, to a daemon that proves nothing. A file named
+     * together with this is an error. Default: what {@code HCSD_INSECURE} says ({@code 1} or {@code
+     * true}; {@code 0}, {@code false} or nothing), else no.
+     *
+     * @param clear whether to do so
+     * @return this
+     */
+    public HcsdClientBuilder insecure(boolean clear) {
+        insecure = clear;
         return this;
     }
 
@@ -142,36 +145,21 @@ public final class HcsdClientBuilder {
      *
      * @return the client, to be closed
      * @throws HcsdException.BadAddress there is no address, or one that gRPC cannot take
-     * @throws HcsdException.BadTokenFile the token cannot be read, or the address is no place to
-     *     send it to: TCP that is neither of this machine nor guarded by TLS
-     * @throws HcsdException.BadTls a file for TLS cannot be used
+     * @throws HcsdException.BadTokenFile the token cannot be read, or would be sent in clear
+     * @throws HcsdException.BadTls a file for TLS cannot be used, or is named for clear text
      */
     public HcsdClient connect() {
         Address where = address == null ? Address.byDefault(environment) : address;
-        String token = "";
-        ChannelCredentials credentials = where.isUnix() ? null : readTls();
-        if (!where.isUnix()) {
-            Path file = fromEnvironment(tokenFile, "HCSD_TOKEN_FILE");
-            if (file != null) {
-                token = Credentials.readToken(file, where, credentials != null);
-            }
-        }
+        Proof proof =
+                where.isUnix()
+                        ? null
+                        : Proof.choose(files, insecure, environment, Files::exists).orElse(null);
+        String token =
+                proof == null || proof.token() == null ? "" : Credentials.readToken(proof.token());
+        ChannelCredentials credentials = proof == null ? null : Credentials.readTls(proof);
         DaemonChannel daemon =
                 new DaemonChannel(() -> Transport.open(where, credentials), connectTimeout);
-        return new HcsdClient(where, new Connection(where, daemon, token, timeout), retry);
-    }
-
-    /** Returns null for a connection in clear. */
-    private ChannelCredentials readTls() {
-        Path ca = fromEnvironment(tlsCa, "HCSD_TLS_CA");
-        Path certificate = fromEnvironment(tlsCertificate, "HCSD_TLS_CERT");
-        Path key = fromEnvironment(tlsKey, "HCSD_TLS_KEY");
-        boolean wanted = systemRoots || ca != null || certificate != null || key != null;
-        return wanted ? Credentials.readTls(ca, certificate, key) : null;
-    }
-
-    private Path fromEnvironment(Path set, String variable) {
-        String text = environment.getOrDefault(variable, "");
-        return set != null || text.isEmpty() ? set : Path.of(text);
+        Unreachable unreachable = new Unreachable(where, proof);
+        return new HcsdClient(where, new Connection(daemon, unreachable, token, timeout), retry);
     }
 }

@@ -154,14 +154,14 @@ public class HcsdException extends RuntimeException {
         }
     }
 
-    /** The token cannot be read from its file, or must not be sent to this address. */
+    /** The token cannot be read from its file, or would be sent in clear. */
     public static final class BadTokenFile extends HcsdException {
         BadTokenFile(String message, Throwable cause) {
             super(message, cause);
         }
     }
 
-    /** A file for TLS cannot be used. */
+    /** A file for TLS cannot be used, or is named for clear text. */
     public static final class BadTls extends HcsdException {
         BadTls(String message, Throwable cause) {
             super(message, cause);

@@ -13,16 +13,6 @@ class CredentialsTest {
     @TempDir private Path folder;
 
     @Test
-    void aTokenIsNotSentWhereOthersCouldReadIt() throws Exception {
-        Path token = Files.writeString(folder.resolve("token"), "secret\n");
-        HcsdClientBuilder away = HcsdClient.builder().address("192.0.2.1:7443").tokenFile(token);
-        HcsdException error = assertThrows(HcsdException.BadTokenFile.class, away::connect);
-        assertTrue(error.getMessage().contains("192.0.2.1"), error.getMessage());
-        away.tls().connect().close();
-        HcsdClient.builder().address("127.0.0.1:7443").tokenFile(token).connect().close();
-    }
-
-    @Test
     void aTokenFileMustHoldAToken() throws Exception {
         for (String content : new String[] {"", "two words", "tök", "line\nline"}) {
             Path file = Files.writeString(folder.resolve("token"), content);
@@ -46,14 +36,13 @@ class CredentialsTest {
         String missing = folder.resolve("missing.pem").toString();
         refused("nonsense.pem", Map.of("HCSD_TLS_CA", nonsense.toString()));
         refused("missing.pem", Map.of("HCSD_TLS_CA", missing));
-        refused("needs its key", Map.of("HCSD_TLS_CERT", nonsense.toString()));
     }
 
     @Test
     void aUnixSocketNeedsNeither() {
         HcsdClient.builder()
                 .address("unix:///nobody")
-                .environment(Map.of("HCSD_TOKEN_FILE", "/missing", "HCSD_TLS_CA", "/missing"))
+                .environment(Map.of("HCSD_TOKEN_FILE", "/missing", "HCSD_INSECURE", "maybe"))
                 .connect()
                 .close();
     }

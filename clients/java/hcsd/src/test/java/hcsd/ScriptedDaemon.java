@@ -17,7 +17,9 @@ import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
 import hcsd.v1.WaitProcessRequest;
 import hcsd.v1.WaitProcessResponse;
+import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
+import io.grpc.ServerCredentials;
 import io.grpc.Status;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
@@ -58,9 +60,18 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
     }
 
     ScriptedDaemon(int port) throws IOException {
+        this(port, InsecureServerCredentials.create());
+    }
+
+    ScriptedDaemon(ServerCredentials credentials) throws IOException {
+        this(0, credentials);
+    }
+
+    private ScriptedDaemon(int port, ServerCredentials credentials) throws IOException {
         server =
                 NettyServerBuilder.forAddress(
-                                new InetSocketAddress(InetAddress.getLoopbackAddress(), port))
+                                new InetSocketAddress(InetAddress.getLoopbackAddress(), port),
+                                credentials)
                         .addService(this)
                         .build()
                         .start();
@@ -78,6 +89,7 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
         Duration soon = Duration.ofMillis(1);
         return HcsdClient.builder()
                 .address("127.0.0.1:" + port)
+                .insecure(true)
                 .retry(new Retry(attempts, soon, soon))
                 .connect();
     }

@@ -99,6 +99,9 @@ final class Actions {
         if (request.has("tls_cert_file") || request.has("tls_key_file")) {
             builder.tlsClient(path(request, "tls_cert_file"), path(request, "tls_key_file"));
         }
+        if (request.has("insecure")) {
+            builder.insecure(request.get("insecure").getAsBoolean());
+        }
         int attempts = (int) number(request, "attempts", Retry.DEFAULT.attempts());
         builder.retry(Retry.DEFAULT.withAttempts(attempts));
         clients.put(text(request, "as"), builder.connect());
