@@ -6,6 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+# Beside the token file: the daemon's own CA, whose key is private, and its certificate for clients.
+CA_KEY_FILE = "server.key"
+CA_FILE = "server.pem"
+
 
 def default_token_file() -> Path:
     """Return where the token of TCP listeners is kept."""

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from hcsd.folders import CA_FILE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hcsd.listen.listener import Listener
     from hcsd.listen.tls import Source, Tls
+    from hcsd.listen.token import Token
 
 
 class TcpOptions(NamedTuple):
@@ -59,7 +62,7 @@ class Listeners(NamedTuple):
     """
 
     all: Sequence[Listener]
-    token: str | None
+    token: Token | None
     needs: str
 
 
@@ -76,7 +79,7 @@ def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
     """
     from hcsd.listen.listener import ListenError
     from hcsd.listen.tcp import TcpListener
-    from hcsd.listen.token import load_token
+    from hcsd.listen.token import Token
     from hcsd.listen.unix import unix_listener
     from hcsd_client.address import default_address, parse_address
 
@@ -87,8 +90,8 @@ def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
             msg = "TLS is for TCP, and no TCP address is listened at: add --listen HOST:PORT"
             raise ListenError(msg)
         return Listeners([unix_listener(Path(address.path)) for address in parsed], None, "")
+    token = None if options.client_ca else Token(options.token_file)
     tls = _tls(hosts, options)
-    token = None if tls.authenticates else load_token(options.token_file)
     return Listeners(
         [
             unix_listener(Path(address.path))
@@ -104,6 +107,7 @@ def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
 def _tls(hosts: Iterable[str], options: TcpOptions) -> Tls:
     from hcsd.listen.authority import Authority
     from hcsd.listen.certificate_files import CertificateFiles
+    from hcsd.listen.client_certificates import ClientCa
     from hcsd.listen.names import Names
     from hcsd.listen.tls import Tls
 
@@ -112,15 +116,15 @@ def _tls(hosts: Iterable[str], options: TcpOptions) -> Tls:
         source = CertificateFiles(options.certificate, options.key)
     else:
         source = Authority(options.token_file.parent, Names(hosts))
-    return Tls(source, options.client_ca)
+    return Tls(source, ClientCa(options.client_ca) if options.client_ca else None)
 
 
 def _needs(options: TcpOptions) -> str:
-    """Say which options TCP clients need."""
-    ca = "" if options.certificate else f" {options.token_file.parent / 'server.pem'}"
-    needs = [f"--tls-ca{ca}"]
+    """Say what TCP clients need, and with which options they name it."""
+    token = f"a copy of '{options.token_file}' (--token-file)"
+    ca = f"a copy of '{options.token_file.with_name(CA_FILE)}' (--tls-ca, or beside the token file)"
+    if options.certificate:
+        ca = f"the CA of '{options.certificate}' (--tls-ca), unless their system trusts it"
     if options.client_ca:
-        needs += ["--tls-cert", "--tls-key"]
-    else:
-        needs.append(f"--token-file {options.token_file}")
-    return ", ".join(needs)
+        token = f"a certificate of '{options.client_ca}' (--tls-cert, --tls-key)"
+    return f"{token}, and {ca}"

@@ -23,15 +23,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from hcsd.folders import CA_FILE, CA_KEY_FILE
 from hcsd.listen.names import ip_of
+from hcsd.listen.pem import TlsFileError
 from hcsd.listen.private import (
     NotPrivateError,
+    file_version,
     make_private_directory,
     make_private_file,
+    read_file,
     read_private_file,
     replace_file,
 )
-from hcsd.listen.tls import ServerCertificate, TlsFileError, file_version
+from hcsd.listen.tls import ServerCertificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +47,8 @@ CA_LIFE = timedelta(days=3650)
 LIFE = timedelta(days=30)
 # A clock of a client may be behind ours.
 SKEW = timedelta(days=1)
+SOON = timedelta(days=90)  # before its end, it is time to think of a new CA
+OLDEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is right says less
 DNS_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*", re.IGNORECASE)
 
 logger = logging.getLogger(__name__)
@@ -65,8 +71,8 @@ class Authority:
     """
 
     def __init__(self, folder: Path, names: Names, *, renew_every: float = DAY) -> None:
-        self.key_file = folder / "server.key"
-        self.ca_file = folder / "server.pem"
+        self.key_file = folder / CA_KEY_FILE
+        self.ca_file = folder / CA_FILE
         self._names = names
         self._renew_every = renew_every
         try:
@@ -89,6 +95,7 @@ class Authority:
             TlsFileError: The CA cannot be used.
         """
         key, certificate = self._read()
+        self._judge(certificate)
         self._publish(certificate)
         return _issue(key, certificate, self._names.now())
 
@@ -110,13 +117,46 @@ class Authority:
     def _publish(self, certificate: x509.Certificate) -> None:
         text = certificate.public_bytes(serialization.Encoding.PEM).decode()
         try:
-            if self.ca_file.exists() and self.ca_file.read_text(encoding="ascii") == text:
-                return
+            there = read_file(self.ca_file)
+        except (NotPrivateError, OSError, UnicodeDecodeError):
+            there = ""
+        if there == text:
+            return
+        try:
             replace_file(self.ca_file, text)
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"cannot write '{self.ca_file}', which clients need: {error}"
+        except OSError as error:
+            msg = f"cannot write '{self.ca_file}', which clients need: {error.strerror}"
             raise TlsFileError(msg) from error
         logger.info("wrote '%s', which clients need", self.ca_file)
+
+    def _judge(self, certificate: x509.Certificate) -> None:
+        """See that the CA is valid now, and for long enough.
+
+        Raises:
+            TlsFileError: It is not.
+        """
+        now = datetime.now(UTC)
+        since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        anew = (
+            f"delete '{self.key_file}', start again and give the new '{self.ca_file.name}' to the"
+            " clients"
+        )
+        if now < since:
+            msg = (
+                f"the CA in '{self.key_file}' is not valid before {_shown(since)}, and the clock here"
+                f" says {_shown(now)}: set the clock; or {anew}"
+            )
+            raise TlsFileError(msg)
+        if now >= until:
+            msg = (
+                f"the CA in '{self.key_file}' has expired at {_shown(until)}, and the clock here says"
+                f" {_shown(now)}: {anew}"
+            )
+            raise TlsFileError(msg)
+        if until - now < SOON:
+            logger.warning(
+                "the CA in '%s' expires at %s. Before that, %s", self.key_file, _shown(until), anew
+            )
 
     def _unusable(self, error: Exception) -> TlsFileError:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -124,9 +164,16 @@ class Authority:
 
 
 def _make_ca() -> str:
-    """Return a new key and certificate of a CA, PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """Return a new key and certificate of a CA, PEM.
+
+    Raises:
+        TlsFileError: The clock is wrong, so that nobody could tell until when it is valid.
+    """
     now = datetime.now(UTC)
+    if now < OLDEST:
+        msg = f"cannot make a certificate: the clock here says {_shown(now)}. Set it"
+        raise TlsFileError(msg)
+    key = ec.generate_private_key(ec.SECP256R1())
     # The serial number in its name tells clients apart that know several.
     serial = x509.random_serial_number()
     name = _name(f"hcsd CA {serial:x}")
@@ -189,7 +236,7 @@ def _issue(
         .sign(ca_key, hashes.SHA256())
     )  # fmt: skip
     pem = certificate.public_bytes(serialization.Encoding.PEM)
-    return ServerCertificate(pem, _private_pem(key), f"{not_after:%Y-%m-%d %H:%M:%S} UTC")
+    return ServerCertificate(pem, _private_pem(key), _shown(not_after))
 
 
 def _alternatives(names: frozenset[str]) -> list[x509.GeneralName]:
@@ -202,6 +249,10 @@ def _alternatives(names: frozenset[str]) -> list[x509.GeneralName]:
         elif DNS_NAME.fullmatch(name.removesuffix(".")):
             made.append(x509.DNSName(name.removesuffix(".")))
     return made
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _name(text: str) -> x509.Name:

@@ -11,8 +11,9 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hcsd.listen.private import NotPrivateError, read_private_file
-from hcsd.listen.tls import ServerCertificate, TlsFileError, file_version, read_certificates
+from hcsd.listen.pem import TlsFileError, read_certificates
+from hcsd.listen.private import NotPrivateError, file_version, read_private_file
+from hcsd.listen.tls import ServerCertificate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,6 +3,9 @@
 On POSIX by owner and mode; on Windows by access control lists, in which administrators have their
 place too (`hcsd.win32.security`).
 
+A file is private only in a folder where nobody else can put another in its place. Others may add
+files to that folder if they cannot take away ours, as in /tmp; then the owner of the file tells.
+
 A file appears at once and whole: it is written as a draft beside its place, and then put there. So of
 two daemons that make one file at the same time, both use that of the first.
 """
@@ -19,14 +22,18 @@ from typing import TYPE_CHECKING
 from hcsd.errors import HcsdError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 OTHERS = 0o77  # what group and everybody else may do: nothing
+OTHERS_WRITE = 0o22
+MAX_BYTES = 1_048_576  # arbitrary; the CAs of a whole system are less
+# Windows has no such flag, and no FIFO among its files.
+NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class NotPrivateError(HcsdError):
-    """Others may touch what must be private, or it cannot be looked at."""
+    """Others may touch what must be private, or it is something else than it should be."""
 
 
 def make_private_directory(path: Path) -> None:
@@ -79,11 +86,64 @@ def read_private_file(path: Path, *, made_by_us: bool = True) -> str:
         OSError: It cannot be read.
         UnicodeDecodeError: It is not ASCII.
     """
-    with path.open(encoding="ascii") as file:
-        if others := _others(file.fileno()):
+    for folder in {path.parent, path.resolve().parent}:  # two, if it is a symbolic link
+        if takers := _takers(folder):
+            msg = (
+                f"{takers} may replace files in '{folder}'; keep '{path.name}' in a folder that is"
+                " yours alone"
+            )
+            raise NotPrivateError(msg)
+
+    def check(descriptor: int) -> None:
+        if others := _others(descriptor):
             msg = f"{others} may read '{path}'; {_remedy(path, made_by_us=made_by_us)}"
             raise NotPrivateError(msg)
-        return file.read()
+
+    return read_file(path, check)
+
+
+def read_file(path: Path, check: Callable[[int], None] = lambda _descriptor: None) -> str:
+    """Read a small file of text; nothing else is waited for, such as the writer of a FIFO.
+
+    Args:
+        path: The file.
+        check: Called with its descriptor before it is read; what it raises is passed on.
+
+    Raises:
+        NotPrivateError: It is no regular file, or too large.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not ASCII.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | NO_WAITING)
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            msg = f"'{path}' is a symbolic link to '{path.readlink()}', which is not there"
+            raise NotPrivateError(msg) from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            msg = f"'{path}' is no regular file"
+            raise NotPrivateError(msg)
+        check(descriptor)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > MAX_BYTES:
+        msg = f"'{path}' has more than {MAX_BYTES} bytes"
+        raise NotPrivateError(msg)
+    return data.decode("ascii")
+
+
+def file_version(path: Path) -> tuple[int, ...] | None:
+    """Return what tells one version of a file from the next; None if it cannot be looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    # The last one also changes with owner and mode.
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @contextlib.contextmanager
@@ -113,7 +173,13 @@ if sys.platform == "win32":  # noqa: TID251  (privacy is the platform's to defin
 
     def _others(what: Path | int) -> str:
         """Name who else may touch it; "" is nobody."""
-        sids = security.strangers(what)
+        return _named(security.strangers(what))
+
+    def _takers(folder: Path) -> str:
+        """Name who else may take away files in a folder; "" is nobody."""
+        return _named(security.takers(folder))
+
+    def _named(sids: list[str]) -> str:
         return f"others ({', '.join(sids)})" if sids else ""
 
     def _remedy(path: Path, *, made_by_us: bool) -> str:
@@ -142,6 +208,13 @@ else:
         status = os.stat(what)
         private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & OTHERS
         return "" if private else "others"
+
+    def _takers(folder: Path) -> str:
+        """Name who else may take away files in a folder; "" is nobody."""
+        status = folder.stat()
+        ours = status.st_uid in {os.geteuid(), 0}
+        shared = status.st_mode & OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
+        return "" if ours and not shared else "others"
 
     def _remedy(path: Path, *, made_by_us: bool) -> str:
         """Return how to mend it."""

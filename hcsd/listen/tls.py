@@ -7,7 +7,7 @@
 
 The certificate comes from a source: files that somebody else keeps (certificate_files.py), or the
 daemon's own CA (authority.py). A renewed one is taken without a restart. Connections that there are
-keep theirs.
+keep theirs. The CA of clients is followed, too (client_certificates.py).
 
 Threads: a server may ask for the certificate on threads of its own, maybe several at once; a lock
 makes them take turns. Nothing here touches the event loop.
@@ -16,23 +16,16 @@ makes them take turns. Nothing here touches the event loop.
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from hcsd.errors import HcsdError
+from hcsd.listen.pem import TlsFileError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-NO_CERTIFICATE = "it holds no certificate in PEM ('-----BEGIN CERTIFICATE-----')"
+    from hcsd.listen.client_certificates import ClientCa
 
 logger = logging.getLogger(__name__)
-
-
-class TlsFileError(HcsdError):
-    """A file of a certificate, key or CA cannot be used as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +57,9 @@ class Source(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Identity:
-    """What is in use; another object is another version.
+    """What a handshake uses; another object is another version.
 
     Attributes:
         server: What the daemon proves itself with.
@@ -82,71 +75,50 @@ class Tls:
 
     Args:
         source: Where it comes from.
-        client_ca: File of the CA whose clients may come in; None if they show the token instead.
+        clients: The CA whose clients may come in; None if they show the token instead.
+
+    Attributes:
+        clients: The same.
 
     Raises:
-        TlsFileError: There is none that can be used.
+        TlsFileError: There is no certificate that can be used.
     """
 
-    def __init__(self, source: Source, client_ca: Path | None = None) -> None:
+    def __init__(self, source: Source, clients: ClientCa | None = None) -> None:
+        self.clients = clients
         self._source = source
-        self._client_ca = client_ca
         self._lock = threading.Lock()
-        self._seen = self._version()  # of what was loaded last, good or bad; under the lock
-        self._used = self._load()  # under the lock
+        self._seen = source.version()  # of what was loaded last, good or bad; under the lock
+        self._used = Identity(
+            source.load(), clients.current() if clients else None
+        )  # under the lock
         logger.info("the certificate is valid until %s", self._used.server.not_after)
 
     @property
     def authenticates(self) -> bool:
         """Whether it lets in only who has a certificate, and so needs no token."""
-        return self._client_ca is not None
+        return self.clients is not None
 
     def current(self) -> Identity:
-        """Return what is in use; a renewed one if something has changed. Thread: any."""
+        """Return what a handshake uses now. Thread: any."""
         with self._lock:
-            try:
-                version = self._version()
-                if version != self._seen:
-                    self._seen = version
-                    self._used = self._load()
-                    logger.info(
-                        "took a renewed certificate, valid until %s", self._used.server.not_after
-                    )
-            except TlsFileError as error:
-                logger.warning("the certificate in use stays: %s", error)
+            # Without a CA nobody is let in, and that is for each call to say: a handshake needs one.
+            client_ca = (self.clients and self.clients.current()) or self._used.client_ca
+            used = Identity(self._renewed(), client_ca)
+            if used != self._used:
+                self._used = used
             return self._used
 
-    def _version(self) -> object:
-        return self._source.version(), self._client_ca and file_version(self._client_ca)
-
-    def _load(self) -> Identity:
-        ca = self._client_ca and read_certificates(self._client_ca, "client CA")
-        return Identity(self._source.load(), ca.encode() if ca else None)
-
-
-def file_version(path: Path) -> tuple[int, ...] | None:
-    """Return what tells one version of a file from the next; None if it cannot be looked at."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def read_certificates(path: Path, what: str) -> str:
-    """Read a file of certificates.
-
-    Raises:
-        TlsFileError: It holds none, or cannot be read.
-    """
-    try:
-        text = path.read_text(encoding="ascii")
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
-    except OSError as error:  # SSLError is one
-        reason = error.strerror if not isinstance(error, ssl.SSLError) else NO_CERTIFICATE
-        msg = f"cannot use {what} file '{path}': {reason}"
-        raise TlsFileError(msg) from error
-    except ValueError as error:  # empty, or not ASCII
-        msg = f"cannot use {what} file '{path}': {NO_CERTIFICATE}"
-        raise TlsFileError(msg) from error
-    return text
+    def _renewed(self) -> ServerCertificate:
+        """Return the certificate of the source, or that in use if it has no better one."""
+        version = self._source.version()
+        if version != self._seen:
+            self._seen = version
+            try:
+                certificate = self._source.load()
+            except TlsFileError as error:
+                logger.warning("the certificate in use stays: %s", error)
+            else:
+                logger.info("took a renewed certificate, valid until %s", certificate.not_after)
+                return certificate
+        return self._used.server

@@ -3,7 +3,8 @@
 A Unix socket is guarded by its directory (0700) and its mode (0600). TCP has no such guard, so a
 TCP listener admits only who presents the daemon's token: 256 random bits in a file that only its
 owner can read (on Windows administrators, too), made at the first start. Where TLS asks for a
-certificate of the client (tls.py), that is the guard, and nobody is asked for the token.
+certificate of the client (client_certificates.py), that is the guard, and nobody is asked for the
+token.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
+from hcsd.listen.followed import Followed
 from hcsd.listen.private import (
     NotPrivateError,
     make_private_directory,
@@ -23,28 +25,65 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN_BYTES = 32
+# What people choose is weak; these bounds refuse the worst of it.
+MIN_LENGTH = 24
+MIN_DIFFERENT = 8
+NOT_VISIBLE = "its token has other characters than those of ASCII that are visible"
 
 
 class TokenFileError(HcsdError):
     """The token file cannot be used as it is."""
 
 
-def load_token(path: Path) -> str:
-    """Read the daemon's token, making the file if there is none.
+class Token(Followed[str]):
+    """The token, as its file says it now; made if there is none.
+
+    `current()` returns "" if nobody may come in: nothing equals the token then.
 
     Raises:
-        TokenFileError: Others could read the file, it is empty, or it cannot be read or made.
+        TokenFileError: The file cannot be used or made, others could read or replace it, or its
+            token is weak.
     """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            if not path.parent.exists():
+                make_private_directory(path.parent)
+            if not path.exists():
+                make_private_file(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
+        except (NotPrivateError, OSError) as error:
+            raise _unusable(path, error) from error
+        super().__init__(path, _load, "")
+
+
+def _load(path: Path) -> str:
     try:
-        if not path.parent.exists():
-            make_private_directory(path.parent)
-        if not path.exists():
-            make_private_file(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
         token = read_private_file(path).strip()
-    except (NotPrivateError, OSError, UnicodeDecodeError) as error:
-        msg = f"cannot use token file '{path}': {error}"
-        raise TokenFileError(msg) from error
-    if not token:
-        msg = f"token file '{path}' is empty; delete it, and the next start makes a new one"
+    except UnicodeDecodeError:
+        token = None  # and not chained: it has the content of the file
+    except (NotPrivateError, OSError) as error:
+        raise _unusable(path, error) from error
+    weakness = NOT_VISIBLE if token is None else _weakness(token)
+    if token is None or weakness:
+        msg = (
+            f"cannot use token file '{path}': {weakness}. Write a better one, or delete the file:"
+            " the next start makes a new one"
+        )
         raise TokenFileError(msg)
     return token
+
+
+def _weakness(token: str) -> str:
+    """Say why a token is none, or can be guessed; "" if it is good."""
+    if not all("!" <= character <= "~" for character in token):
+        return NOT_VISIBLE
+    if len(token) < MIN_LENGTH:
+        return f"its token has {len(token)} characters, and {MIN_LENGTH} are the least"
+    if len(set(token)) < MIN_DIFFERENT:
+        return f"its token has fewer than {MIN_DIFFERENT} different characters"
+    return ""
+
+
+def _unusable(path: Path, error: Exception) -> TokenFileError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return TokenFileError(f"cannot use token file '{path}': {reason}")

@@ -52,6 +52,12 @@ ERROR_INSUFFICIENT_BUFFER = 122
 ERROR_ALREADY_EXISTS = 183
 INVALID_HANDLE_VALUE = ctypes.c_void_p(-1).value
 
+# Rights on a folder by which what is in it can be taken away: GENERIC_ALL, WRITE_OWNER, WRITE_DAC,
+# DELETE and FILE_DELETE_CHILD.
+TAKE = 0x1000_0000 | 0x8_0000 | 0x4_0000 | 0x1_0000 | 0x40
+ANY = 0xFFFF_FFFF
+INHERIT_ONLY = 0x8
+
 ACCESS_ALLOWED = 0
 ACCESS_DENIED = {1, 6, 10, 12}  # plain, for objects, and both with a condition
 
@@ -158,6 +164,15 @@ def strangers(what: Path | int) -> list[str]:
     return sorted(granted(_read(what)) - {user(), SYSTEM, ADMINISTRATORS} - OWNER)
 
 
+def takers(folder: Path) -> list[str]:
+    """Name who else may take away files in a folder, by their SIDs.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    return sorted(granted(_read(folder), TAKE) - {user(), SYSTEM, ADMINISTRATORS} - OWNER)
+
+
 def user() -> str:
     """Return the SID of the user this process runs as.
 
@@ -231,8 +246,8 @@ def _read_handle(handle: int) -> bytes:
     return buffer.raw
 
 
-def granted(descriptor: bytes) -> set[str]:
-    """Return who owns it or is granted anything, as SIDs.
+def granted(descriptor: bytes, rights: int = ANY) -> set[str]:
+    """Return who owns it or is granted any of some rights, as SIDs.
 
     Without a list all may do all, and what is granted in a way not known here counts as if to all.
     """
@@ -243,10 +258,11 @@ def granted(descriptor: bytes) -> set[str]:
     (count,) = struct.unpack_from("<H", descriptor, dacl + 4)
     offset = dacl + 8
     for _ in range(count):
-        kind, _flags, size = struct.unpack_from("<BBH", descriptor, offset)
-        if kind == ACCESS_ALLOWED:
+        kind, flags, size, mask = struct.unpack_from("<BBHI", descriptor, offset)
+        counts = mask & rights and (rights == ANY or not flags & INHERIT_ONLY)
+        if counts and kind == ACCESS_ALLOWED:
             found.add(_sid(descriptor, offset + 8))
-        elif kind not in ACCESS_DENIED:
+        elif counts and kind not in ACCESS_DENIED:
             found.add(EVERYONE)
         offset += size
     return found

@@ -177,7 +177,7 @@ class Stage:
         """Start another one, which the proxies lead to from now on."""
         starting = contextlib.ExitStack()
         self._resources.callback(starting.close)
-        self._daemon = await anyio.to_thread.run_sync(starting.enter_context, serving())
+        self._daemon = await anyio.to_thread.run_sync(starting.enter_context, serving(tcp=True))
         self._known["daemon"] = self._facts()
         for proxy in self._proxies.values():
             proxy.target = self._daemon.socket

@@ -262,26 +262,63 @@ def test_a_token_file_that_others_can_read_is_refused(
         assert "secret-secret" not in said
 
 
-@pytest.mark.parametrize("content", ["", " \n", "\xff"], ids=["empty", "blank", "binary"])
-def test_a_token_file_without_a_token_is_refused(
-    tmp_path: Path, refused_here: RefusedHere, content: str
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "has 0 characters, and 24 are the least"),
+        (" \n", "has 0 characters, and 24 are the least"),
+        ("0123456789abcdef0123456", "has 23 characters, and 24 are the least"),
+        ("abcdefg" * 10, "has fewer than 8 different characters"),
+        ("correct horse battery staple", "other characters than those of ASCII that are visible"),
+        ("\xffabcdefghijklmnopqrstuvwxyz", "other characters than those of ASCII"),
+        ("0123456789abcdef\n0123456789abcdef", "other characters than those of ASCII"),
+    ],
+    ids=["empty", "blank", "short", "repeated", "words", "binary", "two"],
+)
+def test_a_token_that_can_be_guessed_is_refused(
+    tmp_path: Path, refused_here: RefusedHere, content: str, expected: str
 ) -> None:
     path = tmp_path / "token"
     path.write_text(content, encoding="latin-1")
     path.chmod(0o600)
     said = refused_here("--listen", "127.0.0.1:0", "--token-file", str(path))
-    assert str(path) in said
+    assert f"cannot use token file '{path}': its token" in said
+    assert expected in said
+    assert "delete the file: the next start makes a new one" in said
+    assert not content.strip() or content not in said
 
 
-def test_a_token_file_that_is_a_directory_is_refused(
+def test_a_token_is_in_a_regular_file(tmp_path: Path, refused_here: RefusedHere) -> None:
+    fifo, link = tmp_path / "fifo", tmp_path / "link"
+    os.mkfifo(fifo, 0o600)
+    link.symlink_to(tmp_path / "gone")
+    for path, expected in (
+        (fifo, f"'{fifo}' is no regular file"),
+        (link, f"'{link}' is a symbolic link to '{tmp_path}/gone', which is not there"),
+        (tmp_path, f"'{tmp_path}' is no regular file"),
+    ):
+        assert expected in refused_here("--listen", "127.0.0.1:0", "--token-file", str(path))
+
+
+def test_a_token_is_in_a_folder_where_nobody_else_can_replace_it(
     tmp_path: Path, refused_here: RefusedHere
 ) -> None:
-    said = refused_here("--listen", "127.0.0.1:0", "--token-file", str(tmp_path))
-    assert str(tmp_path) in said
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    link = tmp_path / "token"
+    link.symlink_to(folder / "token")
+    for bits in (0o777, 0o770):
+        folder.chmod(bits)
+        for path in (folder / "token", link):
+            said = refused_here("--listen", "127.0.0.1:0", "--token-file", str(path))
+            assert f"others may replace files in '{folder}'" in said
+    folder.chmod(0o1777)  # as /tmp
+    with serving("--listen", "127.0.0.1:0", "--token-file", str(folder / "token")) as daemon:
+        assert len(daemon.addresses) == 2
 
 
-def test_the_certificate_is_for_every_name_of_the_daemon(tmp_path: Path) -> None:
-    options = [("--listen", address) for address in ("localhost:0", "127.0.0.2:0", "0.0.0.0:0")]
+def test_the_certificate_is_for_every_address_listened_at(tmp_path: Path) -> None:
+    options = [("--listen", address) for address in ("localhost:0", "127.0.0.2:0")]
     with socket.socket(socket.AF_INET6) as probe:
         try:
             probe.bind(("::1", 0))
@@ -291,9 +328,7 @@ def test_the_certificate_is_for_every_name_of_the_daemon(tmp_path: Path) -> None
     with serving(*[word for pair in options for word in pair]) as daemon:
         assert len(daemon.addresses) == 1 + len(options)
         for address in daemon.addresses[1:]:
-            port = address.rpartition(":")[2]
-            reached = f"{socket.gethostname()}:{port}" if address.startswith("0.") else address
-            with grpc.secure_channel(reached, credentials_for(daemon)) as channel:
+            with grpc.secure_channel(address, credentials_for(daemon)) as channel:
                 host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
 
 

@@ -279,9 +279,18 @@ def test_commands_take_options_and_variables(
     assert clear.stderr.startswith(f"hcsd: cannot reach a daemon at {address}: it does not speak")
 
 
-def test_the_daemon_says_what_its_clients_need(by_token: Daemon, by_certificate: Daemon) -> None:
-    assert f"TCP clients need --tls-ca, --token-file {by_token.token_file}\n" in by_token.log
-    assert "TCP clients need --tls-ca, --tls-cert, --tls-key\n" in by_certificate.log
+def test_the_daemon_says_what_its_clients_need(
+    by_token: Daemon, by_certificate: Daemon, server: Pair, authority: Authority
+) -> None:
+    ca = f"the CA of '{server.certificate}' (--tls-ca), unless their system trusts it\n"
+    token = f"a copy of '{by_token.token_file}' (--token-file)"
+    assert f"TCP clients need {token}, and {ca}" in by_token.log
+    certificate = f"a certificate of '{authority.file}' (--tls-cert, --tls-key)"
+    assert f"TCP clients need {certificate}, and {ca}" in by_certificate.log
+    with serving(tcp=True) as daemon:
+        token = f"a copy of '{daemon.token_file}' (--token-file)"
+        ca = f"a copy of '{daemon.ca_file}' (--tls-ca, or beside the token file)\n"
+        assert f"TCP clients need {token}, and {ca}" in daemon.log
 
 
 def test_what_is_wrong_is_one_line(by_token: Daemon, stranger: Authority) -> None:

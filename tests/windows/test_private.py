@@ -5,23 +5,42 @@ else, and nothing is inherited.
 """
 
 import os
+import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
+from hcsd.listen.authority import Authority
+from hcsd.listen.names import Names
 from hcsd.listen.private import NotPrivateError, make_private_directory, read_private_file
-from hcsd.listen.token import TokenFileError, load_token
+from hcsd.listen.token import Token, TokenFileError
 from hcsd.win32 import security
 
 
-def test_a_new_token_and_its_directory_are_private(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "token"
-    token = load_token(path)
-    assert len(token) == 43
-    assert security.strangers(path) == []
-    assert security.strangers(path.parent) == []
-    assert [file.name for file in path.parent.iterdir()] == ["token"]
-    assert load_token(path) == token
+def test_what_is_made_for_tcp_is_private(tmp_path: Path) -> None:
+    """Also when several daemons make it at once; threads stand for them."""
+    folder = tmp_path / "new"
+    together = Barrier(4)
+
+    def start() -> tuple[str, bytes]:
+        together.wait()
+        token = Token(folder / "token").current()
+        Authority(folder, Names([])).load()
+        return token, (folder / "server.pem").read_bytes()
+
+    with ThreadPoolExecutor(together.parties) as daemons:
+        starting = [daemons.submit(start) for _ in range(together.parties)]
+        made = {each.result() for each in starting}
+    assert len(made) == 1
+    assert {path.name for path in folder.iterdir()} == {"token", "server.key", "server.pem"}
+    for path in (folder, folder / "token", folder / "server.key"):
+        assert security.strangers(path) == []
+    token = Token(folder / "token")
+    assert len(token.current()) == 43
+    (folder / "token").unlink()
+    assert token.current() == ""
 
 
 def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -29,7 +48,7 @@ def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path.write_text("secret-secret-secret")
     assert security.strangers(path) == [security.EVERYONE]
     with pytest.raises(TokenFileError, match="delete it, and the next start makes") as refusal:
-        load_token(path)
+        Token(path)
     assert str(path) in str(refusal.value)
     assert security.EVERYONE in str(refusal.value)
     assert "secret-secret" not in str(refusal.value)
@@ -88,15 +107,38 @@ def test_a_descriptor_without_a_list_lets_everybody_in() -> None:
     assert security.granted(without_dacl) == {security.EVERYONE, security.SYSTEM}
 
 
+def descriptor(kind: int, flags: int = 0, mask: int = 0x1F01FF) -> bytes:
+    """Return one with the owner SYSTEM, and one entry for all who have logged in."""
+    header = bytes.fromhex("0100048014000000000000000000000020000000")
+    entry = struct.pack("<BBHI", kind, flags, 0x14, mask) + bytes.fromhex(
+        "01010000000000050b000000"
+    )
+    dacl = bytes.fromhex("02001c0001000000") + entry
+    return header + bytes.fromhex("010100000000000512000000") + dacl
+
+
 @pytest.mark.parametrize(
     ("kind", "others"),
     [(0, {"S-1-5-11"}), (1, set()), (5, {security.EVERYONE}), (9, {security.EVERYONE})],
     ids=["allowed", "denied", "for an object", "with a condition"],
 )
 def test_entries_count_by_what_they_grant(kind: int, others: set[str]) -> None:
-    """An owner SYSTEM, and one entry for all who have logged in."""
-    header = bytes.fromhex("0100048014000000000000000000000020000000")
-    entry = bytes([kind, 0, 0x14, 0]) + bytes.fromhex("ff011f0001010000000000050b000000")
-    dacl = bytes.fromhex("02001c0001000000") + entry
-    data = header + bytes.fromhex("010100000000000512000000") + dacl
-    assert security.granted(data) == {security.SYSTEM} | others
+    assert security.granted(descriptor(kind)) == {security.SYSTEM} | others
+
+
+@pytest.mark.parametrize(
+    ("flags", "mask", "counts"),
+    [
+        (0, 0x1F01FF, True),  # full control
+        (0, 0x1301BF, True),  # modify
+        (0, 0x40, True),  # FILE_DELETE_CHILD
+        (0, 0x1200A9, False),  # read and execute
+        (0, 0x100006, False),  # add files and folders, as users may in %ProgramData%
+        (0x0B, 0x1F01FF, False),  # only for what is made in it
+    ],
+)
+def test_a_folder_is_open_to_those_who_can_take_files_away(
+    flags: int, mask: int, counts: bool
+) -> None:
+    granted = security.granted(descriptor(0, flags, mask), security.TAKE)
+    assert ("S-1-5-11" in granted) == counts

@@ -115,6 +115,7 @@ def test_the_service_is_the_daemon(tmp_path: Path) -> None:
     assert started.exit_code == 0, started.stderr + read(log)
     assert security.strangers(token) == []
     client = [sys.executable, "-m", "hcsd", "--address", address, "--token-file", str(token)]
+    client += ["--tls-ca", str(tmp_path / "server.pem")]
     done = subprocess.run(
         [*client, "run", "--", "cmd", "/c", "echo hello& exit 7"],
         stdin=subprocess.DEVNULL,

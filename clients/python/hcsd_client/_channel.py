@@ -63,6 +63,7 @@ _NO_PROXY = (("grpc.enable_http_proxy", 0),)
 INCARNATION = "hcsd-incarnation"
 
 _NO_CONNECT = "failed to connect"
+_NO_ANSWER = "tcp handshaker shutdown"  # from nobody at all, not even a refusal
 _HOW_TO_REACH = "start one with 'hcsd serve', or name its address with --address or HCSD_ADDRESS"
 
 
@@ -232,7 +233,8 @@ async def read_token(file: anyio.Path) -> str:
 
 def _cause(text: str) -> str:
     """Shorten what gRPC says of a failed connection to its last part, the system's own words."""
-    return text.rpartition(": ")[2].rstrip("]") or text
+    cause = text.rpartition(": ")[2].rstrip("]") or text
+    return f"no answer in {CONNECT_TIMEOUT_MS // 1000} s" if cause == _NO_ANSWER else cause
 
 
 def _is_being_cancelled() -> bool:

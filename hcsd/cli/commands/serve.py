@@ -243,7 +243,8 @@ async def _serve(
         control_groups=settings.control_groups,
         reaps_orphans=True,
     )
-    server = Server(host, listeners.all, listeners.token, limits)
+    token = listeners.token.current() if listeners.token else None
+    server = Server(host, listeners.all, token, limits)
     with waking_on_signals():
         stops.hand_to(server.stop)
         await server.run(ready)

@@ -12,6 +12,7 @@ from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import STDOUT, Client, connected, refused
 from tests.support.daemon import Daemon
 from tests.support.guest import WindowsGuest
+from tests.support.tls import credentials_for
 
 Code = grpc.StatusCode
 
@@ -30,7 +31,7 @@ async def test_the_host_is_windows(client: Client) -> None:
 
 
 async def test_no_call_is_served_without_the_token(daemon: Daemon) -> None:
-    async with connected(daemon.address) as stranger:
+    async with connected(daemon.address, credentials_for(daemon, token=False)) as stranger:
         with refused(Code.UNAUTHENTICATED, "TOKEN_MISSING"):
             await stranger.get_host()
 
