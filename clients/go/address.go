@@ -83,12 +83,17 @@ func defaultAddress(getenv func(string) string, uid int) (Address, error) {
 		folder = "/run"
 	}
 	if folder == "" {
-		folder = getenv("XDG_STATE_HOME")
-	}
-	if folder == "" {
-		folder = filepath.Join(getenv("HOME"), ".local/state")
+		folder = stateFolder(getenv)
 	}
 	return ParseAddress("unix://" + folder + "/hcsd/hcsd.sock")
+}
+
+// stateFolder returns where programs of this user keep what outlives them.
+func stateFolder(getenv func(string) string) string {
+	if folder := getenv("XDG_STATE_HOME"); folder != "" {
+		return folder
+	}
+	return filepath.Join(getenv("HOME"), ".local/state")
 }
 
 // IsUnix reports whether it is a Unix socket.

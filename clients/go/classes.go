@@ -52,8 +52,8 @@ var (
 // The classes of errors that are no failures of a call.
 var (
 	ErrAddress     error = &class{text: "not an address"}                // an [*AddressError]
-	ErrTokenFile   error = &class{text: "unusable token file"}           // cannot be read, or must not be sent
-	ErrTLS         error = &class{text: "unusable TLS files"}            // cannot be read, or do not fit
+	ErrTokenFile   error = &class{text: "unusable token file"}           // cannot be read, or is named for clear text
+	ErrTLS         error = &class{text: "unusable TLS files"}            // cannot be read, do not fit, or are named for clear text
 	ErrUsage       error = &class{text: "invalid arguments"}             // refused without asking the daemon
 	ErrClosed      error = &class{text: "closed"}                        // the client, or the process, by its owner
 	ErrExitUnknown error = &class{text: "there is no exit code to know"} // see [ExitCode]

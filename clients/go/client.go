@@ -2,7 +2,6 @@ package hcsd
 
 import (
 	"context"
-	"os"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
@@ -36,12 +35,11 @@ func NewClient(options ...ClientOption) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings.security.complete(os.Getenv)
-	transport, token, err := settings.security.load(address)
+	security, err := settings.security.at(address)
 	if err != nil {
 		return nil, err
 	}
-	c, err := newConnection(address, transport, token, settings.retry)
+	c, err := newConnection(address, security, settings.retry)
 	if err != nil {
 		return nil, err
 	}

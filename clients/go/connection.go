@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -42,11 +41,11 @@ type connection struct {
 
 // sharedConnection is what all views of a connection have in common.
 type sharedConnection struct {
-	grpc    *grpc.ClientConn
-	address Address
-	tls     bool
-	retry   Retry
-	reached atomic.Bool // whether a daemon has ever been there
+	grpc     *grpc.ClientConn
+	address  Address
+	security security
+	retry    Retry
+	reached  atomic.Bool // whether a daemon has ever been there
 
 	life  context.Context // ends with the client, with ErrClosed as its cause
 	close context.CancelCauseFunc
@@ -54,9 +53,13 @@ type sharedConnection struct {
 
 // newConnection returns a connection that is made at the first call, and again whenever it is gone. No
 // call waits for a daemon that is not there.
-func newConnection(address Address, security credentials.TransportCredentials, token string, retry Retry) (*connection, error) {
+func newConnection(address Address, security security, retry Retry) (*connection, error) {
+	transport, token, err := security.load()
+	if err != nil {
+		return nil, err
+	}
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(security),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithUserAgent("hcsd-go/" + Version),
 		grpc.WithStaticStreamWindowSize(streamWindow),
 		grpc.WithStaticConnWindowSize(connectionWindow),
@@ -79,8 +82,7 @@ func newConnection(address Address, security credentials.TransportCredentials, t
 	if err != nil {
 		return nil, &AddressError{address.String(), err.Error(), addressSyntax}
 	}
-	tls := security.Info().SecurityProtocol == "tls"
-	shared := &sharedConnection{grpc: conn, address: address, tls: tls, retry: retry}
+	shared := &sharedConnection{grpc: conn, address: address, security: security, retry: retry}
 	shared.life, shared.close = context.WithCancelCause(context.Background())
 	c := &connection{sharedConnection: shared}
 	if token != "" {
@@ -136,8 +138,9 @@ func (c *connection) translate(ctx context.Context, err error, connected bool) e
 	}
 	found := fromStatus(status.Convert(err))
 	switch {
+	case found.Code == codes.Unauthenticated && !c.address.IsUnix():
+		found.Message += "; " + c.security.shown()
 	case found.Reason != "": // the daemon speaks
-		return found
 	case c.life.Err() != nil:
 		return contextError(c.life)
 	case ctx.Err() != nil && (found.Code == codes.Canceled || found.Code == codes.DeadlineExceeded):
@@ -151,7 +154,7 @@ func (c *connection) translate(ctx context.Context, err error, connected bool) e
 	default:
 		found.class = daemonUnreachable
 		found.Message = fmt.Sprintf("cannot reach a daemon at %s: %s; %s",
-			c.address, cause(found.Message), remedy(c.address, c.tls, found.Message))
+			c.address, cause(found.Message), c.security.remedy(c.address, found.Message))
 	}
 	return found
 }

@@ -35,7 +35,7 @@ func dying(t *testing.T) (address string) {
 // gRPC itself repeats a call that no daemon has seen. Should that connection end too, it has been seen to
 // take this for an end of the call without an error.
 func TestAConnectionThatEndsIsNeverTakenForTheEndOfACall(t *testing.T) {
-	client, err := NewClient(WithAddress(dying(t)), WithRetry(Retry{}))
+	client, err := NewClient(WithAddress(dying(t)), WithInsecure(true), WithRetry(Retry{}))
 	if err != nil {
 		t.Fatal(err)
 	}

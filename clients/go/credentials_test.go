@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
@@ -51,27 +52,28 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return write(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))),
+	return write(t, "server.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))),
 		write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
 }
 
-// serveTLS starts a fake daemon that wants a certificate of its clients.
-func serveTLS(t *testing.T, certFile, keyFile, clientFile string) *fakeDaemon {
+// serveTLS starts a fake daemon at a port; it wants certificates of its clients if a CA for them is named.
+func serveTLS(t *testing.T, certFile, keyFile, clientCA string, options ...grpc.ServerOption) *fakeDaemon {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := os.ReadFile(clientFile)
-	if err != nil {
-		t.Fatal(err)
+	config := &tls.Config{Certificates: []tls.Certificate{pair}}
+	if clientCA != "" {
+		content, err := os.ReadFile(clientCA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.ClientCAs, config.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+		config.ClientCAs.AppendCertsFromPEM(content)
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(content)
 	d := new(fakeDaemon)
-	d.address = d.listen(t, "tcp", "127.0.0.1:0", grpc.Creds(credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
-	}))).String()
+	d.address = d.listen(t, "tcp", "127.0.0.1:0", append(options, grpc.Creds(credentials.NewTLS(config)))...).String()
 	return d
 }
 
@@ -79,7 +81,6 @@ func TestTLSGoesBothWays(t *testing.T) {
 	daemonCert, daemonKey := certificate(t)
 	clientCert, clientKey := certificate(t)
 	d := serveTLS(t, daemonCert, daemonKey, clientCert)
-	secure := d.address
 	d.created(t, WithCAFile(daemonCert), WithCertificate(clientCert, clientKey))
 	for _, test := range []struct {
 		said    string
@@ -87,9 +88,9 @@ func TestTLSGoesBothWays(t *testing.T) {
 	}{
 		{"want another client certificate", []ClientOption{WithCAFile(daemonCert)}},
 		{"want another client certificate", []ClientOption{WithCAFile(daemonCert), WithCertificate(daemonCert, daemonKey)}},
-		{"name the CA", []ClientOption{WithCAFile(clientCert), WithCertificate(clientCert, clientKey)}},
-		{"name the CA", []ClientOption{WithSystemRoots(), WithCertificate(clientCert, clientKey)}},
-		{"if it speaks TLS", nil},
+		{"no CA in '" + clientCert + "'", []ClientOption{WithCAFile(clientCert), WithCertificate(clientCert, clientKey)}},
+		{"name it with WithCAFile", []ClientOption{WithCertificate(clientCert, clientKey)}},
+		{"it may speak TLS", []ClientOption{WithInsecure(true)}},
 	} {
 		_, err := d.client(t, test.options...).Create(t.Context(), Command("x"))
 		wantIs(t, err, ErrDaemonUnreachable)
@@ -97,16 +98,21 @@ func TestTLSGoesBothWays(t *testing.T) {
 			t.Errorf("no '%s' in: %v", test.said, err)
 		}
 	}
-	d.address = d.listen(t, "tcp", "127.0.0.1:0").String()
-	_, err := d.client(t, WithSystemRoots()).Create(t.Context(), Command("x"))
-	if err == nil || !strings.Contains(err.Error(), "does not speak TLS") {
-		t.Errorf("%v", err)
-	}
 	t.Setenv("HCSD_TLS_CA", daemonCert)
 	t.Setenv("HCSD_TLS_CERT", clientCert)
 	t.Setenv("HCSD_TLS_KEY", clientKey)
-	d.address = secure
 	d.created(t)
+}
+
+func TestWhoeverDoesNotSpeakTLSIsNotSpokenTo(t *testing.T) {
+	d := new(fakeDaemon)
+	d.address = d.listen(t, "tcp", "127.0.0.1:0").String()
+	_, err := d.client(t).Create(t.Context(), Command("x"))
+	wantIs(t, err, ErrDaemonUnreachable)
+	if err == nil || !strings.Contains(err.Error(), "does not speak HTTP/2 by TLS") {
+		t.Errorf("%v", err)
+	}
+	d.created(t, WithInsecure(true))
 }
 
 func TestFilesThatAreOfNoUseForTLSAreNamed(t *testing.T) {
@@ -129,48 +135,66 @@ func TestFilesThatAreOfNoUseForTLSAreNamed(t *testing.T) {
 	}
 }
 
-func TestATokenIsRefusedWithoutATraceOfIt(t *testing.T) {
-	good, spaced, binary := write(t, "good", "s3cret\n"), write(t, "spaced", "s3cret s3cret"), write(t, "binary", "s3cret\x01é")
-	for _, test := range []struct{ address, file, part string }{
-		{"127.0.0.1:1", "missing", "missing"},
-		{"127.0.0.1:1", spaced, "does not hold a token"},
-		{"127.0.0.1:1", binary, "does not hold a token"},
-		{"127.0.0.1:1", write(t, "empty", "\n"), "does not hold a token"},
-		{"192.0.2.1:7443", good, "in clear"},
+func TestAFileWithoutATokenIsRefusedWithoutATraceOfIt(t *testing.T) {
+	for file, part := range map[string]string{
+		"missing":                           "missing",
+		write(t, "spaced", "s3cret s3cret"): "does not hold a token",
+		write(t, "binary", "s3cret\x01é"):   "does not hold a token",
+		write(t, "empty", "\n"):             "does not hold a token",
 	} {
-		_, err := NewClient(WithAddress(test.address), WithTokenFile(test.file))
+		_, err := NewClient(WithAddress("127.0.0.1:1"), WithTokenFile(file))
 		wantIs(t, err, ErrTokenFile)
-		if err == nil || !strings.Contains(err.Error(), test.part) || strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: %v", test.file, err)
+		if err == nil || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
-	ca, _ := certificate(t)
-	for _, options := range [][]ClientOption{
-		{WithAddress("192.0.2.1:7443"), WithCAFile(ca)},
-		{WithAddress("unix:///nowhere/hcsd.sock"), WithTokenFile("missing")}, // it is of no use there
-	} {
-		client, err := NewClient(append([]ClientOption{WithTokenFile(good)}, options...)...)
-		if err != nil {
+	client, err := NewClient(WithAddress("unix:///nowhere/hcsd.sock"), WithTokenFile("missing")) // it is of no use there
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = client.Close()
+}
+
+func TestTheTokenGoesToTheDaemonWhoseCertificateIsBesideIt(t *testing.T) {
+	sent := make(chan string, 1)
+	spy := grpc.UnaryInterceptor(authorizations(sent))
+	cert, key := certificate(t)
+	tcp, unix := serveTLS(t, cert, key, "", spy), serve(t, spy)
+	token := filepath.Join(filepath.Dir(cert), "token")
+	if err := os.WriteFile(token, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HCSD_TOKEN_FILE", token)
+	for _, test := range []struct {
+		daemon *fakeDaemon
+		want   string
+	}{{tcp, "Bearer s3cret"}, {unix, ""}} {
+		if _, err := test.daemon.client(t).Processes().CreateProcess(t.Context(), new(hcsdv1.CreateProcessRequest)); err != nil {
 			t.Fatal(err)
 		}
-		_ = client.Close()
+		if found := <-sent; found != test.want {
+			t.Errorf("%s: %q", test.daemon.address, found)
+		}
 	}
 }
 
-func TestTheTokenIsSentOverTCPOnly(t *testing.T) {
-	for network, want := range map[string]string{"tcp": "Bearer s3cret", "unix": ""} {
-		sent := make(chan string, 1)
-		spy := grpc.UnaryInterceptor(authorizations(sent))
-		d := serve(t, spy)
-		if network == "tcp" {
-			d.address = d.listen(t, "tcp", "127.0.0.1:0", spy).String()
-		}
-		t.Setenv("HCSD_TOKEN_FILE", write(t, "token", "s3cret\n"))
-		if _, err := d.client(t).Processes().CreateProcess(t.Context(), new(hcsdv1.CreateProcessRequest)); err != nil {
-			t.Fatal(err)
-		}
-		if found := <-sent; found != want {
-			t.Errorf("%s: %q", network, found)
+func TestWhoIsNotLetInIsToldWhatWasSent(t *testing.T) {
+	cert, key := certificate(t)
+	d := serveTLS(t, cert, key, "")
+	d.create = func(*hcsdv1.CreateProcessRequest) error { return refusal(codes.Unauthenticated, "TOKEN_INVALID") }
+	token := write(t, "token", "s3cret")
+	for _, test := range []struct {
+		said    string
+		options []ClientOption
+	}{
+		{"this client sent the token in '" + token + "'", []ClientOption{WithTokenFile(token)}},
+		{"this client sent the certificate in '" + cert + "'", []ClientOption{WithCertificate(cert, key)}},
+		{"this client sent no token and no certificate", nil},
+	} {
+		_, err := d.client(t, append(test.options, WithCAFile(cert))...).Create(t.Context(), Command("x"))
+		wantIs(t, err, ErrUnauthenticated)
+		if err == nil || !strings.Contains(err.Error(), "why; "+test.said) {
+			t.Errorf("no '%s' in: %v", test.said, err)
 		}
 	}
 }

@@ -17,7 +17,7 @@ type ClientOption func(*clientSettings)
 
 type clientSettings struct {
 	address  string
-	security security
+	security securityOptions
 	retry    Retry
 }
 
@@ -26,28 +26,31 @@ func WithAddress(address string) ClientOption {
 	return func(s *clientSettings) { s.address = address }
 }
 
-// WithTokenFile names the file with the daemon's token. It is sent over TCP only, and only to this
-// machine or over TLS. Default: what HCSD_TOKEN_FILE names, else no token is sent.
+// WithTokenFile names the file with the daemon's token. Default: what HCSD_TOKEN_FILE names, else, if
+// no CA and no certificate is named either, the file of a daemon of this user, if the daemon's server.pem
+// is beside it. A token is sent over TCP only, and only by TLS.
 func WithTokenFile(path string) ClientOption {
-	return func(s *clientSettings) { s.security.tokenFile = path }
+	return func(s *clientSettings) { s.security.files.token = path }
 }
 
-// WithCAFile turns TLS on and names the file with the certificates (PEM) of those who may vouch for the
-// daemon. Default: what HCSD_TLS_CA names, else TLS is off unless another option turns it on.
+// WithCAFile names the file with the certificates (PEM) of those who may vouch for the daemon: the
+// server.pem that it has made, or a CA of your own. Default: what HCSD_TLS_CA names, else server.pem
+// beside the token file, else those whom this machine trusts.
 func WithCAFile(path string) ClientOption {
-	return func(s *clientSettings) { s.security.caFile = path }
+	return func(s *clientSettings) { s.security.files.ca = path }
 }
 
-// WithSystemRoots turns TLS on, and lets those vouch for the daemon whom this machine trusts.
-func WithSystemRoots() ClientOption {
-	return func(s *clientSettings) { s.security.systemRoots = true }
-}
-
-// WithCertificate turns TLS on and names the files (PEM) with the certificate of this client, and of
-// those between it and its authority, and its private key. Default: what HCSD_TLS_CERT and HCSD_TLS_KEY
-// name.
+// WithCertificate names the files (PEM) with the certificate of this client, and of those between it and
+// its authority, and its private key. Default: what HCSD_TLS_CERT and HCSD_TLS_KEY name.
 func WithCertificate(certFile, keyFile string) ClientOption {
-	return func(s *clientSettings) { s.security.certFile, s.security.keyFile = certFile, keyFile }
+	return func(s *clientSettings) { s.security.files.cert, s.security.files.key = certFile, keyFile }
+}
+
+// WithInsecure says whether to speak in clear over TCP, without TLS: others can then read and change what
+// is sent, so no token is. A token file, CA or certificate that is named as well is an error. Default:
+// what HCSD_INSECURE says (1 or true, 0 or false), else TLS.
+func WithInsecure(insecure bool) ClientOption {
+	return func(s *clientSettings) { s.security.insecure = &insecure }
 }
 
 // WithRetry says how to go on after a lost connection. Default: [DefaultRetry].

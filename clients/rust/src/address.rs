@@ -1,7 +1,11 @@
 //! Addresses of the daemon: how they are written, and which one is meant by default.
 
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::{
-    env, fmt,
+    env,
+    ffi::OsString,
+    fmt,
     net::{IpAddr, Ipv6Addr},
     str::FromStr,
 };
@@ -13,6 +17,9 @@ const VARIABLE: &str = "HCSD_ADDRESS";
 /// Bytes of `sun_path` of Linux without its NUL.
 const MAX_SOCKET_PATH: usize = 107;
 const SYNTAX: &str = "write unix:///path/to/socket, host:port or [IPv6 address]:port";
+
+/// What the environment says under a name.
+pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Where a daemon listens: `unix:///absolute/path`, `host:port` or `[IPv6 address]:port`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +51,7 @@ impl Address {
     /// [`ErrorKind::Address`](crate::ErrorKind::Address): `HCSD_ADDRESS` is not an address.
     pub fn from_env() -> Result<Self> {
         match variable(VARIABLE) {
-            Some(text) => text.parse(),
+            Some(text) => text.to_string_lossy().parse(),
             None => default_address(),
         }
     }
@@ -88,23 +95,27 @@ impl FromStr for Address {
 }
 
 /// Returns what an environment variable says; nothing if it is empty.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Returns where programs of this user keep what outlives them.
+#[cfg(unix)]
+pub(crate) fn state_folder(variable: Variables) -> PathBuf {
+    variable("XDG_STATE_HOME")
+        .map_or_else(|| env::home_dir().unwrap_or_default().join(".local/state"), PathBuf::from)
 }
 
 #[cfg(unix)]
 fn default_address() -> Result<Address> {
     let folder = if let Some(folder) = variable("XDG_RUNTIME_DIR") {
-        folder
+        PathBuf::from(folder)
     } else if rustix::process::geteuid().is_root() {
-        "/run".to_owned()
-    } else if let Some(folder) = variable("XDG_STATE_HOME") {
-        folder
+        PathBuf::from("/run")
     } else {
-        let home = env::home_dir().unwrap_or_default();
-        format!("{}/.local/state", home.display())
+        state_folder(&variable)
     };
-    format!("unix://{folder}/hcsd/hcsd.sock").parse()
+    format!("unix://{}/hcsd/hcsd.sock", folder.display()).parse()
 }
 
 #[cfg(not(unix))]

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     Address, Command, Error, Events, Process, Result, Retry, ScopedProcess, Transport,
-    address::variable,
     calls::{Calls, Contact},
-    tls::{TlsFiles, read_token},
+    security::{self, Security},
+    tls::read_token,
     transport::{Metadata, Peer},
     v1::{
         GetProcessRequest, ListProcessesRequest, Process as ProcessMessage, WatchEventsRequest,
@@ -32,8 +32,7 @@ pub struct Client {
 #[must_use]
 pub struct ClientBuilder {
     address: Option<String>,
-    token_file: Option<PathBuf>,
-    tls: TlsFiles,
+    security: security::Options,
     retry: Retry,
 }
 
@@ -44,17 +43,19 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the file with the daemon's token, for TCP; over a Unix socket none is sent. Default: what
-    /// `HCSD_TOKEN_FILE` names, else no token is sent.
+    /// Sets the file with the daemon's token, which is sent by TLS alone. Default: what
+    /// `HCSD_TOKEN_FILE` names, else, if no CA and no certificate is named either, the file of a daemon of
+    /// this user, if the daemon's `server.pem` is beside it.
     pub fn token_file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.token_file = Some(file.into());
+        self.security.files.token = Some(file.into());
         self
     }
 
-    /// Sets the PEM file of the CA of the daemon's certificate. Default: what `HCSD_TLS_CA` names, else,
-    /// with [`tls`](Self::tls), those that the system trusts.
+    /// Sets the PEM file of those who may vouch for the daemon: the `server.pem` that it has made, or a CA
+    /// of your own. Default: what `HCSD_TLS_CA` names, else `server.pem` beside the token file, else the
+    /// CAs that the system trusts.
     pub fn tls_ca_file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.tls.ca = Some(file.into());
+        self.security.files.ca = Some(file.into());
         self
     }
 
@@ -66,14 +67,16 @@ impl ClientBuilder {
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Self {
-        self.tls.cert = Some(certificate.into());
-        self.tls.key = Some(key.into());
+        self.security.files.cert = Some(certificate.into());
+        self.security.files.key = Some(key.into());
         self
     }
 
-    /// Sets whether to use TLS, for TCP. Default: if a file for it is named.
-    pub fn tls(mut self, wanted: bool) -> Self {
-        self.tls.wanted = Some(wanted);
+    /// Sets whether to speak in clear over TCP, without TLS: others can then read and change what is
+    /// sent, so no token is. A token file, CA or certificate that is named as well is an error. Default:
+    /// what `HCSD_INSECURE` says (`1` or `true`, `0` or `false`), else TLS.
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.security.insecure = Some(insecure);
         self
     }
 
@@ -98,17 +101,17 @@ impl ClientBuilder {
             Some(text) => text.parse()?,
             None => Address::from_env()?,
         };
+        let security = self.security.at(&address)?;
         let mut token = None;
         let mut tls = None;
-        if let Address::Tcp { .. } = address {
-            tls = self.tls.or_env().read().await?;
-            let file = self.token_file.or_else(|| variable("HCSD_TOKEN_FILE").map(PathBuf::from));
-            if let Some(file) = file {
-                token = Some(read_token(&file, &address, tls.is_some()).await?);
+        if let Security::Tls(files) = &security {
+            tls = Some(files.read_tls().await?);
+            if let Some(file) = &files.token {
+                token = Some(read_token(file).await?);
             }
         }
         let metadata = Metadata::new(token.as_deref());
-        Ok(Client { calls: Calls::new(Peer::new(address, tls), metadata, self.retry)? })
+        Ok(Client { calls: Calls::new(Peer::new(address, security, tls), metadata, self.retry)? })
     }
 }
 

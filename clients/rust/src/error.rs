@@ -71,9 +71,10 @@ pub enum ErrorKind {
     Closed,
     /// A text is not an address of a daemon.
     Address,
-    /// The token cannot be read from its file, or must not be sent to this address.
+    /// The token cannot be read from its file, or the file is named together with clear text.
     TokenFile,
-    /// The files for TLS cannot be read, or do not hold what they should.
+    /// The files for TLS cannot be read, do not hold what they should, or are named together with clear
+    /// text; or `HCSD_INSECURE` says neither yes nor no.
     Tls,
     /// The arguments of a method contradict each other.
     Usage,
@@ -191,6 +192,12 @@ impl Error {
     /// Whether the daemon was out of reach, so that a call that is safe to repeat is worth repeating.
     pub(crate) fn is_unavailable(&self) -> bool {
         self.0.code == Some(Code::Unavailable)
+    }
+
+    /// Returns the same error, with more in its text.
+    pub(crate) fn adding(mut self, more: &str) -> Self {
+        self.0.message = format!("{}; {more}", self.0.message);
+        self
     }
 
     pub(crate) fn address(text: &str, problem: &str, remedy: &str) -> Self {

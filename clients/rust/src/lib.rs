@@ -51,6 +51,7 @@ mod output;
 mod process;
 mod retry;
 mod scoped;
+mod security;
 mod status;
 mod stdin;
 mod steps;

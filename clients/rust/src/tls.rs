@@ -1,11 +1,6 @@
 //! TLS: from files to what a connection needs, and the token that goes over it.
 
-use std::{
-    fmt::Display,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{borrow::Cow, fmt::Display, io, path::Path, sync::Arc};
 
 use tokio::fs;
 use tokio_rustls::rustls::{
@@ -14,59 +9,35 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-use crate::{Address, Error, ErrorKind, Result, address::variable};
+use crate::{Error, ErrorKind, Result, security::Files};
+
+/// What may mend a connection that the daemon has ended.
+pub(crate) const ANOTHER_CERTIFICATE: &str = "it may want another certificate of this client: \
+     name one in the client's builder, or HCSD_TLS_CERT and HCSD_TLS_KEY";
 
 /// How to connect by TLS.
 pub(crate) type Tls = Arc<ClientConfig>;
 
-/// Files for TLS, all PEM.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TlsFiles {
-    pub(crate) wanted: Option<bool>,
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
-}
-
-impl TlsFiles {
-    /// Fills in what the environment names.
-    pub(crate) fn or_env(self) -> Self {
-        let file = |name| variable(name).map(PathBuf::from);
-        Self {
-            wanted: self.wanted,
-            ca: self.ca.or_else(|| file("HCSD_TLS_CA")),
-            cert: self.cert.or_else(|| file("HCSD_TLS_CERT")),
-            key: self.key.or_else(|| file("HCSD_TLS_KEY")),
-        }
-    }
-
-    /// Returns how to connect; none if TLS is not asked for.
-    pub(crate) async fn read(&self) -> Result<Option<Tls>> {
-        if self.wanted == Some(false) {
-            return Ok(None);
-        }
+impl Files {
+    /// Reads what TLS needs.
+    pub(crate) async fn read_tls(&self) -> Result<Tls> {
         if self.cert.is_some() != self.key.is_some() {
             let (has, lacks) =
                 if self.cert.is_some() { ("certificate", "key") } else { ("key", "certificate") };
             return Err(tls_error(format!(
-                "there is a client {has} for TLS, and no {lacks} to it"
+                "there is a client {has} for TLS, and no {lacks} to it: name both in the client's \
+                 builder, or HCSD_TLS_CERT and HCSD_TLS_KEY"
             )));
         }
         let mut roots = RootCertStore::empty();
-        match &self.ca {
-            Some(file) => {
-                for certificate in read_certificates(file).await? {
-                    roots.add(certificate).map_err(|error| bad_file(file, &error))?;
-                }
+        if let Some(file) = &self.ca {
+            for certificate in read_certificates(file).await? {
+                roots.add(certificate).map_err(|error| bad_file(file, &error))?;
             }
-            None if self.wanted == Some(true) || self.cert.is_some() => {
-                let found = rustls_native_certs::load_native_certs();
-                roots.add_parsable_certificates(found.certs);
-                if roots.is_empty() {
-                    return Err(tls_error("this system has no root certificates".to_owned()));
-                }
-            }
-            None => return Ok(None),
+        } else {
+            // Without any, no daemon is trusted; the error of the connection says what to do.
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
         }
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -85,13 +56,16 @@ impl TlsFiles {
             _ => config.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Some(Arc::new(config)))
+        Ok(Arc::new(config))
     }
 }
 
 /// Returns what may mend a connection that failed by TLS; none if it failed otherwise.
-pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
-    Some(match error.get_ref()?.downcast_ref()? {
+pub(crate) fn remedy(error: &io::Error, ca: Option<&Path>) -> Option<Cow<'static, str>> {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Some(ANOTHER_CERTIFICATE.into());
+    }
+    let found = match error.get_ref()?.downcast_ref()? {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "use a name that its certificate is for, or have it made with this one",
@@ -101,28 +75,32 @@ pub(crate) fn remedy(error: &io::Error) -> Option<&'static str> {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
         ) => "look at its dates, and at the clock here",
-        rustls::Error::InvalidCertificate(_) => {
-            "name the CA of its certificate in the client's builder or HCSD_TLS_CA"
-        }
+        rustls::Error::InvalidCertificate(_) => return Some(untrusted(ca)),
         rustls::Error::InvalidMessage(_) => {
-            "it does not speak TLS: leave out the files for it, or give the daemon a certificate"
+            "it does not speak TLS, as every daemon does over TCP: another program may listen there"
         }
+        rustls::Error::AlertReceived(_) => ANOTHER_CERTIFICATE,
         _ => "see what the daemon says of it in its log",
-    })
+    };
+    Some(found.into())
 }
 
-/// Reads the token for a daemon at this address, which must not leave this machine in clear.
-pub(crate) async fn read_token(file: &Path, address: &Address, tls: bool) -> Result<String> {
-    if !tls && !address.is_loopback() {
-        return Err(Error::new(
-            ErrorKind::TokenFile,
-            format!(
-                "will not send the token to {address} in clear: name the CA of the daemon's \
-                 certificate in the client's builder or HCSD_TLS_CA; or make a tunnel, and use its \
-                 local end"
-            ),
-        ));
-    }
+fn untrusted(ca: Option<&Path>) -> Cow<'static, str> {
+    let Some(ca) = ca else {
+        return "copy the daemon's server.pem to this machine, and name it in the client's builder or \
+                HCSD_TLS_CA"
+            .into();
+    };
+    let ca = ca.display();
+    format!(
+        "no CA in '{ca}' vouches for who listens there, which may be another program; if it is your \
+         daemon, copy its present server.pem to that file"
+    )
+    .into()
+}
+
+/// Reads the token.
+pub(crate) async fn read_token(file: &Path) -> Result<String> {
     let shown = file.display();
     let data = fs::read(file).await.map_err(|error| {
         let message = format!("cannot read the token file '{shown}': {error}");

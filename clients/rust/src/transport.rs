@@ -1,6 +1,7 @@
 //! The connection to one daemon: how it is made, and what every call carries.
 
 use std::{
+    borrow::Cow,
     error, fmt, io,
     pin::Pin,
     sync::{
@@ -29,6 +30,7 @@ use tower::service_fn;
 use crate::{
     Address, Error, ErrorKind, Result,
     error::Failure,
+    security::Security,
     tls::{self, Tls},
 };
 
@@ -86,13 +88,14 @@ impl Interceptor for Metadata {
 /// The daemon as the other end of connections.
 pub(crate) struct Peer {
     pub(crate) address: Address,
+    security: Security,
     tls: Option<Tls>,
     met: AtomicBool, // a byte has come from it, ever
 }
 
 impl Peer {
-    pub(crate) fn new(address: Address, tls: Option<Tls>) -> Self {
-        Self { address, tls, met: AtomicBool::new(false) }
+    pub(crate) fn new(address: Address, security: Security, tls: Option<Tls>) -> Self {
+        Self { address, security, tls, met: AtomicBool::new(false) }
     }
 
     /// Returns a channel that connects at its first call, and again whenever the connection is gone.
@@ -124,20 +127,23 @@ impl Peer {
     /// Translates what a call ended with.
     pub(crate) fn error(&self, status: Status) -> Error {
         let error = Error::from(status);
+        if error.kind() == ErrorKind::Unauthenticated && matches!(self.address, Address::Tcp { .. })
+        {
+            return error.adding(&self.security.shown());
+        }
         if error.kind() != ErrorKind::ConnectionLost || self.met.load(Relaxed) {
             return error;
         }
         // Who hangs up without a word is no daemon, or not one for this client.
         let remedy = match (&self.address, &self.tls) {
             (Address::Unix { .. }, _) => HOW_TO_REACH,
-            (_, None) => "if it speaks TLS, name its CA in the client's builder or HCSD_TLS_CA",
-            (_, Some(_)) => {
-                "it may want a certificate of this client: name one in the client's builder, or \
-                 HCSD_TLS_CERT and HCSD_TLS_KEY"
+            (_, None) => {
+                "it may speak TLS, as a daemon does over TCP: leave out `insecure` and HCSD_INSECURE"
             }
+            (_, Some(_)) => tls::ANOTHER_CERTIFICATE,
         };
         let hung_up = io::Error::new(io::ErrorKind::ConnectionAborted, "it hung up at once");
-        let message = self.unreachable(hung_up, remedy).to_string();
+        let message = self.unreachable(hung_up, remedy.into()).to_string();
         Failure::new(ErrorKind::DaemonUnreachable, error.code(), message).into()
     }
 
@@ -145,12 +151,16 @@ impl Peer {
         match timeout(CONNECT_TIMEOUT, self.try_connect()).await {
             Ok(Ok(io)) => Ok(Heard { io, peer: self }),
             Ok(Err(error)) => {
-                let remedy = tls::remedy(&error).unwrap_or(HOW_TO_REACH);
+                let ca = match &self.security {
+                    Security::Tls(files) => files.ca.as_deref(),
+                    Security::Clear => None,
+                };
+                let remedy = tls::remedy(&error, ca).unwrap_or_else(|| HOW_TO_REACH.into());
                 Err(self.unreachable(error, remedy))
             }
             Err(_) => {
                 let silent = io::Error::new(io::ErrorKind::TimedOut, "it stays silent for 10 s");
-                Err(self.unreachable(silent, HOW_TO_REACH))
+                Err(self.unreachable(silent, "another program may listen there".into()))
             }
         }
     }
@@ -168,7 +178,7 @@ impl Peer {
         Ok(Box::new(stream))
     }
 
-    fn unreachable(&self, cause: io::Error, remedy: &'static str) -> Unreachable {
+    fn unreachable(&self, cause: io::Error, remedy: Cow<'static, str>) -> Unreachable {
         Unreachable { address: self.address.clone(), cause: Arc::new(cause), remedy }
     }
 }
@@ -178,7 +188,7 @@ impl Peer {
 pub(crate) struct Unreachable {
     address: Address,
     pub(crate) cause: Arc<io::Error>,
-    remedy: &'static str,
+    remedy: Cow<'static, str>,
 }
 
 impl fmt::Display for Unreachable {

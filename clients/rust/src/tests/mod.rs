@@ -7,3 +7,4 @@ mod retry;
 mod scoped;
 mod server;
 mod stdin;
+mod trust;

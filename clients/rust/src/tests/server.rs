@@ -95,7 +95,13 @@ impl Server {
 
     pub(super) async fn client(&self, attempts: u32) -> Client {
         let retry = Retry { attempts, ..Retry::default() };
-        Client::builder().address(&self.address).retry(retry).connect().await.unwrap()
+        Client::builder()
+            .address(&self.address)
+            .insecure(true)
+            .retry(retry)
+            .connect()
+            .await
+            .unwrap()
     }
 }
 

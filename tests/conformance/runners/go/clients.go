@@ -48,6 +48,9 @@ func connect(_ context.Context, r *runner, q *request) (answer, error) {
 	if q.TLSCertFile != "" || q.TLSKeyFile != "" {
 		options = append(options, hcsd.WithCertificate(q.TLSCertFile, q.TLSKeyFile))
 	}
+	if q.Insecure != nil {
+		options = append(options, hcsd.WithInsecure(*q.Insecure))
+	}
 	if q.Attempts != nil {
 		retry := hcsd.DefaultRetry
 		retry.Attempts = *q.Attempts

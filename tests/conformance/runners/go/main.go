@@ -27,6 +27,7 @@ type request struct {
 	TLSCAFile   string `json:"tls_ca_file"`
 	TLSCertFile string `json:"tls_cert_file"`
 	TLSKeyFile  string `json:"tls_key_file"`
+	Insecure    *bool  `json:"insecure"`
 	Attempts    *int   `json:"attempts"`
 
 	Argv           []string `json:"argv"`

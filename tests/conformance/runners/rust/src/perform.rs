@@ -155,6 +155,9 @@ async fn connect(request: &Request) -> Result<Client, Failure> {
         builder =
             builder.tls_identity_files(file, request.text("tls_key_file").unwrap_or_default());
     }
+    if let Some(insecure) = request.value("insecure").as_bool() {
+        builder = builder.insecure(insecure);
+    }
     if let Some(attempts) = request.number("attempts")? {
         builder = builder.retry(Retry {
             attempts,
