@@ -7,10 +7,10 @@ second protocol, or a second version of the contract, would stand beside this pa
 import logging
 
 from hcsd import grpc_environment
-from hcsd.rpc.grpc_log import GRPC_LOGGER, tame_metadata
+from hcsd.rpc.grpc_log import GRPC_LOGGER, tame
 
 grpc_environment.prepare()
 import grpc  # noqa: E402, F401  (loaded between the two)
 
 grpc_environment.restore()
-logging.getLogger(GRPC_LOGGER).addFilter(tame_metadata)
+logging.getLogger(GRPC_LOGGER).addFilter(tame)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import grpc
     from google.protobuf.message import Message
 
+    from hcsd.daemon.settings import Limits
+
     Context = grpc.aio.ServicerContext[Message, Message]
 
 REQUEST_ID = "hcsd-request-id"
@@ -98,29 +100,26 @@ class Calls:
     Args:
         incarnation: Boot id of the daemon; request ids start with it.
         numbers: Numbers the calls of all listeners.
-        max_calls: How many calls may be under way at once.
-        max_streams: How many of a client's may stream, and the name of that limit.
-        request_timeout: Seconds that a call has for its first message.
+        limits: Limits in force.
+        is_tcp: Whether its clients are connections; those of a Unix socket are one.
     """
 
     def __init__(
         self,
         incarnation: str,
         numbers: itertools.count[int],
+        limits: Limits,
         *,
-        max_calls: int,
-        max_streams: tuple[str, int],
-        request_timeout: float,
+        is_tcp: bool,
     ) -> None:
         self.incarnation = incarnation
         self.stopping = False
-        self._max_calls = max_calls
-        self._max_streams = max_streams
+        self._limits = limits
+        self._is_tcp = is_tcp
         self._streams: Counter[str] = Counter()  # by client
         self._calls: set[Call] = set()
         self._numbers = numbers
         self._prefix = incarnation[:8]
-        self._request_timeout = request_timeout
         self._waiting: dict[Call, float] = {}  # until when; the longest waiting first
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -146,15 +145,16 @@ class Calls:
         """
         if self.stopping:
             raise StoppingError
-        if len(self._calls) > self._max_calls:
-            raise LimitError("max_calls", self._max_calls, "end one")
+        if len(self._calls) > self._limits.max_calls:
+            raise LimitError("max_calls", self._limits.max_calls, "end one")
 
     async def first(self, call: Call) -> object:
         """Return the first message of a call, or gRPC's EOF; the call is ended if it takes too long."""
         loop = asyncio.get_running_loop()
-        self._waiting[call] = loop.time() + self._request_timeout
+        timeout = self._limits.request_timeout
+        self._waiting[call] = loop.time() + timeout
         if self._sweeper is None:
-            self._sweeper = loop.call_later(self._request_timeout, self._sweep)
+            self._sweeper = loop.call_later(timeout, self._sweep)
         try:
             return await call.context.read()
         finally:
@@ -168,7 +168,7 @@ class Calls:
             if until > loop.time():
                 self._sweeper = loop.call_at(until, self._sweep)
                 break
-            call.end_with(RequestIncompleteError(self._request_timeout))
+            call.end_with(RequestIncompleteError(self._limits.request_timeout))
 
     @contextlib.contextmanager
     def streaming(self, context: Context) -> Iterator[None]:
@@ -177,10 +177,13 @@ class Calls:
         Raises:
             LimitError: The client has as many as it may have.
         """
-        client = context.peer()
-        limit, most = self._max_streams
-        if self._streams[client] >= most:
-            raise LimitError(limit, most, "end one")
+        client, limits = context.peer(), self._limits
+        count = self._streams[client]
+        if self._is_tcp and count >= limits.max_streams_per_connection:
+            most = limits.max_streams_per_connection
+            raise LimitError("max_streams_per_connection", most, "end one")
+        if not self._is_tcp and count >= limits.max_streams_per_client:
+            raise LimitError("max_streams_per_client", limits.max_streams_per_client, "end one")
         self._streams[client] += 1
         try:
             yield

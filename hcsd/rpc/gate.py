@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import logging
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 import anyio
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
             """Serve one call."""
 
 
-GRPC_LOGGER = "grpc._cython.cygrpc"
 INCARNATION = "hcsd-incarnation"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 # Of refused calls whose requests stream: how many at once have their first message read, and seconds for
@@ -64,16 +62,6 @@ NO_MESSAGE = Violation(
     "request", "message", "is missing: a call needs one message, and a whole one"
 )
 NO_SUCH_MESSAGE = Violation("request", "message", "is no message of the type that the method takes")
-
-
-def hide_doings_of_clients(record: logging.LogRecord) -> bool:
-    """Keep a record of gRPC's, unless it is of what a client does; gRPC logs that as an error, at length.
-
-    That is an answer that meets the end of its client, if the client has left so lately that it is not
-    known yet; and metadata that is no UTF-8, which is taken as Latin-1.
-    """
-    error = record.exc_info[1] if record.exc_info else None
-    return type(error).__name__ not in {"ExecuteBatchError", "UnicodeDecodeError"}
 
 
 class Gate:
@@ -95,7 +83,6 @@ class Gate:
         self._guard = guard
         self._streaming: set[str] = set()  # methods whose requests stream
         self._courtesies = 0
-        logging.getLogger(GRPC_LOGGER).addFilter(hide_doings_of_clients)  # once, however often
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         """Take the handlers of a service, as generated code gives them to a server."""

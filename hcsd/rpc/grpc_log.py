@@ -1,4 +1,4 @@
-"""What gRPC logs about metadata of clients, as it is fit for the daemon's log."""
+"""What gRPC logs about the doings of clients, as it is fit for the daemon's log."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import logging
 GRPC_LOGGER = "grpc._cython.cygrpc"
 
 
-def tame_metadata(record: logging.LogRecord) -> bool:
-    """Make a plain line of what gRPC logs about metadata that is not UTF-8.
+def tame(record: logging.LogRecord) -> bool:
+    """Return whether to keep a record; gRPC makes an error with a traceback of what clients do.
 
-    gRPC logs an error with a traceback and with the value, which may be a secret.
+    An answer that meets the end of its client is no news. Of metadata that is not UTF-8 a plain line is
+    made, without the value, which may be a secret; gRPC takes it as Latin-1 and goes on.
     """
     error = record.exc_info[1] if record.exc_info else None
+    if type(error).__name__ == "ExecuteBatchError":
+        return False
     if not isinstance(error, UnicodeDecodeError):
         return True
     record.levelno, record.levelname = logging.WARNING, "WARNING"

@@ -144,17 +144,7 @@ class Server:
         """Make the server of a listener and bind it; it does not answer yet."""
         limits = self._limits
         is_tcp = listener.tls is not None
-        calls = Calls(
-            self._incarnation,
-            self._numbers,
-            max_calls=limits.max_calls,
-            max_streams=(
-                ("max_streams_per_connection", limits.max_streams_per_connection)
-                if is_tcp
-                else ("max_streams_per_client", limits.max_streams_per_client)
-            ),
-            request_timeout=limits.request_timeout,
-        )
+        calls = Calls(self._incarnation, self._numbers, limits, is_tcp=is_tcp)
         gate = Gate(calls, self._validator, self._guard(listener))
         server = AioServer(gate, options_for(limits, is_tcp=is_tcp))
         return _Door(claims.enter_context(listener.claim(_binder(server))), server, gate, calls)

@@ -58,12 +58,9 @@ def stage() -> Iterator[Stage]:
 
 
 # A path that is not UTF-8 ends the serving loop of grpc.aio, and with it a listener.
-ends_a_listener = pytest.mark.xfail(strict=True, reason="grpc.aio decodes paths in its one loop")
 
 
-@pytest.mark.parametrize(
-    ("kind", "cases"), [("handshakes", 60), pytest.param("frames", 60, marks=ends_a_listener)]
-)
+@pytest.mark.parametrize(("kind", "cases"), [("handshakes", 60), ("frames", 60)])
 def test_no_connection_breaks_the_daemon(stage: Stage, kind: str, cases: int) -> None:
     KINDS[kind](stage, SEED, cases)
     stage.check()

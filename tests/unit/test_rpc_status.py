@@ -23,7 +23,7 @@ from hcsd.daemon.reasons import Reason
 from hcsd.daemon.shorten import shorten
 from hcsd.errors import HcsdError
 from hcsd.hcs.errors import ErrorEvent, HcsError
-from hcsd.rpc.gate import GRPC_LOGGER, hide_doings_of_clients
+from hcsd.rpc.grpc_log import GRPC_LOGGER
 from hcsd.rpc.status import CODES, to_status
 from hcsd.v1 import error_pb2
 
@@ -201,7 +201,6 @@ def test_a_client_that_leaves_before_its_answer_is_no_news(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     grpc_logger = logging.getLogger(GRPC_LOGGER)
-    grpc_logger.addFilter(hide_doings_of_clients)  # which every gate does
     for error in (cygrpc.ExecuteBatchError("gone"), cygrpc.InternalError("a fault"), None):
         grpc_logger.error("%r", error, exc_info=error)
     assert [record.message for record in caplog.records] == ["InternalError('a fault')", "None"]
