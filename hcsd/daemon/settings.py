@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hcsd.daemon.host_size import half_the_memory, share_of_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KIB = 1024
 MIB = 1024 * KIB
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-TASK_LIMITS = (Path("/proc/sys/kernel/pid_max"), Path("/proc/sys/kernel/threads-max"))
-TASKS_SHARE = 0.15  # what systemd gives a service
-UNKNOWN_TASKS = 32_768  # what a host without such files can have (the default of Linux)
 
 
 class Unit(enum.Enum):
@@ -56,24 +52,6 @@ class Setting:
     def key(self) -> str:
         """Its key in the configuration file."""
         return self.option.replace("-", "_")
-
-
-def default_ring_memory() -> int:
-    """Return half of the memory that there is, or that the control group of the daemon may use."""
-    import psutil  # noqa: PLC0415  (not for whoever only reads the list)
-
-    memory = psutil.virtual_memory().total
-    with suppress(OSError, ValueError):  # no such group, or "max"
-        memory = min(memory, int(CGROUP_LIMIT.read_text(encoding="ascii")))
-    return memory // 2
-
-
-def default_tasks() -> int:
-    """Return 15 % of the processes and threads that the host can have."""
-    host = UNKNOWN_TASKS
-    with suppress(OSError, ValueError):  # another system than Linux
-        host = min(int(path.read_text(encoding="ascii")) for path in TASK_LIMITS)
-    return int(host * TASKS_SHARE)
 
 
 # dataclasses.field gives the default's own type to a type checker, so each kind has a function.
@@ -161,7 +139,7 @@ class Limits:
         "record_memory_bytes",
     )
     ring_memory_bytes: int = _bytes(
-        default_ring_memory,
+        half_the_memory,
         "Memory for the output that is kept, of all processes together. A process whose output may"
         " not fit is not started. Default: half of what the machine has.",
         "ring-memory",
@@ -177,7 +155,7 @@ class Limits:
         "max_systems",
     )
     max_tasks_per_system: int = _count(
-        default_tasks,
+        share_of_tasks,
         "How many processes and threads a compute system may have at once; a fork bomb comes no"
         " further. For the embedded engine, where the host lets it limit that. Default: 15 % of what"
         " the host can have.",

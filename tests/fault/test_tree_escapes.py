@@ -89,10 +89,19 @@ def traced(pid: int, request: int) -> Iterator[None]:
             tracer.kill()
 
 
-async def kill_with_nobody_left(it: Running) -> None:
-    """Kill a tree in which everybody holds stdout; the end of it shows that nobody is left."""
-    await it.process.terminate(tree=True)
+async def kill_with_nobody_left(it: Running, groups: ControlGroups) -> None:
+    """Kill a tree in which everybody holds stdout; the end of it shows that nobody is left.
+
+    Without control groups a busy machine may be too slow for it; then the kill says so, and is repeated.
+    """
     with anyio.fail_after(20):
+        while True:
+            try:
+                await it.process.terminate(tree=True)
+                break
+            except HcsError as error:
+                if groups is not ControlGroups.OFF or "not all of the tree" not in str(error):
+                    raise
         assert await it.stdout.rest() == b""
     await it.end()
     it.close()
@@ -115,7 +124,13 @@ async def request(embedded: EmbeddedProvider, message: Message) -> Message:
 @pytest.mark.parametrize("count", [1, 20])
 @pytest.mark.parametrize("kind", ["plain", "sessions"])
 async def test_a_chain_of_forks_is_caught(
-    host: Host, chain: list[str], count: int, kind: str, stays: list[str]
+    host: Host,
+    groups: ControlGroups,
+    chain: list[str],
+    *,
+    count: int,
+    kind: str,
+    stays: list[str],
 ) -> None:
     system = await host.open_system("host")
     for _ in range(3):
@@ -124,27 +139,29 @@ async def test_a_chain_of_forks_is_caught(
         assert await it.stdout.line() == "off"
         if not stays:
             assert ended_within([it.pid], 10)
-        await kill_with_nobody_left(it)
+        await kill_with_nobody_left(it, groups)
     system.close()
 
 
 async def test_chains_that_have_left_all_behind_are_caught_if_they_can_be_of_nobody_else(
-    host: Host, chain: list[str]
+    host: Host, groups: ControlGroups, chain: list[str]
 ) -> None:
     system = await host.open_system("host")
     for _ in range(3):
         script = GUEST.sh('env -i setsid "$@"; exec sleep 1000', *chain, "20", "sessions", "10")
         it = await start(system, script, "o")
         assert await it.stdout.line() == "off"
-        await kill_with_nobody_left(it)
+        await kill_with_nobody_left(it, groups)
     system.close()
 
 
-async def test_a_multitude_that_replaces_itself_is_caught(host: Host) -> None:
+async def test_a_multitude_that_replaces_itself_is_caught(
+    host: Host, groups: ControlGroups
+) -> None:
     system = await host.open_system("host")
     it = await start(system, python(MULTITUDE), "o")
     assert await it.stdout.line() == "off"
-    await kill_with_nobody_left(it)
+    await kill_with_nobody_left(it, groups)
     system.close()
 
 
@@ -270,7 +287,7 @@ async def test_an_orphan_that_can_be_of_two_lives_and_is_told(host: Host, other:
 
 
 async def test_no_chain_gets_away_from_a_pause(
-    embedded: EmbeddedProvider, host: Host, chain: list[str]
+    embedded: EmbeddedProvider, host: Host, groups: ControlGroups, chain: list[str]
 ) -> None:
     system = await host.open_system("host")
     keeper = embedded._systems["host"].keeper_pid
@@ -284,7 +301,7 @@ async def test_no_chain_gets_away_from_a_pause(
         assert all(map(is_stopped, descendants(keeper)))
         assert descendants(keeper) == members
         await system.resume()
-    await kill_with_nobody_left(it)
+    await kill_with_nobody_left(it, groups)
     system.close()
 
 

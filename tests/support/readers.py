@@ -23,7 +23,7 @@ from hcsd.v1.process_service_pb2_grpc import ProcessServiceStub
 
 PID_BYTES = 8
 # What may be on its way to a reader, and so be lost with it, is to fit half a ring of the usual size.
-SMALL_WINDOW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 256 * 1024)]
+SMALL_WINDOW = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 128 * 1024)]
 READ_BYTES = 1 << 20
 
 
