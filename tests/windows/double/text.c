@@ -173,14 +173,20 @@ PWSTR give_text(const WCHAR *text)
     return (PWSTR)block;
 }
 
+/*
+ * Whether a string is still with the caller. The heap is locked meanwhile: who frees the string at this
+ * moment could give its memory back to the system between two looks at it.
+ */
 static bool held(const Given *entry)
 {
-    Seal seal;
+    HANDLE heap = GetProcessHeap();
+    Seal seal = {0};
 
-    if (!HeapValidate(GetProcessHeap(), 0, entry->block) ||
-        HeapSize(GetProcessHeap(), 0, entry->block) != entry->size)
-        return false;
-    memcpy(&seal, (char *)entry->block + entry->size - sizeof(seal), sizeof(seal));
+    if (!HeapLock(heap))
+        abort();
+    if (HeapValidate(heap, 0, entry->block) && HeapSize(heap, 0, entry->block) == entry->size)
+        memcpy(&seal, (char *)entry->block + entry->size - sizeof(seal), sizeof(seal));
+    HeapUnlock(heap);
     return seal.magic == SEAL && seal.serial == entry->serial;
 }
 
