@@ -132,7 +132,11 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:  # it was closed when Python started
-            stream = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115
+            mode = "w" if number else "r"
+            try:
+                stream = open(number, mode, closefd=False)  # noqa: SIM115
+            except OSError:  # a service of Windows has numbers that lead nowhere
+                stream = open(os.devnull, mode)  # noqa: SIM115
             setattr(sys, name, stream)
 
 

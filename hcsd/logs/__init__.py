@@ -49,6 +49,11 @@ class _Handler(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def close(self) -> None:
+        """Write what is queued, if that takes no longer than a moment; `logging.shutdown` calls this."""
+        self._writer.close()
+        super().close()
+
     def tell_left_out(self, *, ends: bool) -> None:
         """Queue lines that say what was left out."""
         for line in self._repeats.left_out(ends=ends):
