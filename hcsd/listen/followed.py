@@ -47,15 +47,26 @@ class Followed(Generic[T]):
         self._lock = threading.Lock()
         self._seen = file_version(path)  # of what was loaded last, good or bad; under the lock
         self._used = load(path)  # under the lock
+        self._changes = 0  # of what holds; under the lock
 
     def current(self) -> T:
         """Return what holds now."""
         with self._lock:
-            version = file_version(self._path)
-            if version != self._seen:
-                self._seen = version
-                self._used = self._renewed()
+            self._look()
             return self._used
+
+    def changes(self) -> int:
+        """Return how often something else held than before, also if it is what it was again."""
+        with self._lock:
+            self._look()
+            return self._changes
+
+    def _look(self) -> None:
+        version = file_version(self._path)
+        if version != self._seen:
+            self._seen = version
+            before, self._used = self._used, self._renewed()
+            self._changes += self._used != before
 
     def _renewed(self) -> T:
         try:

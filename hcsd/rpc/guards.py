@@ -5,13 +5,15 @@
     TLS with a CA of clients     who has a certificate of it
 
 What holds is asked for each call, so a token or CA that was replaced counts for those who are connected,
-too. A call remembers its credential; `revoked` tells whether that is still one.
+too. A call remembers the credential that it has shown; `revoked` tells whether that is still one.
+A credential may come and go between two looks, so changes are counted and not compared.
 """
 
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Protocol
+import time
+from typing import TYPE_CHECKING, Protocol, cast
 
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.reasons import Reason
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     Metadata = Sequence[tuple[str, str | bytes]]
 
 SCHEME = "Bearer "
+# Seconds after which a certificate that has expired is noticed: each client costs 0.2 ms (arbitrary).
+EXPIRY_LOOK = 5
 # How gRPC names a client's certificate, and those between it and its CA.
 CERTIFICATE, BETWEEN = "x509_pem_cert", "x509_pem_cert_chain"
 
@@ -83,10 +87,18 @@ class TokenGuard:
 
     def __init__(self, token: Token) -> None:
         self._token = token
-        self._seen = token.current()
+        self._seen = token.changes()
 
     def check_metadata(self, metadata: Metadata) -> None:
         """Refuse a call without the token, or with another."""
+        self._shown(metadata)
+
+    def check_peer(self, context: Context) -> object:
+        """Refuse a call whose token was replaced since its metadata came; returns its token."""
+        return self._shown(cast("Metadata", context.invocation_metadata()))
+
+    def _shown(self, metadata: Metadata) -> str:
+        """Return the token that a call shows, which holds."""
         given = next((value for key, value in metadata if key == "authorization"), None)
         if given is None:
             raise RequestError(
@@ -97,14 +109,11 @@ class TokenGuard:
         token = self._token.current()
         if not token or not hmac.compare_digest(text.encode(), (SCHEME + token).encode()):
             raise RequestError(Reason.TOKEN_INVALID, "the token is not this daemon's")
-
-    def check_peer(self, context: Context) -> object:
-        """Return the token, which the call has just shown."""
-        return self._token.current()
+        return token
 
     def changed(self) -> bool:
-        """Tell whether the token is another than the last time."""
-        before, self._seen = self._seen, self._token.current()
+        """Tell whether the token was replaced since the last time."""
+        before, self._seen = self._seen, self._token.changes()
         return self._seen != before
 
     def revoked(self, credential: object) -> RequestError | None:
@@ -125,7 +134,7 @@ class CertificateGuard:
 
     def __init__(self, clients: ClientCa) -> None:
         self._clients = clients
-        self._seen = clients.current()
+        self._seen = self._now()
 
     def check_metadata(self, metadata: Metadata) -> None:
         """Leave it to the certificate."""
@@ -139,9 +148,12 @@ class CertificateGuard:
         return own, between
 
     def changed(self) -> bool:
-        """Tell whether the CA is another than the last time."""
-        before, self._seen = self._seen, self._clients.current()
+        """Tell whether the CA was replaced since the last time, or certificates may have expired."""
+        before, self._seen = self._seen, self._now()
         return self._seen != before
+
+    def _now(self) -> tuple[int, int]:
+        return self._clients.changes(), int(time.time() // EXPIRY_LOOK)
 
     def revoked(self, credential: object) -> RequestError | None:
         """Return that a certificate is not, or no longer, of the CA."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import anyio
 import anyio.to_thread
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from hcsd.daemon.daemon import Daemon
@@ -35,6 +35,7 @@ from hcsd.rpc.credentials import server_credentials
 from hcsd.rpc.event_service import EventService
 from hcsd.rpc.gate import Gate
 from hcsd.rpc.guards import CertificateGuard, OpenGuard, TokenGuard
+from hcsd.rpc.health_service import HealthService
 from hcsd.rpc.host_service import HostService
 from hcsd.rpc.process_service import ProcessService
 from hcsd.rpc.validate import Validator
@@ -163,17 +164,16 @@ class Server:
         doors: Sequence[_Door],
         on_ready: Callable[[], None],
     ) -> None:
-        status = health.aio.HealthServicer()
+        status = HealthService()
+        for service in ("", *SERVICES):
+            status.set(service, served=True)
         for door in doors:
             _add_services(door.gate, daemon, self._validator, status)
             door.server.add_registered_method_handlers(door.gate.methods)
             await door.server.start()
-        for service in ("", *SERVICES):
-            await status.set(service, health_pb2.HealthCheckResponse.SERVING)
 
         async def tell(*, there: bool) -> None:
-            answer = health_pb2.HealthCheckResponse
-            await status.set(PROCESS_SERVICE, answer.SERVING if there else answer.NOT_SERVING)
+            status.set(PROCESS_SERVICE, served=there)
 
         try:
             async with anyio.create_task_group() as watching:
@@ -191,7 +191,6 @@ class Server:
                 logger.info("stopping")
                 for door in doors:
                     door.calls.stop()
-                await status.enter_graceful_shutdown()
                 for door in doors:
                     await door.server.shutdown(SERVER_GRACE)
 
@@ -256,7 +255,7 @@ def _add_services(
     gate: Gate,
     daemon: Daemon,
     validator: Validator,
-    status: health.aio.HealthServicer,
+    status: HealthService,
 ) -> None:
     handlers = cast("grpc.aio.Server", gate)  # what generated code asks of one is to take handlers
     process_service_pb2_grpc.add_ProcessServiceServicer_to_server(

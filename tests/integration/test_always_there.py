@@ -48,6 +48,10 @@ async def test_every_service_is_healthy(client: Client, service: str) -> None:
     watch.cancel()
 
 
+async def test_the_health_of_all_services_is_listed(client: Client) -> None:
+    assert await client.list_health() == dict.fromkeys(["", *SERVICES], SERVING)
+
+
 async def test_the_health_of_nothing_is_not_found(client: Client) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await client.check("hcsd.v1.Nonsense")

@@ -14,6 +14,7 @@ from tests.support.daemon import Daemon, serving
 from tests.support.http2 import (
     DATA,
     END_STREAM,
+    HEADERS,
     RST_STREAM,
     Header,
     Peer,
@@ -29,8 +30,10 @@ GET_HOST = "/hcsd.v1.HostService/GetHost"
 RUN = "/hcsd.v1.ProcessService/RunProcess"
 WAIT = "/hcsd.v1.ProcessService/WaitProcess"
 FOLLOW = "/hcsd.v1.EventService/WatchEvents"
+WATCH = "/grpc.health.v1.Health/Watch"
 REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 CALLS, STREAMS = 12, 4
+NO_WINDOW = (4, 0)  # a setting: nobody may send it data
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +168,22 @@ def test_streams_beyond_the_bound_are_refused_by_name(narrow: Daemon, peer: Peer
     assert call(peer, GET_HOST) == OK
     for stream in held:
         peer.send(frame(RST_STREAM, 0, stream, (8).to_bytes(4, "big")))
+
+
+def test_a_watcher_of_the_health_that_takes_nothing_holds_up_nobody_and_no_end() -> None:
+    with serving() as daemon, connected_to(daemon.address) as peer:
+        peer.begin(NO_WINDOW)
+        stream = peer.next_stream()
+        peer.open(stream, headers(WATCH))
+        peer.send(frame(DATA, END_STREAM, stream, message(b"")))
+        assert peer.until(HEADERS, stream=stream)  # what follows them has no room
+        with peer.another() as other:
+            stream = other.next_stream()
+            other.open(stream, headers(WATCH))
+            other.send(frame(DATA, END_STREAM, stream, message(b"")))
+            assert other.until(DATA, stream=stream)
+        daemon.stop()
+    assert_calm(daemon.log)
 
 
 def test_the_daemon_is_as_before(narrow: Daemon) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -168,6 +169,24 @@ async def test_the_socket_is_not_concerned(door: Door, owner: Client) -> None:
         await successor.get_host()  # by now it holds
         await successor.terminate(process.name)
     assert (await followed.finish()).exit is not None
+
+
+async def test_the_streams_of_a_client_whose_certificate_expires_end(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    server = authority.issue("server", *LOOPBACK)
+    with serving(*serve_options(server, authority), tcp=True) as daemon:
+        until = datetime.now(UTC) + timedelta(seconds=4)
+        person = authority.issue("person", "person", not_after=until)
+        credentials = grpc.ssl_channel_credentials(
+            authority.file.read_bytes(), person.key.read_bytes(), person.certificate.read_bytes()
+        )
+        async with connected(daemon.addresses[1], credentials) as client:
+            watched = client.events.WatchEvents(event_pb.WatchEventsRequest())
+            await watched.read()
+            with anyio.fail_after(20), refused(Code.UNAUTHENTICATED, "CERTIFICATE_INVALID"):
+                await watched.read()
+            assert datetime.now(UTC) >= until - timedelta(seconds=1)
+    assert_calm(daemon.log)
 
 
 async def test_a_bad_token_file_lets_nobody_in() -> None:

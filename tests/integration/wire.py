@@ -466,6 +466,16 @@ class Client:
         )
         return check(health_pb2.HealthCheckRequest(service=service), metadata=metadata)
 
+    async def list_health(self) -> dict[str, int]:
+        """Ask for the health of all services."""
+        ask = self.channel.unary_unary(
+            "/grpc.health.v1.Health/List",
+            health_pb2.HealthListRequest.SerializeToString,  # type: ignore[attr-defined]  # newer than the stubs
+            health_pb2.HealthListResponse.FromString,  # type: ignore[attr-defined]
+        )
+        response = await ask(health_pb2.HealthListRequest())  # type: ignore[attr-defined]
+        return {service: answer.status for service, answer in response.statuses.items()}
+
     def watch(
         self, service: str = "", metadata: Metadata = ()
     ) -> grpc.aio.UnaryStreamCall[Message, health_pb2.HealthCheckResponse]:
