@@ -25,7 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hcsd.folders import CA_FILE, CA_KEY_FILE
 from hcsd.listen.names import ip_of
-from hcsd.listen.pem import TlsFileError
+from hcsd.listen.pem import TlsFileError, shown
 from hcsd.listen.private import (
     NotPrivateError,
     file_version,
@@ -149,19 +149,19 @@ class Authority:
         )
         if now < since:
             msg = (
-                f"the CA in '{self.key_file}' is not valid before {_shown(since)}, and the clock here"
-                f" says {_shown(now)}: set the clock; or {anew}"
+                f"the CA in '{self.key_file}' is not valid before {shown(since)}, and the clock here"
+                f" says {shown(now)}: set the clock; or {anew}"
             )
             raise TlsFileError(msg)
         if now >= until:
             msg = (
-                f"the CA in '{self.key_file}' has expired at {_shown(until)}, and the clock here says"
-                f" {_shown(now)}: {anew}"
+                f"the CA in '{self.key_file}' has expired at {shown(until)}, and the clock here says"
+                f" {shown(now)}: {anew}"
             )
             raise TlsFileError(msg)
         if until - now < SOON:
             logger.warning(
-                "the CA in '%s' expires at %s. Before that, %s", self.key_file, _shown(until), anew
+                "the CA in '%s' expires at %s. Before that, %s", self.key_file, shown(until), anew
             )
 
     def _unusable(self, error: Exception) -> TlsFileError:
@@ -177,7 +177,7 @@ def _make_ca() -> str:
     """
     now = datetime.now(UTC)
     if now < OLDEST:
-        msg = f"cannot make a certificate: the clock here says {_shown(now)}. Set it"
+        msg = f"cannot make a certificate: the clock here says {shown(now)}. Set it"
         raise TlsFileError(msg)
     key = ec.generate_private_key(ec.SECP256R1())
     # The serial number in its name tells clients apart that know several.
@@ -242,7 +242,7 @@ def _issue(
         .sign(ca_key, hashes.SHA256())
     )  # fmt: skip
     pem = certificate.public_bytes(serialization.Encoding.PEM)
-    return ServerCertificate(pem, _private_pem(key), _shown(not_after))
+    return ServerCertificate(pem, _private_pem(key), shown(not_after))
 
 
 def _alternatives(names: frozenset[str]) -> list[x509.GeneralName]:
@@ -255,10 +255,6 @@ def _alternatives(names: frozenset[str]) -> list[x509.GeneralName]:
         elif DNS_NAME.fullmatch(name.removesuffix(".")):
             made.append(x509.DNSName(name.removesuffix(".")))
     return made
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _name(text: str) -> x509.Name:
