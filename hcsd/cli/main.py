@@ -30,6 +30,7 @@ from hcsd.cli.commands import (
     system,
 )
 from hcsd.cli.connection import connecting
+from hcsd.cli.exit_codes import INTERRUPTED
 from hcsd.cli.main_group import MainGroup
 from hcsd.cli.output.text import show
 from hcsd.version import __version__
@@ -117,6 +118,8 @@ def main() -> None:
     completion.prepare()
     try:
         app(prog_name=completion.PROGRAM)
+    except KeyboardInterrupt:  # in a completion, which typer does outside of any command
+        sys.exit(INTERRUPTED)
     finally:
         forget_lost_readers()
 

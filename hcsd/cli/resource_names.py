@@ -24,6 +24,11 @@ def short_name(name: str) -> str:
     return name.removeprefix(_SHORT)
 
 
+def id_of_system(name: str) -> str:
+    """Return the id of the system in its name."""
+    return unquote(name.removeprefix("systems/"))
+
+
 def ids_of(name: str) -> tuple[str, str]:
     """Return the ids of the system and of the process in a process's name."""
     _, system, _, process = name.split("/")

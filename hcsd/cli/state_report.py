@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import FrameType
 
+# How coroutines, generators and asynchronous generators name their frames, and what they wait for.
+KINDS = ("cr", "gi", "ag")
+WAITS_FOR = ("cr_await", "gi_yieldfrom", "ag_await")
+DEPTH = 50  # frames of a task (arbitrary)
+
 logger = logging.getLogger(__name__)
 
 
@@ -29,7 +34,7 @@ def report_state(reason: str) -> None:
     tasks = asyncio.all_tasks()
     threads = threading.enumerate()
     names = {thread.ident: thread.name for thread in threads}
-    stacks = Counter(_stack(f"task {_coroutine(task)}", task.get_stack()) for task in tasks)
+    stacks = Counter(_stack(f"task {_name(task)}", _awaiting(task)) for task in tasks)
     blocks = [
         _stack(f"thread {names.get(ident, ident)}", _frames(frame))
         for ident, frame in sys._current_frames().items()  # noqa: SLF001  (so it is documented)
@@ -55,8 +60,29 @@ def report_state(reason: str) -> None:
     logger.handle(record)
 
 
-def _coroutine(task: asyncio.Task[object]) -> str:
+def _name(task: asyncio.Task[object]) -> str:
     return getattr(task.get_coro(), "__qualname__", "of gRPC")  # whose coroutines are in C
+
+
+def _awaiting(task: asyncio.Task[object]) -> list[FrameType]:
+    """Return the frames of a task that waits, the outermost first.
+
+    The task itself knows only the first one, which for most is of anyio.
+    """
+    frames = task.get_stack()
+    step: object = task.get_coro()
+    while (step := _next(step)) is not None and len(frames) < DEPTH:
+        frame = next(
+            (found for kind in KINDS if (found := getattr(step, f"{kind}_frame", None))), None
+        )
+        if frame is not None:
+            frames.append(frame)
+    return frames
+
+
+def _next(step: object) -> object:
+    """Return what a coroutine or generator waits for, if that is one, too."""
+    return next((found for name in WAITS_FOR if (found := getattr(step, name, None))), None)
 
 
 def _frames(frame: FrameType | None) -> list[FrameType]:

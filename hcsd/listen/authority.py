@@ -25,7 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hcsd.folders import CA_FILE, CA_KEY_FILE
 from hcsd.listen.names import ip_of
-from hcsd.listen.pem import TlsFileError
+from hcsd.listen.pem import TlsFileError, shown
 from hcsd.listen.private import (
     NotPrivateError,
     file_version,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from hcsd.listen.names import Names
 
+BEGIN = "-----BEGIN CERTIFICATE-----"
 DAY = 86_400.0  # seconds
 CA_LIFE = timedelta(days=3650)
 LIFE = timedelta(days=30)
@@ -66,6 +67,7 @@ class Authority:
     Attributes:
         key_file: The private one.
         ca_file: The one for clients.
+        kept_file: What was there in its place before, if it was another.
 
     Raises:
         TlsFileError: The files cannot be made.
@@ -74,6 +76,7 @@ class Authority:
     def __init__(self, folder: Path, names: Names, *, renew_every: float = DAY) -> None:
         self.key_file = folder / CA_KEY_FILE
         self.ca_file = folder / CA_FILE
+        self.kept_file = folder / f"{CA_FILE}.old"
         self._names = names
         self._renew_every = renew_every
         try:
@@ -117,11 +120,15 @@ class Authority:
 
     def _publish(self, certificate: x509.Certificate) -> None:
         text = certificate.public_bytes(serialization.Encoding.PEM).decode()
-        if self._published() == text:
+        before = self._published()
+        if before == text:
             return
         try:
             make_public_file(self.ca_file, text)
             if self._published() != text:
+                if BEGIN in before:  # it may be all that a client has of another daemon
+                    replace_public_file(self.kept_file, before)
+                    logger.warning("kept another '%s' as '%s'", self.ca_file, self.kept_file)
                 replace_public_file(self.ca_file, text)
         except OSError as error:
             msg = f"cannot write '{self.ca_file}', which clients need: {error.strerror}"
@@ -149,19 +156,19 @@ class Authority:
         )
         if now < since:
             msg = (
-                f"the CA in '{self.key_file}' is not valid before {_shown(since)}, and the clock here"
-                f" says {_shown(now)}: set the clock; or {anew}"
+                f"the CA in '{self.key_file}' is not valid before {shown(since)}, and the clock here"
+                f" says {shown(now)}: set the clock; or {anew}"
             )
             raise TlsFileError(msg)
         if now >= until:
             msg = (
-                f"the CA in '{self.key_file}' has expired at {_shown(until)}, and the clock here says"
-                f" {_shown(now)}: {anew}"
+                f"the CA in '{self.key_file}' has expired at {shown(until)}, and the clock here says"
+                f" {shown(now)}: {anew}"
             )
             raise TlsFileError(msg)
         if until - now < SOON:
             logger.warning(
-                "the CA in '%s' expires at %s. Before that, %s", self.key_file, _shown(until), anew
+                "the CA in '%s' expires at %s. Before that, %s", self.key_file, shown(until), anew
             )
 
     def _unusable(self, error: Exception) -> TlsFileError:
@@ -177,7 +184,7 @@ def _make_ca() -> str:
     """
     now = datetime.now(UTC)
     if now < OLDEST:
-        msg = f"cannot make a certificate: the clock here says {_shown(now)}. Set it"
+        msg = f"cannot make a certificate: the clock here says {shown(now)}. Set it"
         raise TlsFileError(msg)
     key = ec.generate_private_key(ec.SECP256R1())
     # The serial number in its name tells clients apart that know several.
@@ -242,7 +249,7 @@ def _issue(
         .sign(ca_key, hashes.SHA256())
     )  # fmt: skip
     pem = certificate.public_bytes(serialization.Encoding.PEM)
-    return ServerCertificate(pem, _private_pem(key), _shown(not_after))
+    return ServerCertificate(pem, _private_pem(key), shown(not_after))
 
 
 def _alternatives(names: frozenset[str]) -> list[x509.GeneralName]:
@@ -255,10 +262,6 @@ def _alternatives(names: frozenset[str]) -> list[x509.GeneralName]:
         elif DNS_NAME.fullmatch(name.removesuffix(".")):
             made.append(x509.DNSName(name.removesuffix(".")))
     return made
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _name(text: str) -> x509.Name:

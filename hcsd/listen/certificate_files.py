@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hcsd.listen.pem import TlsFileError, read_certificates
+from hcsd.listen.pem import TlsFileError, read_certificates, shown
 from hcsd.listen.private import NotPrivateError, file_version, read_private_file
 from hcsd.listen.tls import ServerCertificate
 
@@ -121,4 +122,5 @@ def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> str:
             side.do_handshake()
         except ssl.SSLWantReadError:
             continue
-    return str((ours.getpeercert() or {})["notAfter"])
+    until = ssl.cert_time_to_seconds(str((ours.getpeercert() or {})["notAfter"]))
+    return shown(datetime.fromtimestamp(until, UTC))

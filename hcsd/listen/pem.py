@@ -9,6 +9,7 @@ from hcsd.errors import HcsdError
 from hcsd.listen.private import NotPrivateError, read_file
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
 NO_CERTIFICATE = "it holds no certificate in PEM ('-----BEGIN CERTIFICATE-----')"
@@ -16,6 +17,11 @@ NO_CERTIFICATE = "it holds no certificate in PEM ('-----BEGIN CERTIFICATE-----')
 
 class TlsFileError(HcsdError):
     """A file of a certificate, key or CA cannot be used as it is."""
+
+
+def shown(moment: datetime) -> str:
+    """Return a time of UTC, as the log has it."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def read_certificates(path: Path, what: str) -> str:

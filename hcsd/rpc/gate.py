@@ -8,6 +8,9 @@
 A call is admitted by the guard of its listener, and if it does not name another incarnation of
 the daemon in its metadata: names of processes may be used again by the next one.
 
+A caller whom the guard refuses is logged by its address: it may be somebody who tries. How many such
+lines are written, `hcsd/logs/repeats.py` bounds.
+
 Nothing of a call is read before it is admitted: until then it costs its headers, and gRPC holds back
 what follows. So to gRPC all methods are ones whose requests stream; the first message is read here, and
 has a time to come in (`calls.py`).
@@ -21,7 +24,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 from typing import TYPE_CHECKING, NoReturn, Protocol, cast
+from urllib.parse import unquote
 
 import anyio
 import grpc
@@ -51,6 +56,8 @@ if TYPE_CHECKING:
         def __call__(self, request: object, context: Context, /) -> Awaitable[object]:
             """Serve one call."""
 
+
+logger = logging.getLogger(__name__)
 
 INCARNATION = "hcsd-incarnation"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
@@ -151,7 +158,7 @@ class Gate:
         async def serve(_: object, context: Context) -> object:
             call = self._calls.begin(context)
             try:
-                call.credential = self._guard.check_peer(context)
+                call.credential = self._peer_of(context)
                 self._calls.admit()
                 request = await self._calls.first(call)
                 if streaming:
@@ -176,11 +183,25 @@ class Gate:
 
         return serve
 
-    def _refusal(self, error: Exception, *, streaming: bool) -> Handler:
+    def _peer_of(self, context: Context) -> object:
+        """Return the credential that a call comes with.
+
+        Raises:
+            RequestError: The guard refuses who is at the other end.
+        """
+        try:
+            return self._guard.check_peer(context)
+        except RequestError as error:
+            _log_refused(context, error)
+            raise
+
+    def _refusal(self, error: RequestError, *, streaming: bool) -> Handler:
         """Make a handler that answers any call with this error; it reads next to nothing."""
 
         async def refuse(_: object, context: Context) -> None:
             call = self._calls.begin(context)
+            if not isinstance(error, RestartedError):
+                _log_refused(context, error)
             try:
                 if streaming and self._courtesies < COURTESIES:
                     await self._read_for_courtesy(context)
@@ -224,6 +245,12 @@ class Gate:
 
         if self._guard.changed():
             self._calls.end_where(gone)
+
+
+def _log_refused(context: Context, error: RequestError) -> None:
+    """Log who was refused, and why; never what was shown."""
+    address = unquote(context.peer()).partition(":")[2]  # after "ipv4:" or "ipv6:"
+    logger.warning("refused a call from %s: %s", address, error.reason)
 
 
 async def _requests(first: object, context: Context) -> AsyncIterator[object]:

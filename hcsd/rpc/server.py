@@ -106,7 +106,7 @@ class Server:
     def stop(self) -> None:
         """Begin to stop; a second call shortens the grace, and the end of the engine."""
         if self._stop.is_set() and not self._hurry.is_set():
-            logger.warning("stopping at once, as asked again")
+            logger.warning("stopping at once, as asked")
             self._hurry.set()
             self._host.hurry()
         self._stop.set()

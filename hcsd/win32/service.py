@@ -79,8 +79,7 @@ def host(
                 logging.shutdown()
                 os._exit(FAILED)
 
-        def _be_ready(self, addresses: list[str]) -> None:
-            logger.info("ready at %s", ", ".join(addresses))
+        def _be_ready(self, _addresses: list[str]) -> None:
             self.ReportServiceStatus(win32service.SERVICE_RUNNING)
 
         def SvcStop(self) -> None:  # noqa: N802  (their name)

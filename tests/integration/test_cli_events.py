@@ -75,6 +75,19 @@ async def test_the_life_of_a_system_is_told_in_words(own_daemon: Daemon) -> None
     assert paused["type"] == ""
 
 
+async def test_a_system_has_one_name_in_all_its_lines(own_daemon: Daemon) -> None:
+    name = "odd one\x1b[31m"
+    assert (await hcsd(own_daemon, "system", "create", name, "--start")).returncode == 0
+    run = await hcsd(own_daemon, "run", "--system", name, "--name", "it", "--", "true")
+    assert (run.returncode, run.stderr) == (0, b"")
+    result = await hcsd(own_daemon, "events")
+    lines = result.stdout.decode().splitlines()[1:]
+    assert {"created", "started", "exited"} <= {line.split()[1] for line in lines}
+    for line in lines:
+        assert "odd one\\x1b[31m" in line
+        assert "%20" not in line
+
+
 async def test_no_events_are_none(own_daemon: Daemon) -> None:
     result = await hcsd(own_daemon, "events", "--output", "json")
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")

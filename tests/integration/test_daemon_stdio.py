@@ -5,6 +5,7 @@ end.
 """
 
 import contextlib
+import json
 import os
 import pty
 import signal
@@ -22,6 +23,7 @@ import pytest
 
 from hcsd.cli.daemon_signals import ANSWERS, Answer, name_of
 from hcsd.logs.repeats import MOST
+from hcsd.version import __version__ as hcsd_version
 from tests.integration.wire import connected, sh
 from tests.support.census import until
 from tests.support.daemon import HCSD, PATIENCE, serving
@@ -176,13 +178,48 @@ async def test_signals_are_answered_as_the_table_says(tmp_path: Path) -> None:
         await logs("received SIGUSR1: pid ")
         await logs("    thread MainThread")
         await logs(" times task ")
+        await logs(" watch_host\n")  # and where it waits, below what gRPC and anyio wrap around it
         async with connected(daemon.address) as client:
             made = await client.create(sh("trap '' TERM; while :; do sleep 1000; done"))
             assert made.pid
             daemon.signal(signal.SIGQUIT)
             assert await anyio.to_thread.run_sync(daemon.wait) == 0
-        assert "stopping at once" in log.read_text()
+        assert "stopping at once, as asked [" in " ".join(log.read_text().split())
+        assert "stopped" in log.read_text().splitlines()[-1]
         assert not daemon.socket.exists()
+
+
+def test_a_log_of_json_has_nothing_else() -> None:
+    with serving("--log-format", "json", tcp=True) as daemon:
+        daemon.stop()
+        events = [json.loads(line)["event"] for line in daemon.log.splitlines()]
+    assert any(event.startswith("TCP clients need ") for event in events)
+    assert any(event.startswith(f"ready at {', '.join(daemon.addresses)};") for event in events)
+    assert events[-1] == "stopped"
+
+
+def test_a_log_file_says_what_was_started_and_where_it_listens(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serving("--log-file", str(log)) as daemon:
+        ready = f"ready at {daemon.address}; version {hcsd_version}, pid {daemon.pid} "
+        until(lambda: ready in log.read_text(), "the line that it is ready", PATIENCE)
+        again = [*HCSD, "--listen", daemon.address, "--log-file", str(log)]
+        refused = subprocess.run(again, capture_output=True, text=True, timeout=60, check=False)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("hcsd: cannot start: cannot listen at ")
+        assert "cannot start: cannot listen at " in log.read_text()
+
+
+def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "missing" / "log"
+    refused = subprocess.run(
+        [*HCSD, "--log-file", str(log)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"hcsd: cannot start: cannot open the log file '{log}': No such file or directory;"
+        " name another with --log-file\n"
+    )
 
 
 @pytest.mark.parametrize("nohup", [False, True])

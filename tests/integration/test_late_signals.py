@@ -6,6 +6,7 @@ main thread waits nevertheless; and so it is if another thread is the one that t
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,31 @@ def test_a_daemon_stops(tmp_path: Path) -> None:
     with serving(command=command(fifo, signal.SIGTERM, "serve")) as daemon:
         trigger(fifo)
         assert daemon.wait() == 0
+
+
+def test_an_interrupt_of_a_completion_is_quiet(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as nobody:  # takes connections, and never answers
+        nobody.bind(str(tmp_path / "s"))
+        nobody.listen()
+        nobody.settimeout(20)
+        with subprocess.Popen(
+            [sys.executable, "-m", "hcsd"],
+            env={
+                **os.environ,
+                "HCSD_ADDRESS": f"unix://{tmp_path}/s",
+                "_HCSD_COMPLETE": "complete_bash",
+                "COMP_WORDS": "hcsd inspect ",
+                "COMP_CWORD": "2",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as completing:
+            connection, _ = nobody.accept()
+            with connection:
+                completing.send_signal(signal.SIGINT)
+                assert completing.communicate(timeout=15) == ("", "")
+                assert completing.returncode == 130
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])

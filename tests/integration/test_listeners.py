@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import anyio.to_thread
 import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
+from hcsd.logs.repeats import MOST
 from hcsd.v1 import (
     host_service_pb2 as host_pb,
 )
@@ -226,6 +228,23 @@ async def test_tcp_needs_the_token_for_everything(tcp_daemon: Daemon, metadata: 
                 await stream.read()
         assert await code_of(client.nonsense(metadata=sent)) is Code.UNAUTHENTICATED
     assert token not in tcp_daemon.log
+
+
+async def test_callers_that_are_refused_are_logged_within_bounds() -> None:
+    calls = MOST + 5
+    wrong = (("authorization", "Bearer not-what-it-is"),)
+    with serving(tcp=True) as daemon:
+        bare = credentials_for(daemon, token=False)
+        async with connected(daemon.addresses[1], bare) as client:
+            for _ in range(calls):
+                with refused(Code.UNAUTHENTICATED):
+                    await client.hosts.GetHost(host_pb.GetHostRequest(), metadata=wrong)
+        await anyio.to_thread.run_sync(daemon.stop)
+    lines = [line for line in daemon.log.splitlines() if "refused a call from" in line]
+    assert len(lines) == MOST + 1
+    assert re.search(r"\[warning *\] refused a call from 127.0.0.1:\d+: TOKEN_INVALID", lines[0])
+    assert f"{calls - MOST} more lines like this one" in lines[-1]
+    assert "not-what-it-is" not in daemon.log
 
 
 async def test_tcp_with_the_token_is_like_the_socket(tcp_daemon: Daemon) -> None:

@@ -1,6 +1,7 @@
 """TLS between real daemons and real clients: who gets in, what is refused, and renewal."""
 
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -233,6 +234,13 @@ async def test_that_nobody_listens_is_said_with_tls_too(authority: Authority) ->
     assert "hcsd serve" in said
 
 
+async def test_a_host_that_is_not_found_is_no_reason_to_start_a_daemon() -> None:
+    said = await unreachable("nowhere.invalid:1")
+    assert "the name of its host is not found" in said
+    assert "check the name, or name another address with --address or HCSD_ADDRESS" in said
+    assert "hcsd serve" not in said
+
+
 async def test_a_listener_may_be_on_ipv6_or_for_all(authority: Authority, server: Pair) -> None:
     listen = ["--listen", "0.0.0.0:0"]
     if socket.has_ipv6:
@@ -291,6 +299,11 @@ def test_the_daemon_says_what_its_clients_need(
         token = f"a copy of '{daemon.token_file}' (--token-file)"
         ca = f"a copy of '{daemon.ca_file}' (--tls-ca, or beside the token file)\n"
         assert f"TCP clients need {token}, and {ca}" in daemon.log
+
+
+def test_the_daemon_says_how_long_its_certificate_is_good(by_token: Daemon) -> None:
+    until = r"the certificate is valid until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    assert re.search(until, by_token.log)
 
 
 def test_what_is_wrong_is_one_line(by_token: Daemon, stranger: Authority) -> None:
@@ -487,7 +500,7 @@ async def test_a_renewed_certificate_is_taken_without_a_restart(tmp_path: Path) 
             await client.get_host()  # whose connection goes on
         async with Client(address, daemon.token_file, tls_ca_file=authority.file) as client:
             await client.get_host()
-        assert "took a renewed certificate" in daemon.log
+    assert "took a renewed certificate" in daemon.log
 
 
 async def test_bad_files_leave_the_certificate_in_use(tmp_path: Path) -> None:

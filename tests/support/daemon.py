@@ -11,6 +11,7 @@ sleeps: the start waits for the daemon's ready line, the end for the end of its 
 
 import contextlib
 import os
+import re
 import signal as signals
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from tests.support.commands import Command
 
 HCSD = (sys.executable, "-m", "hcsd", "serve")
 READY = "hcsd: ready at "
+# As text, or as JSON.
+READY_LINE = re.compile(rf'(?:{READY}|{{"event": "ready at )(?P<addresses>[^;"\n]+)')
 # Far more than a loaded machine needs: who waits this long has a daemon that hangs.
 PATIENCE = 15.0
 
@@ -145,8 +148,8 @@ class Daemon:
         with log:
             for line in log:
                 self._lines.append(line)
-                if line.startswith(READY):
-                    self.addresses = line.removeprefix(READY).strip().split(", ")
+                if found := READY_LINE.match(line):
+                    self.addresses = found["addresses"].split(", ")
                     self._spoken.set()
         self._spoken.set()
 

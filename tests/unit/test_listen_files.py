@@ -175,6 +175,22 @@ def test_the_file_for_clients_is_mended(tmp_path: Path, caplog: pytest.LogCaptur
         assert caplog.messages == [f"wrote '{path}', which clients need"]
 
 
+def test_the_file_of_another_daemon_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other, own = tmp_path / "other", tmp_path / "own"
+    Authority(other, Names([])).load()
+    own.mkdir(mode=0o700)
+    copy = (other / "server.pem").read_text()
+    (own / "server.pem").write_text(copy)
+    authority = Authority(own, Names([]))
+    authority.load()
+    authority.load()
+    assert (own / "server.pem.old").read_text() == copy
+    assert (own / "server.pem").read_text() not in {"", copy}
+    assert caplog.messages == [f"kept another '{own / 'server.pem'}' as '{own / 'server.pem.old'}'"]
+
+
 def make_ca(path: Path, since: datetime, until: datetime, *, of_another: bool = False) -> None:
     """Write a CA as the daemon makes it, or with a key that is not that of its certificate."""
     key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))

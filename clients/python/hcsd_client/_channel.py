@@ -64,6 +64,9 @@ INCARNATION = "hcsd-incarnation"
 
 _NO_CONNECT = "failed to connect"
 _NO_ANSWER = "tcp handshaker shutdown"  # from nobody at all, not even a refusal
+# Of a host whose name is not found: what gRPC says today, and what it said before.
+_NO_HOST = ("address lookup failed", "DNS resolution failed")
+_HOW_TO_FIND = "check the name, or name another address with --address or HCSD_ADDRESS"
 _HOW_TO_REACH = "start one with 'hcsd serve', or name its address with --address or HCSD_ADDRESS"
 
 
@@ -193,7 +196,7 @@ class Channel:
                 if self._address.is_unix
                 else explain(status.message, self._address.host, self._trust.tls)
             )
-            why = why or f"{_cause(status.message)}; {_HOW_TO_REACH}"
+            why = why or _why_unreachable(status.message)
             status.message = f"cannot reach a daemon at {self._address}: {why}"
             return DaemonUnreachableError(status)
         status.message = f"lost the connection to the daemon at {self._address}: {status.message}"
@@ -229,6 +232,13 @@ async def read_token(file: anyio.Path) -> str:
     if not token.isprintable() or not token or " " in token:
         raise TokenFileError(f"the token file '{file}' does not hold a token; {remedy}")
     return token
+
+
+def _why_unreachable(text: str) -> str:
+    """Say in words why there is no connection, and what to do."""
+    if any(words in text for words in _NO_HOST):
+        return f"the name of its host is not found ({_cause(text)}); {_HOW_TO_FIND}"
+    return f"{_cause(text)}; {_HOW_TO_REACH}"
 
 
 def _cause(text: str) -> str:

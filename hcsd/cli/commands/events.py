@@ -14,7 +14,7 @@ from hcsd.cli.options import (
     OutputOption,
     SystemOption,
 )
-from hcsd.cli.resource_names import ids_of, system_of
+from hcsd.cli.resource_names import id_of_system, ids_of, system_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -91,7 +91,7 @@ def _line(event: pb.Event) -> str:
     time = event.event_time.ToDatetime().astimezone().strftime("%H:%M:%S.%f")[:12]
     if event.HasField("system"):
         what, process_id, detail = event.system.type, "", event.system.document
-        system_id = event.system.system.removeprefix("systems/")
+        system_id = id_of_system(event.system.system)
         if event.system.event_type:
             kind = pb.SystemEventType.Name(event.system.event_type)
             what = kind.removeprefix("SYSTEM_EVENT_TYPE_").lower()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import logging
+import os
 import sys
 import tomllib
 from pathlib import Path  # noqa: TC003  (typer reads it)
@@ -15,6 +18,7 @@ from hcsd.cli.listeners import TcpOptions, open_listeners
 from hcsd.cli.options import check_names
 from hcsd.cli.output.text import say
 from hcsd.control_groups import ControlGroups
+from hcsd.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from hcsd.daemon.settings import Limits
 
 CANNOT_START = 1
+
+logger = logging.getLogger(__name__)
 
 
 class Level(enum.StrEnum):
@@ -164,18 +170,26 @@ def serve(
         limits_of(limits),
         tuple(pass_env or ()),
         control_groups,
+        log_file,
+        log_format,
     )
     settings.tcp.check()
-    with logs.standard_error() as errors:
+    with logs.standard_error() as errors, contextlib.ExitStack() as logging_there:
+        log = logs.logging_to(errors, log_level.value, log_format.value, log_file)
         try:
-            with logs.logging_to(errors, log_level.value, log_format.value, log_file) as reopen:
-                if as_service:
-                    _serve_as_service(settings, stops, expected)
-                else:
-                    with answering_signals(stops, reopen):
-                        _run(settings, stops, lambda _bound: None)
+            reopen = logging_there.enter_context(log)
+        except OSError as error:
+            why = f"cannot open the log file '{log_file}': {error.strerror}"
+            say(f"cannot start: {why}; name another with --log-file")
+            raise typer.Exit(CANNOT_START) from None
+        try:
+            if as_service:
+                _serve_as_service(settings, stops, expected)
+            else:
+                with answering_signals(stops, reopen):
+                    _run(settings, stops, lambda _bound: None)
         except expected as error:
-            say(f"cannot start: {error}")
+            settings.tell(logging.ERROR, f"cannot start: {error}")
             raise typer.Exit(CANNOT_START) from None
 
 
@@ -188,6 +202,8 @@ class Settings(NamedTuple):
         limits: Limits in force.
         pass_env: Variables of its environment that its processes have, too.
         control_groups: Which control groups may be used.
+        log_file: Where the log goes; None for stderr.
+        log_format: How it is written.
     """
 
     addresses: list[str]
@@ -195,6 +211,23 @@ class Settings(NamedTuple):
     limits: Limits
     pass_env: tuple[str, ...]
     control_groups: ControlGroups
+    log_file: Path | None
+    log_format: Format
+
+    def tell(self, level: int, text: str, more: str = "") -> None:
+        """Tell whoever has started the daemon something, and the log, too.
+
+        On stderr that is one line: of the log, if programs read that there, else of its own.
+
+        Args:
+            level: That of `logging`.
+            text: What to tell.
+            more: What only the log has, after that.
+        """
+        if self.log_file or self.log_format is Format.JSON:
+            logger.log(level, "%s%s", text, more)
+        if self.log_file or self.log_format is Format.TEXT:
+            say(text)
 
 
 def _serve_as_service(
@@ -229,8 +262,9 @@ async def _serve(
 
     def ready(bound: list[str]) -> None:
         if listeners.needs:
-            say(f"TCP clients need {listeners.needs}")
-        say(f"ready at {', '.join(bound)}")
+            settings.tell(logging.INFO, f"TCP clients need {listeners.needs}")
+        more = f"; version {__version__}, pid {os.getpid()}"
+        settings.tell(logging.INFO, f"ready at {', '.join(bound)}", more)
         on_ready(bound)
 
     limits = settings.limits
@@ -245,3 +279,4 @@ async def _serve(
     with waking_on_signals():
         stops.hand_to(server.stop)
         await server.run(ready)
+    logger.info("stopped")
