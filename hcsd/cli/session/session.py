@@ -218,12 +218,13 @@ class Session:
     async def _watch_sink(self) -> None:
         failure = await self._sink.failed()
         gone = failure.error.errno == errno.EIO  # the terminal, not who reads a pipe
+        runs = self._exit is None  # before it can end of what is done here
         if self._owned and not gone:
             with suppress(HcsdClientError):
                 # So that all that the engine cannot end learns that nobody reads what it writes.
                 handles = [service_pb.STDIO_HANDLE_STDOUT, service_pb.STDIO_HANDLE_STDERR]
                 await self._client.modify_process(self._name, close_handles=handles)
-        if self._owned and self._exit is None and not gone:
+        if self._owned and runs and not gone:
             with suppress(HcsdClientError):
                 await self._client.terminate_process(self._name)
         self._code = sink_exit_code(failure, other=exit_codes.RUN_FAILED)

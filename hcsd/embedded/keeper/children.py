@@ -76,6 +76,7 @@ class Children:
 
     def note_start(self, pid: int, mark: str) -> None:
         """Take up a process that runs from now on, with what all that descends from it inherits."""
+        self._report_earlier(pid)
         self._started[pid] = mark
         if ON_LINUX:
             self._origins.note_start(pid, mark)
@@ -91,6 +92,7 @@ class Children:
             OSError: There was none.
         """
         require_room(fds, 1)
+        self._report_earlier(pid)
         descriptor = self._adopted[pid] = os.dup(fds[0])
         self._poll.register(descriptor, select.POLLIN)
 
@@ -218,6 +220,11 @@ class Children:
         for pid, descriptor in list(self._adopted.items()):
             if descriptor in ready and has_ended(descriptor):
                 self._report_adopted(pid, None)
+
+    def _report_earlier(self, pid: int) -> None:
+        """Report an adopted process whose pid another one has by now: it has ended, seen or not yet."""
+        if pid in self._adopted:
+            self._report_adopted(pid, None)
 
     def _report_adopted(self, pid: int, code: int | None) -> None:
         descriptor = self._adopted.pop(pid)
