@@ -3,9 +3,10 @@
 import json
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from urllib.parse import quote
 
+import anyio
 import pytest
 
 from hcsd.printable import is_printable
@@ -100,10 +101,9 @@ async def test_a_terminal_obeys_nothing_that_others_have_chosen(daemon: Daemon) 
 
 @pytest.mark.usefixtures("made")
 async def test_json_is_the_same_at_a_terminal_and_elsewhere(daemon: Daemon) -> None:
-    found = set()
-    for arguments in COMMANDS:
-        if not " ".join(arguments).startswith(JSON) or "--quiet" in arguments:
-            continue
+    found: set[str] = set()
+
+    async def show(arguments: Sequence[str]) -> None:
         text = await at_a_terminal(daemon, *arguments, "--output", "json")
         assert all(map(is_printable, text.replace("\r\n", "\n").split("\n"))), text
         piped = await commands.run([*arguments, "--output", "json"], environment(daemon))
@@ -113,8 +113,13 @@ async def test_json_is_the_same_at_a_terminal_and_elsewhere(daemon: Daemon) -> N
             decoder = json.JSONDecoder()
             while values := values.lstrip():
                 value, end = decoder.raw_decode(values)
-                found |= strings(value)
+                found.update(strings(value))
                 values = values[end:]
+
+    async with anyio.create_task_group() as tasks:
+        for arguments in COMMANDS:
+            if " ".join(arguments).startswith(JSON) and "--quiet" not in arguments:
+                tasks.start_soon(show, arguments)
     assert HOSTILE in found
 
 
