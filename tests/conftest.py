@@ -26,6 +26,10 @@ if sys.platform != "win32":
     from blockbuster import blockbuster_ctx
 
     from tests.support import commands
+else:
+    from tests.support.waking import WakingPolicy
+
+    asyncio.set_event_loop_policy(WakingPolicy())
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
