@@ -226,6 +226,12 @@ class Limits:
         "How long a pipe that outlives its process is read at all.",
         shown="max_drain_time",
     )
+    max_owner_grace: float = _seconds(
+        3600.0,
+        "How long a process may ask to live without its owner.",
+        "max-owner-grace",
+        "max_owner_grace",
+    )
     exited_retention: float = _seconds(
         900.0,
         "How long the daemon remembers a process that has exited, with its output, or a compute"

@@ -10,6 +10,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -34,9 +35,12 @@ type WatchEventsRequest struct {
 	// asks for all events that are kept.
 	Incarnation string `protobuf:"bytes,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// Begin with the present state, and go on with what happens after it.
-	SendSnapshot  bool `protobuf:"varint,4,opt,name=send_snapshot,json=sendSnapshot,proto3" json:"send_snapshot,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SendSnapshot bool `protobuf:"varint,4,opt,name=send_snapshot,json=sendSnapshot,proto3" json:"send_snapshot,omitempty"`
+	// Send a `bookmark` whenever nothing else was sent for this long. Default, and when zero: as the
+	// daemon likes. Otherwise from 100 ms to 1 h.
+	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,5,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *WatchEventsRequest) Reset() {
@@ -95,6 +99,13 @@ func (x *WatchEventsRequest) GetSendSnapshot() bool {
 		return x.SendSnapshot
 	}
 	return false
+}
+
+func (x *WatchEventsRequest) GetHeartbeatInterval() *durationpb.Duration {
+	if x != nil {
+		return x.HeartbeatInterval
+	}
+	return nil
 }
 
 // Response of WatchEvents.
@@ -206,12 +217,13 @@ var File_hcsd_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_hcsd_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1bhcsd/v1/event_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x13hcsd/v1/event.proto\"\xca\x01\n" +
+	"\x1bhcsd/v1/event_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x13hcsd/v1/event.proto\"\x9a\x02\n" +
 	"\x12WatchEventsRequest\x12\x1c\n" +
 	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\x06parent\x120\n" +
 	"\x0eafter_revision\x18\x02 \x01(\x04B\x04\xe2A\x01\x01H\x00R\rafterRevision\x88\x01\x01\x12&\n" +
 	"\vincarnation\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\vincarnation\x12)\n" +
-	"\rsend_snapshot\x18\x04 \x01(\bB\x04\xe2A\x01\x01R\fsendSnapshotB\x11\n" +
+	"\rsend_snapshot\x18\x04 \x01(\bB\x04\xe2A\x01\x01R\fsendSnapshot\x12N\n" +
+	"\x12heartbeat_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatIntervalB\x11\n" +
 	"\x0f_after_revision\"\xb1\x01\n" +
 	"\x13WatchEventsResponse\x12&\n" +
 	"\x05event\x18\x01 \x01(\v2\x0e.hcsd.v1.EventH\x00R\x05event\x124\n" +
@@ -237,21 +249,23 @@ var file_hcsd_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_hcsd_v1_event_service_proto_goTypes = []any{
 	(*WatchEventsRequest)(nil),  // 0: hcsd.v1.WatchEventsRequest
 	(*WatchEventsResponse)(nil), // 1: hcsd.v1.WatchEventsResponse
-	(*Event)(nil),               // 2: hcsd.v1.Event
-	(*EventSnapshot)(nil),       // 3: hcsd.v1.EventSnapshot
-	(*EventBookmark)(nil),       // 4: hcsd.v1.EventBookmark
+	(*durationpb.Duration)(nil), // 2: google.protobuf.Duration
+	(*Event)(nil),               // 3: hcsd.v1.Event
+	(*EventSnapshot)(nil),       // 4: hcsd.v1.EventSnapshot
+	(*EventBookmark)(nil),       // 5: hcsd.v1.EventBookmark
 }
 var file_hcsd_v1_event_service_proto_depIdxs = []int32{
-	2, // 0: hcsd.v1.WatchEventsResponse.event:type_name -> hcsd.v1.Event
-	3, // 1: hcsd.v1.WatchEventsResponse.snapshot:type_name -> hcsd.v1.EventSnapshot
-	4, // 2: hcsd.v1.WatchEventsResponse.bookmark:type_name -> hcsd.v1.EventBookmark
-	0, // 3: hcsd.v1.EventService.WatchEvents:input_type -> hcsd.v1.WatchEventsRequest
-	1, // 4: hcsd.v1.EventService.WatchEvents:output_type -> hcsd.v1.WatchEventsResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	2, // 0: hcsd.v1.WatchEventsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	3, // 1: hcsd.v1.WatchEventsResponse.event:type_name -> hcsd.v1.Event
+	4, // 2: hcsd.v1.WatchEventsResponse.snapshot:type_name -> hcsd.v1.EventSnapshot
+	5, // 3: hcsd.v1.WatchEventsResponse.bookmark:type_name -> hcsd.v1.EventBookmark
+	0, // 4: hcsd.v1.EventService.WatchEvents:input_type -> hcsd.v1.WatchEventsRequest
+	1, // 5: hcsd.v1.EventService.WatchEvents:output_type -> hcsd.v1.WatchEventsResponse
+	5, // [5:6] is the sub-list for method output_type
+	4, // [4:5] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_event_service_proto_init() }

@@ -307,8 +307,10 @@ type Limits struct {
 	// How long the first message of a call may take to arrive. Then the call ends with
 	// DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
 	RequestTimeout *durationpb.Duration `protobuf:"bytes,31,opt,name=request_timeout,json=requestTimeout,proto3" json:"request_timeout,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Most that `ProcessOptions.owner_grace` may be.
+	MaxOwnerGrace *durationpb.Duration `protobuf:"bytes,32,opt,name=max_owner_grace,json=maxOwnerGrace,proto3" json:"max_owner_grace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -558,6 +560,13 @@ func (x *Limits) GetRequestTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *Limits) GetMaxOwnerGrace() *durationpb.Duration {
+	if x != nil {
+		return x.MaxOwnerGrace
+	}
+	return nil
+}
+
 // Request of GetServiceProperties.
 type GetServicePropertiesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -761,7 +770,7 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x11missing_functions\x18\b \x03(\tR\x10missingFunctions\";\n" +
 	"\rSchemaVersion\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
-	"\x05minor\x18\x02 \x01(\rR\x05minor\"\xd7\v\n" +
+	"\x05minor\x18\x02 \x01(\rR\x05minor\"\x9a\f\n" +
 	"\x06Limits\x12.\n" +
 	"\x13default_chunk_bytes\x18\x01 \x01(\rR\x11defaultChunkBytes\x12&\n" +
 	"\x0fmax_chunk_bytes\x18\x02 \x01(\rR\rmaxChunkBytes\x12,\n" +
@@ -796,7 +805,8 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x1amax_streams_per_connection\x18\x1c \x01(\rR\x17maxStreamsPerConnection\x12\x1b\n" +
 	"\tmax_calls\x18\x1d \x01(\rR\bmaxCalls\x12'\n" +
 	"\x0fmax_connections\x18\x1e \x01(\rR\x0emaxConnections\x12B\n" +
-	"\x0frequest_timeout\x18\x1f \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\"S\n" +
+	"\x0frequest_timeout\x18\x1f \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\x12A\n" +
+	"\x0fmax_owner_grace\x18  \x01(\v2\x19.google.protobuf.DurationR\rmaxOwnerGrace\"S\n" +
 	"\x1bGetServicePropertiesRequest\x124\n" +
 	"\x13property_query_json\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\"G\n" +
 	"\x1cGetServicePropertiesResponse\x12'\n" +
@@ -845,17 +855,18 @@ var file_hcsd_v1_host_service_proto_depIdxs = []int32{
 	9,  // 5: hcsd.v1.Limits.max_drain_time:type_name -> google.protobuf.Duration
 	9,  // 6: hcsd.v1.Limits.exited_process_retention:type_name -> google.protobuf.Duration
 	9,  // 7: hcsd.v1.Limits.request_timeout:type_name -> google.protobuf.Duration
-	0,  // 8: hcsd.v1.HostService.GetHost:input_type -> hcsd.v1.GetHostRequest
-	4,  // 9: hcsd.v1.HostService.GetServiceProperties:input_type -> hcsd.v1.GetServicePropertiesRequest
-	6,  // 10: hcsd.v1.HostService.ModifyServiceSettings:input_type -> hcsd.v1.ModifyServiceSettingsRequest
-	1,  // 11: hcsd.v1.HostService.GetHost:output_type -> hcsd.v1.GetHostResponse
-	5,  // 12: hcsd.v1.HostService.GetServiceProperties:output_type -> hcsd.v1.GetServicePropertiesResponse
-	7,  // 13: hcsd.v1.HostService.ModifyServiceSettings:output_type -> hcsd.v1.ModifyServiceSettingsResponse
-	11, // [11:14] is the sub-list for method output_type
-	8,  // [8:11] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	9,  // 8: hcsd.v1.Limits.max_owner_grace:type_name -> google.protobuf.Duration
+	0,  // 9: hcsd.v1.HostService.GetHost:input_type -> hcsd.v1.GetHostRequest
+	4,  // 10: hcsd.v1.HostService.GetServiceProperties:input_type -> hcsd.v1.GetServicePropertiesRequest
+	6,  // 11: hcsd.v1.HostService.ModifyServiceSettings:input_type -> hcsd.v1.ModifyServiceSettingsRequest
+	1,  // 12: hcsd.v1.HostService.GetHost:output_type -> hcsd.v1.GetHostResponse
+	5,  // 13: hcsd.v1.HostService.GetServiceProperties:output_type -> hcsd.v1.GetServicePropertiesResponse
+	7,  // 14: hcsd.v1.HostService.ModifyServiceSettings:output_type -> hcsd.v1.ModifyServiceSettingsResponse
+	12, // [12:15] is the sub-list for method output_type
+	9,  // [9:12] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_host_service_proto_init() }

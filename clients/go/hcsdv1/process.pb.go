@@ -137,7 +137,8 @@ func (OverflowPolicy) EnumDescriptor() ([]byte, []int) {
 	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{1}
 }
 
-// What happens to a process when the RunProcess call that created it ends before it.
+// What happens to a process whose owner leaves before its end. The owner is the RunProcess call that
+// created the process, or the one that attached last with `RunAttach.owner`.
 type OrphanPolicy int32
 
 const (
@@ -146,8 +147,9 @@ const (
 	// Nothing: the process goes on and anybody may attach to it.
 	OrphanPolicy_ORPHAN_POLICY_KEEP OrphanPolicy = 1
 	// The process and its descendants, as far as the system can, are killed (exit reason
-	// `EXIT_REASON_OWNER_GONE`), however the call ended. Only RunProcess makes an owner:
-	// CreateProcess answers INVALID_ARGUMENT to this.
+	// `EXIT_REASON_OWNER_GONE`) `ProcessOptions.owner_grace` after the owner's call has ended, however
+	// it ended, unless another owner attaches before. A process of CreateProcess has no owner yet: its
+	// grace begins when it is created, and without one CreateProcess answers INVALID_ARGUMENT.
 	OrphanPolicy_ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT OrphanPolicy = 2
 )
 
@@ -660,8 +662,7 @@ type ProcessSpec struct {
 	DrainTimeout *durationpb.Duration `protobuf:"bytes,9,opt,name=drain_timeout,json=drainTimeout,proto3" json:"drain_timeout,omitempty"`
 	// How output is kept.
 	Output *OutputOptions `protobuf:"bytes,10,opt,name=output,proto3" json:"output,omitempty"`
-	// What happens when the RunProcess call that created the process ends first. Default:
-	// `ORPHAN_POLICY_KEEP`.
+	// What happens when the owner of the process leaves first. Default: `ORPHAN_POLICY_KEEP`.
 	OrphanPolicy OrphanPolicy `protobuf:"varint,11,opt,name=orphan_policy,json=orphanPolicy,proto3,enum=hcsd.v1.OrphanPolicy" json:"orphan_policy,omitempty"`
 	// Runs the process with a restricted token (Windows guests). Other guests answer UNIMPLEMENTED.
 	RestrictedToken bool `protobuf:"varint,12,opt,name=restricted_token,json=restrictedToken,proto3" json:"restricted_token,omitempty"`
@@ -1117,7 +1118,15 @@ type OutputOptions struct {
 	RingBytes uint64 `protobuf:"varint,1,opt,name=ring_bytes,json=ringBytes,proto3" json:"ring_bytes,omitempty"`
 	// What happens when a ring is full. Default: `OVERFLOW_POLICY_BLOCK` for RunProcess (a pipe),
 	// `OVERFLOW_POLICY_DROP_OLDEST` for CreateProcess (a log).
-	Overflow      OverflowPolicy `protobuf:"varint,2,opt,name=overflow,proto3,enum=hcsd.v1.OverflowPolicy" json:"overflow,omitempty"`
+	Overflow OverflowPolicy `protobuf:"varint,2,opt,name=overflow,proto3,enum=hcsd.v1.OverflowPolicy" json:"overflow,omitempty"`
+	// Joins stderr to stdout, in the order of writing, as `2>&1` does. Stderr is then closed from the
+	// start. A console does this anyway. Systems of HCS answer UNIMPLEMENTED, reason
+	// `STDERR_TO_STDOUT_NOT_SUPPORTED`: HCS has no place for it.
+	StderrToStdout bool `protobuf:"varint,3,opt,name=stderr_to_stdout,json=stderrToStdout,proto3" json:"stderr_to_stdout,omitempty"`
+	// Streams that nobody will read. The daemon makes no pipe for such a stream, and the stream is
+	// closed from the start. On POSIX the process has the null device there, on Windows what its guest
+	// gives it. Not for a console.
+	Discard       []OutputStream `protobuf:"varint,4,rep,packed,name=discard,proto3,enum=hcsd.v1.OutputStream" json:"discard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1166,6 +1175,117 @@ func (x *OutputOptions) GetOverflow() OverflowPolicy {
 	return OverflowPolicy_OVERFLOW_POLICY_UNSPECIFIED
 }
 
+func (x *OutputOptions) GetStderrToStdout() bool {
+	if x != nil {
+		return x.StderrToStdout
+	}
+	return false
+}
+
+func (x *OutputOptions) GetDiscard() []OutputStream {
+	if x != nil {
+		return x.Discard
+	}
+	return nil
+}
+
+// How the daemon keeps a process, and for how long. These options hold for `spec` and for
+// `parameters_json` alike. Some of them have an older place in ProcessSpec; a request that says one
+// thing here and another there is INVALID_ARGUMENT.
+type ProcessOptions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How output is kept.
+	Output *OutputOptions `protobuf:"bytes,1,opt,name=output,proto3" json:"output,omitempty"`
+	// As `ProcessSpec.run_timeout`.
+	RunTimeout *durationpb.Duration `protobuf:"bytes,2,opt,name=run_timeout,json=runTimeout,proto3" json:"run_timeout,omitempty"`
+	// As `ProcessSpec.drain_timeout`.
+	DrainTimeout *durationpb.Duration `protobuf:"bytes,3,opt,name=drain_timeout,json=drainTimeout,proto3" json:"drain_timeout,omitempty"`
+	// As `ProcessSpec.orphan_policy`.
+	OrphanPolicy OrphanPolicy `protobuf:"varint,4,opt,name=orphan_policy,json=orphanPolicy,proto3,enum=hcsd.v1.OrphanPolicy" json:"orphan_policy,omitempty"`
+	// How long a process with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` lives without an owner. Whoever
+	// attaches as the owner in time (`RunAttach.owner`) keeps it. Default, and when zero: it is killed
+	// at once. At most `Limits.max_owner_grace`.
+	OwnerGrace *durationpb.Duration `protobuf:"bytes,5,opt,name=owner_grace,json=ownerGrace,proto3" json:"owner_grace,omitempty"`
+	// Keeps the exited process, with its output, until DeleteProcess. Without this the daemon forgets it
+	// by `Limits.exited_process_retention` and `max_exited_processes`. What is pinned still counts
+	// towards the memory limits.
+	Pin           bool `protobuf:"varint,6,opt,name=pin,proto3" json:"pin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessOptions) Reset() {
+	*x = ProcessOptions{}
+	mi := &file_hcsd_v1_process_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessOptions) ProtoMessage() {}
+
+func (x *ProcessOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessOptions.ProtoReflect.Descriptor instead.
+func (*ProcessOptions) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ProcessOptions) GetOutput() *OutputOptions {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+func (x *ProcessOptions) GetRunTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.RunTimeout
+	}
+	return nil
+}
+
+func (x *ProcessOptions) GetDrainTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.DrainTimeout
+	}
+	return nil
+}
+
+func (x *ProcessOptions) GetOrphanPolicy() OrphanPolicy {
+	if x != nil {
+		return x.OrphanPolicy
+	}
+	return OrphanPolicy_ORPHAN_POLICY_UNSPECIFIED
+}
+
+func (x *ProcessOptions) GetOwnerGrace() *durationpb.Duration {
+	if x != nil {
+		return x.OwnerGrace
+	}
+	return nil
+}
+
+func (x *ProcessOptions) GetPin() bool {
+	if x != nil {
+		return x.Pin
+	}
+	return false
+}
+
 // A process that the daemon knows. All fields are set by the daemon.
 type Process struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1203,14 +1323,16 @@ type Process struct {
 	// Output on stdout so far; with a console, all output.
 	Stdout *StreamStatus `protobuf:"bytes,13,opt,name=stdout,proto3" json:"stdout,omitempty"`
 	// Output on stderr so far. With a console it is closed and empty.
-	Stderr        *StreamStatus `protobuf:"bytes,14,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	Stderr *StreamStatus `protobuf:"bytes,14,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	// The options in force, with the defaults that apply. Unset for an opened process.
+	Options       *ProcessOptions `protobuf:"bytes,15,opt,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1344,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1357,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{6}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Process) GetName() string {
@@ -1336,6 +1458,13 @@ func (x *Process) GetStderr() *StreamStatus {
 	return nil
 }
 
+func (x *Process) GetOptions() *ProcessOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
 // State of one stream of a process. Offsets count bytes from the start of the stream.
 type StreamStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1356,7 +1485,7 @@ type StreamStatus struct {
 
 func (x *StreamStatus) Reset() {
 	*x = StreamStatus{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1497,7 @@ func (x *StreamStatus) String() string {
 func (*StreamStatus) ProtoMessage() {}
 
 func (x *StreamStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1510,7 @@ func (x *StreamStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamStatus.ProtoReflect.Descriptor instead.
 func (*StreamStatus) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{7}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StreamStatus) GetStartOffset() uint64 {
@@ -1447,7 +1576,7 @@ type ProcessExit struct {
 
 func (x *ProcessExit) Reset() {
 	*x = ProcessExit{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1588,7 @@ func (x *ProcessExit) String() string {
 func (*ProcessExit) ProtoMessage() {}
 
 func (x *ProcessExit) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1601,7 @@ func (x *ProcessExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessExit.ProtoReflect.Descriptor instead.
 func (*ProcessExit) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{8}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ProcessExit) GetOutcome() isProcessExit_Outcome {
@@ -1590,7 +1719,7 @@ type StartError struct {
 
 func (x *StartError) Reset() {
 	*x = StartError{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1731,7 @@ func (x *StartError) String() string {
 func (*StartError) ProtoMessage() {}
 
 func (x *StartError) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1744,7 @@ func (x *StartError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartError.ProtoReflect.Descriptor instead.
 func (*StartError) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{9}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StartError) GetHresult() uint32 {
@@ -1660,7 +1789,7 @@ type UnknownExit struct {
 
 func (x *UnknownExit) Reset() {
 	*x = UnknownExit{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +1801,7 @@ func (x *UnknownExit) String() string {
 func (*UnknownExit) ProtoMessage() {}
 
 func (x *UnknownExit) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1814,7 @@ func (x *UnknownExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnknownExit.ProtoReflect.Descriptor instead.
 func (*UnknownExit) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{10}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UnknownExit) GetHresult() uint32 {
@@ -1720,7 +1849,7 @@ type OutputCursor struct {
 
 func (x *OutputCursor) Reset() {
 	*x = OutputCursor{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +1861,7 @@ func (x *OutputCursor) String() string {
 func (*OutputCursor) ProtoMessage() {}
 
 func (x *OutputCursor) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +1874,7 @@ func (x *OutputCursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputCursor.ProtoReflect.Descriptor instead.
 func (*OutputCursor) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{11}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OutputCursor) GetStream() OutputStream {
@@ -1814,7 +1943,7 @@ type OutputStarted struct {
 
 func (x *OutputStarted) Reset() {
 	*x = OutputStarted{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1955,7 @@ func (x *OutputStarted) String() string {
 func (*OutputStarted) ProtoMessage() {}
 
 func (x *OutputStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1968,7 @@ func (x *OutputStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputStarted.ProtoReflect.Descriptor instead.
 func (*OutputStarted) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{12}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OutputStarted) GetProcess() *Process {
@@ -1875,7 +2004,7 @@ type OutputChunk struct {
 
 func (x *OutputChunk) Reset() {
 	*x = OutputChunk{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2016,7 @@ func (x *OutputChunk) String() string {
 func (*OutputChunk) ProtoMessage() {}
 
 func (x *OutputChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2029,7 @@ func (x *OutputChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputChunk.ProtoReflect.Descriptor instead.
 func (*OutputChunk) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{13}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OutputChunk) GetStream() OutputStream {
@@ -1946,7 +2075,7 @@ type OutputGap struct {
 
 func (x *OutputGap) Reset() {
 	*x = OutputGap{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2087,7 @@ func (x *OutputGap) String() string {
 func (*OutputGap) ProtoMessage() {}
 
 func (x *OutputGap) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2100,7 @@ func (x *OutputGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputGap.ProtoReflect.Descriptor instead.
 func (*OutputGap) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{14}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OutputGap) GetStream() OutputStream {
@@ -2011,7 +2140,7 @@ type OutputEof struct {
 
 func (x *OutputEof) Reset() {
 	*x = OutputEof{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2152,7 @@ func (x *OutputEof) String() string {
 func (*OutputEof) ProtoMessage() {}
 
 func (x *OutputEof) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2165,7 @@ func (x *OutputEof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEof.ProtoReflect.Descriptor instead.
 func (*OutputEof) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{15}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OutputEof) GetStream() OutputStream {
@@ -2071,7 +2200,7 @@ type OutputEnd struct {
 
 func (x *OutputEnd) Reset() {
 	*x = OutputEnd{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2212,7 @@ func (x *OutputEnd) String() string {
 func (*OutputEnd) ProtoMessage() {}
 
 func (x *OutputEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2225,7 @@ func (x *OutputEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEnd.ProtoReflect.Descriptor instead.
 func (*OutputEnd) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{16}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OutputEnd) GetCursors() []*OutputCursor {
@@ -2124,7 +2253,7 @@ type ProcessSignal struct {
 
 func (x *ProcessSignal) Reset() {
 	*x = ProcessSignal{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2136,7 +2265,7 @@ func (x *ProcessSignal) String() string {
 func (*ProcessSignal) ProtoMessage() {}
 
 func (x *ProcessSignal) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2149,7 +2278,7 @@ func (x *ProcessSignal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessSignal.ProtoReflect.Descriptor instead.
 func (*ProcessSignal) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{17}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProcessSignal) GetSignal() isProcessSignal_Signal {
@@ -2250,7 +2379,7 @@ type ProcessStatus struct {
 
 func (x *ProcessStatus) Reset() {
 	*x = ProcessStatus{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2262,7 +2391,7 @@ func (x *ProcessStatus) String() string {
 func (*ProcessStatus) ProtoMessage() {}
 
 func (x *ProcessStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2275,7 +2404,7 @@ func (x *ProcessStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessStatus.ProtoReflect.Descriptor instead.
 func (*ProcessStatus) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{18}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProcessStatus) GetPid() uint32 {
@@ -2338,7 +2467,7 @@ type ProcessStats struct {
 
 func (x *ProcessStats) Reset() {
 	*x = ProcessStats{}
-	mi := &file_hcsd_v1_process_proto_msgTypes[19]
+	mi := &file_hcsd_v1_process_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2479,7 @@ func (x *ProcessStats) String() string {
 func (*ProcessStats) ProtoMessage() {}
 
 func (x *ProcessStats) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_proto_msgTypes[19]
+	mi := &file_hcsd_v1_process_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2492,7 @@ func (x *ProcessStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessStats.ProtoReflect.Descriptor instead.
 func (*ProcessStats) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{19}
+	return file_hcsd_v1_process_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ProcessStats) GetPid() uint32 {
@@ -2467,11 +2596,22 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\x05value\"C\n" +
 	"\aConsole\x12\x1e\n" +
 	"\acolumns\x18\x01 \x01(\rB\x04\xe2A\x01\x01R\acolumns\x12\x18\n" +
-	"\x04rows\x18\x02 \x01(\rB\x04\xe2A\x01\x01R\x04rows\"o\n" +
+	"\x04rows\x18\x02 \x01(\rB\x04\xe2A\x01\x01R\x04rows\"\xd6\x01\n" +
 	"\rOutputOptions\x12#\n" +
 	"\n" +
 	"ring_bytes\x18\x01 \x01(\x04B\x04\xe2A\x01\x01R\tringBytes\x129\n" +
-	"\boverflow\x18\x02 \x01(\x0e2\x17.hcsd.v1.OverflowPolicyB\x04\xe2A\x01\x01R\boverflow\"\x88\x05\n" +
+	"\boverflow\x18\x02 \x01(\x0e2\x17.hcsd.v1.OverflowPolicyB\x04\xe2A\x01\x01R\boverflow\x12.\n" +
+	"\x10stderr_to_stdout\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\x0estderrToStdout\x125\n" +
+	"\adiscard\x18\x04 \x03(\x0e2\x15.hcsd.v1.OutputStreamB\x04\xe2A\x01\x01R\adiscard\"\xea\x02\n" +
+	"\x0eProcessOptions\x124\n" +
+	"\x06output\x18\x01 \x01(\v2\x16.hcsd.v1.OutputOptionsB\x04\xe2A\x01\x01R\x06output\x12@\n" +
+	"\vrun_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\n" +
+	"runTimeout\x12D\n" +
+	"\rdrain_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\fdrainTimeout\x12@\n" +
+	"\rorphan_policy\x18\x04 \x01(\x0e2\x15.hcsd.v1.OrphanPolicyB\x04\xe2A\x01\x01R\forphanPolicy\x12@\n" +
+	"\vowner_grace\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\n" +
+	"ownerGrace\x12\x16\n" +
+	"\x03pin\x18\x06 \x01(\bB\x04\xe2A\x01\x01R\x03pin\"\xbb\x05\n" +
 	"\aProcess\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12 \n" +
@@ -2489,7 +2629,8 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\x06origin\x18\v \x01(\x0e2\x16.hcsd.v1.ProcessOriginR\x06origin\x12+\n" +
 	"\x05stdin\x18\f \x01(\v2\x15.hcsd.v1.StreamStatusR\x05stdin\x12-\n" +
 	"\x06stdout\x18\r \x01(\v2\x15.hcsd.v1.StreamStatusR\x06stdout\x12-\n" +
-	"\x06stderr\x18\x0e \x01(\v2\x15.hcsd.v1.StreamStatusR\x06stderr\x1a9\n" +
+	"\x06stderr\x18\x0e \x01(\v2\x15.hcsd.v1.StreamStatusR\x06stderr\x121\n" +
+	"\aoptions\x18\x0f \x01(\v2\x17.hcsd.v1.ProcessOptionsR\aoptions\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x01\n" +
@@ -2644,7 +2785,7 @@ func file_hcsd_v1_process_proto_rawDescGZIP() []byte {
 }
 
 var file_hcsd_v1_process_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_hcsd_v1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_hcsd_v1_process_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_hcsd_v1_process_proto_goTypes = []any{
 	(StdinMode)(0),                // 0: hcsd.v1.StdinMode
 	(OverflowPolicy)(0),           // 1: hcsd.v1.OverflowPolicy
@@ -2662,65 +2803,73 @@ var file_hcsd_v1_process_proto_goTypes = []any{
 	(*EnvironmentVariable)(nil),   // 13: hcsd.v1.EnvironmentVariable
 	(*Console)(nil),               // 14: hcsd.v1.Console
 	(*OutputOptions)(nil),         // 15: hcsd.v1.OutputOptions
-	(*Process)(nil),               // 16: hcsd.v1.Process
-	(*StreamStatus)(nil),          // 17: hcsd.v1.StreamStatus
-	(*ProcessExit)(nil),           // 18: hcsd.v1.ProcessExit
-	(*StartError)(nil),            // 19: hcsd.v1.StartError
-	(*UnknownExit)(nil),           // 20: hcsd.v1.UnknownExit
-	(*OutputCursor)(nil),          // 21: hcsd.v1.OutputCursor
-	(*OutputStarted)(nil),         // 22: hcsd.v1.OutputStarted
-	(*OutputChunk)(nil),           // 23: hcsd.v1.OutputChunk
-	(*OutputGap)(nil),             // 24: hcsd.v1.OutputGap
-	(*OutputEof)(nil),             // 25: hcsd.v1.OutputEof
-	(*OutputEnd)(nil),             // 26: hcsd.v1.OutputEnd
-	(*ProcessSignal)(nil),         // 27: hcsd.v1.ProcessSignal
-	(*ProcessStatus)(nil),         // 28: hcsd.v1.ProcessStatus
-	(*ProcessStats)(nil),          // 29: hcsd.v1.ProcessStats
-	nil,                           // 30: hcsd.v1.Process.LabelsEntry
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*ProcessOptions)(nil),        // 16: hcsd.v1.ProcessOptions
+	(*Process)(nil),               // 17: hcsd.v1.Process
+	(*StreamStatus)(nil),          // 18: hcsd.v1.StreamStatus
+	(*ProcessExit)(nil),           // 19: hcsd.v1.ProcessExit
+	(*StartError)(nil),            // 20: hcsd.v1.StartError
+	(*UnknownExit)(nil),           // 21: hcsd.v1.UnknownExit
+	(*OutputCursor)(nil),          // 22: hcsd.v1.OutputCursor
+	(*OutputStarted)(nil),         // 23: hcsd.v1.OutputStarted
+	(*OutputChunk)(nil),           // 24: hcsd.v1.OutputChunk
+	(*OutputGap)(nil),             // 25: hcsd.v1.OutputGap
+	(*OutputEof)(nil),             // 26: hcsd.v1.OutputEof
+	(*OutputEnd)(nil),             // 27: hcsd.v1.OutputEnd
+	(*ProcessSignal)(nil),         // 28: hcsd.v1.ProcessSignal
+	(*ProcessStatus)(nil),         // 29: hcsd.v1.ProcessStatus
+	(*ProcessStats)(nil),          // 30: hcsd.v1.ProcessStats
+	nil,                           // 31: hcsd.v1.Process.LabelsEntry
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_hcsd_v1_process_proto_depIdxs = []int32{
 	12, // 0: hcsd.v1.ProcessSpec.argv:type_name -> hcsd.v1.Argv
 	13, // 1: hcsd.v1.ProcessSpec.env:type_name -> hcsd.v1.EnvironmentVariable
 	14, // 2: hcsd.v1.ProcessSpec.console:type_name -> hcsd.v1.Console
 	0,  // 3: hcsd.v1.ProcessSpec.stdin_mode:type_name -> hcsd.v1.StdinMode
-	31, // 4: hcsd.v1.ProcessSpec.run_timeout:type_name -> google.protobuf.Duration
-	31, // 5: hcsd.v1.ProcessSpec.drain_timeout:type_name -> google.protobuf.Duration
+	32, // 4: hcsd.v1.ProcessSpec.run_timeout:type_name -> google.protobuf.Duration
+	32, // 5: hcsd.v1.ProcessSpec.drain_timeout:type_name -> google.protobuf.Duration
 	15, // 6: hcsd.v1.ProcessSpec.output:type_name -> hcsd.v1.OutputOptions
 	2,  // 7: hcsd.v1.ProcessSpec.orphan_policy:type_name -> hcsd.v1.OrphanPolicy
 	11, // 8: hcsd.v1.ProcessSpec.resource_limits:type_name -> hcsd.v1.ResourceLimit
 	1,  // 9: hcsd.v1.OutputOptions.overflow:type_name -> hcsd.v1.OverflowPolicy
-	10, // 10: hcsd.v1.Process.spec:type_name -> hcsd.v1.ProcessSpec
-	3,  // 11: hcsd.v1.Process.state:type_name -> hcsd.v1.ProcessState
-	18, // 12: hcsd.v1.Process.exit:type_name -> hcsd.v1.ProcessExit
-	32, // 13: hcsd.v1.Process.create_time:type_name -> google.protobuf.Timestamp
-	32, // 14: hcsd.v1.Process.start_time:type_name -> google.protobuf.Timestamp
-	30, // 15: hcsd.v1.Process.labels:type_name -> hcsd.v1.Process.LabelsEntry
-	4,  // 16: hcsd.v1.Process.origin:type_name -> hcsd.v1.ProcessOrigin
-	17, // 17: hcsd.v1.Process.stdin:type_name -> hcsd.v1.StreamStatus
-	17, // 18: hcsd.v1.Process.stdout:type_name -> hcsd.v1.StreamStatus
-	17, // 19: hcsd.v1.Process.stderr:type_name -> hcsd.v1.StreamStatus
-	19, // 20: hcsd.v1.ProcessExit.start_error:type_name -> hcsd.v1.StartError
-	20, // 21: hcsd.v1.ProcessExit.unknown:type_name -> hcsd.v1.UnknownExit
-	32, // 22: hcsd.v1.ProcessExit.exit_time:type_name -> google.protobuf.Timestamp
-	5,  // 23: hcsd.v1.ProcessExit.reason:type_name -> hcsd.v1.ExitReason
-	6,  // 24: hcsd.v1.OutputCursor.stream:type_name -> hcsd.v1.OutputStream
-	16, // 25: hcsd.v1.OutputStarted.process:type_name -> hcsd.v1.Process
-	21, // 26: hcsd.v1.OutputStarted.cursors:type_name -> hcsd.v1.OutputCursor
-	6,  // 27: hcsd.v1.OutputChunk.stream:type_name -> hcsd.v1.OutputStream
-	6,  // 28: hcsd.v1.OutputGap.stream:type_name -> hcsd.v1.OutputStream
-	6,  // 29: hcsd.v1.OutputEof.stream:type_name -> hcsd.v1.OutputStream
-	21, // 30: hcsd.v1.OutputEnd.cursors:type_name -> hcsd.v1.OutputCursor
-	8,  // 31: hcsd.v1.ProcessSignal.console_event:type_name -> hcsd.v1.ConsoleEvent
-	32, // 32: hcsd.v1.ProcessStats.create_time:type_name -> google.protobuf.Timestamp
-	31, // 33: hcsd.v1.ProcessStats.user_time:type_name -> google.protobuf.Duration
-	31, // 34: hcsd.v1.ProcessStats.kernel_time:type_name -> google.protobuf.Duration
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	6,  // 10: hcsd.v1.OutputOptions.discard:type_name -> hcsd.v1.OutputStream
+	15, // 11: hcsd.v1.ProcessOptions.output:type_name -> hcsd.v1.OutputOptions
+	32, // 12: hcsd.v1.ProcessOptions.run_timeout:type_name -> google.protobuf.Duration
+	32, // 13: hcsd.v1.ProcessOptions.drain_timeout:type_name -> google.protobuf.Duration
+	2,  // 14: hcsd.v1.ProcessOptions.orphan_policy:type_name -> hcsd.v1.OrphanPolicy
+	32, // 15: hcsd.v1.ProcessOptions.owner_grace:type_name -> google.protobuf.Duration
+	10, // 16: hcsd.v1.Process.spec:type_name -> hcsd.v1.ProcessSpec
+	3,  // 17: hcsd.v1.Process.state:type_name -> hcsd.v1.ProcessState
+	19, // 18: hcsd.v1.Process.exit:type_name -> hcsd.v1.ProcessExit
+	33, // 19: hcsd.v1.Process.create_time:type_name -> google.protobuf.Timestamp
+	33, // 20: hcsd.v1.Process.start_time:type_name -> google.protobuf.Timestamp
+	31, // 21: hcsd.v1.Process.labels:type_name -> hcsd.v1.Process.LabelsEntry
+	4,  // 22: hcsd.v1.Process.origin:type_name -> hcsd.v1.ProcessOrigin
+	18, // 23: hcsd.v1.Process.stdin:type_name -> hcsd.v1.StreamStatus
+	18, // 24: hcsd.v1.Process.stdout:type_name -> hcsd.v1.StreamStatus
+	18, // 25: hcsd.v1.Process.stderr:type_name -> hcsd.v1.StreamStatus
+	16, // 26: hcsd.v1.Process.options:type_name -> hcsd.v1.ProcessOptions
+	20, // 27: hcsd.v1.ProcessExit.start_error:type_name -> hcsd.v1.StartError
+	21, // 28: hcsd.v1.ProcessExit.unknown:type_name -> hcsd.v1.UnknownExit
+	33, // 29: hcsd.v1.ProcessExit.exit_time:type_name -> google.protobuf.Timestamp
+	5,  // 30: hcsd.v1.ProcessExit.reason:type_name -> hcsd.v1.ExitReason
+	6,  // 31: hcsd.v1.OutputCursor.stream:type_name -> hcsd.v1.OutputStream
+	17, // 32: hcsd.v1.OutputStarted.process:type_name -> hcsd.v1.Process
+	22, // 33: hcsd.v1.OutputStarted.cursors:type_name -> hcsd.v1.OutputCursor
+	6,  // 34: hcsd.v1.OutputChunk.stream:type_name -> hcsd.v1.OutputStream
+	6,  // 35: hcsd.v1.OutputGap.stream:type_name -> hcsd.v1.OutputStream
+	6,  // 36: hcsd.v1.OutputEof.stream:type_name -> hcsd.v1.OutputStream
+	22, // 37: hcsd.v1.OutputEnd.cursors:type_name -> hcsd.v1.OutputCursor
+	8,  // 38: hcsd.v1.ProcessSignal.console_event:type_name -> hcsd.v1.ConsoleEvent
+	33, // 39: hcsd.v1.ProcessStats.create_time:type_name -> google.protobuf.Timestamp
+	32, // 40: hcsd.v1.ProcessStats.user_time:type_name -> google.protobuf.Duration
+	32, // 41: hcsd.v1.ProcessStats.kernel_time:type_name -> google.protobuf.Duration
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_proto_init() }
@@ -2733,29 +2882,29 @@ func file_hcsd_v1_process_proto_init() {
 		(*ProcessSpec_Argv)(nil),
 	}
 	file_hcsd_v1_process_proto_msgTypes[1].OneofWrappers = []any{}
-	file_hcsd_v1_process_proto_msgTypes[8].OneofWrappers = []any{
+	file_hcsd_v1_process_proto_msgTypes[9].OneofWrappers = []any{
 		(*ProcessExit_ExitCode)(nil),
 		(*ProcessExit_StartError)(nil),
 		(*ProcessExit_Unknown)(nil),
 	}
-	file_hcsd_v1_process_proto_msgTypes[11].OneofWrappers = []any{
+	file_hcsd_v1_process_proto_msgTypes[12].OneofWrappers = []any{
 		(*OutputCursor_Offset)(nil),
 		(*OutputCursor_LastBytes)(nil),
 	}
-	file_hcsd_v1_process_proto_msgTypes[17].OneofWrappers = []any{
+	file_hcsd_v1_process_proto_msgTypes[18].OneofWrappers = []any{
 		(*ProcessSignal_SignalName)(nil),
 		(*ProcessSignal_SignalNumber)(nil),
 		(*ProcessSignal_ConsoleEvent)(nil),
 		(*ProcessSignal_OptionsJson)(nil),
 	}
-	file_hcsd_v1_process_proto_msgTypes[18].OneofWrappers = []any{}
+	file_hcsd_v1_process_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_process_proto_rawDesc), len(file_hcsd_v1_process_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

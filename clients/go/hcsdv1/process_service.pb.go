@@ -282,7 +282,9 @@ type CreateProcessRequest struct {
 	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// UUID chosen by the client to make the call safe to repeat, for as long as the daemon keeps the
 	// process. With another request it is ALREADY_EXISTS, reason `REQUEST_ID_REUSED`.
-	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// How the daemon keeps the process, and for how long.
+	Options       *ProcessOptions `protobuf:"bytes,7,opt,name=options,proto3" json:"options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,6 +372,13 @@ func (x *CreateProcessRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateProcessRequest) GetOptions() *ProcessOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
 type isCreateProcessRequest_Source interface {
 	isCreateProcessRequest_Source()
 }
@@ -381,7 +390,7 @@ type CreateProcessRequest_Spec struct {
 
 type CreateProcessRequest_ParametersJson struct {
 	// A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged.
-	// What only `spec` has, like timeouts and output options, has its default then.
+	// What HCS has no place for, like timeouts and output options, is in `options`.
 	ParametersJson string `protobuf:"bytes,3,opt,name=parameters_json,json=parametersJson,proto3,oneof"`
 }
 
@@ -1022,7 +1031,10 @@ type TerminateProcessRequest struct {
 	Scope TerminateScope `protobuf:"varint,2,opt,name=scope,proto3,enum=hcsd.v1.TerminateScope" json:"scope,omitempty"`
 	// Send TERM first and kill only if the process has not exited after this time. Default, and when
 	// zero: kill at once. A second call with less time shortens it.
-	GracePeriod   *durationpb.Duration `protobuf:"bytes,3,opt,name=grace_period,json=gracePeriod,proto3" json:"grace_period,omitempty"`
+	GracePeriod *durationpb.Duration `protobuf:"bytes,3,opt,name=grace_period,json=gracePeriod,proto3" json:"grace_period,omitempty"`
+	// Answer after this time at the latest, with `timed_out`. What was begun completes all the same.
+	// Zero: at once. Default: without limit.
+	Timeout       *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1078,18 +1090,27 @@ func (x *TerminateProcessRequest) GetGracePeriod() *durationpb.Duration {
 	return nil
 }
 
+func (x *TerminateProcessRequest) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
 // Response of TerminateProcess.
 type TerminateProcessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The process, as it is now: exited, or lost for good.
+	// The process, as it is now: exited, or lost for good, unless `timed_out`.
 	Process *Process `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
 	// What the kill reached, never `TERMINATE_SCOPE_TREE_BEST_EFFORT`. `TERMINATE_SCOPE_PROCESS` means
 	// that descendants of the process may run on. Unset if there was nothing left to kill.
 	ScopeApplied TerminateScope `protobuf:"varint,2,opt,name=scope_applied,json=scopeApplied,proto3,enum=hcsd.v1.TerminateScope" json:"scope_applied,omitempty"`
 	// How many descendants were killed with the process, as far as the engine can tell.
 	DescendantsKilled uint32 `protobuf:"varint,3,opt,name=descendants_killed,json=descendantsKilled,proto3" json:"descendants_killed,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Whether `timeout` was up before the exit was known. The fields above then tell nothing of the kill.
+	TimedOut      bool `protobuf:"varint,4,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TerminateProcessResponse) Reset() {
@@ -1141,6 +1162,13 @@ func (x *TerminateProcessResponse) GetDescendantsKilled() uint32 {
 		return x.DescendantsKilled
 	}
 	return 0
+}
+
+func (x *TerminateProcessResponse) GetTimedOut() bool {
+	if x != nil {
+		return x.TimedOut
+	}
+	return false
 }
 
 // Handles to close.
@@ -1622,8 +1650,12 @@ type ReadOutputRequest struct {
 	GapPolicy GapPolicy `protobuf:"varint,4,opt,name=gap_policy,json=gapPolicy,proto3,enum=hcsd.v1.GapPolicy" json:"gap_policy,omitempty"`
 	// At most this many bytes per chunk. Default, and when zero: 64 KiB. At most 1 MiB.
 	MaxChunkBytes uint32 `protobuf:"varint,5,opt,name=max_chunk_bytes,json=maxChunkBytes,proto3" json:"max_chunk_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Send a `heartbeat` whenever nothing else was sent for this long, so that proxies do not take a
+	// silent stream for a dead one, and the caller a dead one for silent. Default, and when zero: none.
+	// Otherwise from 100 ms to 1 h.
+	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,6,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ReadOutputRequest) Reset() {
@@ -1691,7 +1723,14 @@ func (x *ReadOutputRequest) GetMaxChunkBytes() uint32 {
 	return 0
 }
 
-// Response of ReadOutput. RunProcessResponse has the same members with the same numbers.
+func (x *ReadOutputRequest) GetHeartbeatInterval() *durationpb.Duration {
+	if x != nil {
+		return x.HeartbeatInterval
+	}
+	return nil
+}
+
+// Response of ReadOutput. RunProcessResponse has all of its members, with the same numbers.
 type ReadOutputResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened. Exactly one is set; ignore what is unknown.
@@ -1704,6 +1743,7 @@ type ReadOutputResponse struct {
 	//	*ReadOutputResponse_Eof
 	//	*ReadOutputResponse_Exit
 	//	*ReadOutputResponse_End
+	//	*ReadOutputResponse_Heartbeat
 	Event         isReadOutputResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1800,6 +1840,15 @@ func (x *ReadOutputResponse) GetEnd() *OutputEnd {
 	return nil
 }
 
+func (x *ReadOutputResponse) GetHeartbeat() *Heartbeat {
+	if x != nil {
+		if x, ok := x.Event.(*ReadOutputResponse_Heartbeat); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
 type isReadOutputResponse_Event interface {
 	isReadOutputResponse_Event()
 }
@@ -1835,6 +1884,11 @@ type ReadOutputResponse_End struct {
 	End *OutputEnd `protobuf:"bytes,6,opt,name=end,proto3,oneof"`
 }
 
+type ReadOutputResponse_Heartbeat struct {
+	// Nothing has happened for `heartbeat_interval`.
+	Heartbeat *Heartbeat `protobuf:"bytes,9,opt,name=heartbeat,proto3,oneof"`
+}
+
 func (*ReadOutputResponse_Started) isReadOutputResponse_Event() {}
 
 func (*ReadOutputResponse_Chunk) isReadOutputResponse_Event() {}
@@ -1847,6 +1901,45 @@ func (*ReadOutputResponse_Exit) isReadOutputResponse_Event() {}
 
 func (*ReadOutputResponse_End) isReadOutputResponse_Event() {}
 
+func (*ReadOutputResponse_Heartbeat) isReadOutputResponse_Event() {}
+
+// Tells that the connection and the other side are alive.
+type Heartbeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heartbeat) Reset() {
+	*x = Heartbeat{}
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heartbeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heartbeat) ProtoMessage() {}
+
+func (x *Heartbeat) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
+func (*Heartbeat) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{23}
+}
+
 // Request of WriteInput.
 type WriteInputRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1858,14 +1951,17 @@ type WriteInputRequest struct {
 	// The bytes to write. May be empty.
 	Data []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
 	// Close stdin after the last byte.
-	CloseStdin    bool `protobuf:"varint,4,opt,name=close_stdin,json=closeStdin,proto3" json:"close_stdin,omitempty"`
+	CloseStdin bool `protobuf:"varint,4,opt,name=close_stdin,json=closeStdin,proto3" json:"close_stdin,omitempty"`
+	// Answer after this time at the latest, with `timed_out` and what the pipe has taken until then.
+	// Zero: at once. Default: without limit.
+	Timeout       *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WriteInputRequest) Reset() {
 	*x = WriteInputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +1973,7 @@ func (x *WriteInputRequest) String() string {
 func (*WriteInputRequest) ProtoMessage() {}
 
 func (x *WriteInputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +1986,7 @@ func (x *WriteInputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteInputRequest.ProtoReflect.Descriptor instead.
 func (*WriteInputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{23}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WriteInputRequest) GetName() string {
@@ -1921,6 +2017,13 @@ func (x *WriteInputRequest) GetCloseStdin() bool {
 	return false
 }
 
+func (x *WriteInputRequest) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
 // Response of WriteInput.
 type WriteInputResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1930,14 +2033,17 @@ type WriteInputResponse struct {
 	Closed bool `protobuf:"varint,2,opt,name=closed,proto3" json:"closed,omitempty"`
 	// How many bytes of `data` lay below the committed offset and were not written again. Above zero
 	// in the answer to a write that was not repeated, another writer has come in between.
-	SkippedBytes  uint64 `protobuf:"varint,3,opt,name=skipped_bytes,json=skippedBytes,proto3" json:"skipped_bytes,omitempty"`
+	SkippedBytes uint64 `protobuf:"varint,3,opt,name=skipped_bytes,json=skippedBytes,proto3" json:"skipped_bytes,omitempty"`
+	// Whether `timeout` was up before the pipe had taken all of `data`. Stdin is not closed then. To go
+	// on, write again from `committed_offset`.
+	TimedOut      bool `protobuf:"varint,4,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WriteInputResponse) Reset() {
 	*x = WriteInputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2055,7 @@ func (x *WriteInputResponse) String() string {
 func (*WriteInputResponse) ProtoMessage() {}
 
 func (x *WriteInputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2068,7 @@ func (x *WriteInputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteInputResponse.ProtoReflect.Descriptor instead.
 func (*WriteInputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{24}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WriteInputResponse) GetCommittedOffset() uint64 {
@@ -1986,6 +2092,13 @@ func (x *WriteInputResponse) GetSkippedBytes() uint64 {
 	return 0
 }
 
+func (x *WriteInputResponse) GetTimedOut() bool {
+	if x != nil {
+		return x.TimedOut
+	}
+	return false
+}
+
 // Request of StreamInput.
 type StreamInputRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2003,7 +2116,7 @@ type StreamInputRequest struct {
 
 func (x *StreamInputRequest) Reset() {
 	*x = StreamInputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2128,7 @@ func (x *StreamInputRequest) String() string {
 func (*StreamInputRequest) ProtoMessage() {}
 
 func (x *StreamInputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2141,7 @@ func (x *StreamInputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputRequest.ProtoReflect.Descriptor instead.
 func (*StreamInputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{25}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StreamInputRequest) GetRequest() isStreamInputRequest_Request {
@@ -2075,7 +2188,8 @@ type StreamInputRequest_Start struct {
 }
 
 type StreamInputRequest_Data struct {
-	// Bytes that follow those before. A message has at most `Limits.max_message_bytes`.
+	// Bytes that follow those before. A message has at most `Limits.max_message_bytes`. Without any it
+	// does nothing, and serves as a heartbeat.
 	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"`
 }
 
@@ -2106,7 +2220,7 @@ type StreamInputStart struct {
 
 func (x *StreamInputStart) Reset() {
 	*x = StreamInputStart{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2118,7 +2232,7 @@ func (x *StreamInputStart) String() string {
 func (*StreamInputStart) ProtoMessage() {}
 
 func (x *StreamInputStart) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2131,7 +2245,7 @@ func (x *StreamInputStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputStart.ProtoReflect.Descriptor instead.
 func (*StreamInputStart) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{26}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StreamInputStart) GetName() string {
@@ -2168,7 +2282,7 @@ type StreamInputResponse struct {
 
 func (x *StreamInputResponse) Reset() {
 	*x = StreamInputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2180,7 +2294,7 @@ func (x *StreamInputResponse) String() string {
 func (*StreamInputResponse) ProtoMessage() {}
 
 func (x *StreamInputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2193,7 +2307,7 @@ func (x *StreamInputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputResponse.ProtoReflect.Descriptor instead.
 func (*StreamInputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{27}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StreamInputResponse) GetCommittedOffset() uint64 {
@@ -2223,14 +2337,17 @@ type RunProcessRequest struct {
 	//	*RunProcessRequest_CloseStdin
 	//	*RunProcessRequest_Resize
 	//	*RunProcessRequest_Signal
-	Request       isRunProcessRequest_Request `protobuf_oneof:"request"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	//	*RunProcessRequest_Heartbeat
+	Request isRunProcessRequest_Request `protobuf_oneof:"request"`
+	// As in ReadOutputRequest. Only in the first message.
+	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,8,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *RunProcessRequest) Reset() {
 	*x = RunProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2359,7 @@ func (x *RunProcessRequest) String() string {
 func (*RunProcessRequest) ProtoMessage() {}
 
 func (x *RunProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2372,7 @@ func (x *RunProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunProcessRequest.ProtoReflect.Descriptor instead.
 func (*RunProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{28}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RunProcessRequest) GetRequest() isRunProcessRequest_Request {
@@ -2319,6 +2436,22 @@ func (x *RunProcessRequest) GetSignal() *ProcessSignal {
 	return nil
 }
 
+func (x *RunProcessRequest) GetHeartbeat() *Heartbeat {
+	if x != nil {
+		if x, ok := x.Request.(*RunProcessRequest_Heartbeat); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
+func (x *RunProcessRequest) GetHeartbeatInterval() *durationpb.Duration {
+	if x != nil {
+		return x.HeartbeatInterval
+	}
+	return nil
+}
+
 type isRunProcessRequest_Request interface {
 	isRunProcessRequest_Request()
 }
@@ -2356,6 +2489,11 @@ type RunProcessRequest_Signal struct {
 	Signal *ProcessSignal `protobuf:"bytes,6,opt,name=signal,proto3,oneof"`
 }
 
+type RunProcessRequest_Heartbeat struct {
+	// Does nothing: the caller is alive. Some proxies want that of a caller that has nothing to send.
+	Heartbeat *Heartbeat `protobuf:"bytes,7,opt,name=heartbeat,proto3,oneof"`
+}
+
 func (*RunProcessRequest_Create) isRunProcessRequest_Request() {}
 
 func (*RunProcessRequest_Attach) isRunProcessRequest_Request() {}
@@ -2367,6 +2505,8 @@ func (*RunProcessRequest_CloseStdin) isRunProcessRequest_Request() {}
 func (*RunProcessRequest_Resize) isRunProcessRequest_Request() {}
 
 func (*RunProcessRequest_Signal) isRunProcessRequest_Request() {}
+
+func (*RunProcessRequest_Heartbeat) isRunProcessRequest_Request() {}
 
 // What to attach to.
 type RunAttach struct {
@@ -2381,14 +2521,20 @@ type RunAttach struct {
 	MaxChunkBytes uint32 `protobuf:"varint,4,opt,name=max_chunk_bytes,json=maxChunkBytes,proto3" json:"max_chunk_bytes,omitempty"`
 	// Take the place of the present writer of stdin at the first `stdin` or `close_stdin`. Default:
 	// such a request is an `op_error` with `STDIN_BUSY` if there is one.
-	TakeOver      bool `protobuf:"varint,5,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
+	TakeOver bool `protobuf:"varint,5,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
+	// Become the owner of the process, in the place of the present one if there is one. What that means
+	// is said at `OrphanPolicy`.
+	Owner bool `protobuf:"varint,6,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Read no output: the call gives `started`, `exit` and `end`. So a caller can own a process, or wait
+	// for its exit, and read its output elsewhere. Not together with `cursors`.
+	WithoutOutput bool `protobuf:"varint,7,opt,name=without_output,json=withoutOutput,proto3" json:"without_output,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RunAttach) Reset() {
 	*x = RunAttach{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2546,7 @@ func (x *RunAttach) String() string {
 func (*RunAttach) ProtoMessage() {}
 
 func (x *RunAttach) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2559,7 @@ func (x *RunAttach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunAttach.ProtoReflect.Descriptor instead.
 func (*RunAttach) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{29}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RunAttach) GetName() string {
@@ -2451,6 +2597,20 @@ func (x *RunAttach) GetTakeOver() bool {
 	return false
 }
 
+func (x *RunAttach) GetOwner() bool {
+	if x != nil {
+		return x.Owner
+	}
+	return false
+}
+
+func (x *RunAttach) GetWithoutOutput() bool {
+	if x != nil {
+		return x.WithoutOutput
+	}
+	return false
+}
+
 // Bytes for stdin.
 type StdinData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2465,7 +2625,7 @@ type StdinData struct {
 
 func (x *StdinData) Reset() {
 	*x = StdinData{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2477,7 +2637,7 @@ func (x *StdinData) String() string {
 func (*StdinData) ProtoMessage() {}
 
 func (x *StdinData) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2490,7 +2650,7 @@ func (x *StdinData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdinData.ProtoReflect.Descriptor instead.
 func (*StdinData) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{30}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StdinData) GetOffset() uint64 {
@@ -2516,7 +2676,7 @@ type CloseStdin struct {
 
 func (x *CloseStdin) Reset() {
 	*x = CloseStdin{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2688,7 @@ func (x *CloseStdin) String() string {
 func (*CloseStdin) ProtoMessage() {}
 
 func (x *CloseStdin) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,10 +2701,10 @@ func (x *CloseStdin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseStdin.ProtoReflect.Descriptor instead.
 func (*CloseStdin) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{31}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{32}
 }
 
-// Response of RunProcess. Members 1 to 6 are those of ReadOutputResponse.
+// Response of RunProcess. Members 1 to 6, and 9, are those of ReadOutputResponse.
 type RunProcessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened. Exactly one is set; ignore what is unknown.
@@ -2559,6 +2719,7 @@ type RunProcessResponse struct {
 	//	*RunProcessResponse_End
 	//	*RunProcessResponse_StdinAccepted
 	//	*RunProcessResponse_OpError
+	//	*RunProcessResponse_Heartbeat
 	Event         isRunProcessResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2566,7 +2727,7 @@ type RunProcessResponse struct {
 
 func (x *RunProcessResponse) Reset() {
 	*x = RunProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2739,7 @@ func (x *RunProcessResponse) String() string {
 func (*RunProcessResponse) ProtoMessage() {}
 
 func (x *RunProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2752,7 @@ func (x *RunProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunProcessResponse.ProtoReflect.Descriptor instead.
 func (*RunProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{32}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RunProcessResponse) GetEvent() isRunProcessResponse_Event {
@@ -2673,6 +2834,15 @@ func (x *RunProcessResponse) GetOpError() *OpError {
 	return nil
 }
 
+func (x *RunProcessResponse) GetHeartbeat() *Heartbeat {
+	if x != nil {
+		if x, ok := x.Event.(*RunProcessResponse_Heartbeat); ok {
+			return x.Heartbeat
+		}
+	}
+	return nil
+}
+
 type isRunProcessResponse_Event interface {
 	isRunProcessResponse_Event()
 }
@@ -2717,6 +2887,11 @@ type RunProcessResponse_OpError struct {
 	OpError *OpError `protobuf:"bytes,8,opt,name=op_error,json=opError,proto3,oneof"`
 }
 
+type RunProcessResponse_Heartbeat struct {
+	// Nothing has happened for `heartbeat_interval`.
+	Heartbeat *Heartbeat `protobuf:"bytes,9,opt,name=heartbeat,proto3,oneof"`
+}
+
 func (*RunProcessResponse_Started) isRunProcessResponse_Event() {}
 
 func (*RunProcessResponse_Chunk) isRunProcessResponse_Event() {}
@@ -2733,6 +2908,8 @@ func (*RunProcessResponse_StdinAccepted) isRunProcessResponse_Event() {}
 
 func (*RunProcessResponse_OpError) isRunProcessResponse_Event() {}
 
+func (*RunProcessResponse_Heartbeat) isRunProcessResponse_Event() {}
+
 // How far stdin has come.
 type StdinAccepted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2746,7 +2923,7 @@ type StdinAccepted struct {
 
 func (x *StdinAccepted) Reset() {
 	*x = StdinAccepted{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2758,7 +2935,7 @@ func (x *StdinAccepted) String() string {
 func (*StdinAccepted) ProtoMessage() {}
 
 func (x *StdinAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2771,7 +2948,7 @@ func (x *StdinAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdinAccepted.ProtoReflect.Descriptor instead.
 func (*StdinAccepted) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{33}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StdinAccepted) GetCommittedOffset() uint64 {
@@ -2801,7 +2978,7 @@ type OpError struct {
 
 func (x *OpError) Reset() {
 	*x = OpError{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2813,7 +2990,7 @@ func (x *OpError) String() string {
 func (*OpError) ProtoMessage() {}
 
 func (x *OpError) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2826,7 +3003,7 @@ func (x *OpError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpError.ProtoReflect.Descriptor instead.
 func (*OpError) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{34}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *OpError) GetOperation() RunOperation {
@@ -2847,7 +3024,7 @@ var File_hcsd_v1_process_service_proto protoreflect.FileDescriptor
 
 const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhcsd/v1/process_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x15hcsd/v1/process.proto\"\xe3\x02\n" +
+	"\x1dhcsd/v1/process_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x15hcsd/v1/process.proto\"\x9c\x03\n" +
 	"\x14CreateProcessRequest\x12\x1c\n" +
 	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06parent\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x14.hcsd.v1.ProcessSpecH\x00R\x04spec\x12)\n" +
@@ -2856,7 +3033,8 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"process_id\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\tprocessId\x12G\n" +
 	"\x06labels\x18\x05 \x03(\v2).hcsd.v1.CreateProcessRequest.LabelsEntryB\x04\xe2A\x01\x01R\x06labels\x12#\n" +
 	"\n" +
-	"request_id\x18\x06 \x01(\tB\x04\xe2A\x01\x01R\trequestId\x1a9\n" +
+	"request_id\x18\x06 \x01(\tB\x04\xe2A\x01\x01R\trequestId\x127\n" +
+	"\aoptions\x18\a \x01(\v2\x17.hcsd.v1.ProcessOptionsB\x04\xe2A\x01\x01R\aoptions\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\b\n" +
@@ -2900,15 +3078,17 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x06signal\x18\x02 \x01(\v2\x16.hcsd.v1.ProcessSignalB\x04\xe2A\x01\x02R\x06signal\"x\n" +
 	"\x15SignalProcessResponse\x123\n" +
 	"\bdelivery\x18\x01 \x01(\x0e2\x17.hcsd.v1.SignalDeliveryR\bdelivery\x12*\n" +
-	"\aprocess\x18\x02 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\"\xac\x01\n" +
+	"\aprocess\x18\x02 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\"\xe7\x01\n" +
 	"\x17TerminateProcessRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x123\n" +
 	"\x05scope\x18\x02 \x01(\x0e2\x17.hcsd.v1.TerminateScopeB\x04\xe2A\x01\x01R\x05scope\x12B\n" +
-	"\fgrace_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\vgracePeriod\"\xb3\x01\n" +
+	"\fgrace_period\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\vgracePeriod\x129\n" +
+	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\atimeout\"\xd0\x01\n" +
 	"\x18TerminateProcessResponse\x12*\n" +
 	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12<\n" +
 	"\rscope_applied\x18\x02 \x01(\x0e2\x17.hcsd.v1.TerminateScopeR\fscopeApplied\x12-\n" +
-	"\x12descendants_killed\x18\x03 \x01(\rR\x11descendantsKilled\"D\n" +
+	"\x12descendants_killed\x18\x03 \x01(\rR\x11descendantsKilled\x12\x1b\n" +
+	"\ttimed_out\x18\x04 \x01(\bR\btimedOut\"D\n" +
 	"\fCloseHandles\x124\n" +
 	"\ahandles\x18\x01 \x03(\x0e2\x14.hcsd.v1.StdioHandleB\x04\xe2A\x01\x02R\ahandles\"\xe4\x01\n" +
 	"\x14ModifyProcessRequest\x12\x18\n" +
@@ -2934,32 +3114,37 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x05scope\x18\x04 \x01(\x0e2\x17.hcsd.v1.TerminateScopeB\x04\xe2A\x01\x01R\x05scope\"\x84\x01\n" +
 	"\x15DeleteProcessResponse\x12<\n" +
 	"\rscope_applied\x18\x01 \x01(\x0e2\x17.hcsd.v1.TerminateScopeR\fscopeApplied\x12-\n" +
-	"\x12descendants_killed\x18\x02 \x01(\rR\x11descendantsKilled\"\xe9\x01\n" +
+	"\x12descendants_killed\x18\x02 \x01(\rR\x11descendantsKilled\"\xb9\x02\n" +
 	"\x11ReadOutputRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x125\n" +
 	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorB\x04\xe2A\x01\x01R\acursors\x12\x1c\n" +
 	"\x06follow\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\x06follow\x127\n" +
 	"\n" +
 	"gap_policy\x18\x04 \x01(\x0e2\x12.hcsd.v1.GapPolicyB\x04\xe2A\x01\x01R\tgapPolicy\x12,\n" +
-	"\x0fmax_chunk_bytes\x18\x05 \x01(\rB\x04\xe2A\x01\x01R\rmaxChunkBytes\"\xa3\x02\n" +
+	"\x0fmax_chunk_bytes\x18\x05 \x01(\rB\x04\xe2A\x01\x01R\rmaxChunkBytes\x12N\n" +
+	"\x12heartbeat_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatInterval\"\xd7\x02\n" +
 	"\x12ReadOutputResponse\x122\n" +
 	"\astarted\x18\x01 \x01(\v2\x16.hcsd.v1.OutputStartedH\x00R\astarted\x12,\n" +
 	"\x05chunk\x18\x02 \x01(\v2\x14.hcsd.v1.OutputChunkH\x00R\x05chunk\x12&\n" +
 	"\x03gap\x18\x03 \x01(\v2\x12.hcsd.v1.OutputGapH\x00R\x03gap\x12&\n" +
 	"\x03eof\x18\x04 \x01(\v2\x12.hcsd.v1.OutputEofH\x00R\x03eof\x12*\n" +
 	"\x04exit\x18\x05 \x01(\v2\x14.hcsd.v1.ProcessExitH\x00R\x04exit\x12&\n" +
-	"\x03end\x18\x06 \x01(\v2\x12.hcsd.v1.OutputEndH\x00R\x03endB\a\n" +
-	"\x05event\"\x8c\x01\n" +
+	"\x03end\x18\x06 \x01(\v2\x12.hcsd.v1.OutputEndH\x00R\x03end\x122\n" +
+	"\theartbeat\x18\t \x01(\v2\x12.hcsd.v1.HeartbeatH\x00R\theartbeatB\a\n" +
+	"\x05event\"\v\n" +
+	"\tHeartbeat\"\xc7\x01\n" +
 	"\x11WriteInputRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x12\x1c\n" +
 	"\x06offset\x18\x02 \x01(\x04B\x04\xe2A\x01\x01R\x06offset\x12\x18\n" +
 	"\x04data\x18\x03 \x01(\fB\x04\xe2A\x01\x01R\x04data\x12%\n" +
 	"\vclose_stdin\x18\x04 \x01(\bB\x04\xe2A\x01\x01R\n" +
-	"closeStdin\"|\n" +
+	"closeStdin\x129\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\atimeout\"\x99\x01\n" +
 	"\x12WriteInputResponse\x12)\n" +
 	"\x10committed_offset\x18\x01 \x01(\x04R\x0fcommittedOffset\x12\x16\n" +
 	"\x06closed\x18\x02 \x01(\bR\x06closed\x12#\n" +
-	"\rskipped_bytes\x18\x03 \x01(\x04R\fskippedBytes\"\x95\x01\n" +
+	"\rskipped_bytes\x18\x03 \x01(\x04R\fskippedBytes\x12\x1b\n" +
+	"\ttimed_out\x18\x04 \x01(\bR\btimedOut\"\x95\x01\n" +
 	"\x12StreamInputRequest\x121\n" +
 	"\x05start\x18\x01 \x01(\v2\x19.hcsd.v1.StreamInputStartH\x00R\x05start\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12+\n" +
@@ -2971,7 +3156,7 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\ttake_over\x18\x03 \x01(\bB\x04\xe2A\x01\x01R\btakeOver\"X\n" +
 	"\x13StreamInputResponse\x12)\n" +
 	"\x10committed_offset\x18\x01 \x01(\x04R\x0fcommittedOffset\x12\x16\n" +
-	"\x06closed\x18\x02 \x01(\bR\x06closed\"\xc7\x02\n" +
+	"\x06closed\x18\x02 \x01(\bR\x06closed\"\xcb\x03\n" +
 	"\x11RunProcessRequest\x127\n" +
 	"\x06create\x18\x01 \x01(\v2\x1d.hcsd.v1.CreateProcessRequestH\x00R\x06create\x12,\n" +
 	"\x06attach\x18\x02 \x01(\v2\x12.hcsd.v1.RunAttachH\x00R\x06attach\x12*\n" +
@@ -2979,20 +3164,24 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\vclose_stdin\x18\x04 \x01(\v2\x13.hcsd.v1.CloseStdinH\x00R\n" +
 	"closeStdin\x12*\n" +
 	"\x06resize\x18\x05 \x01(\v2\x10.hcsd.v1.ConsoleH\x00R\x06resize\x120\n" +
-	"\x06signal\x18\x06 \x01(\v2\x16.hcsd.v1.ProcessSignalH\x00R\x06signalB\t\n" +
-	"\arequest\"\xe6\x01\n" +
+	"\x06signal\x18\x06 \x01(\v2\x16.hcsd.v1.ProcessSignalH\x00R\x06signal\x122\n" +
+	"\theartbeat\x18\a \x01(\v2\x12.hcsd.v1.HeartbeatH\x00R\theartbeat\x12N\n" +
+	"\x12heartbeat_interval\x18\b \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatIntervalB\t\n" +
+	"\arequest\"\xaf\x02\n" +
 	"\tRunAttach\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x125\n" +
 	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorB\x04\xe2A\x01\x01R\acursors\x127\n" +
 	"\n" +
 	"gap_policy\x18\x03 \x01(\x0e2\x12.hcsd.v1.GapPolicyB\x04\xe2A\x01\x01R\tgapPolicy\x12,\n" +
 	"\x0fmax_chunk_bytes\x18\x04 \x01(\rB\x04\xe2A\x01\x01R\rmaxChunkBytes\x12!\n" +
-	"\ttake_over\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\btakeOver\"C\n" +
+	"\ttake_over\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\btakeOver\x12\x1a\n" +
+	"\x05owner\x18\x06 \x01(\bB\x04\xe2A\x01\x01R\x05owner\x12+\n" +
+	"\x0ewithout_output\x18\a \x01(\bB\x04\xe2A\x01\x01R\rwithoutOutput\"C\n" +
 	"\tStdinData\x12\x1c\n" +
 	"\x06offset\x18\x01 \x01(\x04B\x04\xe2A\x01\x01R\x06offset\x12\x18\n" +
 	"\x04data\x18\x02 \x01(\fB\x04\xe2A\x01\x01R\x04data\"\f\n" +
 	"\n" +
-	"CloseStdin\"\x93\x03\n" +
+	"CloseStdin\"\xc7\x03\n" +
 	"\x12RunProcessResponse\x122\n" +
 	"\astarted\x18\x01 \x01(\v2\x16.hcsd.v1.OutputStartedH\x00R\astarted\x12,\n" +
 	"\x05chunk\x18\x02 \x01(\v2\x14.hcsd.v1.OutputChunkH\x00R\x05chunk\x12&\n" +
@@ -3001,7 +3190,8 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x04exit\x18\x05 \x01(\v2\x14.hcsd.v1.ProcessExitH\x00R\x04exit\x12&\n" +
 	"\x03end\x18\x06 \x01(\v2\x12.hcsd.v1.OutputEndH\x00R\x03end\x12?\n" +
 	"\x0estdin_accepted\x18\a \x01(\v2\x16.hcsd.v1.StdinAcceptedH\x00R\rstdinAccepted\x12-\n" +
-	"\bop_error\x18\b \x01(\v2\x10.hcsd.v1.OpErrorH\x00R\aopErrorB\a\n" +
+	"\bop_error\x18\b \x01(\v2\x10.hcsd.v1.OpErrorH\x00R\aopError\x122\n" +
+	"\theartbeat\x18\t \x01(\v2\x12.hcsd.v1.HeartbeatH\x00R\theartbeatB\a\n" +
 	"\x05event\"R\n" +
 	"\rStdinAccepted\x12)\n" +
 	"\x10committed_offset\x18\x01 \x01(\x04R\x0fcommittedOffset\x12\x16\n" +
@@ -3063,7 +3253,7 @@ func file_hcsd_v1_process_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hcsd_v1_process_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hcsd_v1_process_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_hcsd_v1_process_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(WaitFor)(0),                         // 0: hcsd.v1.WaitFor
 	(TerminateScope)(0),                  // 1: hcsd.v1.TerminateScope
@@ -3092,127 +3282,137 @@ var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(*DeleteProcessResponse)(nil),        // 24: hcsd.v1.DeleteProcessResponse
 	(*ReadOutputRequest)(nil),            // 25: hcsd.v1.ReadOutputRequest
 	(*ReadOutputResponse)(nil),           // 26: hcsd.v1.ReadOutputResponse
-	(*WriteInputRequest)(nil),            // 27: hcsd.v1.WriteInputRequest
-	(*WriteInputResponse)(nil),           // 28: hcsd.v1.WriteInputResponse
-	(*StreamInputRequest)(nil),           // 29: hcsd.v1.StreamInputRequest
-	(*StreamInputStart)(nil),             // 30: hcsd.v1.StreamInputStart
-	(*StreamInputResponse)(nil),          // 31: hcsd.v1.StreamInputResponse
-	(*RunProcessRequest)(nil),            // 32: hcsd.v1.RunProcessRequest
-	(*RunAttach)(nil),                    // 33: hcsd.v1.RunAttach
-	(*StdinData)(nil),                    // 34: hcsd.v1.StdinData
-	(*CloseStdin)(nil),                   // 35: hcsd.v1.CloseStdin
-	(*RunProcessResponse)(nil),           // 36: hcsd.v1.RunProcessResponse
-	(*StdinAccepted)(nil),                // 37: hcsd.v1.StdinAccepted
-	(*OpError)(nil),                      // 38: hcsd.v1.OpError
-	nil,                                  // 39: hcsd.v1.CreateProcessRequest.LabelsEntry
-	nil,                                  // 40: hcsd.v1.ListProcessesRequest.LabelsEntry
-	(*ProcessSpec)(nil),                  // 41: hcsd.v1.ProcessSpec
-	(*Process)(nil),                      // 42: hcsd.v1.Process
-	(ProcessState)(0),                    // 43: hcsd.v1.ProcessState
-	(*durationpb.Duration)(nil),          // 44: google.protobuf.Duration
-	(*ProcessSignal)(nil),                // 45: hcsd.v1.ProcessSignal
-	(SignalDelivery)(0),                  // 46: hcsd.v1.SignalDelivery
-	(*Console)(nil),                      // 47: hcsd.v1.Console
-	(*ProcessStatus)(nil),                // 48: hcsd.v1.ProcessStatus
-	(*ProcessStats)(nil),                 // 49: hcsd.v1.ProcessStats
-	(*OutputCursor)(nil),                 // 50: hcsd.v1.OutputCursor
-	(GapPolicy)(0),                       // 51: hcsd.v1.GapPolicy
-	(*OutputStarted)(nil),                // 52: hcsd.v1.OutputStarted
-	(*OutputChunk)(nil),                  // 53: hcsd.v1.OutputChunk
-	(*OutputGap)(nil),                    // 54: hcsd.v1.OutputGap
-	(*OutputEof)(nil),                    // 55: hcsd.v1.OutputEof
-	(*ProcessExit)(nil),                  // 56: hcsd.v1.ProcessExit
-	(*OutputEnd)(nil),                    // 57: hcsd.v1.OutputEnd
-	(*status.Status)(nil),                // 58: google.rpc.Status
+	(*Heartbeat)(nil),                    // 27: hcsd.v1.Heartbeat
+	(*WriteInputRequest)(nil),            // 28: hcsd.v1.WriteInputRequest
+	(*WriteInputResponse)(nil),           // 29: hcsd.v1.WriteInputResponse
+	(*StreamInputRequest)(nil),           // 30: hcsd.v1.StreamInputRequest
+	(*StreamInputStart)(nil),             // 31: hcsd.v1.StreamInputStart
+	(*StreamInputResponse)(nil),          // 32: hcsd.v1.StreamInputResponse
+	(*RunProcessRequest)(nil),            // 33: hcsd.v1.RunProcessRequest
+	(*RunAttach)(nil),                    // 34: hcsd.v1.RunAttach
+	(*StdinData)(nil),                    // 35: hcsd.v1.StdinData
+	(*CloseStdin)(nil),                   // 36: hcsd.v1.CloseStdin
+	(*RunProcessResponse)(nil),           // 37: hcsd.v1.RunProcessResponse
+	(*StdinAccepted)(nil),                // 38: hcsd.v1.StdinAccepted
+	(*OpError)(nil),                      // 39: hcsd.v1.OpError
+	nil,                                  // 40: hcsd.v1.CreateProcessRequest.LabelsEntry
+	nil,                                  // 41: hcsd.v1.ListProcessesRequest.LabelsEntry
+	(*ProcessSpec)(nil),                  // 42: hcsd.v1.ProcessSpec
+	(*ProcessOptions)(nil),               // 43: hcsd.v1.ProcessOptions
+	(*Process)(nil),                      // 44: hcsd.v1.Process
+	(ProcessState)(0),                    // 45: hcsd.v1.ProcessState
+	(*durationpb.Duration)(nil),          // 46: google.protobuf.Duration
+	(*ProcessSignal)(nil),                // 47: hcsd.v1.ProcessSignal
+	(SignalDelivery)(0),                  // 48: hcsd.v1.SignalDelivery
+	(*Console)(nil),                      // 49: hcsd.v1.Console
+	(*ProcessStatus)(nil),                // 50: hcsd.v1.ProcessStatus
+	(*ProcessStats)(nil),                 // 51: hcsd.v1.ProcessStats
+	(*OutputCursor)(nil),                 // 52: hcsd.v1.OutputCursor
+	(GapPolicy)(0),                       // 53: hcsd.v1.GapPolicy
+	(*OutputStarted)(nil),                // 54: hcsd.v1.OutputStarted
+	(*OutputChunk)(nil),                  // 55: hcsd.v1.OutputChunk
+	(*OutputGap)(nil),                    // 56: hcsd.v1.OutputGap
+	(*OutputEof)(nil),                    // 57: hcsd.v1.OutputEof
+	(*ProcessExit)(nil),                  // 58: hcsd.v1.ProcessExit
+	(*OutputEnd)(nil),                    // 59: hcsd.v1.OutputEnd
+	(*status.Status)(nil),                // 60: google.rpc.Status
 }
 var file_hcsd_v1_process_service_proto_depIdxs = []int32{
-	41, // 0: hcsd.v1.CreateProcessRequest.spec:type_name -> hcsd.v1.ProcessSpec
-	39, // 1: hcsd.v1.CreateProcessRequest.labels:type_name -> hcsd.v1.CreateProcessRequest.LabelsEntry
-	42, // 2: hcsd.v1.CreateProcessResponse.process:type_name -> hcsd.v1.Process
-	42, // 3: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
-	42, // 4: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
-	43, // 5: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
-	40, // 6: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
-	42, // 7: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
-	0,  // 8: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
-	44, // 9: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
-	42, // 10: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
-	45, // 11: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	46, // 12: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
-	42, // 13: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 14: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	44, // 15: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
-	42, // 16: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 17: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	2,  // 18: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
-	47, // 19: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
-	18, // 20: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
-	42, // 21: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
-	48, // 22: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
-	49, // 23: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
-	1,  // 24: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	1,  // 25: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	50, // 26: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
-	51, // 27: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
-	52, // 28: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
-	53, // 29: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	54, // 30: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
-	55, // 31: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
-	56, // 32: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
-	57, // 33: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
-	30, // 34: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
-	35, // 35: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
-	4,  // 36: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
-	33, // 37: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
-	34, // 38: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
-	35, // 39: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
-	47, // 40: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
-	45, // 41: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	50, // 42: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
-	51, // 43: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
-	52, // 44: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
-	53, // 45: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	54, // 46: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
-	55, // 47: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
-	56, // 48: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
-	57, // 49: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
-	37, // 50: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
-	38, // 51: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
-	3,  // 52: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
-	58, // 53: hcsd.v1.OpError.status:type_name -> google.rpc.Status
-	4,  // 54: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
-	6,  // 55: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
-	8,  // 56: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
-	10, // 57: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
-	12, // 58: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
-	14, // 59: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
-	16, // 60: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
-	19, // 61: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
-	21, // 62: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
-	23, // 63: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
-	25, // 64: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
-	27, // 65: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
-	29, // 66: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
-	32, // 67: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
-	5,  // 68: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
-	7,  // 69: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
-	9,  // 70: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
-	11, // 71: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
-	13, // 72: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
-	15, // 73: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
-	17, // 74: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
-	20, // 75: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
-	22, // 76: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
-	24, // 77: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
-	26, // 78: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
-	28, // 79: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
-	31, // 80: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
-	36, // 81: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
-	68, // [68:82] is the sub-list for method output_type
-	54, // [54:68] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	42, // 0: hcsd.v1.CreateProcessRequest.spec:type_name -> hcsd.v1.ProcessSpec
+	40, // 1: hcsd.v1.CreateProcessRequest.labels:type_name -> hcsd.v1.CreateProcessRequest.LabelsEntry
+	43, // 2: hcsd.v1.CreateProcessRequest.options:type_name -> hcsd.v1.ProcessOptions
+	44, // 3: hcsd.v1.CreateProcessResponse.process:type_name -> hcsd.v1.Process
+	44, // 4: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
+	44, // 5: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
+	45, // 6: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
+	41, // 7: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
+	44, // 8: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
+	0,  // 9: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
+	46, // 10: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
+	44, // 11: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
+	47, // 12: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	48, // 13: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
+	44, // 14: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 15: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	46, // 16: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
+	46, // 17: hcsd.v1.TerminateProcessRequest.timeout:type_name -> google.protobuf.Duration
+	44, // 18: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 19: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	2,  // 20: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
+	49, // 21: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
+	18, // 22: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
+	44, // 23: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
+	50, // 24: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
+	51, // 25: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
+	1,  // 26: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	1,  // 27: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	52, // 28: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
+	53, // 29: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
+	46, // 30: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	54, // 31: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
+	55, // 32: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	56, // 33: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
+	57, // 34: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
+	58, // 35: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
+	59, // 36: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
+	27, // 37: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	46, // 38: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
+	31, // 39: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
+	36, // 40: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
+	4,  // 41: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	34, // 42: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
+	35, // 43: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
+	36, // 44: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
+	49, // 45: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
+	47, // 46: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	27, // 47: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
+	46, // 48: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	52, // 49: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
+	53, // 50: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
+	54, // 51: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
+	55, // 52: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	56, // 53: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
+	57, // 54: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
+	58, // 55: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
+	59, // 56: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
+	38, // 57: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
+	39, // 58: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
+	27, // 59: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	3,  // 60: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
+	60, // 61: hcsd.v1.OpError.status:type_name -> google.rpc.Status
+	4,  // 62: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
+	6,  // 63: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
+	8,  // 64: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
+	10, // 65: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
+	12, // 66: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
+	14, // 67: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
+	16, // 68: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
+	19, // 69: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
+	21, // 70: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
+	23, // 71: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
+	25, // 72: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
+	28, // 73: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
+	30, // 74: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
+	33, // 75: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
+	5,  // 76: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
+	7,  // 77: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
+	9,  // 78: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
+	11, // 79: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
+	13, // 80: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
+	15, // 81: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
+	17, // 82: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
+	20, // 83: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
+	22, // 84: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
+	24, // 85: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
+	26, // 86: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
+	29, // 87: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
+	32, // 88: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
+	37, // 89: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
+	76, // [76:90] is the sub-list for method output_type
+	62, // [62:76] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_service_proto_init() }
@@ -3237,21 +3437,23 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*ReadOutputResponse_Eof)(nil),
 		(*ReadOutputResponse_Exit)(nil),
 		(*ReadOutputResponse_End)(nil),
+		(*ReadOutputResponse_Heartbeat)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[25].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[26].OneofWrappers = []any{
 		(*StreamInputRequest_Start)(nil),
 		(*StreamInputRequest_Data)(nil),
 		(*StreamInputRequest_Close)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[28].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[29].OneofWrappers = []any{
 		(*RunProcessRequest_Create)(nil),
 		(*RunProcessRequest_Attach)(nil),
 		(*RunProcessRequest_Stdin)(nil),
 		(*RunProcessRequest_CloseStdin)(nil),
 		(*RunProcessRequest_Resize)(nil),
 		(*RunProcessRequest_Signal)(nil),
+		(*RunProcessRequest_Heartbeat)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[32].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[33].OneofWrappers = []any{
 		(*RunProcessResponse_Started)(nil),
 		(*RunProcessResponse_Chunk)(nil),
 		(*RunProcessResponse_Gap)(nil),
@@ -3260,6 +3462,7 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*RunProcessResponse_End)(nil),
 		(*RunProcessResponse_StdinAccepted)(nil),
 		(*RunProcessResponse_OpError)(nil),
+		(*RunProcessResponse_Heartbeat)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3267,7 +3470,7 @@ func file_hcsd_v1_process_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_process_service_proto_rawDesc), len(file_hcsd_v1_process_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

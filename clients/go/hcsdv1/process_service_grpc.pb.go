@@ -164,7 +164,7 @@ type ProcessServiceClient interface {
 	// follows a lost byte is of no use. To write again, attach again.
 	// Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
 	// Deadline: bounds the call, not the process.
-	// Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
+	// Cancellation: detaches. If the call is the owner of the process, see `OrphanPolicy`.
 	// Codes: those of CreateProcess and ReadOutput.
 	RunProcess(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[RunProcessRequest, RunProcessResponse], error)
 }
@@ -461,7 +461,7 @@ type ProcessServiceServer interface {
 	// follows a lost byte is of no use. To write again, attach again.
 	// Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
 	// Deadline: bounds the call, not the process.
-	// Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
+	// Cancellation: detaches. If the call is the owner of the process, see `OrphanPolicy`.
 	// Codes: those of CreateProcess and ReadOutput.
 	RunProcess(grpc.BidiStreamingServer[RunProcessRequest, RunProcessResponse]) error
 	mustEmbedUnimplementedProcessServiceServer()

@@ -203,15 +203,35 @@ class Console(_message.Message):
     def __init__(self, columns: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class OutputOptions(_message.Message):
-    __slots__ = ("ring_bytes", "overflow")
+    __slots__ = ("ring_bytes", "overflow", "stderr_to_stdout", "discard")
     RING_BYTES_FIELD_NUMBER: _ClassVar[int]
     OVERFLOW_FIELD_NUMBER: _ClassVar[int]
+    STDERR_TO_STDOUT_FIELD_NUMBER: _ClassVar[int]
+    DISCARD_FIELD_NUMBER: _ClassVar[int]
     ring_bytes: int
     overflow: OverflowPolicy
-    def __init__(self, ring_bytes: _Optional[int] = ..., overflow: _Optional[_Union[OverflowPolicy, str]] = ...) -> None: ...
+    stderr_to_stdout: bool
+    discard: _containers.RepeatedScalarFieldContainer[OutputStream]
+    def __init__(self, ring_bytes: _Optional[int] = ..., overflow: _Optional[_Union[OverflowPolicy, str]] = ..., stderr_to_stdout: _Optional[bool] = ..., discard: _Optional[_Iterable[_Union[OutputStream, str]]] = ...) -> None: ...
+
+class ProcessOptions(_message.Message):
+    __slots__ = ("output", "run_timeout", "drain_timeout", "orphan_policy", "owner_grace", "pin")
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    RUN_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    ORPHAN_POLICY_FIELD_NUMBER: _ClassVar[int]
+    OWNER_GRACE_FIELD_NUMBER: _ClassVar[int]
+    PIN_FIELD_NUMBER: _ClassVar[int]
+    output: OutputOptions
+    run_timeout: _duration_pb2.Duration
+    drain_timeout: _duration_pb2.Duration
+    orphan_policy: OrphanPolicy
+    owner_grace: _duration_pb2.Duration
+    pin: bool
+    def __init__(self, output: _Optional[_Union[OutputOptions, _Mapping]] = ..., run_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., orphan_policy: _Optional[_Union[OrphanPolicy, str]] = ..., owner_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., pin: _Optional[bool] = ...) -> None: ...
 
 class Process(_message.Message):
-    __slots__ = ("name", "uid", "incarnation", "spec", "pid", "state", "exit", "create_time", "start_time", "labels", "origin", "stdin", "stdout", "stderr")
+    __slots__ = ("name", "uid", "incarnation", "spec", "pid", "state", "exit", "create_time", "start_time", "labels", "origin", "stdin", "stdout", "stderr", "options")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -233,6 +253,7 @@ class Process(_message.Message):
     STDIN_FIELD_NUMBER: _ClassVar[int]
     STDOUT_FIELD_NUMBER: _ClassVar[int]
     STDERR_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     incarnation: str
@@ -247,7 +268,8 @@ class Process(_message.Message):
     stdin: StreamStatus
     stdout: StreamStatus
     stderr: StreamStatus
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., incarnation: _Optional[str] = ..., spec: _Optional[_Union[ProcessSpec, _Mapping]] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[ProcessState, str]] = ..., exit: _Optional[_Union[ProcessExit, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., origin: _Optional[_Union[ProcessOrigin, str]] = ..., stdin: _Optional[_Union[StreamStatus, _Mapping]] = ..., stdout: _Optional[_Union[StreamStatus, _Mapping]] = ..., stderr: _Optional[_Union[StreamStatus, _Mapping]] = ...) -> None: ...
+    options: ProcessOptions
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., incarnation: _Optional[str] = ..., spec: _Optional[_Union[ProcessSpec, _Mapping]] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[ProcessState, str]] = ..., exit: _Optional[_Union[ProcessExit, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., origin: _Optional[_Union[ProcessOrigin, str]] = ..., stdin: _Optional[_Union[StreamStatus, _Mapping]] = ..., stdout: _Optional[_Union[StreamStatus, _Mapping]] = ..., stderr: _Optional[_Union[StreamStatus, _Mapping]] = ..., options: _Optional[_Union[ProcessOptions, _Mapping]] = ...) -> None: ...
 
 class StreamStatus(_message.Message):
     __slots__ = ("start_offset", "end_offset", "closed", "dropped_bytes", "readers")

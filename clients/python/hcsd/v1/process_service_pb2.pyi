@@ -60,7 +60,7 @@ RUN_OPERATION_RESIZE: RunOperation
 RUN_OPERATION_SIGNAL: RunOperation
 
 class CreateProcessRequest(_message.Message):
-    __slots__ = ("parent", "spec", "parameters_json", "process_id", "labels", "request_id")
+    __slots__ = ("parent", "spec", "parameters_json", "process_id", "labels", "request_id", "options")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -74,13 +74,15 @@ class CreateProcessRequest(_message.Message):
     PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     parent: str
     spec: _process_pb2.ProcessSpec
     parameters_json: str
     process_id: str
     labels: _containers.ScalarMap[str, str]
     request_id: str
-    def __init__(self, parent: _Optional[str] = ..., spec: _Optional[_Union[_process_pb2.ProcessSpec, _Mapping]] = ..., parameters_json: _Optional[str] = ..., process_id: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    options: _process_pb2.ProcessOptions
+    def __init__(self, parent: _Optional[str] = ..., spec: _Optional[_Union[_process_pb2.ProcessSpec, _Mapping]] = ..., parameters_json: _Optional[str] = ..., process_id: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., request_id: _Optional[str] = ..., options: _Optional[_Union[_process_pb2.ProcessOptions, _Mapping]] = ...) -> None: ...
 
 class CreateProcessResponse(_message.Message):
     __slots__ = ("process", "replayed")
@@ -182,24 +184,28 @@ class SignalProcessResponse(_message.Message):
     def __init__(self, delivery: _Optional[_Union[_process_pb2.SignalDelivery, str]] = ..., process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ...) -> None: ...
 
 class TerminateProcessRequest(_message.Message):
-    __slots__ = ("name", "scope", "grace_period")
+    __slots__ = ("name", "scope", "grace_period", "timeout")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     GRACE_PERIOD_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     name: str
     scope: TerminateScope
     grace_period: _duration_pb2.Duration
-    def __init__(self, name: _Optional[str] = ..., scope: _Optional[_Union[TerminateScope, str]] = ..., grace_period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    timeout: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., scope: _Optional[_Union[TerminateScope, str]] = ..., grace_period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class TerminateProcessResponse(_message.Message):
-    __slots__ = ("process", "scope_applied", "descendants_killed")
+    __slots__ = ("process", "scope_applied", "descendants_killed", "timed_out")
     PROCESS_FIELD_NUMBER: _ClassVar[int]
     SCOPE_APPLIED_FIELD_NUMBER: _ClassVar[int]
     DESCENDANTS_KILLED_FIELD_NUMBER: _ClassVar[int]
+    TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
     process: _process_pb2.Process
     scope_applied: TerminateScope
     descendants_killed: int
-    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., scope_applied: _Optional[_Union[TerminateScope, str]] = ..., descendants_killed: _Optional[int] = ...) -> None: ...
+    timed_out: bool
+    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., scope_applied: _Optional[_Union[TerminateScope, str]] = ..., descendants_killed: _Optional[int] = ..., timed_out: _Optional[bool] = ...) -> None: ...
 
 class CloseHandles(_message.Message):
     __slots__ = ("handles",)
@@ -266,56 +272,68 @@ class DeleteProcessResponse(_message.Message):
     def __init__(self, scope_applied: _Optional[_Union[TerminateScope, str]] = ..., descendants_killed: _Optional[int] = ...) -> None: ...
 
 class ReadOutputRequest(_message.Message):
-    __slots__ = ("name", "cursors", "follow", "gap_policy", "max_chunk_bytes")
+    __slots__ = ("name", "cursors", "follow", "gap_policy", "max_chunk_bytes", "heartbeat_interval")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CURSORS_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     GAP_POLICY_FIELD_NUMBER: _ClassVar[int]
     MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     name: str
     cursors: _containers.RepeatedCompositeFieldContainer[_process_pb2.OutputCursor]
     follow: bool
     gap_policy: _process_pb2.GapPolicy
     max_chunk_bytes: int
-    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., follow: _Optional[bool] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ...) -> None: ...
+    heartbeat_interval: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., follow: _Optional[bool] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ReadOutputResponse(_message.Message):
-    __slots__ = ("started", "chunk", "gap", "eof", "exit", "end")
+    __slots__ = ("started", "chunk", "gap", "eof", "exit", "end", "heartbeat")
     STARTED_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     GAP_FIELD_NUMBER: _ClassVar[int]
     EOF_FIELD_NUMBER: _ClassVar[int]
     EXIT_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     started: _process_pb2.OutputStarted
     chunk: _process_pb2.OutputChunk
     gap: _process_pb2.OutputGap
     eof: _process_pb2.OutputEof
     exit: _process_pb2.ProcessExit
     end: _process_pb2.OutputEnd
-    def __init__(self, started: _Optional[_Union[_process_pb2.OutputStarted, _Mapping]] = ..., chunk: _Optional[_Union[_process_pb2.OutputChunk, _Mapping]] = ..., gap: _Optional[_Union[_process_pb2.OutputGap, _Mapping]] = ..., eof: _Optional[_Union[_process_pb2.OutputEof, _Mapping]] = ..., exit: _Optional[_Union[_process_pb2.ProcessExit, _Mapping]] = ..., end: _Optional[_Union[_process_pb2.OutputEnd, _Mapping]] = ...) -> None: ...
+    heartbeat: Heartbeat
+    def __init__(self, started: _Optional[_Union[_process_pb2.OutputStarted, _Mapping]] = ..., chunk: _Optional[_Union[_process_pb2.OutputChunk, _Mapping]] = ..., gap: _Optional[_Union[_process_pb2.OutputGap, _Mapping]] = ..., eof: _Optional[_Union[_process_pb2.OutputEof, _Mapping]] = ..., exit: _Optional[_Union[_process_pb2.ProcessExit, _Mapping]] = ..., end: _Optional[_Union[_process_pb2.OutputEnd, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class WriteInputRequest(_message.Message):
-    __slots__ = ("name", "offset", "data", "close_stdin")
+    __slots__ = ("name", "offset", "data", "close_stdin", "timeout")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     CLOSE_STDIN_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     name: str
     offset: int
     data: bytes
     close_stdin: bool
-    def __init__(self, name: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., close_stdin: _Optional[bool] = ...) -> None: ...
+    timeout: _duration_pb2.Duration
+    def __init__(self, name: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., close_stdin: _Optional[bool] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class WriteInputResponse(_message.Message):
-    __slots__ = ("committed_offset", "closed", "skipped_bytes")
+    __slots__ = ("committed_offset", "closed", "skipped_bytes", "timed_out")
     COMMITTED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     CLOSED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
     committed_offset: int
     closed: bool
     skipped_bytes: int
-    def __init__(self, committed_offset: _Optional[int] = ..., closed: _Optional[bool] = ..., skipped_bytes: _Optional[int] = ...) -> None: ...
+    timed_out: bool
+    def __init__(self, committed_offset: _Optional[int] = ..., closed: _Optional[bool] = ..., skipped_bytes: _Optional[int] = ..., timed_out: _Optional[bool] = ...) -> None: ...
 
 class StreamInputRequest(_message.Message):
     __slots__ = ("start", "data", "close")
@@ -346,34 +364,42 @@ class StreamInputResponse(_message.Message):
     def __init__(self, committed_offset: _Optional[int] = ..., closed: _Optional[bool] = ...) -> None: ...
 
 class RunProcessRequest(_message.Message):
-    __slots__ = ("create", "attach", "stdin", "close_stdin", "resize", "signal")
+    __slots__ = ("create", "attach", "stdin", "close_stdin", "resize", "signal", "heartbeat", "heartbeat_interval")
     CREATE_FIELD_NUMBER: _ClassVar[int]
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     STDIN_FIELD_NUMBER: _ClassVar[int]
     CLOSE_STDIN_FIELD_NUMBER: _ClassVar[int]
     RESIZE_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     create: CreateProcessRequest
     attach: RunAttach
     stdin: StdinData
     close_stdin: CloseStdin
     resize: _process_pb2.Console
     signal: _process_pb2.ProcessSignal
-    def __init__(self, create: _Optional[_Union[CreateProcessRequest, _Mapping]] = ..., attach: _Optional[_Union[RunAttach, _Mapping]] = ..., stdin: _Optional[_Union[StdinData, _Mapping]] = ..., close_stdin: _Optional[_Union[CloseStdin, _Mapping]] = ..., resize: _Optional[_Union[_process_pb2.Console, _Mapping]] = ..., signal: _Optional[_Union[_process_pb2.ProcessSignal, _Mapping]] = ...) -> None: ...
+    heartbeat: Heartbeat
+    heartbeat_interval: _duration_pb2.Duration
+    def __init__(self, create: _Optional[_Union[CreateProcessRequest, _Mapping]] = ..., attach: _Optional[_Union[RunAttach, _Mapping]] = ..., stdin: _Optional[_Union[StdinData, _Mapping]] = ..., close_stdin: _Optional[_Union[CloseStdin, _Mapping]] = ..., resize: _Optional[_Union[_process_pb2.Console, _Mapping]] = ..., signal: _Optional[_Union[_process_pb2.ProcessSignal, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RunAttach(_message.Message):
-    __slots__ = ("name", "cursors", "gap_policy", "max_chunk_bytes", "take_over")
+    __slots__ = ("name", "cursors", "gap_policy", "max_chunk_bytes", "take_over", "owner", "without_output")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CURSORS_FIELD_NUMBER: _ClassVar[int]
     GAP_POLICY_FIELD_NUMBER: _ClassVar[int]
     MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     TAKE_OVER_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     name: str
     cursors: _containers.RepeatedCompositeFieldContainer[_process_pb2.OutputCursor]
     gap_policy: _process_pb2.GapPolicy
     max_chunk_bytes: int
     take_over: bool
-    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ..., take_over: _Optional[bool] = ...) -> None: ...
+    owner: bool
+    without_output: bool
+    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ..., take_over: _Optional[bool] = ..., owner: _Optional[bool] = ..., without_output: _Optional[bool] = ...) -> None: ...
 
 class StdinData(_message.Message):
     __slots__ = ("offset", "data")
@@ -388,7 +414,7 @@ class CloseStdin(_message.Message):
     def __init__(self) -> None: ...
 
 class RunProcessResponse(_message.Message):
-    __slots__ = ("started", "chunk", "gap", "eof", "exit", "end", "stdin_accepted", "op_error")
+    __slots__ = ("started", "chunk", "gap", "eof", "exit", "end", "stdin_accepted", "op_error", "heartbeat")
     STARTED_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     GAP_FIELD_NUMBER: _ClassVar[int]
@@ -397,6 +423,7 @@ class RunProcessResponse(_message.Message):
     END_FIELD_NUMBER: _ClassVar[int]
     STDIN_ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     OP_ERROR_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     started: _process_pb2.OutputStarted
     chunk: _process_pb2.OutputChunk
     gap: _process_pb2.OutputGap
@@ -405,7 +432,8 @@ class RunProcessResponse(_message.Message):
     end: _process_pb2.OutputEnd
     stdin_accepted: StdinAccepted
     op_error: OpError
-    def __init__(self, started: _Optional[_Union[_process_pb2.OutputStarted, _Mapping]] = ..., chunk: _Optional[_Union[_process_pb2.OutputChunk, _Mapping]] = ..., gap: _Optional[_Union[_process_pb2.OutputGap, _Mapping]] = ..., eof: _Optional[_Union[_process_pb2.OutputEof, _Mapping]] = ..., exit: _Optional[_Union[_process_pb2.ProcessExit, _Mapping]] = ..., end: _Optional[_Union[_process_pb2.OutputEnd, _Mapping]] = ..., stdin_accepted: _Optional[_Union[StdinAccepted, _Mapping]] = ..., op_error: _Optional[_Union[OpError, _Mapping]] = ...) -> None: ...
+    heartbeat: Heartbeat
+    def __init__(self, started: _Optional[_Union[_process_pb2.OutputStarted, _Mapping]] = ..., chunk: _Optional[_Union[_process_pb2.OutputChunk, _Mapping]] = ..., gap: _Optional[_Union[_process_pb2.OutputGap, _Mapping]] = ..., eof: _Optional[_Union[_process_pb2.OutputEof, _Mapping]] = ..., exit: _Optional[_Union[_process_pb2.ProcessExit, _Mapping]] = ..., end: _Optional[_Union[_process_pb2.OutputEnd, _Mapping]] = ..., stdin_accepted: _Optional[_Union[StdinAccepted, _Mapping]] = ..., op_error: _Optional[_Union[OpError, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
 
 class StdinAccepted(_message.Message):
     __slots__ = ("committed_offset", "closed")

@@ -312,7 +312,7 @@ class ProcessServiceServicer:
         follows a lost byte is of no use. To write again, attach again.
         Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
         Deadline: bounds the call, not the process.
-        Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
+        Cancellation: detaches. If the call is the owner of the process, see `OrphanPolicy`.
         Codes: those of CreateProcess and ReadOutput.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

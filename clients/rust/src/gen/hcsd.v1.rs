@@ -398,8 +398,7 @@ pub struct ProcessSpec {
     /// How output is kept.
     #[prost(message, optional, tag = "10")]
     pub output: ::core::option::Option<OutputOptions>,
-    /// What happens when the RunProcess call that created the process ends first. Default:
-    /// `ORPHAN_POLICY_KEEP`.
+    /// What happens when the owner of the process leaves first. Default: `ORPHAN_POLICY_KEEP`.
     #[prost(enumeration = "OrphanPolicy", tag = "11")]
     pub orphan_policy: i32,
     /// Runs the process with a restricted token (Windows guests). Other guests answer UNIMPLEMENTED.
@@ -548,7 +547,7 @@ impl ::prost::Name for Console {
     }
 }
 /// How the daemon keeps the output of a process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutputOptions {
     /// Size in bytes of the ring of each stream. Default, and when zero: 1 MiB. At most
     /// `Limits.max_ring_bytes`.
@@ -558,6 +557,16 @@ pub struct OutputOptions {
     /// `OVERFLOW_POLICY_DROP_OLDEST` for CreateProcess (a log).
     #[prost(enumeration = "OverflowPolicy", tag = "2")]
     pub overflow: i32,
+    /// Joins stderr to stdout, in the order of writing, as `2>&1` does. Stderr is then closed from the
+    /// start. A console does this anyway. Systems of HCS answer UNIMPLEMENTED, reason
+    /// `STDERR_TO_STDOUT_NOT_SUPPORTED`: HCS has no place for it.
+    #[prost(bool, tag = "3")]
+    pub stderr_to_stdout: bool,
+    /// Streams that nobody will read. The daemon makes no pipe for such a stream, and the stream is
+    /// closed from the start. On POSIX the process has the null device there, on Windows what its guest
+    /// gives it. Not for a console.
+    #[prost(enumeration = "OutputStream", repeated, packed = "false", tag = "4")]
+    pub discard: ::prost::alloc::vec::Vec<i32>,
 }
 impl ::prost::Name for OutputOptions {
     const NAME: &'static str = "OutputOptions";
@@ -567,6 +576,44 @@ impl ::prost::Name for OutputOptions {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/hcsd.v1.OutputOptions".into()
+    }
+}
+/// How the daemon keeps a process, and for how long. These options hold for `spec` and for
+/// `parameters_json` alike. Some of them have an older place in ProcessSpec; a request that says one
+/// thing here and another there is INVALID_ARGUMENT.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProcessOptions {
+    /// How output is kept.
+    #[prost(message, optional, tag = "1")]
+    pub output: ::core::option::Option<OutputOptions>,
+    /// As `ProcessSpec.run_timeout`.
+    #[prost(message, optional, tag = "2")]
+    pub run_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// As `ProcessSpec.drain_timeout`.
+    #[prost(message, optional, tag = "3")]
+    pub drain_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// As `ProcessSpec.orphan_policy`.
+    #[prost(enumeration = "OrphanPolicy", tag = "4")]
+    pub orphan_policy: i32,
+    /// How long a process with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` lives without an owner. Whoever
+    /// attaches as the owner in time (`RunAttach.owner`) keeps it. Default, and when zero: it is killed
+    /// at once. At most `Limits.max_owner_grace`.
+    #[prost(message, optional, tag = "5")]
+    pub owner_grace: ::core::option::Option<::prost_types::Duration>,
+    /// Keeps the exited process, with its output, until DeleteProcess. Without this the daemon forgets it
+    /// by `Limits.exited_process_retention` and `max_exited_processes`. What is pinned still counts
+    /// towards the memory limits.
+    #[prost(bool, tag = "6")]
+    pub pin: bool,
+}
+impl ::prost::Name for ProcessOptions {
+    const NAME: &'static str = "ProcessOptions";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ProcessOptions".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ProcessOptions".into()
     }
 }
 /// A process that the daemon knows. All fields are set by the daemon.
@@ -624,6 +671,9 @@ pub struct Process {
     /// Output on stderr so far. With a console it is closed and empty.
     #[prost(message, optional, tag = "14")]
     pub stderr: ::core::option::Option<StreamStatus>,
+    /// The options in force, with the defaults that apply. Unset for an opened process.
+    #[prost(message, optional, tag = "15")]
+    pub options: ::core::option::Option<ProcessOptions>,
 }
 impl ::prost::Name for Process {
     const NAME: &'static str = "Process";
@@ -1093,7 +1143,8 @@ impl OverflowPolicy {
         }
     }
 }
-/// What happens to a process when the RunProcess call that created it ends before it.
+/// What happens to a process whose owner leaves before its end. The owner is the RunProcess call that
+/// created the process, or the one that attached last with `RunAttach.owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum OrphanPolicy {
@@ -1102,8 +1153,9 @@ pub enum OrphanPolicy {
     /// Nothing: the process goes on and anybody may attach to it.
     Keep = 1,
     /// The process and its descendants, as far as the system can, are killed (exit reason
-    /// `EXIT_REASON_OWNER_GONE`), however the call ended. Only RunProcess makes an owner:
-    /// CreateProcess answers INVALID_ARGUMENT to this.
+    /// `EXIT_REASON_OWNER_GONE`) `ProcessOptions.owner_grace` after the owner's call has ended, however
+    /// it ended, unless another owner attaches before. A process of CreateProcess has no owner yet: its
+    /// grace begins when it is created, and without one CreateProcess answers INVALID_ARGUMENT.
     KillOnOwnerDisconnect = 2,
 }
 impl OrphanPolicy {
@@ -3702,6 +3754,10 @@ pub struct WatchEventsRequest {
     /// Begin with the present state, and go on with what happens after it.
     #[prost(bool, tag = "4")]
     pub send_snapshot: bool,
+    /// Send a `bookmark` whenever nothing else was sent for this long. Default, and when zero: as the
+    /// daemon likes. Otherwise from 100 ms to 1 h.
+    #[prost(message, optional, tag = "5")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for WatchEventsRequest {
     const NAME: &'static str = "WatchEventsRequest";
@@ -4259,6 +4315,9 @@ pub struct Limits {
     /// DEADLINE_EXCEEDED, reason `REQUEST_INCOMPLETE`.
     #[prost(message, optional, tag = "31")]
     pub request_timeout: ::core::option::Option<::prost_types::Duration>,
+    /// Most that `ProcessOptions.owner_grace` may be.
+    #[prost(message, optional, tag = "32")]
+    pub max_owner_grace: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for Limits {
     const NAME: &'static str = "Limits";
@@ -4852,6 +4911,9 @@ pub struct CreateProcessRequest {
     /// process. With another request it is ALREADY_EXISTS, reason `REQUEST_ID_REUSED`.
     #[prost(string, tag = "6")]
     pub request_id: ::prost::alloc::string::String,
+    /// How the daemon keeps the process, and for how long.
+    #[prost(message, optional, tag = "7")]
+    pub options: ::core::option::Option<ProcessOptions>,
     /// What to run. Exactly one is required.
     #[prost(oneof = "create_process_request::Source", tags = "2, 3")]
     pub source: ::core::option::Option<create_process_request::Source>,
@@ -4865,7 +4927,7 @@ pub mod create_process_request {
         #[prost(message, tag = "2")]
         Spec(super::ProcessSpec),
         /// A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged.
-        /// What only `spec` has, like timeouts and output options, has its default then.
+        /// What HCS has no place for, like timeouts and output options, is in `options`.
         #[prost(string, tag = "3")]
         ParametersJson(::prost::alloc::string::String),
     }
@@ -5123,6 +5185,10 @@ pub struct TerminateProcessRequest {
     /// zero: kill at once. A second call with less time shortens it.
     #[prost(message, optional, tag = "3")]
     pub grace_period: ::core::option::Option<::prost_types::Duration>,
+    /// Answer after this time at the latest, with `timed_out`. What was begun completes all the same.
+    /// Zero: at once. Default: without limit.
+    #[prost(message, optional, tag = "4")]
+    pub timeout: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for TerminateProcessRequest {
     const NAME: &'static str = "TerminateProcessRequest";
@@ -5137,7 +5203,7 @@ impl ::prost::Name for TerminateProcessRequest {
 /// Response of TerminateProcess.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TerminateProcessResponse {
-    /// The process, as it is now: exited, or lost for good.
+    /// The process, as it is now: exited, or lost for good, unless `timed_out`.
     #[prost(message, optional, tag = "1")]
     pub process: ::core::option::Option<Process>,
     /// What the kill reached, never `TERMINATE_SCOPE_TREE_BEST_EFFORT`. `TERMINATE_SCOPE_PROCESS` means
@@ -5147,6 +5213,9 @@ pub struct TerminateProcessResponse {
     /// How many descendants were killed with the process, as far as the engine can tell.
     #[prost(uint32, tag = "3")]
     pub descendants_killed: u32,
+    /// Whether `timeout` was up before the exit was known. The fields above then tell nothing of the kill.
+    #[prost(bool, tag = "4")]
+    pub timed_out: bool,
 }
 impl ::prost::Name for TerminateProcessResponse {
     const NAME: &'static str = "TerminateProcessResponse";
@@ -5343,6 +5412,11 @@ pub struct ReadOutputRequest {
     /// At most this many bytes per chunk. Default, and when zero: 64 KiB. At most 1 MiB.
     #[prost(uint32, tag = "5")]
     pub max_chunk_bytes: u32,
+    /// Send a `heartbeat` whenever nothing else was sent for this long, so that proxies do not take a
+    /// silent stream for a dead one, and the caller a dead one for silent. Default, and when zero: none.
+    /// Otherwise from 100 ms to 1 h.
+    #[prost(message, optional, tag = "6")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for ReadOutputRequest {
     const NAME: &'static str = "ReadOutputRequest";
@@ -5354,11 +5428,11 @@ impl ::prost::Name for ReadOutputRequest {
         "/hcsd.v1.ReadOutputRequest".into()
     }
 }
-/// Response of ReadOutput. RunProcessResponse has the same members with the same numbers.
+/// Response of ReadOutput. RunProcessResponse has all of its members, with the same numbers.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReadOutputResponse {
     /// What happened. Exactly one is set; ignore what is unknown.
-    #[prost(oneof = "read_output_response::Event", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "read_output_response::Event", tags = "1, 2, 3, 4, 5, 6, 9")]
     pub event: ::core::option::Option<read_output_response::Event>,
 }
 /// Nested message and enum types in `ReadOutputResponse`.
@@ -5385,6 +5459,9 @@ pub mod read_output_response {
         /// Always last.
         #[prost(message, tag = "6")]
         End(super::OutputEnd),
+        /// Nothing has happened for `heartbeat_interval`.
+        #[prost(message, tag = "9")]
+        Heartbeat(super::Heartbeat),
     }
 }
 impl ::prost::Name for ReadOutputResponse {
@@ -5395,6 +5472,19 @@ impl ::prost::Name for ReadOutputResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/hcsd.v1.ReadOutputResponse".into()
+    }
+}
+/// Tells that the connection and the other side are alive.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Heartbeat {}
+impl ::prost::Name for Heartbeat {
+    const NAME: &'static str = "Heartbeat";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.Heartbeat".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.Heartbeat".into()
     }
 }
 /// Request of WriteInput.
@@ -5413,6 +5503,10 @@ pub struct WriteInputRequest {
     /// Close stdin after the last byte.
     #[prost(bool, tag = "4")]
     pub close_stdin: bool,
+    /// Answer after this time at the latest, with `timed_out` and what the pipe has taken until then.
+    /// Zero: at once. Default: without limit.
+    #[prost(message, optional, tag = "5")]
+    pub timeout: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for WriteInputRequest {
     const NAME: &'static str = "WriteInputRequest";
@@ -5437,6 +5531,10 @@ pub struct WriteInputResponse {
     /// in the answer to a write that was not repeated, another writer has come in between.
     #[prost(uint64, tag = "3")]
     pub skipped_bytes: u64,
+    /// Whether `timeout` was up before the pipe had taken all of `data`. Stdin is not closed then. To go
+    /// on, write again from `committed_offset`.
+    #[prost(bool, tag = "4")]
+    pub timed_out: bool,
 }
 impl ::prost::Name for WriteInputResponse {
     const NAME: &'static str = "WriteInputResponse";
@@ -5463,7 +5561,8 @@ pub mod stream_input_request {
         /// Becomes the writer.
         #[prost(message, tag = "1")]
         Start(super::StreamInputStart),
-        /// Bytes that follow those before. A message has at most `Limits.max_message_bytes`.
+        /// Bytes that follow those before. A message has at most `Limits.max_message_bytes`. Without any it
+        /// does nothing, and serves as a heartbeat.
         #[prost(bytes, tag = "2")]
         Data(::prost::bytes::Bytes),
         /// Closes stdin after all data. Nothing may follow.
@@ -5528,8 +5627,11 @@ impl ::prost::Name for StreamInputResponse {
 /// Request of RunProcess.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RunProcessRequest {
+    /// As in ReadOutputRequest. Only in the first message.
+    #[prost(message, optional, tag = "8")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
     /// One step. `create` or `attach` first and only there, then the others in any order.
-    #[prost(oneof = "run_process_request::Request", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "run_process_request::Request", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub request: ::core::option::Option<run_process_request::Request>,
 }
 /// Nested message and enum types in `RunProcessRequest`.
@@ -5558,6 +5660,9 @@ pub mod run_process_request {
         /// Sends a signal.
         #[prost(message, tag = "6")]
         Signal(super::ProcessSignal),
+        /// Does nothing: the caller is alive. Some proxies want that of a caller that has nothing to send.
+        #[prost(message, tag = "7")]
+        Heartbeat(super::Heartbeat),
     }
 }
 impl ::prost::Name for RunProcessRequest {
@@ -5589,6 +5694,14 @@ pub struct RunAttach {
     /// such a request is an `op_error` with `STDIN_BUSY` if there is one.
     #[prost(bool, tag = "5")]
     pub take_over: bool,
+    /// Become the owner of the process, in the place of the present one if there is one. What that means
+    /// is said at `OrphanPolicy`.
+    #[prost(bool, tag = "6")]
+    pub owner: bool,
+    /// Read no output: the call gives `started`, `exit` and `end`. So a caller can own a process, or wait
+    /// for its exit, and read its output elsewhere. Not together with `cursors`.
+    #[prost(bool, tag = "7")]
+    pub without_output: bool,
 }
 impl ::prost::Name for RunAttach {
     const NAME: &'static str = "RunAttach";
@@ -5634,11 +5747,11 @@ impl ::prost::Name for CloseStdin {
         "/hcsd.v1.CloseStdin".into()
     }
 }
-/// Response of RunProcess. Members 1 to 6 are those of ReadOutputResponse.
+/// Response of RunProcess. Members 1 to 6, and 9, are those of ReadOutputResponse.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RunProcessResponse {
     /// What happened. Exactly one is set; ignore what is unknown.
-    #[prost(oneof = "run_process_response::Event", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "run_process_response::Event", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub event: ::core::option::Option<run_process_response::Event>,
 }
 /// Nested message and enum types in `RunProcessResponse`.
@@ -5670,6 +5783,9 @@ pub mod run_process_response {
         /// A request other than the first has failed. The call goes on.
         #[prost(message, tag = "8")]
         OpError(super::OpError),
+        /// Nothing has happened for `heartbeat_interval`.
+        #[prost(message, tag = "9")]
+        Heartbeat(super::Heartbeat),
     }
 }
 impl ::prost::Name for RunProcessResponse {
@@ -6386,7 +6502,7 @@ pub mod process_service_client {
         /// follows a lost byte is of no use. To write again, attach again.
         /// Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
         /// Deadline: bounds the call, not the process.
-        /// Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
+        /// Cancellation: detaches. If the call is the owner of the process, see `OrphanPolicy`.
         /// Codes: those of CreateProcess and ReadOutput.
         pub async fn run_process(
             &mut self,
@@ -6643,7 +6759,7 @@ pub mod process_service_server {
         /// follows a lost byte is of no use. To write again, attach again.
         /// Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
         /// Deadline: bounds the call, not the process.
-        /// Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
+        /// Cancellation: detaches. If the call is the owner of the process, see `OrphanPolicy`.
         /// Codes: those of CreateProcess and ReadOutput.
         async fn run_process(
             &self,

@@ -5,6 +5,8 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Event, EventBookmark, EventSnapshot } from "./event_pb.js";
 import { file_hcsd_v1_event } from "./event_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -13,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/event_service.proto.
  */
 export const file_hcsd_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("ChtoY3NkL3YxL2V2ZW50X3NlcnZpY2UucHJvdG8SB2hjc2QudjEimAEKEldhdGNoRXZlbnRzUmVxdWVzdBIUCgZwYXJlbnQYASABKAlCBOJBAQESIQoOYWZ0ZXJfcmV2aXNpb24YAiABKARCBOJBAQFIAIgBARIZCgtpbmNhcm5hdGlvbhgDIAEoCUIE4kEBARIbCg1zZW5kX3NuYXBzaG90GAQgASgIQgTiQQEBQhEKD19hZnRlcl9yZXZpc2lvbiKWAQoTV2F0Y2hFdmVudHNSZXNwb25zZRIfCgVldmVudBgBIAEoCzIOLmhjc2QudjEuRXZlbnRIABIqCghzbmFwc2hvdBgCIAEoCzIWLmhjc2QudjEuRXZlbnRTbmFwc2hvdEgAEioKCGJvb2ttYXJrGAMgASgLMhYuaGNzZC52MS5FdmVudEJvb2ttYXJrSABCBgoEaXRlbTJfCgxFdmVudFNlcnZpY2USTwoLV2F0Y2hFdmVudHMSGy5oY3NkLnYxLldhdGNoRXZlbnRzUmVxdWVzdBocLmhjc2QudjEuV2F0Y2hFdmVudHNSZXNwb25zZSIDkAIBMAFCAlABYgZwcm90bzM", [file_google_api_field_behavior, file_hcsd_v1_event]);
+  fileDesc("ChtoY3NkL3YxL2V2ZW50X3NlcnZpY2UucHJvdG8SB2hjc2QudjEi1QEKEldhdGNoRXZlbnRzUmVxdWVzdBIUCgZwYXJlbnQYASABKAlCBOJBAQESIQoOYWZ0ZXJfcmV2aXNpb24YAiABKARCBOJBAQFIAIgBARIZCgtpbmNhcm5hdGlvbhgDIAEoCUIE4kEBARIbCg1zZW5kX3NuYXBzaG90GAQgASgIQgTiQQEBEjsKEmhlYXJ0YmVhdF9pbnRlcnZhbBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBAUIRCg9fYWZ0ZXJfcmV2aXNpb24ilgEKE1dhdGNoRXZlbnRzUmVzcG9uc2USHwoFZXZlbnQYASABKAsyDi5oY3NkLnYxLkV2ZW50SAASKgoIc25hcHNob3QYAiABKAsyFi5oY3NkLnYxLkV2ZW50U25hcHNob3RIABIqCghib29rbWFyaxgDIAEoCzIWLmhjc2QudjEuRXZlbnRCb29rbWFya0gAQgYKBGl0ZW0yXwoMRXZlbnRTZXJ2aWNlEk8KC1dhdGNoRXZlbnRzEhsuaGNzZC52MS5XYXRjaEV2ZW50c1JlcXVlc3QaHC5oY3NkLnYxLldhdGNoRXZlbnRzUmVzcG9uc2UiA5ACATABQgJQAWIGcHJvdG8z", [file_google_api_field_behavior, file_google_protobuf_duration, file_hcsd_v1_event]);
 
 /**
  * Request of WatchEvents.
@@ -50,6 +52,14 @@ export type WatchEventsRequest = Message<"hcsd.v1.WatchEventsRequest"> & {
    * @generated from field: bool send_snapshot = 4;
    */
   sendSnapshot: boolean;
+
+  /**
+   * Send a `bookmark` whenever nothing else was sent for this long. Default, and when zero: as the
+   * daemon likes. Otherwise from 100 ms to 1 h.
+   *
+   * @generated from field: google.protobuf.Duration heartbeat_interval = 5;
+   */
+  heartbeatInterval?: Duration | undefined;
 };
 
 /**

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/process.proto.
  */
 export const file_hcsd_v1_process: GenFile = /*@__PURE__*/
-  fileDesc("ChVoY3NkL3YxL3Byb2Nlc3MucHJvdG8SB2hjc2QudjEikAYKC1Byb2Nlc3NTcGVjEhYKDGNvbW1hbmRfbGluZRgBIAEoCUgAEh0KBGFyZ3YYAiABKAsyDS5oY3NkLnYxLkFyZ3ZIABIfChF3b3JraW5nX2RpcmVjdG9yeRgDIAEoCUIE4kEBARIvCgNlbnYYBCADKAsyHC5oY3NkLnYxLkVudmlyb25tZW50VmFyaWFibGVCBOJBAQESEgoEdXNlchgFIAEoCUIE4kEBARInCgdjb25zb2xlGAYgASgLMhAuaGNzZC52MS5Db25zb2xlQgTiQQEBEiwKCnN0ZGluX21vZGUYByABKA4yEi5oY3NkLnYxLlN0ZGluTW9kZUIE4kEBARI0CgtydW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBARI2Cg1kcmFpbl90aW1lb3V0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEiwKBm91dHB1dBgKIAEoCzIWLmhjc2QudjEuT3V0cHV0T3B0aW9uc0IE4kEBARIyCg1vcnBoYW5fcG9saWN5GAsgASgOMhUuaGNzZC52MS5PcnBoYW5Qb2xpY3lCBOJBAQESHgoQcmVzdHJpY3RlZF90b2tlbhgMIAEoCEIE4kEBARI1Cg9yZXNvdXJjZV9saW1pdHMYDSADKAsyFi5oY3NkLnYxLlJlc291cmNlTGltaXRCBOJBAQESGAoFdW1hc2sYDiABKA1CBOJBAQFIAYgBARIgCg1vb21fc2NvcmVfYWRqGA8gASgRQgTiQQEBSAKIAQESHwoRbm9fbmV3X3ByaXZpbGVnZXMYECABKAhCBOJBAQESFgoDdWlkGBEgASgNQgTiQQEBSAOIAQESFgoDZ2lkGBIgASgNQgTiQQEBSASIAQESIgoUc3VwcGxlbWVudGFyeV9ncm91cHMYEyADKA1CBOJBAQFCCQoHY29tbWFuZEIICgZfdW1hc2tCEAoOX29vbV9zY29yZV9hZGpCBgoEX3VpZEIGCgRfZ2lkIlkKDVJlc291cmNlTGltaXQSEgoEbmFtZRgBIAEoCUIE4kEBAhISCgRzb2Z0GAIgASgEQgTiQQEBEhcKBGhhcmQYAyABKARCBOJBAQFIAIgBAUIHCgVfaGFyZCIaCgRBcmd2EhIKBGFyZ3MYASADKAlCBOJBAQIiPgoTRW52aXJvbm1lbnRWYXJpYWJsZRISCgRuYW1lGAEgASgJQgTiQQECEhMKBXZhbHVlGAIgASgJQgTiQQEBIjQKB0NvbnNvbGUSFQoHY29sdW1ucxgBIAEoDUIE4kEBARISCgRyb3dzGAIgASgNQgTiQQEBIloKDU91dHB1dE9wdGlvbnMSGAoKcmluZ19ieXRlcxgBIAEoBEIE4kEBARIvCghvdmVyZmxvdxgCIAEoDjIXLmhjc2QudjEuT3ZlcmZsb3dQb2xpY3lCBOJBAQEijgQKB1Byb2Nlc3MSDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSEwoLaW5jYXJuYXRpb24YAyABKAkSIgoEc3BlYxgEIAEoCzIULmhjc2QudjEuUHJvY2Vzc1NwZWMSCwoDcGlkGAUgASgNEiQKBXN0YXRlGAYgASgOMhUuaGNzZC52MS5Qcm9jZXNzU3RhdGUSIgoEZXhpdBgHIAEoCzIULmhjc2QudjEuUHJvY2Vzc0V4aXQSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKBmxhYmVscxgKIAMoCzIcLmhjc2QudjEuUHJvY2Vzcy5MYWJlbHNFbnRyeRImCgZvcmlnaW4YCyABKA4yFi5oY3NkLnYxLlByb2Nlc3NPcmlnaW4SJAoFc3RkaW4YDCABKAsyFS5oY3NkLnYxLlN0cmVhbVN0YXR1cxIlCgZzdGRvdXQYDSABKAsyFS5oY3NkLnYxLlN0cmVhbVN0YXR1cxIlCgZzdGRlcnIYDiABKAsyFS5oY3NkLnYxLlN0cmVhbVN0YXR1cxotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInAKDFN0cmVhbVN0YXR1cxIUCgxzdGFydF9vZmZzZXQYASABKAQSEgoKZW5kX29mZnNldBgCIAEoBBIOCgZjbG9zZWQYAyABKAgSFQoNZHJvcHBlZF9ieXRlcxgEIAEoBBIPCgdyZWFkZXJzGAUgASgNIpQCCgtQcm9jZXNzRXhpdBITCglleGl0X2NvZGUYASABKA1IABIqCgtzdGFydF9lcnJvchgCIAEoCzITLmhjc2QudjEuU3RhcnRFcnJvckgAEicKB3Vua25vd24YAyABKAsyFC5oY3NkLnYxLlVua25vd25FeGl0SAASDgoGc2lnbmFsGAQgASgNEhMKC3NpZ25hbF9uYW1lGAUgASgJEi0KCWV4aXRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGcmVhc29uGAcgASgOMhMuaGNzZC52MS5FeGl0UmVhc29uEhcKD291dHB1dF9jb21wbGV0ZRgIIAEoCEIJCgdvdXRjb21lIkwKClN0YXJ0RXJyb3ISDwoHaHJlc3VsdBgBIAEoDRIPCgdtZXNzYWdlGAIgASgJEg0KBXN0YWdlGAMgASgJEg0KBWVycm5vGAQgASgFIi8KC1Vua25vd25FeGl0Eg8KB2hyZXN1bHQYASABKA0SDwoHbWVzc2FnZRgCIAEoCSJvCgxPdXRwdXRDdXJzb3ISKwoGc3RyZWFtGAEgASgOMhUuaGNzZC52MS5PdXRwdXRTdHJlYW1CBOJBAQISEAoGb2Zmc2V0GAIgASgESAASFAoKbGFzdF9ieXRlcxgDIAEoBEgAQgoKCHBvc2l0aW9uIloKDU91dHB1dFN0YXJ0ZWQSIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcxImCgdjdXJzb3JzGAIgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3IiZAoLT3V0cHV0Q2h1bmsSJQoGc3RyZWFtGAEgASgOMhUuaGNzZC52MS5PdXRwdXRTdHJlYW0SDgoGb2Zmc2V0GAIgASgEEgwKBGRhdGEYAyABKAwSEAoIc2VxdWVuY2UYBCABKAQiWgoJT3V0cHV0R2FwEiUKBnN0cmVhbRgBIAEoDjIVLmhjc2QudjEuT3V0cHV0U3RyZWFtEhMKC2Zyb21fb2Zmc2V0GAIgASgEEhEKCXRvX29mZnNldBgDIAEoBCJWCglPdXRwdXRFb2YSJQoGc3RyZWFtGAEgASgOMhUuaGNzZC52MS5PdXRwdXRTdHJlYW0SEgoKZW5kX29mZnNldBgCIAEoBBIOCgZmb3JjZWQYAyABKAgiMwoJT3V0cHV0RW5kEiYKB2N1cnNvcnMYASADKAsyFS5oY3NkLnYxLk91dHB1dEN1cnNvciKRAQoNUHJvY2Vzc1NpZ25hbBIVCgtzaWduYWxfbmFtZRgBIAEoCUgAEhcKDXNpZ25hbF9udW1iZXIYAiABKAVIABIuCg1jb25zb2xlX2V2ZW50GAMgASgOMhUuaGNzZC52MS5Db25zb2xlRXZlbnRIABIWCgxvcHRpb25zX2pzb24YBCABKAlIAEIICgZzaWduYWwijAEKDVByb2Nlc3NTdGF0dXMSCwoDcGlkGAEgASgNEg4KBmV4aXRlZBgCIAEoCBIWCglleGl0X2NvZGUYAyABKA1IAIgBARIYChBsYXN0X3dhaXRfcmVzdWx0GAQgASgNEhMKBnNpZ25hbBgFIAEoDUgBiAEBQgwKCl9leGl0X2NvZGVCCQoHX3NpZ25hbCKuAgoMUHJvY2Vzc1N0YXRzEgsKA3BpZBgBIAEoDRISCgppbWFnZV9uYW1lGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgl1c2VyX3RpbWUYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLgoLa2VybmVsX3RpbWUYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SGwoTbWVtb3J5X2NvbW1pdF9ieXRlcxgGIAEoBBIoCiBtZW1vcnlfd29ya2luZ19zZXRfcHJpdmF0ZV9ieXRlcxgHIAEoBBInCh9tZW1vcnlfd29ya2luZ19zZXRfc2hhcmVkX2J5dGVzGAggASgEKlMKCVN0ZGluTW9kZRIaChZTVERJTl9NT0RFX1VOU1BFQ0lGSUVEEAASFQoRU1RESU5fTU9ERV9DTE9TRUQQARITCg9TVERJTl9NT0RFX1BJUEUQAiptCg5PdmVyZmxvd1BvbGljeRIfChtPVkVSRkxPV19QT0xJQ1lfVU5TUEVDSUZJRUQQABIfChtPVkVSRkxPV19QT0xJQ1lfRFJPUF9PTERFU1QQARIZChVPVkVSRkxPV19QT0xJQ1lfQkxPQ0sQAipxCgxPcnBoYW5Qb2xpY3kSHQoZT1JQSEFOX1BPTElDWV9VTlNQRUNJRklFRBAAEhYKEk9SUEhBTl9QT0xJQ1lfS0VFUBABEioKJk9SUEhBTl9QT0xJQ1lfS0lMTF9PTl9PV05FUl9ESVNDT05ORUNUEAIqsAEKDFByb2Nlc3NTdGF0ZRIdChlQUk9DRVNTX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWUFJPQ0VTU19TVEFURV9DUkVBVElORxABEhkKFVBST0NFU1NfU1RBVEVfUlVOTklORxACEhgKFFBST0NFU1NfU1RBVEVfRVhJVEVEEAMSGAoUUFJPQ0VTU19TVEFURV9GQUlMRUQQBBIWChJQUk9DRVNTX1NUQVRFX0xPU1QQBSpmCg1Qcm9jZXNzT3JpZ2luEh4KGlBST0NFU1NfT1JJR0lOX1VOU1BFQ0lGSUVEEAASGgoWUFJPQ0VTU19PUklHSU5fQ1JFQVRFRBABEhkKFVBST0NFU1NfT1JJR0lOX09QRU5FRBACKo8CCgpFeGl0UmVhc29uEhsKF0VYSVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASFgoSRVhJVF9SRUFTT05fRVhJVEVEEAESGAoURVhJVF9SRUFTT05fU0lHTkFMRUQQAhIaChZFWElUX1JFQVNPTl9URVJNSU5BVEVEEAMSGwoXRVhJVF9SRUFTT05fUlVOX1RJTUVPVVQQBBIaChZFWElUX1JFQVNPTl9PV05FUl9HT05FEAUSHQoZRVhJVF9SRUFTT05fU1lTVEVNX0VYSVRFRBAGEh8KG0VYSVRfUkVBU09OX0RBRU1PTl9TSFVURE9XThAHEh0KGUVYSVRfUkVBU09OX09VVF9PRl9NRU1PUlkQCCphCgxPdXRwdXRTdHJlYW0SHQoZT1VUUFVUX1NUUkVBTV9VTlNQRUNJRklFRBAAEhgKFE9VVFBVVF9TVFJFQU1fU1RET1VUEAESGAoUT1VUUFVUX1NUUkVBTV9TVERFUlIQAipTCglHYXBQb2xpY3kSGgoWR0FQX1BPTElDWV9VTlNQRUNJRklFRBAAEhUKEUdBUF9QT0xJQ1lfUkVQT1JUEAESEwoPR0FQX1BPTElDWV9GQUlMEAIqxAEKDENvbnNvbGVFdmVudBIdChlDT05TT0xFX0VWRU5UX1VOU1BFQ0lGSUVEEAASGAoUQ09OU09MRV9FVkVOVF9DVFJMX0MQARIcChhDT05TT0xFX0VWRU5UX0NUUkxfQlJFQUsQAhIcChhDT05TT0xFX0VWRU5UX0NUUkxfQ0xPU0UQAxIeChpDT05TT0xFX0VWRU5UX0NUUkxfTE9HX09GRhAEEh8KG0NPTlNPTEVfRVZFTlRfQ1RSTF9TSFVURE9XThAFKpEBCg5TaWduYWxEZWxpdmVyeRIfChtTSUdOQUxfREVMSVZFUllfVU5TUEVDSUZJRUQQABIdChlTSUdOQUxfREVMSVZFUllfREVMSVZFUkVEEAESGwoXU0lHTkFMX0RFTElWRVJZX1BFTkRJTkcQAhIiCh5TSUdOQUxfREVMSVZFUllfQUxSRUFEWV9FWElURUQQA0ICUAFiBnByb3RvMw", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChVoY3NkL3YxL3Byb2Nlc3MucHJvdG8SB2hjc2QudjEikAYKC1Byb2Nlc3NTcGVjEhYKDGNvbW1hbmRfbGluZRgBIAEoCUgAEh0KBGFyZ3YYAiABKAsyDS5oY3NkLnYxLkFyZ3ZIABIfChF3b3JraW5nX2RpcmVjdG9yeRgDIAEoCUIE4kEBARIvCgNlbnYYBCADKAsyHC5oY3NkLnYxLkVudmlyb25tZW50VmFyaWFibGVCBOJBAQESEgoEdXNlchgFIAEoCUIE4kEBARInCgdjb25zb2xlGAYgASgLMhAuaGNzZC52MS5Db25zb2xlQgTiQQEBEiwKCnN0ZGluX21vZGUYByABKA4yEi5oY3NkLnYxLlN0ZGluTW9kZUIE4kEBARI0CgtydW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBARI2Cg1kcmFpbl90aW1lb3V0GAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEiwKBm91dHB1dBgKIAEoCzIWLmhjc2QudjEuT3V0cHV0T3B0aW9uc0IE4kEBARIyCg1vcnBoYW5fcG9saWN5GAsgASgOMhUuaGNzZC52MS5PcnBoYW5Qb2xpY3lCBOJBAQESHgoQcmVzdHJpY3RlZF90b2tlbhgMIAEoCEIE4kEBARI1Cg9yZXNvdXJjZV9saW1pdHMYDSADKAsyFi5oY3NkLnYxLlJlc291cmNlTGltaXRCBOJBAQESGAoFdW1hc2sYDiABKA1CBOJBAQFIAYgBARIgCg1vb21fc2NvcmVfYWRqGA8gASgRQgTiQQEBSAKIAQESHwoRbm9fbmV3X3ByaXZpbGVnZXMYECABKAhCBOJBAQESFgoDdWlkGBEgASgNQgTiQQEBSAOIAQESFgoDZ2lkGBIgASgNQgTiQQEBSASIAQESIgoUc3VwcGxlbWVudGFyeV9ncm91cHMYEyADKA1CBOJBAQFCCQoHY29tbWFuZEIICgZfdW1hc2tCEAoOX29vbV9zY29yZV9hZGpCBgoEX3VpZEIGCgRfZ2lkIlkKDVJlc291cmNlTGltaXQSEgoEbmFtZRgBIAEoCUIE4kEBAhISCgRzb2Z0GAIgASgEQgTiQQEBEhcKBGhhcmQYAyABKARCBOJBAQFIAIgBAUIHCgVfaGFyZCIaCgRBcmd2EhIKBGFyZ3MYASADKAlCBOJBAQIiPgoTRW52aXJvbm1lbnRWYXJpYWJsZRISCgRuYW1lGAEgASgJQgTiQQECEhMKBXZhbHVlGAIgASgJQgTiQQEBIjQKB0NvbnNvbGUSFQoHY29sdW1ucxgBIAEoDUIE4kEBARISCgRyb3dzGAIgASgNQgTiQQEBIqgBCg1PdXRwdXRPcHRpb25zEhgKCnJpbmdfYnl0ZXMYASABKARCBOJBAQESLwoIb3ZlcmZsb3cYAiABKA4yFy5oY3NkLnYxLk92ZXJmbG93UG9saWN5QgTiQQEBEh4KEHN0ZGVycl90b19zdGRvdXQYAyABKAhCBOJBAQESLAoHZGlzY2FyZBgEIAMoDjIVLmhjc2QudjEuT3V0cHV0U3RyZWFtQgTiQQEBIqkCCg5Qcm9jZXNzT3B0aW9ucxIsCgZvdXRwdXQYASABKAsyFi5oY3NkLnYxLk91dHB1dE9wdGlvbnNCBOJBAQESNAoLcnVuX3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQESNgoNZHJhaW5fdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBARIyCg1vcnBoYW5fcG9saWN5GAQgASgOMhUuaGNzZC52MS5PcnBoYW5Qb2xpY3lCBOJBAQESNAoLb3duZXJfZ3JhY2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQESEQoDcGluGAYgASgIQgTiQQEBIrgECgdQcm9jZXNzEgwKBG5hbWUYASABKAkSCwoDdWlkGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEiIKBHNwZWMYBCABKAsyFC5oY3NkLnYxLlByb2Nlc3NTcGVjEgsKA3BpZBgFIAEoDRIkCgVzdGF0ZRgGIAEoDjIVLmhjc2QudjEuUHJvY2Vzc1N0YXRlEiIKBGV4aXQYByABKAsyFC5oY3NkLnYxLlByb2Nlc3NFeGl0Ei8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgZsYWJlbHMYCiADKAsyHC5oY3NkLnYxLlByb2Nlc3MuTGFiZWxzRW50cnkSJgoGb3JpZ2luGAsgASgOMhYuaGNzZC52MS5Qcm9jZXNzT3JpZ2luEiQKBXN0ZGluGAwgASgLMhUuaGNzZC52MS5TdHJlYW1TdGF0dXMSJQoGc3Rkb3V0GA0gASgLMhUuaGNzZC52MS5TdHJlYW1TdGF0dXMSJQoGc3RkZXJyGA4gASgLMhUuaGNzZC52MS5TdHJlYW1TdGF0dXMSKAoHb3B0aW9ucxgPIAEoCzIXLmhjc2QudjEuUHJvY2Vzc09wdGlvbnMaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJwCgxTdHJlYW1TdGF0dXMSFAoMc3RhcnRfb2Zmc2V0GAEgASgEEhIKCmVuZF9vZmZzZXQYAiABKAQSDgoGY2xvc2VkGAMgASgIEhUKDWRyb3BwZWRfYnl0ZXMYBCABKAQSDwoHcmVhZGVycxgFIAEoDSKUAgoLUHJvY2Vzc0V4aXQSEwoJZXhpdF9jb2RlGAEgASgNSAASKgoLc3RhcnRfZXJyb3IYAiABKAsyEy5oY3NkLnYxLlN0YXJ0RXJyb3JIABInCgd1bmtub3duGAMgASgLMhQuaGNzZC52MS5Vbmtub3duRXhpdEgAEg4KBnNpZ25hbBgEIAEoDRITCgtzaWduYWxfbmFtZRgFIAEoCRItCglleGl0X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiMKBnJlYXNvbhgHIAEoDjITLmhjc2QudjEuRXhpdFJlYXNvbhIXCg9vdXRwdXRfY29tcGxldGUYCCABKAhCCQoHb3V0Y29tZSJMCgpTdGFydEVycm9yEg8KB2hyZXN1bHQYASABKA0SDwoHbWVzc2FnZRgCIAEoCRINCgVzdGFnZRgDIAEoCRINCgVlcnJubxgEIAEoBSIvCgtVbmtub3duRXhpdBIPCgdocmVzdWx0GAEgASgNEg8KB21lc3NhZ2UYAiABKAkibwoMT3V0cHV0Q3Vyc29yEisKBnN0cmVhbRgBIAEoDjIVLmhjc2QudjEuT3V0cHV0U3RyZWFtQgTiQQECEhAKBm9mZnNldBgCIAEoBEgAEhQKCmxhc3RfYnl0ZXMYAyABKARIAEIKCghwb3NpdGlvbiJaCg1PdXRwdXRTdGFydGVkEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSJgoHY3Vyc29ycxgCIAMoCzIVLmhjc2QudjEuT3V0cHV0Q3Vyc29yImQKC091dHB1dENodW5rEiUKBnN0cmVhbRgBIAEoDjIVLmhjc2QudjEuT3V0cHV0U3RyZWFtEg4KBm9mZnNldBgCIAEoBBIMCgRkYXRhGAMgASgMEhAKCHNlcXVlbmNlGAQgASgEIloKCU91dHB1dEdhcBIlCgZzdHJlYW0YASABKA4yFS5oY3NkLnYxLk91dHB1dFN0cmVhbRITCgtmcm9tX29mZnNldBgCIAEoBBIRCgl0b19vZmZzZXQYAyABKAQiVgoJT3V0cHV0RW9mEiUKBnN0cmVhbRgBIAEoDjIVLmhjc2QudjEuT3V0cHV0U3RyZWFtEhIKCmVuZF9vZmZzZXQYAiABKAQSDgoGZm9yY2VkGAMgASgIIjMKCU91dHB1dEVuZBImCgdjdXJzb3JzGAEgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3IikQEKDVByb2Nlc3NTaWduYWwSFQoLc2lnbmFsX25hbWUYASABKAlIABIXCg1zaWduYWxfbnVtYmVyGAIgASgFSAASLgoNY29uc29sZV9ldmVudBgDIAEoDjIVLmhjc2QudjEuQ29uc29sZUV2ZW50SAASFgoMb3B0aW9uc19qc29uGAQgASgJSABCCAoGc2lnbmFsIowBCg1Qcm9jZXNzU3RhdHVzEgsKA3BpZBgBIAEoDRIOCgZleGl0ZWQYAiABKAgSFgoJZXhpdF9jb2RlGAMgASgNSACIAQESGAoQbGFzdF93YWl0X3Jlc3VsdBgEIAEoDRITCgZzaWduYWwYBSABKA1IAYgBAUIMCgpfZXhpdF9jb2RlQgkKB19zaWduYWwirgIKDFByb2Nlc3NTdGF0cxILCgNwaWQYASABKA0SEgoKaW1hZ2VfbmFtZRgCIAEoCRIvCgtjcmVhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoJdXNlcl90aW1lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi4KC2tlcm5lbF90aW1lGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE21lbW9yeV9jb21taXRfYnl0ZXMYBiABKAQSKAogbWVtb3J5X3dvcmtpbmdfc2V0X3ByaXZhdGVfYnl0ZXMYByABKAQSJwofbWVtb3J5X3dvcmtpbmdfc2V0X3NoYXJlZF9ieXRlcxgIIAEoBCpTCglTdGRpbk1vZGUSGgoWU1RESU5fTU9ERV9VTlNQRUNJRklFRBAAEhUKEVNURElOX01PREVfQ0xPU0VEEAESEwoPU1RESU5fTU9ERV9QSVBFEAIqbQoOT3ZlcmZsb3dQb2xpY3kSHwobT1ZFUkZMT1dfUE9MSUNZX1VOU1BFQ0lGSUVEEAASHwobT1ZFUkZMT1dfUE9MSUNZX0RST1BfT0xERVNUEAESGQoVT1ZFUkZMT1dfUE9MSUNZX0JMT0NLEAIqcQoMT3JwaGFuUG9saWN5Eh0KGU9SUEhBTl9QT0xJQ1lfVU5TUEVDSUZJRUQQABIWChJPUlBIQU5fUE9MSUNZX0tFRVAQARIqCiZPUlBIQU5fUE9MSUNZX0tJTExfT05fT1dORVJfRElTQ09OTkVDVBACKrABCgxQcm9jZXNzU3RhdGUSHQoZUFJPQ0VTU19TVEFURV9VTlNQRUNJRklFRBAAEhoKFlBST0NFU1NfU1RBVEVfQ1JFQVRJTkcQARIZChVQUk9DRVNTX1NUQVRFX1JVTk5JTkcQAhIYChRQUk9DRVNTX1NUQVRFX0VYSVRFRBADEhgKFFBST0NFU1NfU1RBVEVfRkFJTEVEEAQSFgoSUFJPQ0VTU19TVEFURV9MT1NUEAUqZgoNUHJvY2Vzc09yaWdpbhIeChpQUk9DRVNTX09SSUdJTl9VTlNQRUNJRklFRBAAEhoKFlBST0NFU1NfT1JJR0lOX0NSRUFURUQQARIZChVQUk9DRVNTX09SSUdJTl9PUEVORUQQAiqPAgoKRXhpdFJlYXNvbhIbChdFWElUX1JFQVNPTl9VTlNQRUNJRklFRBAAEhYKEkVYSVRfUkVBU09OX0VYSVRFRBABEhgKFEVYSVRfUkVBU09OX1NJR05BTEVEEAISGgoWRVhJVF9SRUFTT05fVEVSTUlOQVRFRBADEhsKF0VYSVRfUkVBU09OX1JVTl9USU1FT1VUEAQSGgoWRVhJVF9SRUFTT05fT1dORVJfR09ORRAFEh0KGUVYSVRfUkVBU09OX1NZU1RFTV9FWElURUQQBhIfChtFWElUX1JFQVNPTl9EQUVNT05fU0hVVERPV04QBxIdChlFWElUX1JFQVNPTl9PVVRfT0ZfTUVNT1JZEAgqYQoMT3V0cHV0U3RyZWFtEh0KGU9VVFBVVF9TVFJFQU1fVU5TUEVDSUZJRUQQABIYChRPVVRQVVRfU1RSRUFNX1NURE9VVBABEhgKFE9VVFBVVF9TVFJFQU1fU1RERVJSEAIqUwoJR2FwUG9saWN5EhoKFkdBUF9QT0xJQ1lfVU5TUEVDSUZJRUQQABIVChFHQVBfUE9MSUNZX1JFUE9SVBABEhMKD0dBUF9QT0xJQ1lfRkFJTBACKsQBCgxDb25zb2xlRXZlbnQSHQoZQ09OU09MRV9FVkVOVF9VTlNQRUNJRklFRBAAEhgKFENPTlNPTEVfRVZFTlRfQ1RSTF9DEAESHAoYQ09OU09MRV9FVkVOVF9DVFJMX0JSRUFLEAISHAoYQ09OU09MRV9FVkVOVF9DVFJMX0NMT1NFEAMSHgoaQ09OU09MRV9FVkVOVF9DVFJMX0xPR19PRkYQBBIfChtDT05TT0xFX0VWRU5UX0NUUkxfU0hVVERPV04QBSqRAQoOU2lnbmFsRGVsaXZlcnkSHwobU0lHTkFMX0RFTElWRVJZX1VOU1BFQ0lGSUVEEAASHQoZU0lHTkFMX0RFTElWRVJZX0RFTElWRVJFRBABEhsKF1NJR05BTF9ERUxJVkVSWV9QRU5ESU5HEAISIgoeU0lHTkFMX0RFTElWRVJZX0FMUkVBRFlfRVhJVEVEEANCAlABYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What to run and how. Strings are UTF-8: a POSIX guest whose arguments, environment or paths hold
@@ -118,8 +118,7 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
   output?: OutputOptions | undefined;
 
   /**
-   * What happens when the RunProcess call that created the process ends first. Default:
-   * `ORPHAN_POLICY_KEEP`.
+   * What happens when the owner of the process leaves first. Default: `ORPHAN_POLICY_KEEP`.
    *
    * @generated from field: hcsd.v1.OrphanPolicy orphan_policy = 11;
    */
@@ -334,6 +333,24 @@ export type OutputOptions = Message<"hcsd.v1.OutputOptions"> & {
    * @generated from field: hcsd.v1.OverflowPolicy overflow = 2;
    */
   overflow: OverflowPolicy;
+
+  /**
+   * Joins stderr to stdout, in the order of writing, as `2>&1` does. Stderr is then closed from the
+   * start. A console does this anyway. Systems of HCS answer UNIMPLEMENTED, reason
+   * `STDERR_TO_STDOUT_NOT_SUPPORTED`: HCS has no place for it.
+   *
+   * @generated from field: bool stderr_to_stdout = 3;
+   */
+  stderrToStdout: boolean;
+
+  /**
+   * Streams that nobody will read. The daemon makes no pipe for such a stream, and the stream is
+   * closed from the start. On POSIX the process has the null device there, on Windows what its guest
+   * gives it. Not for a console.
+   *
+   * @generated from field: repeated hcsd.v1.OutputStream discard = 4;
+   */
+  discard: OutputStream[];
 };
 
 /**
@@ -342,6 +359,68 @@ export type OutputOptions = Message<"hcsd.v1.OutputOptions"> & {
  */
 export const OutputOptionsSchema: GenMessage<OutputOptions> = /*@__PURE__*/
   messageDesc(file_hcsd_v1_process, 5);
+
+/**
+ * How the daemon keeps a process, and for how long. These options hold for `spec` and for
+ * `parameters_json` alike. Some of them have an older place in ProcessSpec; a request that says one
+ * thing here and another there is INVALID_ARGUMENT.
+ *
+ * @generated from message hcsd.v1.ProcessOptions
+ */
+export type ProcessOptions = Message<"hcsd.v1.ProcessOptions"> & {
+  /**
+   * How output is kept.
+   *
+   * @generated from field: hcsd.v1.OutputOptions output = 1;
+   */
+  output?: OutputOptions | undefined;
+
+  /**
+   * As `ProcessSpec.run_timeout`.
+   *
+   * @generated from field: google.protobuf.Duration run_timeout = 2;
+   */
+  runTimeout?: Duration | undefined;
+
+  /**
+   * As `ProcessSpec.drain_timeout`.
+   *
+   * @generated from field: google.protobuf.Duration drain_timeout = 3;
+   */
+  drainTimeout?: Duration | undefined;
+
+  /**
+   * As `ProcessSpec.orphan_policy`.
+   *
+   * @generated from field: hcsd.v1.OrphanPolicy orphan_policy = 4;
+   */
+  orphanPolicy: OrphanPolicy;
+
+  /**
+   * How long a process with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` lives without an owner. Whoever
+   * attaches as the owner in time (`RunAttach.owner`) keeps it. Default, and when zero: it is killed
+   * at once. At most `Limits.max_owner_grace`.
+   *
+   * @generated from field: google.protobuf.Duration owner_grace = 5;
+   */
+  ownerGrace?: Duration | undefined;
+
+  /**
+   * Keeps the exited process, with its output, until DeleteProcess. Without this the daemon forgets it
+   * by `Limits.exited_process_retention` and `max_exited_processes`. What is pinned still counts
+   * towards the memory limits.
+   *
+   * @generated from field: bool pin = 6;
+   */
+  pin: boolean;
+};
+
+/**
+ * Describes the message hcsd.v1.ProcessOptions.
+ * Use `create(ProcessOptionsSchema)` to create a new message.
+ */
+export const ProcessOptionsSchema: GenMessage<ProcessOptions> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process, 6);
 
 /**
  * A process that the daemon knows. All fields are set by the daemon.
@@ -453,6 +532,13 @@ export type Process = Message<"hcsd.v1.Process"> & {
    * @generated from field: hcsd.v1.StreamStatus stderr = 14;
    */
   stderr?: StreamStatus | undefined;
+
+  /**
+   * The options in force, with the defaults that apply. Unset for an opened process.
+   *
+   * @generated from field: hcsd.v1.ProcessOptions options = 15;
+   */
+  options?: ProcessOptions | undefined;
 };
 
 /**
@@ -460,7 +546,7 @@ export type Process = Message<"hcsd.v1.Process"> & {
  * Use `create(ProcessSchema)` to create a new message.
  */
 export const ProcessSchema: GenMessage<Process> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 6);
+  messageDesc(file_hcsd_v1_process, 7);
 
 /**
  * State of one stream of a process. Offsets count bytes from the start of the stream.
@@ -510,7 +596,7 @@ export type StreamStatus = Message<"hcsd.v1.StreamStatus"> & {
  * Use `create(StreamStatusSchema)` to create a new message.
  */
 export const StreamStatusSchema: GenMessage<StreamStatus> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 7);
+  messageDesc(file_hcsd_v1_process, 8);
 
 /**
  * How a process ended.
@@ -593,7 +679,7 @@ export type ProcessExit = Message<"hcsd.v1.ProcessExit"> & {
  * Use `create(ProcessExitSchema)` to create a new message.
  */
 export const ProcessExitSchema: GenMessage<ProcessExit> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 8);
+  messageDesc(file_hcsd_v1_process, 9);
 
 /**
  * Why a process never started.
@@ -637,7 +723,7 @@ export type StartError = Message<"hcsd.v1.StartError"> & {
  * Use `create(StartErrorSchema)` to create a new message.
  */
 export const StartErrorSchema: GenMessage<StartError> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 9);
+  messageDesc(file_hcsd_v1_process, 10);
 
 /**
  * Why the exit code of a process cannot be known.
@@ -666,7 +752,7 @@ export type UnknownExit = Message<"hcsd.v1.UnknownExit"> & {
  * Use `create(UnknownExitSchema)` to create a new message.
  */
 export const UnknownExitSchema: GenMessage<UnknownExit> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 10);
+  messageDesc(file_hcsd_v1_process, 11);
 
 /**
  * Where to read one output stream from. In a response always with `offset`.
@@ -712,7 +798,7 @@ export type OutputCursor = Message<"hcsd.v1.OutputCursor"> & {
  * Use `create(OutputCursorSchema)` to create a new message.
  */
 export const OutputCursorSchema: GenMessage<OutputCursor> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 11);
+  messageDesc(file_hcsd_v1_process, 12);
 
 /**
  * The first message of an output: what is being read.
@@ -741,7 +827,7 @@ export type OutputStarted = Message<"hcsd.v1.OutputStarted"> & {
  * Use `create(OutputStartedSchema)` to create a new message.
  */
 export const OutputStartedSchema: GenMessage<OutputStarted> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 12);
+  messageDesc(file_hcsd_v1_process, 13);
 
 /**
  * Bytes of one stream, as the process wrote them: nothing decoded, nothing added. Chunk borders
@@ -785,7 +871,7 @@ export type OutputChunk = Message<"hcsd.v1.OutputChunk"> & {
  * Use `create(OutputChunkSchema)` to create a new message.
  */
 export const OutputChunkSchema: GenMessage<OutputChunk> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 13);
+  messageDesc(file_hcsd_v1_process, 14);
 
 /**
  * Bytes that had left the ring before they could be sent.
@@ -820,7 +906,7 @@ export type OutputGap = Message<"hcsd.v1.OutputGap"> & {
  * Use `create(OutputGapSchema)` to create a new message.
  */
 export const OutputGapSchema: GenMessage<OutputGap> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 14);
+  messageDesc(file_hcsd_v1_process, 15);
 
 /**
  * The end of one stream. Sent once per stream that is read, after its last byte.
@@ -856,7 +942,7 @@ export type OutputEof = Message<"hcsd.v1.OutputEof"> & {
  * Use `create(OutputEofSchema)` to create a new message.
  */
 export const OutputEofSchema: GenMessage<OutputEof> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 15);
+  messageDesc(file_hcsd_v1_process, 16);
 
 /**
  * The last message of an output. After it the call ends with OK.
@@ -877,7 +963,7 @@ export type OutputEnd = Message<"hcsd.v1.OutputEnd"> & {
  * Use `create(OutputEndSchema)` to create a new message.
  */
 export const OutputEndSchema: GenMessage<OutputEnd> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 16);
+  messageDesc(file_hcsd_v1_process, 17);
 
 /**
  * Something to send to a process that asks it to act, or ends it.
@@ -934,7 +1020,7 @@ export type ProcessSignal = Message<"hcsd.v1.ProcessSignal"> & {
  * Use `create(ProcessSignalSchema)` to create a new message.
  */
 export const ProcessSignalSchema: GenMessage<ProcessSignal> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 17);
+  messageDesc(file_hcsd_v1_process, 18);
 
 /**
  * What HCS knows of a process (HCS schema `ProcessStatus`).
@@ -983,7 +1069,7 @@ export type ProcessStatus = Message<"hcsd.v1.ProcessStatus"> & {
  * Use `create(ProcessStatusSchema)` to create a new message.
  */
 export const ProcessStatusSchema: GenMessage<ProcessStatus> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 18);
+  messageDesc(file_hcsd_v1_process, 19);
 
 /**
  * What the guest reports of a process (HCS schema `ProcessDetails`).
@@ -1053,7 +1139,7 @@ export type ProcessStats = Message<"hcsd.v1.ProcessStats"> & {
  * Use `create(ProcessStatsSchema)` to create a new message.
  */
 export const ProcessStatsSchema: GenMessage<ProcessStats> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process, 19);
+  messageDesc(file_hcsd_v1_process, 20);
 
 /**
  * Where the stdin of a process comes from.
@@ -1131,7 +1217,8 @@ export const OverflowPolicySchema: GenEnum<OverflowPolicy> = /*@__PURE__*/
   enumDesc(file_hcsd_v1_process, 1);
 
 /**
- * What happens to a process when the RunProcess call that created it ends before it.
+ * What happens to a process whose owner leaves before its end. The owner is the RunProcess call that
+ * created the process, or the one that attached last with `RunAttach.owner`.
  *
  * @generated from enum hcsd.v1.OrphanPolicy
  */
@@ -1152,8 +1239,9 @@ export enum OrphanPolicy {
 
   /**
    * The process and its descendants, as far as the system can, are killed (exit reason
-   * `EXIT_REASON_OWNER_GONE`), however the call ended. Only RunProcess makes an owner:
-   * CreateProcess answers INVALID_ARGUMENT to this.
+   * `EXIT_REASON_OWNER_GONE`) `ProcessOptions.owner_grace` after the owner's call has ended, however
+   * it ended, unless another owner attaches before. A process of CreateProcess has no owner yet: its
+   * grace begins when it is created, and without one CreateProcess answers INVALID_ARGUMENT.
    *
    * @generated from enum value: ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT = 2;
    */

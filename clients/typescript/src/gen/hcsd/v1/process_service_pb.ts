@@ -9,7 +9,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
-import type { Console, GapPolicy, OutputChunk, OutputCursor, OutputEnd, OutputEof, OutputGap, OutputStarted, Process, ProcessExit, ProcessSignal, ProcessSpec, ProcessState, ProcessStats, ProcessStatus, SignalDelivery } from "./process_pb.js";
+import type { Console, GapPolicy, OutputChunk, OutputCursor, OutputEnd, OutputEof, OutputGap, OutputStarted, Process, ProcessExit, ProcessOptions, ProcessSignal, ProcessSpec, ProcessState, ProcessStats, ProcessStatus, SignalDelivery } from "./process_pb.js";
 import { file_hcsd_v1_process } from "./process_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/process_service.proto.
  */
 export const file_hcsd_v1_process_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oY3NkL3YxL3Byb2Nlc3Nfc2VydmljZS5wcm90bxIHaGNzZC52MSKbAgoUQ3JlYXRlUHJvY2Vzc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEiQKBHNwZWMYAiABKAsyFC5oY3NkLnYxLlByb2Nlc3NTcGVjSAASGQoPcGFyYW1ldGVyc19qc29uGAMgASgJSAASGAoKcHJvY2Vzc19pZBgEIAEoCUIE4kEBARI/CgZsYWJlbHMYBSADKAsyKS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0LkxhYmVsc0VudHJ5QgTiQQEBEhgKCnJlcXVlc3RfaWQYBiABKAlCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZzb3VyY2UiTAoVQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEAoIcmVwbGF5ZWQYAiABKAgiVwoST3BlblByb2Nlc3NSZXF1ZXN0EhQKBnBhcmVudBgBIAEoCUIE4kEBAhIRCgNwaWQYAiABKA1CBOJBAQISGAoKcHJvY2Vzc19pZBgDIAEoCUIE4kEBASI4ChNPcGVuUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MiJwoRR2V0UHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiI3ChJHZXRQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcyL8AQoUTGlzdFByb2Nlc3Nlc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEhcKCXBhZ2Vfc2l6ZRgCIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAMgASgJQgTiQQEBEisKBnN0YXRlcxgEIAMoDjIVLmhjc2QudjEuUHJvY2Vzc1N0YXRlQgTiQQEBEj8KBmxhYmVscxgFIAMoCzIpLmhjc2QudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QuTGFiZWxzRW50cnlCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVChVMaXN0UHJvY2Vzc2VzUmVzcG9uc2USIwoJcHJvY2Vzc2VzGAEgAygLMhAuaGNzZC52MS5Qcm9jZXNzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoSV2FpdFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISKAoId2FpdF9mb3IYAiABKA4yEC5oY3NkLnYxLldhaXRGb3JCBOJBAQESMAoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASJLChNXYWl0UHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEQoJdGltZWRfb3V0GAIgASgIIlgKFFNpZ25hbFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISLAoGc2lnbmFsGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU2lnbmFsQgTiQQECImUKFVNpZ25hbFByb2Nlc3NSZXNwb25zZRIpCghkZWxpdmVyeRgBIAEoDjIXLmhjc2QudjEuU2lnbmFsRGVsaXZlcnkSIQoHcHJvY2VzcxgCIAEoCzIQLmhjc2QudjEuUHJvY2VzcyKSAQoXVGVybWluYXRlUHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgVzY29wZRgCIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQESNQoMZ3JhY2VfcGVyaW9kGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBIokBChhUZXJtaW5hdGVQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcxIuCg1zY29wZV9hcHBsaWVkGAIgASgOMhcuaGNzZC52MS5UZXJtaW5hdGVTY29wZRIaChJkZXNjZW5kYW50c19raWxsZWQYAyABKA0iOwoMQ2xvc2VIYW5kbGVzEisKB2hhbmRsZXMYASADKA4yFC5oY3NkLnYxLlN0ZGlvSGFuZGxlQgTiQQECIrEBChRNb2RpZnlQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEigKDGNvbnNvbGVfc2l6ZRgCIAEoCzIQLmhjc2QudjEuQ29uc29sZUgAEi4KDWNsb3NlX2hhbmRsZXMYAyABKAsyFS5oY3NkLnYxLkNsb3NlSGFuZGxlc0gAEhsKEW1vZGlmaWNhdGlvbl9qc29uGAQgASgJSABCDgoMbW9kaWZpY2F0aW9uIjoKFU1vZGlmeVByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzInEKG0dldFByb2Nlc3NQcm9wZXJ0aWVzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEiEKE3Byb3BlcnR5X3F1ZXJ5X2pzb24YAiABKAlCBOJBAQESGwoNaW5jbHVkZV9zdGF0cxgDIAEoCEIE4kEBASKFAQocR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXNwb25zZRIXCg9wcm9wZXJ0aWVzX2pzb24YASABKAkSJgoGc3RhdHVzGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU3RhdHVzEiQKBXN0YXRzGAMgASgLMhUuaGNzZC52MS5Qcm9jZXNzU3RhdHMiigEKFERlbGV0ZVByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISEwoFZm9yY2UYAiABKAhCBOJBAQESGwoNYWxsb3dfbWlzc2luZxgDIAEoCEIE4kEBARIsCgVzY29wZRgEIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQEiYwoVRGVsZXRlUHJvY2Vzc1Jlc3BvbnNlEi4KDXNjb3BlX2FwcGxpZWQYASABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlEhoKEmRlc2NlbmRhbnRzX2tpbGxlZBgCIAEoDSK4AQoRUmVhZE91dHB1dFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgdjdXJzb3JzGAIgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3JCBOJBAQESFAoGZm9sbG93GAMgASgIQgTiQQEBEiwKCmdhcF9wb2xpY3kYBCABKA4yEi5oY3NkLnYxLkdhcFBvbGljeUIE4kEBARIdCg9tYXhfY2h1bmtfYnl0ZXMYBSABKA1CBOJBAQEi/gEKElJlYWRPdXRwdXRSZXNwb25zZRIpCgdzdGFydGVkGAEgASgLMhYuaGNzZC52MS5PdXRwdXRTdGFydGVkSAASJQoFY2h1bmsYAiABKAsyFC5oY3NkLnYxLk91dHB1dENodW5rSAASIQoDZ2FwGAMgASgLMhIuaGNzZC52MS5PdXRwdXRHYXBIABIhCgNlb2YYBCABKAsyEi5oY3NkLnYxLk91dHB1dEVvZkgAEiQKBGV4aXQYBSABKAsyFC5oY3NkLnYxLlByb2Nlc3NFeGl0SAASIQoDZW5kGAYgASgLMhIuaGNzZC52MS5PdXRwdXRFbmRIAEIHCgVldmVudCJsChFXcml0ZUlucHV0UmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhQKBm9mZnNldBgCIAEoBEIE4kEBARISCgRkYXRhGAMgASgMQgTiQQEBEhkKC2Nsb3NlX3N0ZGluGAQgASgIQgTiQQEBIlUKEldyaXRlSW5wdXRSZXNwb25zZRIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCBIVCg1za2lwcGVkX2J5dGVzGAMgASgEIoEBChJTdHJlYW1JbnB1dFJlcXVlc3QSKgoFc3RhcnQYASABKAsyGS5oY3NkLnYxLlN0cmVhbUlucHV0U3RhcnRIABIOCgRkYXRhGAIgASgMSAASJAoFY2xvc2UYAyABKAsyEy5oY3NkLnYxLkNsb3NlU3RkaW5IAEIJCgdyZXF1ZXN0IlUKEFN0cmVhbUlucHV0U3RhcnQSEgoEbmFtZRgBIAEoCUIE4kEBAhIUCgZvZmZzZXQYAiABKARCBOJBAQESFwoJdGFrZV9vdmVyGAMgASgIQgTiQQEBIj8KE1N0cmVhbUlucHV0UmVzcG9uc2USGAoQY29tbWl0dGVkX29mZnNldBgBIAEoBBIOCgZjbG9zZWQYAiABKAgilAIKEVJ1blByb2Nlc3NSZXF1ZXN0Ei8KBmNyZWF0ZRgBIAEoCzIdLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1JlcXVlc3RIABIkCgZhdHRhY2gYAiABKAsyEi5oY3NkLnYxLlJ1bkF0dGFjaEgAEiMKBXN0ZGluGAMgASgLMhIuaGNzZC52MS5TdGRpbkRhdGFIABIqCgtjbG9zZV9zdGRpbhgEIAEoCzITLmhjc2QudjEuQ2xvc2VTdGRpbkgAEiIKBnJlc2l6ZRgFIAEoCzIQLmhjc2QudjEuQ29uc29sZUgAEigKBnNpZ25hbBgGIAEoCzIWLmhjc2QudjEuUHJvY2Vzc1NpZ25hbEgAQgkKB3JlcXVlc3QiswEKCVJ1bkF0dGFjaBISCgRuYW1lGAEgASgJQgTiQQECEiwKB2N1cnNvcnMYAiADKAsyFS5oY3NkLnYxLk91dHB1dEN1cnNvckIE4kEBARIsCgpnYXBfcG9saWN5GAMgASgOMhIuaGNzZC52MS5HYXBQb2xpY3lCBOJBAQESHQoPbWF4X2NodW5rX2J5dGVzGAQgASgNQgTiQQEBEhcKCXRha2Vfb3ZlchgFIAEoCEIE4kEBASI1CglTdGRpbkRhdGESFAoGb2Zmc2V0GAEgASgEQgTiQQEBEhIKBGRhdGEYAiABKAxCBOJBAQEiDAoKQ2xvc2VTdGRpbiLWAgoSUnVuUHJvY2Vzc1Jlc3BvbnNlEikKB3N0YXJ0ZWQYASABKAsyFi5oY3NkLnYxLk91dHB1dFN0YXJ0ZWRIABIlCgVjaHVuaxgCIAEoCzIULmhjc2QudjEuT3V0cHV0Q2h1bmtIABIhCgNnYXAYAyABKAsyEi5oY3NkLnYxLk91dHB1dEdhcEgAEiEKA2VvZhgEIAEoCzISLmhjc2QudjEuT3V0cHV0RW9mSAASJAoEZXhpdBgFIAEoCzIULmhjc2QudjEuUHJvY2Vzc0V4aXRIABIhCgNlbmQYBiABKAsyEi5oY3NkLnYxLk91dHB1dEVuZEgAEjAKDnN0ZGluX2FjY2VwdGVkGAcgASgLMhYuaGNzZC52MS5TdGRpbkFjY2VwdGVkSAASJAoIb3BfZXJyb3IYCCABKAsyEC5oY3NkLnYxLk9wRXJyb3JIAEIHCgVldmVudCI5Cg1TdGRpbkFjY2VwdGVkEhgKEGNvbW1pdHRlZF9vZmZzZXQYASABKAQSDgoGY2xvc2VkGAIgASgIIlcKB09wRXJyb3ISKAoJb3BlcmF0aW9uGAEgASgOMhUuaGNzZC52MS5SdW5PcGVyYXRpb24SIgoGc3RhdHVzGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMqVAoHV2FpdEZvchIYChRXQUlUX0ZPUl9VTlNQRUNJRklFRBAAEhEKDVdBSVRfRk9SX0VYSVQQARIcChhXQUlUX0ZPUl9PVVRQVVRfQ09NUExFVEUQAiqOAQoOVGVybWluYXRlU2NvcGUSHwobVEVSTUlOQVRFX1NDT1BFX1VOU1BFQ0lGSUVEEAASGwoXVEVSTUlOQVRFX1NDT1BFX1BST0NFU1MQARIYChRURVJNSU5BVEVfU0NPUEVfVFJFRRACEiQKIFRFUk1JTkFURV9TQ09QRV9UUkVFX0JFU1RfRUZGT1JUEAMqiwEKC1N0ZGlvSGFuZGxlEhwKGFNURElPX0hBTkRMRV9VTlNQRUNJRklFRBAAEhYKElNURElPX0hBTkRMRV9TVERJThABEhcKE1NURElPX0hBTkRMRV9TVERPVVQQAhIXChNTVERJT19IQU5ETEVfU1RERVJSEAMSFAoQU1RESU9fSEFORExFX0FMTBAEKpkBCgxSdW5PcGVyYXRpb24SHQoZUlVOX09QRVJBVElPTl9VTlNQRUNJRklFRBAAEhcKE1JVTl9PUEVSQVRJT05fU1RESU4QARIdChlSVU5fT1BFUkFUSU9OX0NMT1NFX1NURElOEAISGAoUUlVOX09QRVJBVElPTl9SRVNJWkUQAxIYChRSVU5fT1BFUkFUSU9OX1NJR05BTBAEMo0JCg5Qcm9jZXNzU2VydmljZRJOCg1DcmVhdGVQcm9jZXNzEh0uaGNzZC52MS5DcmVhdGVQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEk0KC09wZW5Qcm9jZXNzEhsuaGNzZC52MS5PcGVuUHJvY2Vzc1JlcXVlc3QaHC5oY3NkLnYxLk9wZW5Qcm9jZXNzUmVzcG9uc2UiA5ACAhJKCgpHZXRQcm9jZXNzEhouaGNzZC52MS5HZXRQcm9jZXNzUmVxdWVzdBobLmhjc2QudjEuR2V0UHJvY2Vzc1Jlc3BvbnNlIgOQAgESUwoNTGlzdFByb2Nlc3NlcxIdLmhjc2QudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QaHi5oY3NkLnYxLkxpc3RQcm9jZXNzZXNSZXNwb25zZSIDkAIBEk0KC1dhaXRQcm9jZXNzEhsuaGNzZC52MS5XYWl0UHJvY2Vzc1JlcXVlc3QaHC5oY3NkLnYxLldhaXRQcm9jZXNzUmVzcG9uc2UiA5ACARJOCg1TaWduYWxQcm9jZXNzEh0uaGNzZC52MS5TaWduYWxQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuU2lnbmFsUHJvY2Vzc1Jlc3BvbnNlElwKEFRlcm1pbmF0ZVByb2Nlc3MSIC5oY3NkLnYxLlRlcm1pbmF0ZVByb2Nlc3NSZXF1ZXN0GiEuaGNzZC52MS5UZXJtaW5hdGVQcm9jZXNzUmVzcG9uc2UiA5ACAhJOCg1Nb2RpZnlQcm9jZXNzEh0uaGNzZC52MS5Nb2RpZnlQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuTW9kaWZ5UHJvY2Vzc1Jlc3BvbnNlEmgKFEdldFByb2Nlc3NQcm9wZXJ0aWVzEiQuaGNzZC52MS5HZXRQcm9jZXNzUHJvcGVydGllc1JlcXVlc3QaJS5oY3NkLnYxLkdldFByb2Nlc3NQcm9wZXJ0aWVzUmVzcG9uc2UiA5ACARJTCg1EZWxldGVQcm9jZXNzEh0uaGNzZC52MS5EZWxldGVQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuRGVsZXRlUHJvY2Vzc1Jlc3BvbnNlIgOQAgISTAoKUmVhZE91dHB1dBIaLmhjc2QudjEuUmVhZE91dHB1dFJlcXVlc3QaGy5oY3NkLnYxLlJlYWRPdXRwdXRSZXNwb25zZSIDkAIBMAESSgoKV3JpdGVJbnB1dBIaLmhjc2QudjEuV3JpdGVJbnB1dFJlcXVlc3QaGy5oY3NkLnYxLldyaXRlSW5wdXRSZXNwb25zZSIDkAICEkoKC1N0cmVhbUlucHV0EhsuaGNzZC52MS5TdHJlYW1JbnB1dFJlcXVlc3QaHC5oY3NkLnYxLlN0cmVhbUlucHV0UmVzcG9uc2UoARJJCgpSdW5Qcm9jZXNzEhouaGNzZC52MS5SdW5Qcm9jZXNzUmVxdWVzdBobLmhjc2QudjEuUnVuUHJvY2Vzc1Jlc3BvbnNlKAEwAUICUAFiBnByb3RvMw", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_rpc_status, file_hcsd_v1_process]);
+  fileDesc("Ch1oY3NkL3YxL3Byb2Nlc3Nfc2VydmljZS5wcm90bxIHaGNzZC52MSLLAgoUQ3JlYXRlUHJvY2Vzc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEiQKBHNwZWMYAiABKAsyFC5oY3NkLnYxLlByb2Nlc3NTcGVjSAASGQoPcGFyYW1ldGVyc19qc29uGAMgASgJSAASGAoKcHJvY2Vzc19pZBgEIAEoCUIE4kEBARI/CgZsYWJlbHMYBSADKAsyKS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0LkxhYmVsc0VudHJ5QgTiQQEBEhgKCnJlcXVlc3RfaWQYBiABKAlCBOJBAQESLgoHb3B0aW9ucxgHIAEoCzIXLmhjc2QudjEuUHJvY2Vzc09wdGlvbnNCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZzb3VyY2UiTAoVQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEAoIcmVwbGF5ZWQYAiABKAgiVwoST3BlblByb2Nlc3NSZXF1ZXN0EhQKBnBhcmVudBgBIAEoCUIE4kEBAhIRCgNwaWQYAiABKA1CBOJBAQISGAoKcHJvY2Vzc19pZBgDIAEoCUIE4kEBASI4ChNPcGVuUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MiJwoRR2V0UHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiI3ChJHZXRQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcyL8AQoUTGlzdFByb2Nlc3Nlc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEhcKCXBhZ2Vfc2l6ZRgCIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAMgASgJQgTiQQEBEisKBnN0YXRlcxgEIAMoDjIVLmhjc2QudjEuUHJvY2Vzc1N0YXRlQgTiQQEBEj8KBmxhYmVscxgFIAMoCzIpLmhjc2QudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QuTGFiZWxzRW50cnlCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVChVMaXN0UHJvY2Vzc2VzUmVzcG9uc2USIwoJcHJvY2Vzc2VzGAEgAygLMhAuaGNzZC52MS5Qcm9jZXNzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoSV2FpdFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISKAoId2FpdF9mb3IYAiABKA4yEC5oY3NkLnYxLldhaXRGb3JCBOJBAQESMAoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASJLChNXYWl0UHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEQoJdGltZWRfb3V0GAIgASgIIlgKFFNpZ25hbFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISLAoGc2lnbmFsGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU2lnbmFsQgTiQQECImUKFVNpZ25hbFByb2Nlc3NSZXNwb25zZRIpCghkZWxpdmVyeRgBIAEoDjIXLmhjc2QudjEuU2lnbmFsRGVsaXZlcnkSIQoHcHJvY2VzcxgCIAEoCzIQLmhjc2QudjEuUHJvY2VzcyLEAQoXVGVybWluYXRlUHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgVzY29wZRgCIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQESNQoMZ3JhY2VfcGVyaW9kGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEjAKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQEinAEKGFRlcm1pbmF0ZVByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzEi4KDXNjb3BlX2FwcGxpZWQYAiABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlEhoKEmRlc2NlbmRhbnRzX2tpbGxlZBgDIAEoDRIRCgl0aW1lZF9vdXQYBCABKAgiOwoMQ2xvc2VIYW5kbGVzEisKB2hhbmRsZXMYASADKA4yFC5oY3NkLnYxLlN0ZGlvSGFuZGxlQgTiQQECIrEBChRNb2RpZnlQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEigKDGNvbnNvbGVfc2l6ZRgCIAEoCzIQLmhjc2QudjEuQ29uc29sZUgAEi4KDWNsb3NlX2hhbmRsZXMYAyABKAsyFS5oY3NkLnYxLkNsb3NlSGFuZGxlc0gAEhsKEW1vZGlmaWNhdGlvbl9qc29uGAQgASgJSABCDgoMbW9kaWZpY2F0aW9uIjoKFU1vZGlmeVByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzInEKG0dldFByb2Nlc3NQcm9wZXJ0aWVzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEiEKE3Byb3BlcnR5X3F1ZXJ5X2pzb24YAiABKAlCBOJBAQESGwoNaW5jbHVkZV9zdGF0cxgDIAEoCEIE4kEBASKFAQocR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXNwb25zZRIXCg9wcm9wZXJ0aWVzX2pzb24YASABKAkSJgoGc3RhdHVzGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU3RhdHVzEiQKBXN0YXRzGAMgASgLMhUuaGNzZC52MS5Qcm9jZXNzU3RhdHMiigEKFERlbGV0ZVByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISEwoFZm9yY2UYAiABKAhCBOJBAQESGwoNYWxsb3dfbWlzc2luZxgDIAEoCEIE4kEBARIsCgVzY29wZRgEIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQEiYwoVRGVsZXRlUHJvY2Vzc1Jlc3BvbnNlEi4KDXNjb3BlX2FwcGxpZWQYASABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlEhoKEmRlc2NlbmRhbnRzX2tpbGxlZBgCIAEoDSL1AQoRUmVhZE91dHB1dFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgdjdXJzb3JzGAIgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3JCBOJBAQESFAoGZm9sbG93GAMgASgIQgTiQQEBEiwKCmdhcF9wb2xpY3kYBCABKA4yEi5oY3NkLnYxLkdhcFBvbGljeUIE4kEBARIdCg9tYXhfY2h1bmtfYnl0ZXMYBSABKA1CBOJBAQESOwoSaGVhcnRiZWF0X2ludGVydmFsGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBIqcCChJSZWFkT3V0cHV0UmVzcG9uc2USKQoHc3RhcnRlZBgBIAEoCzIWLmhjc2QudjEuT3V0cHV0U3RhcnRlZEgAEiUKBWNodW5rGAIgASgLMhQuaGNzZC52MS5PdXRwdXRDaHVua0gAEiEKA2dhcBgDIAEoCzISLmhjc2QudjEuT3V0cHV0R2FwSAASIQoDZW9mGAQgASgLMhIuaGNzZC52MS5PdXRwdXRFb2ZIABIkCgRleGl0GAUgASgLMhQuaGNzZC52MS5Qcm9jZXNzRXhpdEgAEiEKA2VuZBgGIAEoCzISLmhjc2QudjEuT3V0cHV0RW5kSAASJwoJaGVhcnRiZWF0GAkgASgLMhIuaGNzZC52MS5IZWFydGJlYXRIAEIHCgVldmVudCILCglIZWFydGJlYXQingEKEVdyaXRlSW5wdXRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISFAoGb2Zmc2V0GAIgASgEQgTiQQEBEhIKBGRhdGEYAyABKAxCBOJBAQESGQoLY2xvc2Vfc3RkaW4YBCABKAhCBOJBAQESMAoHdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASJoChJXcml0ZUlucHV0UmVzcG9uc2USGAoQY29tbWl0dGVkX29mZnNldBgBIAEoBBIOCgZjbG9zZWQYAiABKAgSFQoNc2tpcHBlZF9ieXRlcxgDIAEoBBIRCgl0aW1lZF9vdXQYBCABKAgigQEKElN0cmVhbUlucHV0UmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmhjc2QudjEuU3RyZWFtSW5wdXRTdGFydEgAEg4KBGRhdGEYAiABKAxIABIkCgVjbG9zZRgDIAEoCzITLmhjc2QudjEuQ2xvc2VTdGRpbkgAQgkKB3JlcXVlc3QiVQoQU3RyZWFtSW5wdXRTdGFydBISCgRuYW1lGAEgASgJQgTiQQECEhQKBm9mZnNldBgCIAEoBEIE4kEBARIXCgl0YWtlX292ZXIYAyABKAhCBOJBAQEiPwoTU3RyZWFtSW5wdXRSZXNwb25zZRIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCCL6AgoRUnVuUHJvY2Vzc1JlcXVlc3QSLwoGY3JlYXRlGAEgASgLMh0uaGNzZC52MS5DcmVhdGVQcm9jZXNzUmVxdWVzdEgAEiQKBmF0dGFjaBgCIAEoCzISLmhjc2QudjEuUnVuQXR0YWNoSAASIwoFc3RkaW4YAyABKAsyEi5oY3NkLnYxLlN0ZGluRGF0YUgAEioKC2Nsb3NlX3N0ZGluGAQgASgLMhMuaGNzZC52MS5DbG9zZVN0ZGluSAASIgoGcmVzaXplGAUgASgLMhAuaGNzZC52MS5Db25zb2xlSAASKAoGc2lnbmFsGAYgASgLMhYuaGNzZC52MS5Qcm9jZXNzU2lnbmFsSAASJwoJaGVhcnRiZWF0GAcgASgLMhIuaGNzZC52MS5IZWFydGJlYXRIABI7ChJoZWFydGJlYXRfaW50ZXJ2YWwYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQFCCQoHcmVxdWVzdCLmAQoJUnVuQXR0YWNoEhIKBG5hbWUYASABKAlCBOJBAQISLAoHY3Vyc29ycxgCIAMoCzIVLmhjc2QudjEuT3V0cHV0Q3Vyc29yQgTiQQEBEiwKCmdhcF9wb2xpY3kYAyABKA4yEi5oY3NkLnYxLkdhcFBvbGljeUIE4kEBARIdCg9tYXhfY2h1bmtfYnl0ZXMYBCABKA1CBOJBAQESFwoJdGFrZV9vdmVyGAUgASgIQgTiQQEBEhMKBW93bmVyGAYgASgIQgTiQQEBEhwKDndpdGhvdXRfb3V0cHV0GAcgASgIQgTiQQEBIjUKCVN0ZGluRGF0YRIUCgZvZmZzZXQYASABKARCBOJBAQESEgoEZGF0YRgCIAEoDEIE4kEBASIMCgpDbG9zZVN0ZGluIv8CChJSdW5Qcm9jZXNzUmVzcG9uc2USKQoHc3RhcnRlZBgBIAEoCzIWLmhjc2QudjEuT3V0cHV0U3RhcnRlZEgAEiUKBWNodW5rGAIgASgLMhQuaGNzZC52MS5PdXRwdXRDaHVua0gAEiEKA2dhcBgDIAEoCzISLmhjc2QudjEuT3V0cHV0R2FwSAASIQoDZW9mGAQgASgLMhIuaGNzZC52MS5PdXRwdXRFb2ZIABIkCgRleGl0GAUgASgLMhQuaGNzZC52MS5Qcm9jZXNzRXhpdEgAEiEKA2VuZBgGIAEoCzISLmhjc2QudjEuT3V0cHV0RW5kSAASMAoOc3RkaW5fYWNjZXB0ZWQYByABKAsyFi5oY3NkLnYxLlN0ZGluQWNjZXB0ZWRIABIkCghvcF9lcnJvchgIIAEoCzIQLmhjc2QudjEuT3BFcnJvckgAEicKCWhlYXJ0YmVhdBgJIAEoCzISLmhjc2QudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiOQoNU3RkaW5BY2NlcHRlZBIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCCJXCgdPcEVycm9yEigKCW9wZXJhdGlvbhgBIAEoDjIVLmhjc2QudjEuUnVuT3BlcmF0aW9uEiIKBnN0YXR1cxgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzKlQKB1dhaXRGb3ISGAoUV0FJVF9GT1JfVU5TUEVDSUZJRUQQABIRCg1XQUlUX0ZPUl9FWElUEAESHAoYV0FJVF9GT1JfT1VUUFVUX0NPTVBMRVRFEAIqjgEKDlRlcm1pbmF0ZVNjb3BlEh8KG1RFUk1JTkFURV9TQ09QRV9VTlNQRUNJRklFRBAAEhsKF1RFUk1JTkFURV9TQ09QRV9QUk9DRVNTEAESGAoUVEVSTUlOQVRFX1NDT1BFX1RSRUUQAhIkCiBURVJNSU5BVEVfU0NPUEVfVFJFRV9CRVNUX0VGRk9SVBADKosBCgtTdGRpb0hhbmRsZRIcChhTVERJT19IQU5ETEVfVU5TUEVDSUZJRUQQABIWChJTVERJT19IQU5ETEVfU1RESU4QARIXChNTVERJT19IQU5ETEVfU1RET1VUEAISFwoTU1RESU9fSEFORExFX1NUREVSUhADEhQKEFNURElPX0hBTkRMRV9BTEwQBCqZAQoMUnVuT3BlcmF0aW9uEh0KGVJVTl9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIXChNSVU5fT1BFUkFUSU9OX1NURElOEAESHQoZUlVOX09QRVJBVElPTl9DTE9TRV9TVERJThACEhgKFFJVTl9PUEVSQVRJT05fUkVTSVpFEAMSGAoUUlVOX09QRVJBVElPTl9TSUdOQUwQBDKNCQoOUHJvY2Vzc1NlcnZpY2USTgoNQ3JlYXRlUHJvY2VzcxIdLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXNwb25zZRJNCgtPcGVuUHJvY2VzcxIbLmhjc2QudjEuT3BlblByb2Nlc3NSZXF1ZXN0GhwuaGNzZC52MS5PcGVuUHJvY2Vzc1Jlc3BvbnNlIgOQAgISSgoKR2V0UHJvY2VzcxIaLmhjc2QudjEuR2V0UHJvY2Vzc1JlcXVlc3QaGy5oY3NkLnYxLkdldFByb2Nlc3NSZXNwb25zZSIDkAIBElMKDUxpc3RQcm9jZXNzZXMSHS5oY3NkLnYxLkxpc3RQcm9jZXNzZXNSZXF1ZXN0Gh4uaGNzZC52MS5MaXN0UHJvY2Vzc2VzUmVzcG9uc2UiA5ACARJNCgtXYWl0UHJvY2VzcxIbLmhjc2QudjEuV2FpdFByb2Nlc3NSZXF1ZXN0GhwuaGNzZC52MS5XYWl0UHJvY2Vzc1Jlc3BvbnNlIgOQAgESTgoNU2lnbmFsUHJvY2VzcxIdLmhjc2QudjEuU2lnbmFsUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLlNpZ25hbFByb2Nlc3NSZXNwb25zZRJcChBUZXJtaW5hdGVQcm9jZXNzEiAuaGNzZC52MS5UZXJtaW5hdGVQcm9jZXNzUmVxdWVzdBohLmhjc2QudjEuVGVybWluYXRlUHJvY2Vzc1Jlc3BvbnNlIgOQAgISTgoNTW9kaWZ5UHJvY2VzcxIdLmhjc2QudjEuTW9kaWZ5UHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLk1vZGlmeVByb2Nlc3NSZXNwb25zZRJoChRHZXRQcm9jZXNzUHJvcGVydGllcxIkLmhjc2QudjEuR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXF1ZXN0GiUuaGNzZC52MS5HZXRQcm9jZXNzUHJvcGVydGllc1Jlc3BvbnNlIgOQAgESUwoNRGVsZXRlUHJvY2VzcxIdLmhjc2QudjEuRGVsZXRlUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLkRlbGV0ZVByb2Nlc3NSZXNwb25zZSIDkAICEkwKClJlYWRPdXRwdXQSGi5oY3NkLnYxLlJlYWRPdXRwdXRSZXF1ZXN0GhsuaGNzZC52MS5SZWFkT3V0cHV0UmVzcG9uc2UiA5ACATABEkoKCldyaXRlSW5wdXQSGi5oY3NkLnYxLldyaXRlSW5wdXRSZXF1ZXN0GhsuaGNzZC52MS5Xcml0ZUlucHV0UmVzcG9uc2UiA5ACAhJKCgtTdHJlYW1JbnB1dBIbLmhjc2QudjEuU3RyZWFtSW5wdXRSZXF1ZXN0GhwuaGNzZC52MS5TdHJlYW1JbnB1dFJlc3BvbnNlKAESSQoKUnVuUHJvY2VzcxIaLmhjc2QudjEuUnVuUHJvY2Vzc1JlcXVlc3QaGy5oY3NkLnYxLlJ1blByb2Nlc3NSZXNwb25zZSgBMAFCAlABYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_rpc_status, file_hcsd_v1_process]);
 
 /**
  * Request of CreateProcess.
@@ -48,7 +48,7 @@ export type CreateProcessRequest = Message<"hcsd.v1.CreateProcessRequest"> & {
   } | {
     /**
      * A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged.
-     * What only `spec` has, like timeouts and output options, has its default then.
+     * What HCS has no place for, like timeouts and output options, is in `options`.
      *
      * @generated from field: string parameters_json = 3;
      */
@@ -80,6 +80,13 @@ export type CreateProcessRequest = Message<"hcsd.v1.CreateProcessRequest"> & {
    * @generated from field: string request_id = 6;
    */
   requestId: string;
+
+  /**
+   * How the daemon keeps the process, and for how long.
+   *
+   * @generated from field: hcsd.v1.ProcessOptions options = 7;
+   */
+  options?: ProcessOptions | undefined;
 };
 
 /**
@@ -439,6 +446,14 @@ export type TerminateProcessRequest = Message<"hcsd.v1.TerminateProcessRequest">
    * @generated from field: google.protobuf.Duration grace_period = 3;
    */
   gracePeriod?: Duration | undefined;
+
+  /**
+   * Answer after this time at the latest, with `timed_out`. What was begun completes all the same.
+   * Zero: at once. Default: without limit.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 4;
+   */
+  timeout?: Duration | undefined;
 };
 
 /**
@@ -455,7 +470,7 @@ export const TerminateProcessRequestSchema: GenMessage<TerminateProcessRequest> 
  */
 export type TerminateProcessResponse = Message<"hcsd.v1.TerminateProcessResponse"> & {
   /**
-   * The process, as it is now: exited, or lost for good.
+   * The process, as it is now: exited, or lost for good, unless `timed_out`.
    *
    * @generated from field: hcsd.v1.Process process = 1;
    */
@@ -475,6 +490,13 @@ export type TerminateProcessResponse = Message<"hcsd.v1.TerminateProcessResponse
    * @generated from field: uint32 descendants_killed = 3;
    */
   descendantsKilled: number;
+
+  /**
+   * Whether `timeout` was up before the exit was known. The fields above then tell nothing of the kill.
+   *
+   * @generated from field: bool timed_out = 4;
+   */
+  timedOut: boolean;
 };
 
 /**
@@ -763,6 +785,15 @@ export type ReadOutputRequest = Message<"hcsd.v1.ReadOutputRequest"> & {
    * @generated from field: uint32 max_chunk_bytes = 5;
    */
   maxChunkBytes: number;
+
+  /**
+   * Send a `heartbeat` whenever nothing else was sent for this long, so that proxies do not take a
+   * silent stream for a dead one, and the caller a dead one for silent. Default, and when zero: none.
+   * Otherwise from 100 ms to 1 h.
+   *
+   * @generated from field: google.protobuf.Duration heartbeat_interval = 6;
+   */
+  heartbeatInterval?: Duration | undefined;
 };
 
 /**
@@ -773,7 +804,7 @@ export const ReadOutputRequestSchema: GenMessage<ReadOutputRequest> = /*@__PURE_
   messageDesc(file_hcsd_v1_process_service, 21);
 
 /**
- * Response of ReadOutput. RunProcessResponse has the same members with the same numbers.
+ * Response of ReadOutput. RunProcessResponse has all of its members, with the same numbers.
  *
  * @generated from message hcsd.v1.ReadOutputResponse
  */
@@ -832,6 +863,14 @@ export type ReadOutputResponse = Message<"hcsd.v1.ReadOutputResponse"> & {
      */
     value: OutputEnd;
     case: "end";
+  } | {
+    /**
+     * Nothing has happened for `heartbeat_interval`.
+     *
+     * @generated from field: hcsd.v1.Heartbeat heartbeat = 9;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
   } | { case: undefined; value?: undefined };
 };
 
@@ -841,6 +880,21 @@ export type ReadOutputResponse = Message<"hcsd.v1.ReadOutputResponse"> & {
  */
 export const ReadOutputResponseSchema: GenMessage<ReadOutputResponse> = /*@__PURE__*/
   messageDesc(file_hcsd_v1_process_service, 22);
+
+/**
+ * Tells that the connection and the other side are alive.
+ *
+ * @generated from message hcsd.v1.Heartbeat
+ */
+export type Heartbeat = Message<"hcsd.v1.Heartbeat"> & {
+};
+
+/**
+ * Describes the message hcsd.v1.Heartbeat.
+ * Use `create(HeartbeatSchema)` to create a new message.
+ */
+export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process_service, 23);
 
 /**
  * Request of WriteInput.
@@ -876,6 +930,14 @@ export type WriteInputRequest = Message<"hcsd.v1.WriteInputRequest"> & {
    * @generated from field: bool close_stdin = 4;
    */
   closeStdin: boolean;
+
+  /**
+   * Answer after this time at the latest, with `timed_out` and what the pipe has taken until then.
+   * Zero: at once. Default: without limit.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 5;
+   */
+  timeout?: Duration | undefined;
 };
 
 /**
@@ -883,7 +945,7 @@ export type WriteInputRequest = Message<"hcsd.v1.WriteInputRequest"> & {
  * Use `create(WriteInputRequestSchema)` to create a new message.
  */
 export const WriteInputRequestSchema: GenMessage<WriteInputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 23);
+  messageDesc(file_hcsd_v1_process_service, 24);
 
 /**
  * Response of WriteInput.
@@ -912,6 +974,14 @@ export type WriteInputResponse = Message<"hcsd.v1.WriteInputResponse"> & {
    * @generated from field: uint64 skipped_bytes = 3;
    */
   skippedBytes: bigint;
+
+  /**
+   * Whether `timeout` was up before the pipe had taken all of `data`. Stdin is not closed then. To go
+   * on, write again from `committed_offset`.
+   *
+   * @generated from field: bool timed_out = 4;
+   */
+  timedOut: boolean;
 };
 
 /**
@@ -919,7 +989,7 @@ export type WriteInputResponse = Message<"hcsd.v1.WriteInputResponse"> & {
  * Use `create(WriteInputResponseSchema)` to create a new message.
  */
 export const WriteInputResponseSchema: GenMessage<WriteInputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 24);
+  messageDesc(file_hcsd_v1_process_service, 25);
 
 /**
  * Request of StreamInput.
@@ -942,7 +1012,8 @@ export type StreamInputRequest = Message<"hcsd.v1.StreamInputRequest"> & {
     case: "start";
   } | {
     /**
-     * Bytes that follow those before. A message has at most `Limits.max_message_bytes`.
+     * Bytes that follow those before. A message has at most `Limits.max_message_bytes`. Without any it
+     * does nothing, and serves as a heartbeat.
      *
      * @generated from field: bytes data = 2;
      */
@@ -964,7 +1035,7 @@ export type StreamInputRequest = Message<"hcsd.v1.StreamInputRequest"> & {
  * Use `create(StreamInputRequestSchema)` to create a new message.
  */
 export const StreamInputRequestSchema: GenMessage<StreamInputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 25);
+  messageDesc(file_hcsd_v1_process_service, 26);
 
 /**
  * Says what to write to.
@@ -1000,7 +1071,7 @@ export type StreamInputStart = Message<"hcsd.v1.StreamInputStart"> & {
  * Use `create(StreamInputStartSchema)` to create a new message.
  */
 export const StreamInputStartSchema: GenMessage<StreamInputStart> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 26);
+  messageDesc(file_hcsd_v1_process_service, 27);
 
 /**
  * Response of StreamInput.
@@ -1028,7 +1099,7 @@ export type StreamInputResponse = Message<"hcsd.v1.StreamInputResponse"> & {
  * Use `create(StreamInputResponseSchema)` to create a new message.
  */
 export const StreamInputResponseSchema: GenMessage<StreamInputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 27);
+  messageDesc(file_hcsd_v1_process_service, 28);
 
 /**
  * Request of RunProcess.
@@ -1092,7 +1163,22 @@ export type RunProcessRequest = Message<"hcsd.v1.RunProcessRequest"> & {
      */
     value: ProcessSignal;
     case: "signal";
+  } | {
+    /**
+     * Does nothing: the caller is alive. Some proxies want that of a caller that has nothing to send.
+     *
+     * @generated from field: hcsd.v1.Heartbeat heartbeat = 7;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * As in ReadOutputRequest. Only in the first message.
+   *
+   * @generated from field: google.protobuf.Duration heartbeat_interval = 8;
+   */
+  heartbeatInterval?: Duration | undefined;
 };
 
 /**
@@ -1100,7 +1186,7 @@ export type RunProcessRequest = Message<"hcsd.v1.RunProcessRequest"> & {
  * Use `create(RunProcessRequestSchema)` to create a new message.
  */
 export const RunProcessRequestSchema: GenMessage<RunProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 28);
+  messageDesc(file_hcsd_v1_process_service, 29);
 
 /**
  * What to attach to.
@@ -1143,6 +1229,22 @@ export type RunAttach = Message<"hcsd.v1.RunAttach"> & {
    * @generated from field: bool take_over = 5;
    */
   takeOver: boolean;
+
+  /**
+   * Become the owner of the process, in the place of the present one if there is one. What that means
+   * is said at `OrphanPolicy`.
+   *
+   * @generated from field: bool owner = 6;
+   */
+  owner: boolean;
+
+  /**
+   * Read no output: the call gives `started`, `exit` and `end`. So a caller can own a process, or wait
+   * for its exit, and read its output elsewhere. Not together with `cursors`.
+   *
+   * @generated from field: bool without_output = 7;
+   */
+  withoutOutput: boolean;
 };
 
 /**
@@ -1150,7 +1252,7 @@ export type RunAttach = Message<"hcsd.v1.RunAttach"> & {
  * Use `create(RunAttachSchema)` to create a new message.
  */
 export const RunAttachSchema: GenMessage<RunAttach> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 29);
+  messageDesc(file_hcsd_v1_process_service, 30);
 
 /**
  * Bytes for stdin.
@@ -1179,7 +1281,7 @@ export type StdinData = Message<"hcsd.v1.StdinData"> & {
  * Use `create(StdinDataSchema)` to create a new message.
  */
 export const StdinDataSchema: GenMessage<StdinData> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 30);
+  messageDesc(file_hcsd_v1_process_service, 31);
 
 /**
  * Asks for the end of stdin. Nothing else ends it but the process itself and `CloseHandles`.
@@ -1194,10 +1296,10 @@ export type CloseStdin = Message<"hcsd.v1.CloseStdin"> & {
  * Use `create(CloseStdinSchema)` to create a new message.
  */
 export const CloseStdinSchema: GenMessage<CloseStdin> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 31);
+  messageDesc(file_hcsd_v1_process_service, 32);
 
 /**
- * Response of RunProcess. Members 1 to 6 are those of ReadOutputResponse.
+ * Response of RunProcess. Members 1 to 6, and 9, are those of ReadOutputResponse.
  *
  * @generated from message hcsd.v1.RunProcessResponse
  */
@@ -1271,6 +1373,14 @@ export type RunProcessResponse = Message<"hcsd.v1.RunProcessResponse"> & {
      */
     value: OpError;
     case: "opError";
+  } | {
+    /**
+     * Nothing has happened for `heartbeat_interval`.
+     *
+     * @generated from field: hcsd.v1.Heartbeat heartbeat = 9;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1279,7 +1389,7 @@ export type RunProcessResponse = Message<"hcsd.v1.RunProcessResponse"> & {
  * Use `create(RunProcessResponseSchema)` to create a new message.
  */
 export const RunProcessResponseSchema: GenMessage<RunProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 32);
+  messageDesc(file_hcsd_v1_process_service, 33);
 
 /**
  * How far stdin has come.
@@ -1307,7 +1417,7 @@ export type StdinAccepted = Message<"hcsd.v1.StdinAccepted"> & {
  * Use `create(StdinAcceptedSchema)` to create a new message.
  */
 export const StdinAcceptedSchema: GenMessage<StdinAccepted> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 33);
+  messageDesc(file_hcsd_v1_process_service, 34);
 
 /**
  * The failure of one request of RunProcess.
@@ -1335,7 +1445,7 @@ export type OpError = Message<"hcsd.v1.OpError"> & {
  * Use `create(OpErrorSchema)` to create a new message.
  */
 export const OpErrorSchema: GenMessage<OpError> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 34);
+  messageDesc(file_hcsd_v1_process_service, 35);
 
 /**
  * What to wait for.
@@ -1747,7 +1857,7 @@ export const ProcessService: GenService<{
    * follows a lost byte is of no use. To write again, attach again.
    * Idempotency: of `create` as CreateProcess, of `stdin` by offset; `signal` none.
    * Deadline: bounds the call, not the process.
-   * Cancellation: detaches, except that `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` kills.
+   * Cancellation: detaches. If the call is the owner of the process, see `OrphanPolicy`.
    * Codes: those of CreateProcess and ReadOutput.
    *
    * @generated from rpc hcsd.v1.ProcessService.RunProcess
