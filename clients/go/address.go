@@ -41,8 +41,8 @@ func (e *AddressError) Error() string {
 // Is reports whether target is [ErrAddress].
 func (e *AddressError) Is(target error) bool { return target == ErrAddress }
 
-// ParseAddress reads an address: unix:///path, host:port or [IPv6 address]:port. Its error is an
-// [*AddressError].
+// ParseAddress reads an address: unix:///path (or unix:/path, as gRPC has it), host:port or
+// [IPv6 address]:port. Its error is an [*AddressError].
 func ParseAddress(text string) (Address, error) {
 	if strings.HasPrefix(text, "unix:") {
 		return parseUnix(text)
@@ -125,7 +125,10 @@ func (a Address) target() string {
 }
 
 func parseUnix(text string) (Address, error) {
-	path := strings.TrimPrefix(text, "unix://")
+	path, found := strings.CutPrefix(text, "unix://")
+	if !found {
+		path = strings.TrimPrefix(text, "unix:")
+	}
 	switch {
 	case !strings.HasPrefix(path, "/"):
 		return Address{}, &AddressError{text, "the path of the socket is not absolute", addressSyntax}

@@ -33,10 +33,18 @@ func TestAnAddressIsReadAndWritten(t *testing.T) {
 	}
 }
 
+func TestASocketMayBeNamedAsGRPCNamesIt(t *testing.T) {
+	found, err := ParseAddress("unix:/run/hcsd.sock")
+	if err != nil || found.Path != "/run/hcsd.sock" || found.String() != "unix:///run/hcsd.sock" {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
 func TestWhatIsNoAddressIsNamedWithARemedy(t *testing.T) {
 	for text, remedy := range map[string]string{
 		"":                                    "unix:///path",
 		"unix:":                               "not absolute",
+		"unix:run/hcsd.sock":                  "not absolute",
 		"unix://run/hcsd.sock":                "not absolute",
 		"unix:///run/":                        "does not name a file",
 		"unix:///" + strings.Repeat("a", 107): "at most 107 bytes",
