@@ -5,32 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 )
 
-const (
-	connectTimeout = 10 * time.Second // for who listens and stays silent; who does not listen is seen at once
-	reconnectMin   = 100 * time.Millisecond
-	reconnectMax   = time.Second // a daemon that was started again is found after this at the latest
-
-	// What is on its way must be read anew when the connection breaks, so it must not be more than the
-	// daemon keeps behind a reader, half a MiB. Left to itself gRPC lets some MiB be on their way.
-	streamWindow = 128 * 1024
-	// gRPC frees this one as bytes arrive, not as they are read: it holds up no stream for another.
-	connectionWindow = 1024 * 1024
-
-	incarnationHeader = "hcsd-incarnation"
-)
+const incarnationHeader = "hcsd-incarnation"
 
 // connection is what the stubs call: gRPC's connection, with what every call carries, and with errors
 // that are ours.
@@ -41,11 +29,17 @@ type connection struct {
 
 // sharedConnection is what all views of a connection have in common.
 type sharedConnection struct {
-	grpc     *grpc.ClientConn
-	address  Address
-	security security
-	retry    Retry
-	reached  atomic.Bool // whether a daemon has ever been there
+	grpc        atomic.Pointer[grpc.ClientConn] // changes in abandon alone
+	redial      sync.Mutex                      // held to change it
+	options     []grpc.DialOption
+	address     Address
+	security    security
+	retry       Retry
+	keepalive   time.Duration
+	logger      *slog.Logger
+	answerTime  time.Duration          // how long a daemon may be late with an answer, see pieces
+	reached     atomic.Bool            // whether a daemon has ever been there
+	incarnation atomic.Pointer[string] // of the run of the daemon that was met last; nil: not known
 
 	life  context.Context // ends with the client, with ErrClosed as its cause
 	close context.CancelCauseFunc
@@ -53,36 +47,21 @@ type sharedConnection struct {
 
 // newConnection returns a connection that is made at the first call, and again whenever it is gone. No
 // call waits for a daemon that is not there.
-func newConnection(address Address, security security, retry Retry) (*connection, error) {
+func newConnection(address Address, security security, settings *clientSettings) (*connection, error) {
 	transport, token, err := security.load()
 	if err != nil {
 		return nil, err
 	}
-	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(transport),
-		grpc.WithUserAgent("hcsd-go/" + Version),
-		grpc.WithStaticStreamWindowSize(streamWindow),
-		grpc.WithStaticConnWindowSize(connectionWindow),
-		grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(math.MaxInt32), // a page may be large
-			// gRPC repeats calls that no daemon has seen, and if that connection ends too it may report the end
-			// of the call and no error (grpc-go 1.85, seen in 1 of 1,000 such calls). It cannot without a buffer.
-			grpc.MaxRetryRPCBufferSize(0),
-		),
-		grpc.WithDisableServiceConfig(), // or DNS is asked for one
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: reconnectMin, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnectMax},
-			MinConnectTimeout: connectTimeout,
-		}),
-	}
-	if address.IsLoopback() {
-		options = append(options, grpc.WithNoProxy())
-	}
+	options := settings.dialOptions(address, transport)
 	conn, err := grpc.NewClient(address.target(), options...)
 	if err != nil {
 		return nil, &AddressError{address.String(), err.Error(), addressSyntax}
 	}
-	shared := &sharedConnection{grpc: conn, address: address, security: security, retry: retry}
+	shared := &sharedConnection{
+		options: options, address: address, security: security, retry: settings.retry,
+		keepalive: settings.keepalive, logger: settings.logger, answerTime: settings.answerTime,
+	}
+	shared.grpc.Store(conn)
 	shared.life, shared.close = context.WithCancelCause(context.Background())
 	c := &connection{sharedConnection: shared}
 	if token != "" {
@@ -100,7 +79,7 @@ func (c *connection) pinned(incarnation string) *connection {
 // Close ends all calls, with ErrClosed.
 func (c *connection) Close() error {
 	c.close(&localError{class: ErrClosed, message: "the client is closed"})
-	if err := c.grpc.Close(); err != nil && status.Code(err) != codes.Canceled { // closed before
+	if err := c.shut(); err != nil && status.Code(err) != codes.Canceled { // closed before
 		return err
 	}
 	return nil
@@ -110,22 +89,35 @@ func (c *connection) Close() error {
 func (c *connection) Invoke(ctx context.Context, method string, request, answer any, options ...grpc.CallOption) error {
 	var daemon peer.Peer
 	options = append(options[:len(options):len(options)], grpc.Peer(&daemon))
-	err := c.grpc.Invoke(c.outgoing(ctx), method, request, answer, options...)
+	transport := c.transport()
+	err := transport.Invoke(c.outgoing(ctx), method, request, answer, options...)
+	c.abandonIfSilent(ctx, transport)
 	return c.translate(ctx, err, daemon.Addr != nil) // set if the call came as far as to a connection
 }
 
 // NewStream begins a call with many messages.
 func (c *connection) NewStream(ctx context.Context, description *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
-	inner, err := c.grpc.NewStream(c.outgoing(ctx), description, method, options...)
+	transport := c.transport()
+	inner, err := transport.NewStream(c.outgoing(ctx), description, method, options...)
 	if err != nil {
 		return nil, c.translate(ctx, err, false)
 	}
 	c.reached.Store(true)
-	return &stream{inner, c, ctx}, nil
+	return &stream{inner, c, transport, ctx}, nil
 }
 
 func (c *connection) outgoing(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, c.headers...)
+}
+
+// abandonIfSilent gives a connection up if a call has ended because nothing came through it.
+func (c *connection) abandonIfSilent(ctx context.Context, transport *grpc.ClientConn) {
+	if ctx.Err() == nil {
+		return
+	}
+	if cause, ok := context.Cause(ctx).(*Error); ok && cause.class == connectionLost {
+		c.abandon(transport)
+	}
 }
 
 // translate turns what gRPC returns for a call into an error of this package.
@@ -140,23 +132,41 @@ func (c *connection) translate(ctx context.Context, err error, connected bool) e
 	switch {
 	case found.Code == codes.Unauthenticated && !c.address.IsUnix():
 		found.Message += "; " + c.security.shown()
-	case found.Reason != "": // the daemon speaks
+	case found.said: // the daemon speaks
 	case c.life.Err() != nil:
 		return contextError(c.life)
 	case ctx.Err() != nil && (found.Code == codes.Canceled || found.Code == codes.DeadlineExceeded):
 		return contextError(ctx)
 	case found.Code == codes.DeadlineExceeded && hasDeadline(ctx): // the daemon has met it first
 		found.cause = context.DeadlineExceeded
-	case found.Code != codes.Unavailable:
-	case connected:
-		found.class = connectionLost
-		found.Message = fmt.Sprintf("lost the connection to the daemon at %s: %s", c.address, found.Message)
-	default:
+	case strings.HasPrefix(found.Message, unsent):
+		return usageError("the request cannot be sent: %s", strings.TrimPrefix(found.Message, unsent))
+	case found.Code == codes.Unavailable && !connected:
 		found.class = daemonUnreachable
 		found.Message = fmt.Sprintf("cannot reach a daemon at %s: %s; %s",
 			c.address, cause(found.Message), c.security.remedy(c.address, found.Message))
+	case ofBrokenConnections[found.Code]:
+		found.class = connectionLost
+		found.Message = fmt.Sprintf("lost the connection to the daemon at %s: %s", c.address, found.Message)
 	}
 	return found
+}
+
+// unsent begins what gRPC says of a message that cannot be encoded, as with text that is not UTF-8.
+const unsent = "grpc: error while marshaling: "
+
+// ofBrokenConnections has the codes that gRPC makes up for connections that break, for what proxies
+// answer in the daemon's place, and for garbage. A daemon that has one of them to say gives a reason.
+var ofBrokenConnections = map[codes.Code]bool{
+	codes.Unavailable: true, codes.Internal: true, codes.Unknown: true, codes.Canceled: true,
+}
+
+// lost returns the error of a call on which nothing came for too long.
+func (c *connection) lost(format string, arguments ...any) *Error {
+	e := fromStatus(status.New(codes.Unavailable,
+		fmt.Sprintf("lost the connection to the daemon at %s: %s", c.address, fmt.Sprintf(format, arguments...))))
+	e.class = connectionLost
+	return e
 }
 
 func hasDeadline(ctx context.Context) bool {
@@ -176,6 +186,7 @@ func cause(text string) string {
 type stream struct {
 	grpc.ClientStream
 	connection *connection
+	transport  *grpc.ClientConn
 	ctx        context.Context
 }
 
@@ -191,6 +202,9 @@ func (s *stream) RecvMsg(message any) error { return s.translate(s.ClientStream.
 func (s *stream) translate(err error) error {
 	if errors.Is(err, io.EOF) { // the end, which is no failure
 		return err
+	}
+	if err != nil {
+		s.connection.abandonIfSilent(s.ctx, s.transport)
 	}
 	return s.connection.translate(s.ctx, err, true)
 }

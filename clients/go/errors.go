@@ -37,6 +37,7 @@ type Error struct {
 
 	class  *class
 	status *status.Status
+	said   bool  // by the daemon itself
 	cause  error // that of the caller's own context, if it has ended the call
 }
 
@@ -85,7 +86,7 @@ func fromStatus(s *status.Status) *Error {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
 			if detail.GetDomain() == errorDomain {
-				e.Reason, e.Metadata = detail.GetReason(), detail.GetMetadata()
+				e.Reason, e.Metadata, e.said = detail.GetReason(), detail.GetMetadata(), true
 			}
 		case *errdetails.BadRequest:
 			for _, v := range detail.GetFieldViolations() {
@@ -138,7 +139,8 @@ func usageError(format string, arguments ...any) error {
 
 // contextError returns the error for a call that its context has ended.
 func contextError(ctx context.Context) error {
-	if cause, ok := context.Cause(ctx).(*localError); ok { // we have, by a Close
+	switch cause := context.Cause(ctx).(type) {
+	case *localError, *Error: // we have, by a Close or because nothing came any more
 		return cause
 	}
 	err := ctx.Err()

@@ -1,8 +1,10 @@
 package hcsd
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,24 +28,34 @@ import (
 type fakeDaemon struct {
 	hcsdv1.UnimplementedProcessServiceServer
 	hcsdv1.UnimplementedEventServiceServer
+	hcsdv1.UnimplementedHostServiceServer
 	address string
 	server  *grpc.Server
 
 	mutex sync.Mutex
-	asked []any // every request, in order
+	asked []any  // every request, in order
+	boot  string // its incarnation
 
 	create    func(*hcsdv1.CreateProcessRequest) error
+	run       func(*hcsdv1.RunProcessRequest, runStream) error
 	get       func() (*hcsdv1.Process, error)
 	wait      func(context.Context) (*hcsdv1.Process, error)
+	waitPiece func(context.Context, *hcsdv1.WaitProcessRequest) (*hcsdv1.WaitProcessResponse, error) // instead of wait
 	signal    func() error
 	terminate func() error
+	endPiece  func(*hcsdv1.TerminateProcessRequest) *hcsdv1.TerminateProcessResponse // instead of ended
 	ended     hcsdv1.TerminateProcessResponse
 	deleted   hcsdv1.DeleteProcessResponse
 	write     func(context.Context, *hcsdv1.WriteInputRequest) (*hcsdv1.WriteInputResponse, error)
 	output    func(*hcsdv1.ReadOutputRequest, grpc.ServerStreamingServer[hcsdv1.ReadOutputResponse]) error
 	list      func(*hcsdv1.ListProcessesRequest) *hcsdv1.ListProcessesResponse
-	events    func(grpc.ServerStreamingServer[hcsdv1.WatchEventsResponse]) error
+	events    func(*hcsdv1.WatchEventsRequest, eventStream) error
 }
+
+type (
+	runStream   = grpc.BidiStreamingServer[hcsdv1.RunProcessRequest, hcsdv1.RunProcessResponse]
+	eventStream = grpc.ServerStreamingServer[hcsdv1.WatchEventsResponse]
+)
 
 const incarnation = "boot"
 
@@ -77,8 +89,10 @@ func (d *fakeDaemon) listen(t *testing.T, network, address string, options ...gr
 		t.Fatal(err)
 	}
 	server := grpc.NewServer(options...)
+	d.boot = cmp.Or(d.boot, incarnation)
 	hcsdv1.RegisterProcessServiceServer(server, d)
 	hcsdv1.RegisterEventServiceServer(server, d)
+	hcsdv1.RegisterHostServiceServer(server, d)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	d.server = server
@@ -107,16 +121,51 @@ func (d *fakeDaemon) created(t *testing.T, options ...ClientOption) *Process {
 	return p
 }
 
-// note keeps a request, and refuses one that lacks the incarnation of its process.
+// note keeps a request, and refuses one that is not meant for this run of the daemon.
 func (d *fakeDaemon) note(ctx context.Context, request any) error {
 	d.mutex.Lock()
 	d.asked = append(d.asked, request)
+	boot := d.boot
 	d.mutex.Unlock()
+	found := metadata.ValueFromIncomingContext(ctx, incarnationHeader)
 	_, creating := request.(*hcsdv1.CreateProcessRequest)
-	if found := metadata.ValueFromIncomingContext(ctx, incarnationHeader); !creating && (len(found) != 1 || found[0] != incarnation) {
-		return status.Errorf(codes.Internal, "the incarnation is %v", found)
+	switch {
+	case creating && len(found) == 0: // by the stubs
+	case len(found) != 1:
+		return refusal(codes.Internal, fmt.Sprintf("the incarnation is %v", found))
+	case found[0] != boot:
+		return refusal(codes.FailedPrecondition, "DAEMON_RESTARTED")
 	}
 	return nil
+}
+
+// restart makes it another run of the daemon.
+func (d *fakeDaemon) restart(boot string) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.boot = boot
+}
+
+func (d *fakeDaemon) GetHost(_ context.Context, request *hcsdv1.GetHostRequest) (*hcsdv1.GetHostResponse, error) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.asked = append(d.asked, request)
+	return &hcsdv1.GetHostResponse{Incarnation: d.boot}, nil
+}
+
+func (d *fakeDaemon) RunProcess(stream runStream) error {
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	if err := d.note(stream.Context(), first); err != nil {
+		return err
+	}
+	if d.run != nil {
+		return d.run(first, stream)
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
 }
 
 // requests returns those of a kind, in order.
@@ -185,6 +234,9 @@ func (d *fakeDaemon) WaitProcess(ctx context.Context, request *hcsdv1.WaitProces
 	if err := d.note(ctx, request); err != nil {
 		return nil, err
 	}
+	if d.waitPiece != nil {
+		return d.waitPiece(ctx, request)
+	}
 	found, err := d.wait(ctx)
 	return &hcsdv1.WaitProcessResponse{Process: found}, err
 }
@@ -202,6 +254,9 @@ func (d *fakeDaemon) TerminateProcess(
 	err := d.note(ctx, request)
 	if err == nil && d.terminate != nil {
 		err = d.terminate()
+	}
+	if err == nil && d.endPiece != nil {
+		return d.endPiece(request), nil
 	}
 	return proto.CloneOf(&d.ended), err
 }
@@ -228,8 +283,11 @@ func (d *fakeDaemon) ListProcesses(_ context.Context, request *hcsdv1.ListProces
 	return d.list(request), nil
 }
 
-func (d *fakeDaemon) WatchEvents(_ *hcsdv1.WatchEventsRequest, stream grpc.ServerStreamingServer[hcsdv1.WatchEventsResponse]) error {
-	return d.events(stream)
+func (d *fakeDaemon) WatchEvents(request *hcsdv1.WatchEventsRequest, stream eventStream) error {
+	d.mutex.Lock()
+	d.asked = append(d.asked, request)
+	d.mutex.Unlock()
+	return d.events(request, stream)
 }
 
 // authorizations tells what each call carries as its authorization.

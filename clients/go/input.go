@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -38,9 +39,11 @@ type Input struct {
 	//
 	// Bytes that the daemon skips of a write that was not repeated were taken for those of another client,
 	// and that is an error. Of a repeated write it cannot be told whose they were.
-	turns  turns   // who writes; guards what follows
-	offset *uint64 // nil: UNKNOWN
-	left   bool    // a call of ours ended without an answer, and may go on at the daemon
+	// A call takes as many bytes as the pipe does in its time; the rest goes into the next one.
+	turns  turns     // who writes; guards what follows
+	offset *uint64   // nil: UNKNOWN
+	left   bool      // a call of ours ended without an answer, and may go on at the daemon
+	until  time.Time // when that one ends at the latest
 }
 
 // Write writes all of data, as fast as the process reads it, and returns when the pipe has taken it.
@@ -149,11 +152,12 @@ func (in *Input) send(ctx context.Context, data []byte, closing bool) error {
 	return nil
 }
 
+// call writes all of a request, in as many calls as that takes, and returns the last answer.
 func (in *Input) call(ctx context.Context, request *hcsdv1.WriteInputRequest) (*hcsdv1.WriteInputResponse, error) {
-	tries := attempts{connection: in.process.connection}
+	p := newPieces(in.process.connection, "WriteInput "+request.GetName())
 	repeated := false
 	for {
-		answer, err := in.process.processes.WriteInput(ctx, request)
+		answer, err := in.ask(ctx, p, request)
 		switch {
 		case err == nil:
 			in.left = false
@@ -161,17 +165,55 @@ func (in *Input) call(ctx context.Context, request *hcsdv1.WriteInputRequest) (*
 				return nil, newError(codes.Aborted, "STDIN_TAKEN_OVER", fmt.Sprintf("another client has written to stdin of '%s': "+
 					"%d bytes of this one were taken for its", request.GetName(), skipped))
 			}
-			return answer, nil
+			if !answer.GetTimedOut() {
+				return answer, nil
+			}
+			p.succeeded()
+			request, repeated = rest(request, answer.GetCommittedOffset()), false
+			continue
 		case errors.Is(err, ErrUnavailable):
-			in.left, repeated = true, true
+			repeated = true
 		case ctx.Err() != nil: // nobody has answered
-			in.left = true
 			return nil, callerError(ctx, err)
 		case !errors.Is(err, ErrStdinBusy) || !in.left:
 			return nil, err
 		}
-		if err := tries.waitAnyway(ctx, err); err != nil {
+		if err := in.waitFor(ctx, p, err); err != nil {
 			return nil, err
 		}
+	}
+}
+
+// ask makes one call of a write.
+func (in *Input) ask(
+	ctx context.Context, p *pieces, request *hcsdv1.WriteInputRequest,
+) (answer *hcsdv1.WriteInputResponse, err error) {
+	request.Timeout = p.timeout()
+	until := time.Now().Add(p.length + in.process.connection.answerTime)
+	err = p.ask(ctx, func(ctx context.Context) (err error) {
+		answer, err = in.process.processes.WriteInput(ctx, request)
+		return err
+	})
+	if err != nil && (errors.Is(err, ErrUnavailable) || ctx.Err() != nil) {
+		in.left, in.until = true, until
+	}
+	return answer, err
+}
+
+// waitFor waits before the next attempt. That stdin is busy with a call of our own is no failure for as
+// long as that one may take.
+func (in *Input) waitFor(ctx context.Context, p *pieces, err error) error {
+	retry := in.process.connection.retry
+	if errors.Is(err, ErrStdinBusy) && retry.Attempts > 0 && time.Now().Before(in.until) {
+		return p.pause(ctx, err)
+	}
+	return p.waitAnyway(ctx, err)
+}
+
+// rest returns the request for what the pipe has not taken yet.
+func rest(request *hcsdv1.WriteInputRequest, committed uint64) *hcsdv1.WriteInputRequest {
+	taken := min(max(committed, request.GetOffset())-request.GetOffset(), uint64(len(request.GetData())))
+	return &hcsdv1.WriteInputRequest{
+		Name: request.GetName(), Offset: committed, Data: request.GetData()[taken:], CloseStdin: request.GetCloseStdin(),
 	}
 }

@@ -3,8 +3,6 @@ package hcsd
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io"
 	"iter"
 
 	"google.golang.org/protobuf/proto"
@@ -38,34 +36,6 @@ func (c *Client) ListSystems(
 		page, err := c.systems.ListComputeSystems(ctx, asked)
 		return page.GetSystems(), page.GetNextPageToken(), err
 	})
-}
-
-// WatchEvents iterates over what happens to compute systems and processes, without an end; the request
-// says where it begins. The call begins with the iteration and ends with it, with the context, or with an
-// error, which is the last that it gives.
-//
-// Each message has the revision and the incarnation to go on with after a lost connection.
-//
-// Errors: [ErrNotFound], there is no such system; [ErrRevisionCompacted], the events after the revision
-// are no longer kept; [ErrOutOfRange], it belongs to another run of the daemon; [ErrSubscriberStalled], the
-// caller has fallen too far behind; [ErrUnavailable].
-func (c *Client) WatchEvents(
-	ctx context.Context, request *hcsdv1.WatchEventsRequest,
-) iter.Seq2[*hcsdv1.WatchEventsResponse, error] {
-	return func(yield func(*hcsdv1.WatchEventsResponse, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		call, err := c.events.WatchEvents(ctx, request)
-		for err == nil {
-			var message *hcsdv1.WatchEventsResponse
-			if message, err = call.Recv(); err == nil && !yield(message, nil) {
-				return
-			}
-		}
-		if !errors.Is(err, io.EOF) {
-			yield(nil, err)
-		}
-	}
 }
 
 // pages iterates over what each page has, until one has no token for the next.

@@ -1,7 +1,10 @@
 package hcsd
 
 import (
-	"maps"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
 )
@@ -16,9 +19,13 @@ const (
 type ClientOption func(*clientSettings)
 
 type clientSettings struct {
-	address  string
-	security securityOptions
-	retry    Retry
+	address    string
+	security   securityOptions
+	retry      Retry
+	keepalive  time.Duration
+	logger     *slog.Logger
+	dial       []grpc.DialOption
+	answerTime time.Duration
 }
 
 // WithAddress names where the daemon listens, see [ParseAddress]. Default: [DefaultAddress].
@@ -58,46 +65,32 @@ func WithRetry(retry Retry) ClientOption {
 	return func(s *clientSettings) { s.retry = retry }
 }
 
-// CreateOption says more about a process to start.
-type CreateOption func(*createSettings)
+// DefaultKeepalive is how long a connection may be silent before the client looks whether it is alive.
+const DefaultKeepalive = 20 * time.Second
 
-type createSettings struct {
-	request *hcsdv1.CreateProcessRequest
-	stdin   bool
+// WithKeepalive says how soon a connection is noticed that has gone without a word, as when a firewall
+// forgets it; 0 turns that off. Default: [DefaultKeepalive].
+//
+// On all streams the daemon sends something at least that often, but not more often than every 100 ms,
+// which also keeps proxies from taking them for dead. When nothing has come for twice that time, and at
+// least 1 s, while the program waits for it, the call goes on over a new connection. Over TCP a PING of
+// HTTP/2 is sent after so much silence, at least 10 s, with calls under way or without, and 10 s later
+// the connection is given up.
+func WithKeepalive(interval time.Duration) ClientOption {
+	return func(s *clientSettings) { s.keepalive = interval }
 }
 
-// WithStdin gives the process a stdin to write to, as STDIN_MODE_PIPE in the spec does. In a document
-// CreateStdInPipe does it.
-func WithStdin() CreateOption {
-	return func(s *createSettings) { s.stdin = true }
+// WithLogger gives a logger, which is told of every attempt after a lost connection: which call, the
+// number of the attempt, the delay and the reason; and when the daemon answers again. Default: none.
+func WithLogger(logger *slog.Logger) ClientOption {
+	return func(s *clientSettings) { s.logger = logger }
 }
 
-// WithParent names the system to run in, as in systems/web. Default: [HostSystem].
-func WithParent(name string) CreateOption {
-	return func(s *createSettings) { s.request.Parent = name }
-}
-
-// WithParametersJSON gives a document for HcsCreateProcess (ProcessParameters), passed to HCS unchanged.
-func WithParametersJSON(document string) CreateOption {
-	return func(s *createSettings) {
-		s.request.Source = &hcsdv1.CreateProcessRequest_ParametersJson{ParametersJson: document}
-	}
-}
-
-// WithProcessID chooses the last part of the name of the process. Default: issued by the daemon.
-func WithProcessID(id string) CreateOption {
-	return func(s *createSettings) { s.request.ProcessId = id }
-}
-
-// WithLabels stores labels with the process.
-func WithLabels(labels map[string]string) CreateOption {
-	return func(s *createSettings) { s.request.Labels = maps.Clone(labels) }
-}
-
-// WithRequestID chooses the UUID that makes the call safe to repeat, so that another call, or another
-// run of the program, finds the process again that this one has started. Default: a new one.
-func WithRequestID(id string) CreateOption {
-	return func(s *createSettings) { s.request.RequestId = id }
+// WithDialOptions adds options of gRPC, such as interceptors and the handlers that trace calls. They come
+// after those of this package, so where both say something they win. An interceptor sees each attempt as
+// a call of its own, with the status of gRPC.
+func WithDialOptions(options ...grpc.DialOption) ClientOption {
+	return func(s *clientSettings) { s.dial = append(s.dial, options...) }
 }
 
 // EndOption says what [Process.Terminate] and [Process.Remove] kill.

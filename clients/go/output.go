@@ -14,6 +14,11 @@ import (
 // Output is what a process writes to one of its streams, as an [io.Reader] that survives lost
 // connections: one shows only as a pause, within the bounds of [Retry].
 //
+// A process of [Client.Run] waits in its write while one of its outputs is full. So who reads only one
+// of the two waits for ever once the process has written enough to the other: read both at the same time
+// ([Process.Follow], [Process.Communicate]), or say at the start what becomes of the other
+// ([WithDiscard], [WithStderrToStdout]).
+//
 // It follows the stream until its end, which is [io.EOF]. After any other error, a cancellation too,
 // reading again goes on at the byte where it stopped.
 //
@@ -28,7 +33,7 @@ type Output struct {
 	// state    event                                           next
 	// IDLE     a byte is wanted                                READING
 	// READING  a chunk                                         READING; the offset moves as it is handed out
-	// READING  out of reach                                    IDLE, and after a while READING again
+	// READING  out of reach, or silent for too long            IDLE, and after a while READING again
 	// READING  stalled, as the program paused for too long     IDLE, and READING again
 	// READING  the context ends, Process.Close, other errors   IDLE
 	// READING  the end of the stream                           ENDED
@@ -37,11 +42,12 @@ type Output struct {
 	// handed out, and only then, so whatever ends the call, the next one goes on at the right byte.
 	turns   turns // who reads; guards what follows
 	call    hcsdv1.ProcessService_ReadOutputClient
-	cancel  context.CancelFunc // ends call
-	moved   bool               // the present call has given something
-	rest    []byte             // received, and not yet handed out
-	offset  uint64             // of the next byte to hand out
-	located bool               // offset is known
+	cancel  context.CancelCauseFunc // ends call
+	silence silence                 // of the present call
+	moved   bool                    // the present call has given something
+	rest    []byte                  // received, and not yet handed out
+	offset  uint64                  // of the next byte to hand out
+	located bool                    // offset is known
 	ended   bool
 	forced  bool
 	skipped uint64
@@ -54,7 +60,7 @@ func newOutput(p *Process, stream hcsdv1.OutputStream, options ...OutputOption) 
 		start:   &hcsdv1.OutputCursor{Stream: stream, Position: &hcsdv1.OutputCursor_Offset{}},
 		gaps:    hcsdv1.GapPolicy_GAP_POLICY_FAIL,
 		turns:   newTurns(),
-		tries:   attempts{connection: p.connection},
+		tries:   attempts{connection: p.connection, what: fmt.Sprintf("ReadOutput %s %s", p.Name(), stream)},
 	}
 	for _, option := range options {
 		option(o)
@@ -172,7 +178,7 @@ func (o *Output) next(ctx context.Context) ([]byte, error) {
 // drop ends the call, if there is one.
 func (o *Output) drop() {
 	if o.cancel != nil {
-		o.cancel()
+		o.cancel(nil)
 	}
 	o.call, o.cancel, o.moved = nil, nil, false
 }
@@ -181,9 +187,11 @@ func (o *Output) drop() {
 func (o *Output) receive(ctx context.Context) error {
 	var life context.Context // of the call, which may outlive ctx
 	if o.call == nil {
-		life, o.cancel = context.WithCancel(o.process.life)
+		life, o.cancel = context.WithCancelCause(o.process.life)
+		o.silence = newSilence(o.process.connection, o.process.connection.heartbeat(), o.cancel)
 	}
-	stop := context.AfterFunc(ctx, o.cancel)
+	end := o.cancel
+	stop := context.AfterFunc(ctx, func() { end(nil) })
 	defer func() {
 		if !stop() { // the context has ended the call, if only after the message came
 			o.drop()
@@ -196,7 +204,11 @@ func (o *Output) receive(ctx context.Context) error {
 		}
 		o.call = call
 	}
-	answer, err := o.call.Recv()
+	var answer *hcsdv1.ReadOutputResponse
+	err := o.silence.during(func() (err error) {
+		answer, err = o.call.Recv()
+		return err
+	})
 	switch {
 	case errors.Is(err, io.EOF): // what has an end says so before
 		return newError(codes.Internal, "", fmt.Sprintf("the daemon has left off the output of '%s' before its end", o.process.Name()))
@@ -213,10 +225,11 @@ func (o *Output) request() *hcsdv1.ReadOutputRequest {
 		cursor = &hcsdv1.OutputCursor{Stream: o.start.GetStream(), Position: &hcsdv1.OutputCursor_Offset{Offset: o.offset}}
 	}
 	return &hcsdv1.ReadOutputRequest{
-		Name:      o.process.Name(),
-		Cursors:   []*hcsdv1.OutputCursor{cursor},
-		Follow:    true,
-		GapPolicy: o.gaps,
+		Name:              o.process.Name(),
+		Cursors:           []*hcsdv1.OutputCursor{cursor},
+		Follow:            true,
+		GapPolicy:         o.gaps,
+		HeartbeatInterval: o.process.connection.heartbeat(),
 	}
 }
 
@@ -237,6 +250,8 @@ func (o *Output) note(answer *hcsdv1.ReadOutputResponse) error {
 		o.ended, o.forced = true, event.Eof.GetForced()
 	case *hcsdv1.ReadOutputResponse_End:
 		o.ended = true
+	case *hcsdv1.ReadOutputResponse_Heartbeat:
+		o.silence.awake = true
 	}
 	return nil
 }

@@ -40,7 +40,8 @@ type Process struct {
 	processes  hcsdv1.ProcessServiceClient
 	created    *hcsdv1.Process
 	exit       atomic.Pointer[hcsdv1.ProcessExit]
-	owned      bool // it ends with Close
+	owned      bool           // it ends with Close
+	owner      sync.WaitGroup // the call that owns it, see own
 
 	life    context.Context // of the streams; ends with Close, or with the client
 	release context.CancelCauseFunc
@@ -59,6 +60,9 @@ func newProcess(c *connection, created *hcsdv1.Process, stdinOffset *uint64) *Pr
 	c = c.pinned(created.GetIncarnation())
 	p := &Process{connection: c, processes: hcsdv1.NewProcessServiceClient(c), created: created}
 	p.life, p.release = context.WithCancelCause(c.life)
+	if incarnation := created.GetIncarnation(); incarnation != "" {
+		p.connection.incarnation.Store(&incarnation)
+	}
 	p.Stdin = &Input{process: p, turns: newTurns(), offset: stdinOffset}
 	p.Stdout = newOutput(p, hcsdv1.OutputStream_OUTPUT_STREAM_STDOUT)
 	p.Stderr = newOutput(p, hcsdv1.OutputStream_OUTPUT_STREAM_STDERR)
@@ -84,7 +88,7 @@ func (p *Process) Output(stream hcsdv1.OutputStream, options ...OutputOption) *O
 
 // Get returns the process as it is now.
 func (p *Process) Get(ctx context.Context) (*hcsdv1.Process, error) {
-	answer, err := repeat(ctx, p.connection, func() (*hcsdv1.GetProcessResponse, error) {
+	answer, err := repeat(ctx, p.connection, "GetProcess "+p.Name(), func() (*hcsdv1.GetProcessResponse, error) {
 		return p.processes.GetProcess(ctx, &hcsdv1.GetProcessRequest{Name: p.Name()})
 	})
 	if err != nil {
@@ -101,9 +105,10 @@ func (p *Process) Wait(ctx context.Context) (*hcsdv1.ProcessExit, error) {
 	if exit := p.exit.Load(); exit != nil {
 		return exit, nil
 	}
-	answer, err := repeat(ctx, p.connection, func() (*hcsdv1.WaitProcessResponse, error) {
-		return p.processes.WaitProcess(ctx, &hcsdv1.WaitProcessRequest{Name: p.Name()})
-	})
+	answer, err := await(ctx, p.connection, "WaitProcess "+p.Name(),
+		func(ctx context.Context, timeout *durationpb.Duration) (*hcsdv1.WaitProcessResponse, error) {
+			return p.processes.WaitProcess(ctx, &hcsdv1.WaitProcessRequest{Name: p.Name(), Timeout: timeout})
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -149,12 +154,13 @@ func (p *Process) Terminate(
 	if grace < 0 {
 		return nil, usageError("a grace period is not negative, and this is %v", grace)
 	}
-	return repeat(ctx, p.connection, func() (*hcsdv1.TerminateProcessResponse, error) {
-		request := &hcsdv1.TerminateProcessRequest{
-			Name: p.Name(), Scope: scopeOf(options), GracePeriod: durationpb.New(grace),
-		}
-		return p.processes.TerminateProcess(ctx, request)
-	})
+	return await(ctx, p.connection, "TerminateProcess "+p.Name(),
+		func(ctx context.Context, timeout *durationpb.Duration) (*hcsdv1.TerminateProcessResponse, error) {
+			request := &hcsdv1.TerminateProcessRequest{
+				Name: p.Name(), Scope: scopeOf(options), GracePeriod: durationpb.New(grace), Timeout: timeout,
+			}
+			return p.processes.TerminateProcess(ctx, request)
+		})
 }
 
 // Resize changes the size of the console, in character cells.
@@ -162,7 +168,7 @@ func (p *Process) Terminate(
 // Errors: [ErrFailedPrecondition], the process has no console or has exited.
 func (p *Process) Resize(ctx context.Context, columns, rows uint32) error {
 	size := &hcsdv1.ModifyProcessRequest_ConsoleSize{ConsoleSize: &hcsdv1.Console{Columns: columns, Rows: rows}}
-	_, err := repeat(ctx, p.connection, func() (*hcsdv1.ModifyProcessResponse, error) {
+	_, err := repeat(ctx, p.connection, "ModifyProcess "+p.Name(), func() (*hcsdv1.ModifyProcessResponse, error) {
 		return p.processes.ModifyProcess(ctx, &hcsdv1.ModifyProcessRequest{Name: p.Name(), Modification: size})
 	})
 	return err
@@ -190,7 +196,7 @@ func (p *Process) Remove(ctx context.Context, options ...EndOption) (*hcsdv1.Del
 func (p *Process) delete(
 	ctx context.Context, request *hcsdv1.DeleteProcessRequest,
 ) (*hcsdv1.DeleteProcessResponse, error) {
-	return repeat(ctx, p.connection, func() (*hcsdv1.DeleteProcessResponse, error) {
+	return repeat(ctx, p.connection, "DeleteProcess "+p.Name(), func() (*hcsdv1.DeleteProcessResponse, error) {
 		return p.processes.DeleteProcess(ctx, request)
 	})
 }
@@ -249,6 +255,7 @@ func (p *Process) Close() error {
 			p.closed = p.kill()
 		}
 		p.release(&localError{class: ErrClosed, message: fmt.Sprintf("process '%s' is closed", p.Name())})
+		p.owner.Wait()
 	})
 	return p.closed
 }

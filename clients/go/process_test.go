@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
@@ -143,41 +142,6 @@ func TestOnlyAProcessThatMayStillRunFailsToBeClosed(t *testing.T) {
 	}
 }
 
-func TestRunMakesTheProcessWaitForItsReadersUnlessTheSpecSaysOtherwise(t *testing.T) {
-	d := serve(t)
-	spec := Command("x")
-	if _, err := d.client(t).Run(t.Context(), spec, WithStdin()); err != nil {
-		t.Fatal(err)
-	}
-	if spec.GetOutput() != nil || spec.GetStdinMode() != hcsdv1.StdinMode_STDIN_MODE_UNSPECIFIED {
-		t.Errorf("the spec of the caller was changed: %v", spec)
-	}
-	spec.Output = &hcsdv1.OutputOptions{Overflow: hcsdv1.OverflowPolicy_OVERFLOW_POLICY_DROP_OLDEST}
-	if _, err := d.client(t).Run(t.Context(), spec); err != nil {
-		t.Fatal(err)
-	}
-	asked := requests[*hcsdv1.CreateProcessRequest](d)
-	first, second := asked[0].GetSpec(), asked[1].GetSpec()
-	if first.GetOutput().GetOverflow() != hcsdv1.OverflowPolicy_OVERFLOW_POLICY_BLOCK ||
-		first.GetStdinMode() != hcsdv1.StdinMode_STDIN_MODE_PIPE || asked[0].GetParent() != HostSystem {
-		t.Errorf("%v", asked[0])
-	}
-	if second.GetOutput().GetOverflow() != hcsdv1.OverflowPolicy_OVERFLOW_POLICY_DROP_OLDEST {
-		t.Errorf("%v", asked[1])
-	}
-}
-
-func TestAProcessIsMadeFromASpecOrADocument(t *testing.T) {
-	client := serve(t).client(t)
-	_, err := client.Create(t.Context(), nil)
-	wantIs(t, err, ErrUsage)
-	_, err = client.Create(t.Context(), Command("x"), WithParametersJSON("{}"))
-	wantIs(t, err, ErrUsage)
-	if _, err := client.Create(t.Context(), nil, WithParametersJSON("{}")); err != nil {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestCommunicateIsContentWithAProcessThatDoesNotRead(t *testing.T) {
 	d := serve(t)
 	d.output = giving([]byte("hello"), 0, script())
@@ -247,32 +211,5 @@ func TestAListHasAllPages(t *testing.T) {
 		if found := fmt.Sprint(names); found != "[systems/- systems/-+ systems/-++]" {
 			t.Error(found)
 		}
-	}
-}
-
-func TestLeavingTheEventsEndsTheCall(t *testing.T) {
-	d := serve(t)
-	over := make(chan struct{})
-	d.events = func(stream grpc.ServerStreamingServer[hcsdv1.WatchEventsResponse]) error {
-		defer close(over)
-		for stream.Send(&hcsdv1.WatchEventsResponse{}) == nil {
-		}
-		return nil
-	}
-	for _, err := range d.client(t).WatchEvents(t.Context(), nil) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		break
-	}
-	<-over
-	d.events = func(grpc.ServerStreamingServer[hcsdv1.WatchEventsResponse]) error {
-		return refusal(codes.OutOfRange, "REVISION_COMPACTED")
-	}
-	for message, err := range d.client(t).WatchEvents(t.Context(), nil) {
-		if message != nil {
-			t.Error(message)
-		}
-		wantIs(t, err, ErrRevisionCompacted)
 	}
 }

@@ -3,6 +3,7 @@ package hcsd
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 )
@@ -10,8 +11,9 @@ import (
 // Retry is how a client goes on when the connection breaks.
 //
 // It tries again after FirstDelay, doubling up to MaxDelay, each time with a random part of that, and
-// returns the last error after so many attempts in a row without any progress. The count begins anew
-// with every answer. A daemon that has never been reached is not tried again.
+// returns the last error after so many attempts in a row without a word from the daemon. The count
+// begins anew with every answer, and on a stream with every message and heartbeat. A daemon that has
+// never been reached is not tried again.
 type Retry struct {
 	Attempts   int           // how often to try again; 0 returns the first error
 	FirstDelay time.Duration // the wait before the first attempt
@@ -24,11 +26,17 @@ var DefaultRetry = Retry{Attempts: 12, FirstDelay: 50 * time.Millisecond, MaxDel
 // attempts counts those of one task after its last progress.
 type attempts struct {
 	connection *connection
+	what       string // the task, for the log
 	failed     int
 }
 
 // succeeded notes progress.
-func (a *attempts) succeeded() { a.failed = 0 }
+func (a *attempts) succeeded() {
+	if a.failed > 0 {
+		a.connection.logger.Info("the daemon answers again", "call", a.what, "attempt", a.failed)
+	}
+	a.failed = 0
+}
 
 // wait waits before the next attempt if err is a reason for one, and else returns the error to give up with.
 func (a *attempts) wait(ctx context.Context, err error) error {
@@ -40,20 +48,18 @@ func (a *attempts) wait(ctx context.Context, err error) error {
 
 // waitAnyway waits before the next attempt, or returns the error to give up with.
 func (a *attempts) waitAnyway(ctx context.Context, err error) error {
-	retry := a.connection.retry
-	if a.failed >= retry.Attempts || !a.connection.reached.Load() {
+	if a.failed >= a.connection.retry.Attempts || !a.connection.reached.Load() {
 		return err
 	}
-	delay := retry.MaxDelay
-	if shift := a.failed; shift < 30 { // further it would overflow, and be longer than any limit
-		delay = min(delay, retry.FirstDelay<<shift)
-	}
+	return a.pause(ctx, err)
+}
+
+// pause waits before the next attempt.
+func (a *attempts) pause(ctx context.Context, err error) error {
+	delay := a.delay(err)
 	a.failed++
-	delay = time.Duration(float64(delay) * (0.5 + rand.Float64()/2)) // so that many do not come back in step
-	var failure *Error
-	if errors.As(err, &failure) {
-		delay = max(delay, failure.RetryDelay)
-	}
+	a.connection.logger.LogAttrs(ctx, slog.LevelInfo, "trying again", slog.String("call", a.what),
+		slog.Int("attempt", a.failed), slog.Duration("delay", delay), slog.Any("error", err))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -64,12 +70,27 @@ func (a *attempts) waitAnyway(ctx context.Context, err error) error {
 	}
 }
 
+func (a *attempts) delay(err error) time.Duration {
+	retry := a.connection.retry
+	delay := retry.MaxDelay
+	if shift := a.failed; shift < 30 { // further it would overflow, and be longer than any limit
+		delay = min(delay, retry.FirstDelay<<shift)
+	}
+	delay = time.Duration(float64(delay) * (0.5 + rand.Float64()/2)) // so that many do not come back in step
+	var failure *Error
+	if errors.As(err, &failure) {
+		delay = max(delay, failure.RetryDelay)
+	}
+	return delay
+}
+
 // repeat makes a call that is safe to repeat until the daemon answers.
-func repeat[Answer any](ctx context.Context, c *connection, call func() (Answer, error)) (Answer, error) {
-	tries := attempts{connection: c}
+func repeat[Answer any](ctx context.Context, c *connection, what string, call func() (Answer, error)) (Answer, error) {
+	tries := attempts{connection: c, what: what}
 	for {
 		answer, err := call()
 		if err == nil {
+			tries.succeeded()
 			return answer, nil
 		}
 		if err := tries.wait(ctx, err); err != nil {

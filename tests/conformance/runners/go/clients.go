@@ -3,13 +3,17 @@ package main
 import (
 	"context"
 	"iter"
+	"log/slog"
 	"sync"
 
 	hcsd "github.com/hcsd/hcsd/clients/go"
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
 )
 
-type client struct{ *hcsd.Client }
+type client struct {
+	*hcsd.Client
+	log *log
+}
 
 // watch is an iteration over events that takes a step for each request.
 type watch struct {
@@ -20,7 +24,13 @@ type watch struct {
 }
 
 var ofClients = map[string]func(context.Context, *runner, *request) (answer, error){
-	"connect":    connect,
+	"connect": connect,
+	"offers": func(context.Context, *runner, *request) (answer, error) {
+		return answer{"features": features}, nil
+	},
+	"log": onClient(func(_ context.Context, c *client, _ *request) (answer, error) {
+		return answer{"lines": c.log.lines()}, nil
+	}),
 	"disconnect": onClient(disconnect),
 	"create":     creating((*hcsd.Client).Create),
 	"run":        creating((*hcsd.Client).Run),
@@ -44,7 +54,14 @@ func onWatch(do func(context.Context, *watch) (answer, error)) func(context.Cont
 }
 
 func connect(_ context.Context, r *runner, q *request) (answer, error) {
-	options := []hcsd.ClientOption{hcsd.WithAddress(q.Address), hcsd.WithTokenFile(q.TokenFile), hcsd.WithCAFile(q.TLSCAFile)}
+	kept := new(log)
+	options := []hcsd.ClientOption{
+		hcsd.WithAddress(q.Address), hcsd.WithTokenFile(q.TokenFile), hcsd.WithCAFile(q.TLSCAFile),
+		hcsd.WithLogger(slog.New(slog.NewTextHandler(kept, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+	}
+	if q.KeepaliveMS != nil {
+		options = append(options, hcsd.WithKeepalive(milliseconds(*q.KeepaliveMS)))
+	}
 	if q.TLSCertFile != "" || q.TLSKeyFile != "" {
 		options = append(options, hcsd.WithCertificate(q.TLSCertFile, q.TLSKeyFile))
 	}
@@ -60,7 +77,7 @@ func connect(_ context.Context, r *runner, q *request) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	keep(r, r.clients, q.As, &client{c})
+	keep(r, r.clients, q.As, &client{c, kept})
 	return answer{}, nil
 }
 
@@ -73,20 +90,19 @@ func creating(
 ) func(context.Context, *runner, *request) (answer, error) {
 	return func(ctx context.Context, r *runner, q *request) (answer, error) {
 		return with(r, r.clients, q.Client, func(c *client) (answer, error) {
-			spec, options := specOf(q)
+			spec, options, err := specOf(q)
+			if err != nil {
+				return nil, err
+			}
 			p, err := make(c.Client, ctx, spec, options...)
 			return made(r, q, p, err)
 		})
 	}
 }
 
-func specOf(q *request) (spec *hcsdv1.ProcessSpec, options []hcsd.CreateOption) {
+func specOf(q *request) (spec *hcsdv1.ProcessSpec, options []hcsd.CreateOption, err error) {
 	if q.Argv != nil {
 		spec = hcsd.Command(q.Argv...)
-		spec.Output = &hcsdv1.OutputOptions{RingBytes: q.RingBytes}
-		if q.Block {
-			spec.Output.Overflow = hcsdv1.OverflowPolicy_OVERFLOW_POLICY_BLOCK
-		}
 		if q.Console != nil {
 			spec.Console = &hcsdv1.Console{Columns: q.Console.Columns, Rows: q.Console.Rows}
 		}
@@ -101,7 +117,8 @@ func specOf(q *request) (spec *hcsdv1.ProcessSpec, options []hcsd.CreateOption) 
 	if q.Stdin {
 		options = append(options, hcsd.WithStdin())
 	}
-	return spec, options
+	kept, err := optionsOf(q)
+	return spec, append(options, kept...), err
 }
 
 func open(ctx context.Context, r *runner, q *request) (answer, error) {

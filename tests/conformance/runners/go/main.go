@@ -29,6 +29,7 @@ type request struct {
 	TLSKeyFile  string `json:"tls_key_file"`
 	Insecure    *bool  `json:"insecure"`
 	Attempts    *int   `json:"attempts"`
+	KeepaliveMS *int64 `json:"keepalive_ms"`
 
 	Argv           []string `json:"argv"`
 	ParametersJSON *string  `json:"parameters_json"`
@@ -39,6 +40,12 @@ type request struct {
 	RequestID      string   `json:"request_id"`
 	RingBytes      uint64   `json:"ring_bytes"`
 	Block          bool     `json:"block"`
+	StderrToStdout bool     `json:"stderr_to_stdout"`
+	Discard        []string `json:"discard"`
+	RunTimeoutMS   *int64   `json:"run_timeout_ms"`
+	DrainTimeoutMS *int64   `json:"drain_timeout_ms"`
+	Pin            bool     `json:"pin"`
+	OwnerGraceMS   *int64   `json:"owner_grace_ms"`
 	Name           string   `json:"name"`
 
 	Stream  string          `json:"stream"`
