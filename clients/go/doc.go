@@ -8,14 +8,25 @@
 //	defer process.Close()
 //	exit, err := process.Follow(ctx, os.Stdout, os.Stderr)
 //
-// [Client.Run] is for a process that ends with its [Process.Close], [Client.Create] for one that
-// lives on, and [Client.Open] for one that is there. A [Process] is not bound to a connection: what
-// it reads, writes and waits for goes on where it stopped when a connection breaks, byte for byte,
-// within the bounds of [Retry]. Only [Process.Signal] is never repeated.
+// [Client.Run] is for a process that ends with its [Process.Close], or soon after the program if that is
+// killed; [Client.Create] is for one that lives on, and [Client.Open] for one that is there. Options such
+// as [WithRunTimeout] say how the daemon keeps it. [Client.WatchEvents] tells what happens.
 //
 // Everything else of the contract is called through its generated stubs, [Client.Processes],
 // [Client.Systems], [Client.Events] and [Client.Host], whose messages are documented in package
 // hcsdv1. They use the same connection, and fail with the same errors.
+//
+// # Networks that break
+//
+// A [Process] is not bound to a connection: what it reads, writes and waits for goes on where it stopped
+// when a connection breaks, byte for byte, within the bounds of [Retry]. So do events. A connection that
+// goes without a word is noticed as [WithKeepalive] says. Whatever ends a call in the daemon's place, as a
+// proxy does, is a lost connection, [ErrConnectionLost].
+//
+// No command is started twice, see [Client.Create]. Only [Process.Signal] is never repeated. Calls of the
+// generated stubs are not either: that is left to the caller.
+//
+// [WithLogger] shows what was repeated and why. [WithDialOptions] takes interceptors.
 //
 // # Contexts
 //

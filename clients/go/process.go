@@ -31,7 +31,8 @@ const closeTimeout = 5 * time.Second // to end a process that is closed; arbitra
 type Process struct {
 	// Stdin is its stdin, see [WithStdin].
 	Stdin *Input
-	// Stdout is its stdout from the first byte on; with a console, all output.
+	// Stdout is its stdout from the first byte on; with a console, all output. Who reads it alone reads
+	// [Output] first: the process may wait for a reader of Stderr.
 	Stdout *Output
 	// Stderr is its stderr from the first byte on.
 	Stderr *Output
@@ -245,8 +246,9 @@ func (p *Process) follow(
 }
 
 // Close gives up the streams: who reads or writes them gets [ErrClosed]. A process of [Client.Run] is
-// killed first, with its descendants, also if it has exited and they have not; for that there are 5 s. Any
-// other process goes on. What is no stream works on afterwards. To close twice is no error.
+// killed first, with its descendants, also if it has exited and they have not; for that there are 5 s. If
+// the daemon is out of reach for longer, it ends the process when [WithOwnerGrace] is over. Any other
+// process goes on. What is no stream works on afterwards. To close twice is no error.
 //
 // It returns why the process may have been left running; often there is nothing to be done about it.
 func (p *Process) Close() error {
