@@ -240,6 +240,7 @@ func (o *Output) note(answer *hcsdv1.ReadOutputResponse) error {
 		for _, cursor := range event.Started.GetCursors() {
 			o.offset, o.located = cursor.GetOffset(), true
 		}
+		o.silence.meet(event.Started.GetProcess())
 		return checkSame(o.process.created, event.Started.GetProcess())
 	case *hcsdv1.ReadOutputResponse_Chunk:
 		o.rest = event.Chunk.GetData()

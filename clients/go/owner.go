@@ -63,7 +63,10 @@ func (p *Process) ownOnce(tries *attempts) error {
 			return err
 		}
 		tries.succeeded()
-		if _, ok := answer.GetEvent().(*hcsdv1.RunProcessResponse_Heartbeat); ok {
+		switch event := answer.GetEvent().(type) {
+		case *hcsdv1.RunProcessResponse_Started:
+			watched.meet(event.Started.GetProcess())
+		case *hcsdv1.RunProcessResponse_Heartbeat:
 			watched.awake = true
 		}
 	}

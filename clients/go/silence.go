@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/hcsd/hcsd/clients/go/hcsdv1"
 )
 
 const (
@@ -24,10 +26,11 @@ func (c *connection) heartbeat() *durationpb.Duration {
 // silence watches over one call whose daemon sends heartbeats.
 //
 //	state    event                                 next
-//	DEAF     a heartbeat                           AWAKE
+//	DEAF     a heartbeat, or options of a process  AWAKE
 //	AWAKE    nothing comes while it is waited for  the call ends as one that has lost its connection
 //
-// An older daemon does not know of heartbeats. So a call is DEAF until the first one has come.
+// An older daemon does not know of heartbeats. So a call is DEAF until one has come, or a process with
+// the options in force: a daemon that tells these knows of heartbeats, too.
 type silence struct {
 	connection *connection
 	interval   time.Duration           // of the heartbeats
@@ -37,6 +40,11 @@ type silence struct {
 
 func newSilence(c *connection, interval *durationpb.Duration, end context.CancelCauseFunc) silence {
 	return silence{connection: c, interval: interval.AsDuration(), end: end}
+}
+
+// meet notes what the daemon says of a process.
+func (s *silence) meet(process *hcsdv1.Process) {
+	s.awake = s.awake || process.GetOptions() != nil
 }
 
 // during receives the next message. The time runs only meanwhile: who does not read misses nothing.

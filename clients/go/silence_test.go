@@ -119,6 +119,24 @@ func TestAStreamThatFallsSilentGoesOnOverANewConnection(t *testing.T) {
 	}
 }
 
+func TestAStreamThatFallsSilentBeforeItsFirstHeartbeatGoesOnToo(t *testing.T) {
+	t.Parallel()
+	d := serve(t)
+	d.output = func(request *hcsdv1.ReadOutputRequest, stream outputStream) error {
+		if offset := request.GetCursors()[0].GetOffset(); offset > 0 {
+			return errors.Join(stream.Send(started(process(), offset)), stream.Send(eof))
+		}
+		newer := process()
+		newer.Options = new(hcsdv1.ProcessOptions)
+		err := errors.Join(stream.Send(started(newer, 0)), stream.Send(chunk([]byte("abc"))))
+		<-stream.Context().Done()
+		return err
+	}
+	if found, err := io.ReadAll(d.created(t, WithKeepalive(often)).Stdout); err != nil || string(found) != "abc" {
+		t.Errorf("%q, %v", found, err)
+	}
+}
+
 func TestADaemonThatKnowsOfNoHeartbeatsMayBeSilent(t *testing.T) {
 	t.Parallel()
 	d := serve(t)
