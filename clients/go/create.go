@@ -91,6 +91,10 @@ func (c *Client) create(ctx context.Context, request *hcsdv1.CreateProcessReques
 	if err != nil {
 		return nil, err
 	}
+	if request.GetOptions() != nil && answer.GetProcess().GetOptions() == nil {
+		c.connection.logger.Warn("the daemon is older than this client, and does not know how the process is to be kept",
+			"process", answer.GetProcess().GetName(), "options", request.GetOptions())
+	}
 	return newProcess(c.connection, answer.GetProcess(), stdinOffset), nil
 }
 

@@ -2,6 +2,7 @@ package hcsd
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,17 @@ func TestTheOptionsAreThoseOfTheRequest(t *testing.T) {
 		found.DrainTimeout == nil || found.GetDrainTimeout().AsDuration() != 0 || !found.GetPin() ||
 		found.GetOrphanPolicy() != 0 || found.OwnerGrace != nil {
 		t.Errorf("%v", found)
+	}
+}
+
+func TestThatADaemonDoesNotKnowTheOptionsIsLogged(t *testing.T) {
+	d, log := serve(t), new(kept)
+	client := d.client(t, log.logger())
+	if _, err := client.Create(t.Context(), Command("x")); err != nil || log.String() != "" {
+		t.Errorf("%v: %s", err, log)
+	}
+	if _, err := client.Create(t.Context(), Command("x"), WithPin()); err != nil || !strings.Contains(log.String(), "pin:") {
+		t.Errorf("%v: %s", err, log)
 	}
 }
 

@@ -81,9 +81,14 @@ func WithKeepalive(interval time.Duration) ClientOption {
 }
 
 // WithLogger gives a logger, which is told of every attempt after a lost connection: which call, the
-// number of the attempt, the delay and the reason; and when the daemon answers again. Default: none.
+// number of the attempt, the delay and the reason; and when the daemon answers again. Default, and nil:
+// none.
 func WithLogger(logger *slog.Logger) ClientOption {
-	return func(s *clientSettings) { s.logger = logger }
+	return func(s *clientSettings) {
+		if logger != nil {
+			s.logger = logger
+		}
+	}
 }
 
 // WithDialOptions adds options of gRPC, such as interceptors and the handlers that trace calls. They come
