@@ -201,8 +201,7 @@ class Limits:
     # With `keepalive_timeout`, a dead peer is noticed within 25 s. Most proxies wait a minute and more.
     keepalive_time: float = _seconds(
         15.0,
-        "How long the peer of a TCP connection may be silent before the daemon sends it a ping. At least"
-        " a second.",
+        "How long the peer of a TCP connection may be silent before the daemon sends it a ping.",
         "keepalive-time",
     )
     keepalive_timeout: float = _seconds(

@@ -40,6 +40,7 @@ MAX_WAITING_UNIX = 100_000  # more than the processes that one machine holds
 
 # Of clients, which send pings every 5 s at most; a network may bring two closer together.
 LEAST_PING_SECONDS = 4.0
+MAX_INT = 2**31 - 1
 
 
 def options_for(limits: Limits, *, is_tcp: bool) -> list[tuple[str, int]]:
@@ -51,22 +52,27 @@ def options_for(limits: Limits, *, is_tcp: bool) -> list[tuple[str, int]]:
         ("grpc.server.max_pending_requests_hard_limit", waiting),
         ("grpc.so_reuseport", 0),  # a second daemon must not share the port in silence
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", int(LEAST_PING_SECONDS * 1000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", milliseconds(LEAST_PING_SECONDS)),
     ]
     if is_tcp:
         options += [
             ("grpc.max_allowed_incoming_connections", max_connections(limits)),
             ("grpc.experimental.tcp_max_read_buffer_size", READ_BUFFER_BYTES),
             ("grpc.max_concurrent_streams", limits.max_streams_per_connection + OTHER_CALLS),
-            ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
-            ("grpc.keepalive_time_ms", int(limits.keepalive_time * 1000)),
-            ("grpc.keepalive_timeout_ms", int(limits.keepalive_timeout * 1000)),
+            ("grpc.server_handshake_timeout_ms", milliseconds(HANDSHAKE_SECONDS)),
+            ("grpc.keepalive_time_ms", milliseconds(limits.keepalive_time)),
+            ("grpc.keepalive_timeout_ms", milliseconds(limits.keepalive_timeout)),
             # What in fact ends the connection; gRPC sets no timer of its own for the other.
-            ("grpc.http2.ping_timeout_ms", int(limits.keepalive_timeout * 1000)),
-            ("grpc.max_connection_idle_ms", int(limits.connection_idle_time * 1000)),
-            ("grpc.max_connection_age_ms", int(limits.connection_age * 1000)),
+            ("grpc.http2.ping_timeout_ms", milliseconds(limits.keepalive_timeout)),
+            ("grpc.max_connection_idle_ms", milliseconds(limits.connection_idle_time)),
+            ("grpc.max_connection_age_ms", milliseconds(limits.connection_age)),
         ]
     return options
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a length of time as gRPC takes it; its longest, 24 days, stands for what is longer."""
+    return min(int(seconds * 1000), MAX_INT)
 
 
 def max_connections(limits: Limits) -> int:

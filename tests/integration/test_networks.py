@@ -71,6 +71,13 @@ async def test_calls_behind_a_proxy_that_falls_silent_are_ended(
         run.call.cancel()
 
 
+def test_times_may_be_longer_than_grpc_can_count() -> None:
+    year = "8760h"
+    options = ("--keepalive-time", year, "--keepalive-timeout", year, "--connection-age", year)
+    with serving(*options, tcp=True) as daemon:
+        assert len(daemon.addresses) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("calls", [True, False], ids=["with a call", "without"])
 @pytest.mark.parametrize("tcp", [True, False], ids=["tcp", "unix"])
