@@ -5,6 +5,7 @@ import signal
 import anyio
 import grpc
 import pytest
+from anyio import to_thread
 
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -139,7 +140,7 @@ async def test_a_daemon_that_stops_waits_for_no_grace(own_daemon: Daemon) -> Non
         own_daemon.signal(signal.SIGTERM)
         with anyio.fail_after(10):
             await ended(made.pid)
-    assert own_daemon.wait() == 0
+    assert await to_thread.run_sync(own_daemon.wait) == 0
 
 
 # --- without output ---
