@@ -6,13 +6,17 @@ use tonic::{Code, Status};
 use super::server::{Script, Server, any, failure};
 use crate::{Client, Error, ErrorKind, Retry, retry::Attempts, rpc::RetryInfo};
 
+fn attempts(attempts: u32) -> Attempts {
+    Attempts::new(Retry { attempts, ..Retry::default() }, "test", "nowhere".into())
+}
+
 fn stopping() -> tonic::Status {
     failure(Code::Unavailable, "STOPPING", &[])
 }
 
 #[tokio::test(start_paused = true)]
 async fn delays_double_up_to_a_bound_with_a_random_half() {
-    let mut attempts = Attempts::new(Retry { attempts: 9, ..Retry::default() });
+    let mut attempts = attempts(9);
     for most in [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000] {
         let began = Instant::now();
         attempts.failed(stopping().into()).await.unwrap();
@@ -32,7 +36,7 @@ async fn the_daemon_says_when_it_is_of_use_at_the_earliest() {
     let details = [any(&RetryInfo { retry_delay: delay })];
     let error = Error::from(failure(Code::Unavailable, "STOPPING", &details));
     let began = Instant::now();
-    Attempts::new(Retry::default()).failed(error).await.unwrap();
+    attempts(12).failed(error).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(30));
 }
 

@@ -2,30 +2,40 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     sync::{Arc, Mutex},
 };
 
-use hyper::server::conn::http2;
+use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
 };
 use prost::{Message, Name};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
-use tonic::{Code, Request, Response, Status, codegen::BoxStream};
+use tokio_stream::StreamExt;
+use tonic::{
+    Code, Request, Response, Status, Streaming,
+    body::Body,
+    codegen::{BoxStream, Service, http},
+};
 
 use crate::{
     Client, Retry,
     rpc::{self, ErrorInfo},
     v1::{
         CreateProcessRequest, CreateProcessResponse, DeleteProcessRequest, DeleteProcessResponse,
-        GetProcessRequest, GetProcessResponse, OutputChunk, OutputCursor, OutputEof, OutputStarted,
-        Process, ReadOutputRequest, ReadOutputResponse, SignalProcessRequest,
-        SignalProcessResponse, TerminateProcessRequest, TerminateProcessResponse, TerminateScope,
-        WriteInputRequest, WriteInputResponse,
+        GetProcessRequest, GetProcessResponse, Heartbeat, OutputChunk, OutputCursor, OutputEof,
+        OutputStarted, Process, ProcessOptions, ReadOutputRequest, ReadOutputResponse,
+        RunProcessRequest, RunProcessResponse, SignalProcessRequest, SignalProcessResponse,
+        TerminateProcessRequest, TerminateProcessResponse, TerminateScope, WaitProcessRequest,
+        WaitProcessResponse, WatchEventsRequest, WriteInputRequest, WriteInputResponse,
+        event_service_server::EventServiceServer,
+        host_service_server::HostServiceServer,
         output_cursor::Position,
         process_service_server::{ProcessService, ProcessServiceServer},
         read_output_response::Event,
+        run_process_request, run_process_response, watch_events_response,
     },
 };
 
@@ -36,16 +46,20 @@ const CHUNK: usize = 1000;
 pub(super) struct Script {
     /// What the next calls fail with, one each.
     pub(super) failures: Mutex<VecDeque<Status>>,
+    /// What each `RunProcess` fails with before.
+    pub(super) disowning: Mutex<VecDeque<Status>>,
     /// Request ids of all `CreateProcess`.
     pub(super) request_ids: Mutex<Vec<String>>,
     /// Offset, data and closing of all `WriteInput`.
     pub(super) writes: Mutex<Vec<(u64, Vec<u8>, bool)>>,
-    /// How many calls have come, `ReadOutput` included.
+    /// How many calls have come, but for `GetHost` and `RunProcess`.
     pub(super) calls: Mutex<u32>,
     /// Scopes of all `TerminateProcess` and `DeleteProcess`.
     pub(super) scopes: Mutex<Vec<TerminateScope>>,
     /// Tells of each `TerminateProcess`.
     pub(super) terminated: Notify,
+    /// Whether every write is answered.
+    pub(super) takes_all: bool,
     /// Tells of each write of bytes, which is then never answered.
     pub(super) writing: Notify,
     /// What the process has written.
@@ -54,11 +68,43 @@ pub(super) struct Script {
     pub(super) breaks_after: usize,
     /// What it says who is read; the process that was created, if empty.
     pub(super) uid: String,
+    /// Whether the first `ReadOutput` gives a heartbeat, and then nothing any more.
+    pub(super) falls_silent: bool,
+    /// How many requests a proxy answers next, with a page.
+    pub(super) pages: Mutex<u32>,
+    /// What `GetHost` answers, the last for ever.
+    pub(super) incarnations: Mutex<VecDeque<String>>,
+    /// The options of the last `CreateProcess`.
+    pub(super) options: Mutex<Option<ProcessOptions>>,
+    /// What `hcsd-incarnation` was in all `CreateProcess`.
+    pub(super) pins: Mutex<Vec<String>>,
+    /// How many of the next answers to `WaitProcess` and `WriteInput` are that time is up, after so
+    /// many bytes.
+    pub(super) waits_in_vain: Mutex<VecDeque<u64>>,
+    /// Timeouts of all `WaitProcess` and `WriteInput`, in milliseconds.
+    pub(super) timeouts: Mutex<Vec<i64>>,
+    /// Tells of each `RunProcess` that attaches as an owner and reads nothing.
+    pub(super) owned: Notify,
+    /// Tells of the end of each `RunProcess`.
+    pub(super) disowned: Arc<Notify>,
+    /// What `WatchEvents` gives, call by call; after that of a call the connection is lost.
+    pub(super) watches: Mutex<VecDeque<Vec<watch_events_response::Item>>>,
+    /// All `WatchEvents`.
+    pub(super) watched: Mutex<Vec<WatchEventsRequest>>,
+}
+
+/// Tells that it is dropped.
+struct Guard(Arc<Notify>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 impl Script {
     /// Notes a call, and fails if it is to.
-    fn call(&self) -> Result<(), Status> {
+    pub(super) fn call(&self) -> Result<(), Status> {
         *self.calls.lock().unwrap() += 1;
         self.failures.lock().unwrap().pop_front().map_or(Ok(()), Err)
     }
@@ -80,11 +126,13 @@ impl Server {
         let script = Arc::new(script);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let service = ProcessServiceServer::from_arc(Arc::clone(&script));
+        let served = Arc::clone(&script);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let service = TowerToHyperService::new(service.clone());
+                let script = Arc::clone(&served);
+                let service = tower::service_fn(move |request| route(Arc::clone(&script), request));
+                let service = TowerToHyperService::new(service);
                 let builder = http2::Builder::new(TokioExecutor::new());
                 // Ends with the client.
                 tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
@@ -102,6 +150,26 @@ impl Server {
             .connect()
             .await
             .unwrap()
+    }
+}
+
+async fn route(
+    script: Arc<Script>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Body>, Infallible> {
+    if let Some(left) = {
+        let pages = &mut *script.pages.lock().unwrap();
+        pages.checked_sub(1).inspect(|left| *pages = *left)
+    } {
+        let page = Body::new(format!("<html>{left} more</html>"));
+        let page =
+            http::Response::builder().status(502).header("content-type", "text/html").body(page);
+        return Ok(page.unwrap());
+    }
+    match request.uri().path().split('/').nth(1) {
+        Some("hcsd.v1.HostService") => HostServiceServer::from_arc(script).call(request).await,
+        Some("hcsd.v1.EventService") => EventServiceServer::from_arc(script).call(request).await,
+        _ => ProcessServiceServer::from_arc(script).call(request).await,
     }
 }
 
@@ -127,13 +195,29 @@ pub(super) fn any<M: Message + Name>(message: &M) -> prost_types::Any {
     prost_types::Any::from_msg(message).unwrap()
 }
 
-fn process() -> Process {
-    Process {
-        name: "systems/host/processes/p".to_owned(),
-        uid: "UID".to_owned(),
-        incarnation: "INCARNATION".to_owned(),
-        pid: 7,
-        ..Process::default()
+/// Returns a status as what is between here and there makes it.
+pub(super) fn cut() -> Status {
+    Status::internal("says a proxy")
+}
+
+impl Script {
+    fn process(&self) -> Process {
+        Process {
+            name: "systems/host/processes/p".to_owned(),
+            uid: "UID".to_owned(),
+            incarnation: "INCARNATION".to_owned(),
+            pid: 7,
+            options: self.options.lock().unwrap().clone(),
+            ..Process::default()
+        }
+    }
+
+    /// Notes how long a call may wait, and says after how many bytes that time is up, if it is.
+    fn in_vain(&self, timeout: Option<prost_types::Duration>) -> Option<u64> {
+        let timeout = timeout.unwrap();
+        let timeout = timeout.seconds * 1000 + i64::from(timeout.nanos) / 1_000_000;
+        self.timeouts.lock().unwrap().push(timeout);
+        self.waits_in_vain.lock().unwrap().pop_front()
     }
 }
 
@@ -143,9 +227,13 @@ impl ProcessService for Script {
         &self,
         request: Request<CreateProcessRequest>,
     ) -> Result<Response<CreateProcessResponse>, Status> {
-        self.request_ids.lock().unwrap().push(request.into_inner().request_id);
+        let pin = request.metadata().get("hcsd-incarnation").unwrap().to_str().unwrap().to_owned();
+        self.pins.lock().unwrap().push(pin);
+        let request = request.into_inner();
+        self.request_ids.lock().unwrap().push(request.request_id);
+        *self.options.lock().unwrap() = request.options;
         self.call()?;
-        let process = Some(process());
+        let process = Some(self.process());
         Ok(Response::new(CreateProcessResponse { process, replayed: false }))
     }
 
@@ -155,7 +243,7 @@ impl ProcessService for Script {
     ) -> Result<Response<GetProcessResponse>, Status> {
         self.call()?;
         assert_eq!(request.metadata().get("hcsd-incarnation").unwrap(), "INCARNATION");
-        Ok(Response::new(GetProcessResponse { process: Some(process()) }))
+        Ok(Response::new(GetProcessResponse { process: Some(self.process()) }))
     }
 
     async fn signal_process(
@@ -174,10 +262,43 @@ impl ProcessService for Script {
         self.scopes.lock().unwrap().push(request.into_inner().scope());
         self.terminated.notify_one();
         Ok(Response::new(TerminateProcessResponse {
-            process: Some(process()),
+            process: Some(self.process()),
             scope_applied: TerminateScope::Tree.into(),
             descendants_killed: 3,
+            timed_out: false,
         }))
+    }
+
+    async fn wait_process(
+        &self,
+        request: Request<WaitProcessRequest>,
+    ) -> Result<Response<WaitProcessResponse>, Status> {
+        let timeout = request.into_inner().timeout;
+        let timed_out = self.in_vain(timeout).is_some();
+        self.call()?;
+        Ok(Response::new(WaitProcessResponse { process: Some(self.process()), timed_out }))
+    }
+
+    async fn run_process(
+        &self,
+        request: Request<Streaming<RunProcessRequest>>,
+    ) -> Result<Response<BoxStream<RunProcessResponse>>, Status> {
+        self.disowning.lock().unwrap().pop_front().map_or(Ok(()), Err)?;
+        let first = request.into_inner().message().await?.unwrap();
+        let Some(run_process_request::Request::Attach(attach)) = first.request else {
+            return Err(Status::unimplemented("creates"));
+        };
+        assert!(attach.owner && attach.without_output && first.heartbeat_interval.is_some());
+        self.owned.notify_one();
+        let guard = Guard(Arc::clone(&self.disowned));
+        let started = OutputStarted { process: Some(self.process()), cursors: Vec::new() };
+        let event = Some(run_process_response::Event::Started(started));
+        let answers = tokio_stream::once(Ok(RunProcessResponse { event }));
+        let answers = answers.chain(tokio_stream::pending()).map(move |answer| {
+            let _ = &guard;
+            answer
+        });
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn delete_process(
@@ -195,8 +316,21 @@ impl ProcessService for Script {
         request: Request<WriteInputRequest>,
     ) -> Result<Response<WriteInputResponse>, Status> {
         self.call()?;
-        let WriteInputRequest { offset, data, close_stdin, .. } = request.into_inner();
+        let WriteInputRequest { offset, data, close_stdin, timeout, .. } = request.into_inner();
         self.writes.lock().unwrap().push((offset, data.to_vec(), close_stdin));
+        if let Some(taken) = self.in_vain(timeout) {
+            let committed_offset = offset + taken;
+            let answer =
+                WriteInputResponse { committed_offset, timed_out: true, ..Default::default() };
+            return Ok(Response::new(answer));
+        }
+        if self.takes_all {
+            let committed_offset = offset + data.len() as u64;
+            return Ok(Response::new(WriteInputResponse {
+                committed_offset,
+                ..Default::default()
+            }));
+        }
         if !data.is_empty() {
             self.writing.notify_one();
             std::future::pending::<()>().await;
@@ -213,12 +347,19 @@ impl ProcessService for Script {
         let Some(Position::Offset(offset)) = cursor.position else {
             return Err(Status::unimplemented("tails"));
         };
-        let mut process = process();
+        let mut process = self.process();
         if !self.uid.is_empty() {
             process.uid.clone_from(&self.uid);
         }
         let started = OutputStarted { process: Some(process), cursors: vec![cursor] };
         let mut answers = vec![Ok(Event::Started(started))];
+        if self.falls_silent && self.calls() == 2 {
+            answers.push(Ok(Event::Heartbeat(Heartbeat {})));
+            let answers = tokio_stream::iter(answers).chain(tokio_stream::pending());
+            let answers =
+                answers.map(|event| event.map(|event| ReadOutputResponse { event: Some(event) }));
+            return Ok(Response::new(Box::pin(answers)));
+        }
         let start = usize::try_from(offset).unwrap();
         for (number, data) in self.output[start..].chunks(CHUNK).enumerate() {
             if self.breaks_after > 0 && number == self.breaks_after {
