@@ -192,7 +192,10 @@ impl Calls {
         let mut attempts = self.attempts(what);
         loop {
             let error = match self.answer(call(self.processes(), request.clone())).await {
-                Ok(answer) => return Ok(answer.into_inner()),
+                Ok(answer) => {
+                    attempts.succeeded();
+                    return Ok(answer.into_inner());
+                }
                 Err(error) => error,
             };
             if !error.is_passing() || error.is_of_first(contact) {
@@ -221,12 +224,14 @@ impl Calls {
             let began = Instant::now();
             let call = call(self.processes(), request.clone());
             let error = match self.piece(pieces.length(), call).await {
-                Ok(answer) if R::timed_out(answer.get_ref()) => {
+                Ok(answer) => {
                     attempts.succeeded();
                     contact = Contact::Later;
-                    continue;
+                    if R::timed_out(answer.get_ref()) {
+                        continue;
+                    }
+                    return Ok(answer.into_inner());
                 }
-                Ok(answer) => return Ok(answer.into_inner()),
                 Err(error) => error,
             };
             if !error.is_passing() || error.is_of_first(contact) {

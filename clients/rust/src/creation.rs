@@ -64,7 +64,10 @@ pub(crate) async fn create(
         let incarnation = known.get(calls, contact).await?;
         let mut stub = calls.pinned(&incarnation).processes();
         let error = match calls.answer(stub.create_process(request.clone())).await {
-            Ok(answer) => return Ok(answer.into_inner().process.unwrap_or_default()),
+            Ok(answer) => {
+                attempts.succeeded();
+                return Ok(answer.into_inner().process.unwrap_or_default());
+            }
             Err(error) => error,
         };
         let restarted = error.kind() == ErrorKind::DaemonRestarted;

@@ -3,7 +3,8 @@
 //! | state     | event                                       | next                                 |
 //! |-----------|---------------------------------------------|--------------------------------------|
 //! | Beginning | a message                                   | Plain                                |
-//! | Plain     | a heartbeat                                 | Beating                              |
+//! | Plain     | a heartbeat, or another message of a daemon | Beating                              |
+//! |           | that knows heartbeats                       |                                      |
 //! | Beginning | none for `Keepalive::beginning`             | lost                                 |
 //! | Beating   | none for `Keepalive::silence`               | lost                                 |
 //! | any       | the end, of a stream whose last message was | lost                                 |
@@ -20,30 +21,45 @@ use crate::{
     calls::Calls,
     keepalive::within,
     v1::{
-        ReadOutputResponse, RunProcessResponse, WatchEventsResponse, read_output_response,
-        run_process_response, watch_events_response,
+        OutputStarted, ReadOutputResponse, RunProcessResponse, WatchEventsResponse,
+        read_output_response, run_process_response, watch_events_response,
     },
 };
 
-/// A message that may be sent only to show that the daemon is there.
+/// A message that may show that heartbeats come.
 pub(crate) trait Beat {
-    fn is_beat(&self) -> bool;
+    fn promises_more(&self) -> bool;
+}
+
+/// A daemon that tells the options of a process knows heartbeats, too.
+fn tells_options(started: &OutputStarted) -> bool {
+    started.process.as_ref().is_some_and(|process| process.options.is_some())
 }
 
 impl Beat for ReadOutputResponse {
-    fn is_beat(&self) -> bool {
-        matches!(self.event, Some(read_output_response::Event::Heartbeat(_)))
+    fn promises_more(&self) -> bool {
+        use read_output_response::Event::{Heartbeat, Started};
+        match &self.event {
+            Some(Heartbeat(_)) => true,
+            Some(Started(started)) => tells_options(started),
+            _ => false,
+        }
     }
 }
 
 impl Beat for RunProcessResponse {
-    fn is_beat(&self) -> bool {
-        matches!(self.event, Some(run_process_response::Event::Heartbeat(_)))
+    fn promises_more(&self) -> bool {
+        use run_process_response::Event::{Heartbeat, Started};
+        match &self.event {
+            Some(Heartbeat(_)) => true,
+            Some(Started(started)) => tells_options(started),
+            _ => false,
+        }
     }
 }
 
 impl Beat for WatchEventsResponse {
-    fn is_beat(&self) -> bool {
+    fn promises_more(&self) -> bool {
         matches!(self.item, Some(watch_events_response::Item::Bookmark(_)))
     }
 }
@@ -89,7 +105,7 @@ impl<M: Beat> Listening<M> {
             return Err(self.calls.silent(self.began));
         };
         let message = message?.ok_or_else(|| Error::lost("the stream has no end"))?;
-        if message.is_beat() {
+        if message.promises_more() {
             self.pulse = Pulse::Beating;
         } else if self.pulse == Pulse::Beginning {
             self.pulse = Pulse::Plain;

@@ -7,7 +7,7 @@
 use tracing::{debug, warn};
 
 use crate::{
-    Process, Result,
+    ErrorKind, Process, Result, Retry,
     listening::Listening,
     v1::{
         OrphanPolicy, ProcessOptions, RunAttach, RunProcessRequest, RunProcessResponse,
@@ -26,12 +26,17 @@ pub(crate) async fn own(process: Process) {
     let (name, address) = (process.name(), &process.calls().peer.shown);
     match stay(&process).await {
         Ok(()) => debug!(name, %address, "the process has ended, and so does its owner's call"),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Closed) => {
+            debug!(name, %address, %error, "its owner's call has ended");
+        }
         Err(error) => warn!(name, %address, %error, "the process has no owner any more"),
     }
 }
 
 async fn stay(process: &Process) -> Result<()> {
-    let calls = process.calls();
+    let mut calls = process.calls().clone();
+    // For a program that wants the first error, too: this one nobody sees, and it ends the process.
+    calls.retry.attempts = calls.retry.attempts.max(Retry::default().attempts);
     let mut attempts = calls.attempts("own");
     loop {
         let attach = RunAttach {
@@ -46,7 +51,7 @@ async fn stay(process: &Process) -> Result<()> {
         };
         let mut stub = calls.processes();
         let call = stub.run_process(tokio_stream::once(request));
-        let failure = match Listening::begin(calls, call).await {
+        let failure = match Listening::begin(&calls, call).await {
             Ok(mut call) => loop {
                 match call.message().await {
                     Ok(RunProcessResponse { event: Some(Event::End(_)) }) => return Ok(()),

@@ -159,10 +159,10 @@ impl Stdin {
                     if answer.skipped_bytes > 0 && !repeated {
                         return Err(self.taken_over(answer.skipped_bytes));
                     }
+                    attempts.succeeded();
                     if !answer.timed_out {
                         return Ok(answer);
                     }
-                    attempts.succeeded();
                     repeated = false;
                     go_on(&mut request, answer.committed_offset);
                 }

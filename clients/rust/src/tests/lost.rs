@@ -10,8 +10,8 @@ use std::{
 
 use tokio::io::{AsyncWriteExt, copy};
 
-use super::server::{Script, Server, cut};
-use crate::{Client, ErrorKind, Process, Retry};
+use super::server::{Script, Server, Silence, cut};
+use crate::{Client, Command, ErrorKind, Process, Retry};
 
 const DATA: &[u8] = b"0123456789";
 
@@ -22,14 +22,18 @@ async fn of(script: Script, attempts: u32) -> (Server, Process) {
 }
 
 #[tokio::test]
-async fn a_stream_that_falls_silent_after_a_heartbeat_is_read_anew() {
-    let script = Script { output: DATA.to_vec(), falls_silent: true, ..Script::default() };
-    let server = Server::start(script).await;
-    let quick = Duration::from_millis(100);
-    let builder = Client::builder().address(&server.address).insecure(true).keepalive(quick);
-    let process = builder.connect().await.unwrap().create(["true"]).await.unwrap();
-    assert_eq!(process.stdout().read_all().await.unwrap(), DATA);
-    assert_eq!(server.script.calls(), 1 + 2);
+async fn a_stream_that_falls_silent_where_heartbeats_should_come_is_read_anew() {
+    let unkept = Command::new("true");
+    let commands = [(unkept.clone(), Silence::AfterHeartbeat), (unkept.pin(true), Silence::AtOnce)];
+    for (command, falls_silent) in commands {
+        let script = Script { output: DATA.to_vec(), falls_silent, ..Script::default() };
+        let server = Server::start(script).await;
+        let quick = Duration::from_millis(100);
+        let builder = Client::builder().address(&server.address).insecure(true).keepalive(quick);
+        let process = builder.connect().await.unwrap().create(command).await.unwrap();
+        assert_eq!(process.stdout().read_all().await.unwrap(), DATA);
+        assert!(server.script.calls() > 1 + 1);
+    }
 }
 
 #[tokio::test]
@@ -49,7 +53,10 @@ async fn a_wait_is_asked_in_pieces_and_in_short_ones_after_one_was_lost() {
     let (server, process) = of(Script { waits_in_vain, ..Script::default() }, 1).await;
     server.script.failures.lock().unwrap().push_back(cut());
     process.wait().await.unwrap();
-    assert_eq!(*server.script.timeouts.lock().unwrap(), [20_000, 250, 250, 250]);
+    let timeouts = server.script.timeouts.lock().unwrap().clone();
+    assert_eq!(timeouts.len(), 4);
+    assert_eq!(timeouts[0], 20_000);
+    assert!(timeouts[1] < 20_000 && timeouts[1..] == [timeouts[1]; 3], "{timeouts:?}");
 }
 
 #[tokio::test]

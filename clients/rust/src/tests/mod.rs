@@ -7,6 +7,7 @@ mod events;
 mod lost;
 mod options;
 mod output;
+mod processes;
 mod retry;
 mod scoped;
 mod server;

@@ -99,7 +99,7 @@ async fn a_grace_that_makes_no_sense_is_refused() {
 async fn the_owner_stays_until_the_process_is_left_and_comes_back_after_a_cut() {
     let disowning = Mutex::new([cut()].into());
     let server = Server::start(Script { disowning, ..Script::default() }).await;
-    let process = server.client(12).await.run(["sleep", "9"]).await.unwrap();
+    let process = server.client(0).await.run(["sleep", "9"]).await.unwrap();
     server.script.owned.notified().await; // by the second call
     process.leave().await;
     server.script.disowned.notified().await;

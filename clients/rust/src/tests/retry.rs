@@ -1,9 +1,9 @@
-use std::{sync::Mutex, time::Duration};
+use std::{io, sync::Mutex, time::Duration};
 
 use tokio::{net::TcpListener, time::Instant};
 use tonic::{Code, Status};
 
-use super::server::{Script, Server, any, failure};
+use super::server::{Script, Server, any, cut, failure};
 use crate::{Client, Error, ErrorKind, Retry, retry::Attempts, rpc::RetryInfo};
 
 fn attempts(attempts: u32) -> Attempts {
@@ -105,4 +105,43 @@ async fn a_daemon_that_was_there_is_lost() {
     let process = server.client(0).await.create(["true"]).await.unwrap();
     *server.script.failures.lock().unwrap() = [Status::unavailable("Socket closed")].into();
     assert_eq!(process.get().await.unwrap_err().kind(), ErrorKind::ConnectionLost);
+}
+
+#[tokio::test]
+async fn a_program_that_listens_sees_each_retry() {
+    // For all threads, since tests beside this one also meet what is logged first.
+    tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init();
+    let failures = Mutex::new([cut(), stopping()].into());
+    let server = Server::start(Script { failures, ..Script::default() }).await;
+    server.client(12).await.create(["true"]).await.unwrap();
+    let log = String::from_utf8(LOGGED.lock().unwrap().clone()).unwrap();
+    let address = format!("address={} ", server.address);
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(&address)).collect();
+    let wanted = [
+        ["tries again", "attempt=1 of=12", "error=lost the connection to the daemon: says a proxy"],
+        ["tries again", "attempt=2 of=12", "error=says the test"],
+        ["the daemon answers again", "attempts=2", ""],
+    ];
+    assert_eq!(lines.len(), wanted.len(), "{log}");
+    for (line, wanted) in lines.iter().zip(wanted) {
+        for part in wanted.iter().chain(&["INFO", "what=\"CreateProcess\""]) {
+            assert!(line.contains(part), "no '{part}' in: {line}");
+        }
+    }
+}
+
+static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Writes to what was logged.
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        LOGGED.lock().unwrap().extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
