@@ -93,21 +93,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets after how long without a word from the daemon the connection is looked at; zero is never.
-    /// Default: 20 s.
+    /// Sets after how long without a word from the daemon the client looks whether the connection is
+    /// alive. Zero turns that off. Default: 20 s.
     ///
-    /// Over TCP the daemon is pinged then, also between calls, but no more often than every 5 s, and has
-    /// 10 s to answer. A stream, as of an output, asks the daemon for a heartbeat after so long, at the
-    /// least 100 ms. If nothing comes for twice that time, at the least for 1 s, while the program waits
-    /// for what is next, the connection counts as lost. So a firewall that forgets a connection does not
-    /// make a program wait for ever, and a proxy that ends silent calls finds none.
+    /// Over TCP the client then pings the daemon, also between calls, but no more often than every 5 s.
+    /// The daemon has 10 s to answer. For outputs, events and owned processes the client also asks for
+    /// heartbeats in this interval (100 ms to 1 h), over Unix sockets too. The connection counts as lost
+    /// if nothing comes for twice this time, and for 1 s, while the program waits for the next message.
     pub fn keepalive(mut self, interval: Duration) -> Self {
         self.keepalive = Keepalive(interval);
         self
     }
 
-    /// Adds an interceptor, which sees each call before it is sent, those of the stubs too: to add
-    /// metadata, as for tracing. Its error ends the call. Several are called in the order of adding.
+    /// Adds an interceptor, for example one that adds metadata for tracing. It sees every call before it
+    /// is sent, those of the stubs too. Several interceptors run in the order in which they were added.
+    ///
+    /// Its error ends the call. `Unavailable`, `Internal`, `Unknown` and `Cancelled` look like a lost
+    /// connection, and are tried again.
     pub fn interceptor(
         mut self,
         interceptor: impl Fn(Request<()>) -> std::result::Result<Request<()>, Status>
@@ -119,8 +121,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets what else to change of each connection before it is made, as its user agent or its windows:
-    /// the function gets what this crate would use.
+    /// Sets a function that changes each connection before it is made, for example its windows. It gets
+    /// what this crate would use.
     pub fn endpoint(
         mut self,
         change: impl Fn(Endpoint) -> Endpoint + Send + Sync + 'static,

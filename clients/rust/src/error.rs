@@ -29,9 +29,9 @@ pub enum ErrorKind {
     /// The process or system is not in a state for this.
     FailedPrecondition,
     /// The daemon was started anew, and the process ended with its earlier run. How it ended, and
-    /// output that was not read before, cannot be known any more. Of a process that was to be created
-    /// it cannot be known whether it ran: its creation was sent, the connection was lost, and the
-    /// daemon that answers now is another one.
+    /// output that was not read before, cannot be known any more. From a creation it means: the request
+    /// was sent, its answer was lost, and the daemon was started anew, so nobody knows whether the
+    /// process ran.
     DaemonRestarted,
     /// Somebody else is writing to stdin.
     StdinBusy,
@@ -67,8 +67,8 @@ pub enum ErrorKind {
     Unavailable,
     /// No daemon answers at the address.
     DaemonUnreachable,
-    /// The daemon went away during the call, or something between here and there did: whatever ends a
-    /// call, and is not the daemon's own answer.
+    /// The daemon went away during the call, or something between here and there ended it, such as a
+    /// proxy.
     ConnectionLost,
     /// The client was closed, before the call or during it.
     Closed,

@@ -22,9 +22,9 @@ use crate::{
 /// A process of the daemon, as [`Client::create`](crate::Client::create) and
 /// [`Client::open`](crate::Client::open) return it. Cheap to clone; dropping it changes nothing.
 ///
-/// Its outputs are to be read both, as [`communicate`](Self::communicate) does: a process that waits for
-/// a reader of its stderr writes nothing to its stdout, either. Whose stderr nobody wants it is created
-/// with [`Command::discard`](crate::Command::discard) or
+/// Read both of its outputs, as [`communicate`](Self::communicate) does: a process that waits for a
+/// reader of its stderr writes nothing to its stdout, either. If nobody wants its stderr, create it with
+/// [`Command::discard`](crate::Command::discard) or
 /// [`stderr_to_stdout`](crate::Command::stderr_to_stdout).
 ///
 /// It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when
