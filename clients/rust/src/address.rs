@@ -2,13 +2,7 @@
 
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::{
-    env,
-    ffi::OsString,
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-    str::FromStr,
-};
+use std::{env, ffi::OsString, fmt, net::Ipv6Addr, str::FromStr};
 
 use crate::{Error, Result};
 
@@ -21,7 +15,8 @@ const SYNTAX: &str = "write unix:///path/to/socket, host:port or [IPv6 address]:
 /// What the environment says under a name.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Where a daemon listens: `unix:///absolute/path`, `host:port` or `[IPv6 address]:port`.
+/// Where a daemon listens: `unix:///absolute/path`, `unix:/absolute/path`, `host:port` or
+/// `[IPv6 address]:port`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
@@ -53,18 +48,6 @@ impl Address {
         match variable(VARIABLE) {
             Some(text) => text.to_string_lossy().parse(),
             None => default_address(),
-        }
-    }
-
-    /// Tells whether only this machine can reach it; true for a Unix socket too.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        match self {
-            Self::Unix { .. } => true,
-            // Where a name leads is not known before it is looked up.
-            Self::Tcp { host, .. } => {
-                host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-            }
         }
     }
 }
@@ -124,7 +107,8 @@ fn default_address() -> Result<Address> {
 }
 
 fn parse_unix(text: &str) -> Result<Address> {
-    let path = text.strip_prefix("unix://").unwrap_or(text);
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    let path = path.strip_prefix("//").unwrap_or(path);
     if !path.starts_with('/') {
         return Err(Error::address(text, "the path of the socket is not absolute", SYNTAX));
     }
@@ -214,16 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_what_surely_stays_on_this_machine() {
-        for (text, loopback) in [
-            ("unix:///run/x.sock", true),
-            ("localhost:1", true),
-            ("127.1.2.3:1", true),
-            ("[::1]:1", true),
-            ("10.0.0.1:1", false),
-            ("localhost.example:1", false),
-        ] {
-            assert_eq!(text.parse::<Address>().unwrap().is_loopback(), loopback, "{text}");
-        }
+    fn the_path_of_a_socket_may_be_written_without_slashes_before_it() {
+        let short: Address = "unix:/run/x.sock".parse().unwrap();
+        assert_eq!(short, "unix:///run/x.sock".parse().unwrap());
     }
 }

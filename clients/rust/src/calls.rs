@@ -1,16 +1,22 @@
 //! What every call has in common: the channel, its metadata, its end when the client is closed, and
 //! repeating it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::{select, sync::watch};
+use tokio::{select, sync::watch, time::Instant};
 use tonic::{Response, Status, transport::Channel};
 
 use crate::{
     Error, ErrorKind, Result, Retry,
+    keepalive::{ANSWER_TIMEOUT, Keepalive, within},
     retry::Attempts,
-    transport::{Metadata, Peer, Transport},
+    transport::{Metadata, Peer, Transport, transport},
     v1::{
+        TerminateProcessRequest, TerminateProcessResponse, WaitProcessRequest, WaitProcessResponse,
         compute_system_service_client::ComputeSystemServiceClient,
         event_service_client::EventServiceClient, host_service_client::HostServiceClient,
         process_service_client::ProcessServiceClient,
@@ -19,11 +25,18 @@ use crate::{
 
 #[derive(Clone)]
 pub(crate) struct Calls {
-    channel: Channel,
+    link: Arc<Mutex<Link>>,
     metadata: Metadata,
     closed: Arc<watch::Sender<bool>>,
     pub(crate) peer: Arc<Peer>,
     pub(crate) retry: Retry,
+    pub(crate) keepalive: Keepalive,
+}
+
+/// The channel of later calls; those under way keep the one that they began with.
+struct Link {
+    channel: Channel,
+    made: Instant,
 }
 
 /// Whether the daemon was there before. If it was not, that it is not is told at once.
@@ -33,11 +46,54 @@ pub(crate) enum Contact {
     Later,
 }
 
+/// A request that bounds how long the daemon waits, and its answer.
+pub(crate) trait Piece: Clone {
+    type Answer;
+    fn set_timeout(&mut self, timeout: Option<prost_types::Duration>);
+    fn timed_out(answer: &Self::Answer) -> bool;
+}
+
+impl Piece for WaitProcessRequest {
+    type Answer = WaitProcessResponse;
+
+    fn set_timeout(&mut self, timeout: Option<prost_types::Duration>) {
+        self.timeout = timeout;
+    }
+
+    fn timed_out(answer: &WaitProcessResponse) -> bool {
+        answer.timed_out
+    }
+}
+
+impl Piece for TerminateProcessRequest {
+    type Answer = TerminateProcessResponse;
+
+    fn set_timeout(&mut self, timeout: Option<prost_types::Duration>) {
+        self.timeout = timeout;
+    }
+
+    fn timed_out(answer: &TerminateProcessResponse) -> bool {
+        answer.timed_out
+    }
+}
+
+impl Link {
+    fn new(peer: &Arc<Peer>) -> Result<Arc<Mutex<Self>>> {
+        let link = Self { channel: peer.channel()?, made: Instant::now() };
+        Ok(Arc::new(Mutex::new(link)))
+    }
+}
+
 impl Calls {
-    pub(crate) fn new(peer: Peer, metadata: Metadata, retry: Retry) -> Result<Self> {
+    pub(crate) fn new(
+        peer: Peer,
+        metadata: Metadata,
+        retry: Retry,
+        keepalive: Keepalive,
+    ) -> Result<Self> {
         let peer = Arc::new(peer);
         let closed = Arc::new(watch::Sender::new(false));
-        Ok(Self { channel: peer.channel()?, metadata, closed, peer, retry })
+        Ok(Self { link: Link::new(&peer)?, metadata, closed, peer, retry, keepalive })
     }
 
     /// Returns the same for calls that are meant for this run of the daemon alone.
@@ -48,7 +104,7 @@ impl Calls {
     /// Returns the same over a connection of its own, which belongs to the present runtime. It is
     /// closed when these are.
     pub(crate) fn reconnected(&self) -> Result<Self> {
-        Ok(Self { channel: self.peer.channel()?, ..self.clone() })
+        Ok(Self { link: Link::new(&self.peer)?, ..self.clone() })
     }
 
     /// Ends the calls under way, and refuses others.
@@ -75,7 +131,12 @@ impl Calls {
     }
 
     fn transport(&self) -> Transport {
-        Transport::new(self.channel.clone(), self.metadata.clone())
+        let channel = self.link.lock().unwrap_or_else(PoisonError::into_inner).channel.clone();
+        transport(channel, self.metadata.clone())
+    }
+
+    pub(crate) fn attempts(&self, what: &'static str) -> Attempts {
+        Attempts::new(self.retry, what, Arc::clone(&self.peer.shown))
     }
 
     /// Waits for an answer, as long as the client is open.
@@ -91,9 +152,36 @@ impl Calls {
         }
     }
 
+    /// Waits for the answer of a call that bounds by itself how long the daemon waits.
+    pub(crate) async fn piece<T>(
+        &self,
+        length: Duration,
+        call: impl Future<Output = std::result::Result<T, Status>>,
+    ) -> Result<T> {
+        let began = Instant::now();
+        let limit = Some(length + ANSWER_TIMEOUT);
+        match within(limit, self.answer(call)).await {
+            Some(answer) => answer,
+            None => Err(self.silent(began)),
+        }
+    }
+
+    /// Gives up the connection of a call from which nothing comes, and returns the error for it.
+    pub(crate) fn silent(&self, began: Instant) -> Error {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        // Unless somebody else has done so since the call began.
+        if link.made <= began
+            && let Ok(channel) = self.peer.channel()
+        {
+            *link = Link { channel, made: Instant::now() };
+        }
+        Error::lost("nothing comes from it any more")
+    }
+
     /// Makes a call that is safe to repeat until the daemon answers.
     pub(crate) async fn repeat<R: Clone, A, F>(
         &self,
+        what: &'static str,
         mut contact: Contact,
         request: R,
         call: impl Fn(ProcessServiceClient<Transport>, R) -> F,
@@ -101,16 +189,56 @@ impl Calls {
     where
         F: Future<Output = std::result::Result<Response<A>, Status>>,
     {
-        let mut attempts = Attempts::new(self.retry);
+        let mut attempts = self.attempts(what);
         loop {
             let error = match self.answer(call(self.processes(), request.clone())).await {
-                Ok(answer) => return Ok(answer.into_inner()),
+                Ok(answer) => {
+                    attempts.succeeded();
+                    return Ok(answer.into_inner());
+                }
                 Err(error) => error,
             };
-            let never_there =
-                contact == Contact::First && error.kind() == ErrorKind::DaemonUnreachable;
-            if !error.is_unavailable() || never_there {
+            if !error.is_passing() || error.is_of_first(contact) {
                 return Err(error);
+            }
+            contact = Contact::Later;
+            attempts.failed(error).await?;
+        }
+    }
+
+    /// Makes a call that may wait for long, and is safe to repeat, in pieces.
+    pub(crate) async fn wait<R: Piece, F>(
+        &self,
+        what: &'static str,
+        mut contact: Contact,
+        mut request: R,
+        call: impl Fn(ProcessServiceClient<Transport>, R) -> F,
+    ) -> Result<R::Answer>
+    where
+        F: Future<Output = std::result::Result<Response<R::Answer>, Status>>,
+    {
+        let mut attempts = self.attempts(what);
+        let mut pieces = self.keepalive.pieces();
+        loop {
+            request.set_timeout(pieces.timeout());
+            let began = Instant::now();
+            let call = call(self.processes(), request.clone());
+            let error = match self.piece(pieces.length(), call).await {
+                Ok(answer) => {
+                    attempts.succeeded();
+                    contact = Contact::Later;
+                    if R::timed_out(answer.get_ref()) {
+                        continue;
+                    }
+                    return Ok(answer.into_inner());
+                }
+                Err(error) => error,
+            };
+            if !error.is_passing() || error.is_of_first(contact) {
+                return Err(error);
+            }
+            if error.kind() == ErrorKind::ConnectionLost {
+                pieces.lost(began.elapsed());
             }
             contact = Contact::Later;
             attempts.failed(error).await?;

@@ -1,12 +1,16 @@
 //! The client: a connection to one daemon, and the processes that it gives.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use tonic::{Request, Status, transport::Endpoint};
 use uuid::Uuid;
 
 use crate::{
     Address, Command, Error, Events, Process, Result, Retry, ScopedProcess, Transport,
     calls::{Calls, Contact},
+    creation::{Incarnation, create},
+    hooks::Hooks,
+    keepalive::Keepalive,
     security::{self, Security},
     tls::read_token,
     transport::{Metadata, Peer},
@@ -25,6 +29,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Client {
     calls: Calls,
+    incarnation: Incarnation,
 }
 
 /// Where a [`Client`] connects, and how; [`Client::builder`] returns it.
@@ -34,6 +39,8 @@ pub struct ClientBuilder {
     address: Option<String>,
     security: security::Options,
     retry: Retry,
+    keepalive: Keepalive,
+    hooks: Hooks,
 }
 
 impl ClientBuilder {
@@ -86,6 +93,44 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets after how long without a word from the daemon the client looks whether the connection is
+    /// alive. Zero turns that off. Default: 20 s.
+    ///
+    /// Over TCP the client then pings the daemon, also between calls, but no more often than every 5 s.
+    /// The daemon has 10 s to answer. For outputs, events and owned processes the client also asks for
+    /// heartbeats in this interval (100 ms to 1 h), over Unix sockets too. The connection counts as lost
+    /// if nothing comes for twice this time, and for 1 s, while the program waits for the next message.
+    pub fn keepalive(mut self, interval: Duration) -> Self {
+        self.keepalive = Keepalive(interval);
+        self
+    }
+
+    /// Adds an interceptor, for example one that adds metadata for tracing. It sees every call before it
+    /// is sent, those of the stubs too. Several interceptors run in the order in which they were added.
+    ///
+    /// Its error ends the call. `Unavailable`, `Internal`, `Unknown` and `Cancelled` look like a lost
+    /// connection, and are tried again.
+    pub fn interceptor(
+        mut self,
+        interceptor: impl Fn(Request<()>) -> std::result::Result<Request<()>, Status>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.hooks.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
+    /// Sets a function that changes each connection before it is made, for example its windows. It gets
+    /// what this crate would use.
+    pub fn endpoint(
+        mut self,
+        change: impl Fn(Endpoint) -> Endpoint + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.endpoint = Some(Arc::new(change));
+        self
+    }
+
     /// Makes the client: reads the files, and connects at the first call.
     ///
     /// # Errors
@@ -110,8 +155,10 @@ impl ClientBuilder {
                 token = Some(read_token(file).await?);
             }
         }
-        let metadata = Metadata::new(token.as_deref());
-        Ok(Client { calls: Calls::new(Peer::new(address, security, tls), metadata, self.retry)? })
+        let metadata = Metadata::new(token.as_deref(), self.hooks.clone());
+        let peer = Peer::new(address, security, tls, self.keepalive, self.hooks);
+        let calls = Calls::new(peer, metadata, self.retry, self.keepalive)?;
+        Ok(Client { calls, incarnation: Incarnation::default() })
     }
 }
 
@@ -141,25 +188,31 @@ impl Client {
     /// # Errors
     ///
     /// Among others [`ExecutableNotFound`](crate::ErrorKind::ExecutableNotFound),
-    /// [`NotFound`](crate::ErrorKind::NotFound) for the system or folder,
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for the process id,
-    /// [`RequestIdReused`](crate::ErrorKind::RequestIdReused), and
-    /// [`FailedPrecondition`](crate::ErrorKind::FailedPrecondition) if the system is not running.
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the system,
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest), also for a working directory that does not
+    /// exist, [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for the process id,
+    /// [`RequestIdReused`](crate::ErrorKind::RequestIdReused),
+    /// [`FailedPrecondition`](crate::ErrorKind::FailedPrecondition) if the system is not running, and
+    /// [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted) if an earlier run of the daemon may have
+    /// started the process, and its answer was lost: no command runs twice.
     pub async fn create(&self, command: impl Into<Command>) -> Result<Process> {
-        self.create_process(command.into()).await
+        self.create_process(command.into().unowned()?).await
     }
 
     /// Starts a process that is for one scope alone: it is killed, with its descendants, when what this
     /// returns is dropped; see [`ScopedProcess`].
     ///
+    /// This program owns the process. If it is killed, or cut off, the daemon kills the process and its
+    /// descendants after the [`owner_grace`](Command::owner_grace) of the command, by default 10 s.
+    ///
     /// Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for
-    /// who reads it, unless the command says otherwise. A client that is killed does not take it along.
+    /// who reads it, unless the command says otherwise.
     ///
     /// Cancel safety: if the future is dropped, a process that starts all the same is killed at once.
     ///
     /// Errors are those of [`create`](Self::create).
     pub async fn run(&self, command: impl Into<Command>) -> Result<ScopedProcess> {
-        let (client, command) = (self.clone(), command.into().blocking());
+        let (client, command) = (self.clone(), command.into().owned());
         // In a task, which goes on if this future is dropped, and then drops what it has made.
         let making =
             tokio::spawn(
@@ -175,10 +228,14 @@ impl Client {
     /// [`NotFound`](crate::ErrorKind::NotFound): there is no such process.
     pub async fn open(&self, name: impl Into<String>) -> Result<Process> {
         let request = GetProcessRequest { name: name.into() };
-        let call = self.calls.repeat(Contact::First, request, |mut stub, request| async move {
-            stub.get_process(request).await
-        });
-        Ok(Process::new(&self.calls, call.await?.process.unwrap_or_default(), None))
+        let calls = &self.calls;
+        let call =
+            calls.repeat("GetProcess", Contact::First, request, |mut stub, request| async move {
+                stub.get_process(request).await
+            });
+        let process = call.await?.process.unwrap_or_default();
+        self.incarnation.note(&process.incarnation);
+        Ok(Process::new(calls, process, None))
     }
 
     /// Returns the processes of a system, or of [`ALL_SYSTEMS`](crate::ALL_SYSTEMS), in order of
@@ -189,6 +246,7 @@ impl Client {
         let mut found = Vec::new();
         loop {
             let call = self.calls.repeat(
+                "ListProcesses",
                 Contact::First,
                 request.clone(),
                 |mut stub, request| async move { stub.list_processes(request).await },
@@ -202,17 +260,18 @@ impl Client {
         }
     }
 
-    /// Watches what happens to compute systems and processes, without an end.
+    /// Watches what happens to compute systems and processes, without an end, and goes on after a lost
+    /// connection; see [`Events`].
     ///
-    /// Each message has the revision and the incarnation to go on with after a lost connection.
+    /// Each message has the revision and the incarnation with which another program can go on.
     #[must_use]
     pub fn watch_events(&self, request: WatchEventsRequest) -> Events {
         Events::new(self.calls.clone(), request)
     }
 
     /// Ends the calls under way, and refuses others of this client, its clones and what came from them,
-    /// with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Processes go on, those of
-    /// [`run`](Self::run) too: leave them before. An [`Output`](crate::Output) or [`Events`] that nobody
+    /// with [`ErrorKind::Closed`](crate::ErrorKind::Closed). Processes go on. Those of
+    /// [`run`](Self::run) have no owner any more and end after their grace: leave them before. An [`Output`](crate::Output) or [`Events`] that nobody
     /// waits for keeps its call until it is dropped or asked again.
     pub fn close(&self) {
         self.calls.close();
@@ -249,9 +308,7 @@ impl Client {
             request.request_id = Uuid::new_v4().to_string();
             stdin_offset = Some(0); // nobody else can have created it
         }
-        let call = self.calls.repeat(Contact::First, request, |mut stub, request| async move {
-            stub.create_process(request).await
-        });
-        Ok(Process::new(&self.calls, call.await?.process.unwrap_or_default(), stdin_offset))
+        let process = create(&self.calls, &self.incarnation, request).await?;
+        Ok(Process::new(&self.calls, process, stdin_offset))
     }
 }

@@ -1,12 +1,18 @@
 //! What to run, as `std::process::Command` has it.
 
+use std::time::Duration;
+
 use crate::{
     Error, ErrorKind, HOST_SYSTEM, Result,
     v1::{
-        Argv, Console, CreateProcessRequest, EnvironmentVariable, OutputOptions, OverflowPolicy,
-        ProcessSpec, StdinMode, create_process_request::Source, process_spec,
+        Argv, Console, CreateProcessRequest, EnvironmentVariable, OrphanPolicy, OutputOptions,
+        OutputStream, OverflowPolicy, ProcessOptions, ProcessSpec, StdinMode,
+        create_process_request::Source, process_spec,
     },
 };
+
+/// For a client that was cut off to come back; arbitrary.
+const OWNER_GRACE: Duration = Duration::from_secs(10);
 
 /// What to run and how; made of a program and its arguments, or of a [`ProcessSpec`].
 ///
@@ -19,7 +25,15 @@ use crate::{
 #[must_use]
 pub struct Command {
     request: CreateProcessRequest,
+    ownership: Ownership,
     misused: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ownership {
+    Default,
+    Never,
+    Grace(Duration),
 }
 
 impl Command {
@@ -36,8 +50,8 @@ impl Command {
     }
 
     /// A document for `HcsCreateProcess` (JSON, HCS schema `ProcessParameters`), which is passed on
-    /// unchanged. It says itself what the other methods would, up to [`parent`](Self::parent); using
-    /// them is [`ErrorKind::Usage`].
+    /// unchanged. It says itself what the methods up to [`console`](Self::console) would; using them is
+    /// [`ErrorKind::Usage`].
     pub fn from_parameters_json(document: impl Into<String>) -> Self {
         Self::from_source(Source::ParametersJson(document.into()))
     }
@@ -83,8 +97,9 @@ impl Command {
     }
 
     /// Sets how much of each output the daemon keeps, in bytes. By default 1 MiB.
-    pub fn ring_bytes(self, bytes: u64) -> Self {
-        self.spec("ring_bytes", |spec| output(spec).ring_bytes = bytes)
+    pub fn ring_bytes(mut self, bytes: u64) -> Self {
+        self.output().ring_bytes = bytes;
+        self
     }
 
     /// Sets what happens when an output is not read in time. By default [`Client::run`] makes the
@@ -92,8 +107,66 @@ impl Command {
     ///
     /// [`Client::run`]: crate::Client::run
     /// [`Client::create`]: crate::Client::create
-    pub fn overflow(self, policy: OverflowPolicy) -> Self {
-        self.spec("overflow", |spec| output(spec).set_overflow(policy))
+    pub fn overflow(mut self, policy: OverflowPolicy) -> Self {
+        self.output().set_overflow(policy);
+        self
+    }
+
+    /// Joins stderr to stdout, in the order of writing, as `2>&1` does. Stderr then ends at once. Systems
+    /// of HCS have no way to do so, and answer [`ErrorKind::Unimplemented`].
+    pub fn stderr_to_stdout(mut self, join: bool) -> Self {
+        self.output().stderr_to_stdout = join;
+        self
+    }
+
+    /// Throws away what the process writes to a stream, so that it never waits for a reader. The stream
+    /// then ends at once.
+    pub fn discard(mut self, stream: OutputStream) -> Self {
+        let discarded = &mut self.output().discard;
+        if !discarded.contains(&stream.into()) {
+            discarded.push(stream.into());
+        }
+        self
+    }
+
+    /// Sets how long the process may run before it is killed with its descendants. By default, and when
+    /// zero, without limit.
+    pub fn run_timeout(self, time: Duration) -> Self {
+        self.timed("run_timeout", time, |options, time| options.run_timeout = Some(time))
+    }
+
+    /// Sets how long after the exit to wait for outputs that a descendant keeps open. By default 5 s.
+    pub fn drain_timeout(self, time: Duration) -> Self {
+        self.timed("drain_timeout", time, |options, time| options.drain_timeout = Some(time))
+    }
+
+    /// Keeps the process after its exit, with its output, until it is deleted. By default the daemon
+    /// forgets it after some time.
+    pub fn pin(mut self, pin: bool) -> Self {
+        self.options().pin = pin;
+        self
+    }
+
+    /// Sets how long a process of [`Client::run`](crate::Client::run) lives after this program has gone
+    /// or was cut off, before the daemon kills it with its descendants. By default 10 s. With `None` it
+    /// lives on.
+    ///
+    /// It must be above zero. For [`Client::create`](crate::Client::create) it is
+    /// [`ErrorKind::Usage`], as such a process has no owner.
+    pub fn owner_grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
+        self.ownership = match grace.into() {
+            Some(Duration::ZERO) => {
+                self.misused = Some(
+                    "an owner_grace of zero gives the owner no time to begin: give it more, or None \
+                     for a process that lives on"
+                        .to_owned(),
+                );
+                Ownership::Never
+            }
+            Some(grace) => Ownership::Grace(grace),
+            None => Ownership::Never,
+        };
+        self
     }
 
     /// Sets the system to run in, `systems/{system_id}`. By default [`HOST_SYSTEM`].
@@ -121,14 +194,37 @@ impl Command {
         self
     }
 
-    /// Makes the process wait for who reads it, unless something else was said.
-    pub(crate) fn blocking(mut self) -> Self {
-        if let Source::Spec(spec) = self.source()
-            && output(spec).overflow() == OverflowPolicy::Unspecified
+    /// Makes the process wait for who reads it, and gives it an owner, unless something else was said.
+    pub(crate) fn owned(mut self) -> Self {
+        let spec = match self.source() {
+            Source::Spec(spec) => spec.clone(),
+            Source::ParametersJson(_) => ProcessSpec::default(),
+        };
+        let output = spec.output.clone().unwrap_or_default();
+        if output.overflow() == OverflowPolicy::Unspecified
+            && self.output().overflow() == OverflowPolicy::Unspecified
         {
-            output(spec).set_overflow(OverflowPolicy::Block);
+            self.output().set_overflow(OverflowPolicy::Block);
         }
-        self
+        let grace = match self.ownership {
+            Ownership::Default if spec.orphan_policy() == OrphanPolicy::Keep => return self,
+            Ownership::Never => return self,
+            Ownership::Default => OWNER_GRACE,
+            Ownership::Grace(grace) => grace,
+        };
+        self.timed("owner_grace", grace, |options, grace| {
+            options.owner_grace = Some(grace);
+            options.set_orphan_policy(OrphanPolicy::KillOnOwnerDisconnect);
+        })
+    }
+
+    /// Refuses what is for owned processes alone.
+    pub(crate) fn unowned(self) -> Result<Self> {
+        if let Ownership::Default = self.ownership {
+            return Ok(self);
+        }
+        let problem = "owner_grace is for a process of run: one of create has no owner";
+        Err(Error::new(ErrorKind::Usage, problem.to_owned()))
     }
 
     pub(crate) fn into_request(self) -> Result<CreateProcessRequest> {
@@ -144,11 +240,34 @@ impl Command {
             source: Some(source),
             ..CreateProcessRequest::default()
         };
-        Self { request, misused: None }
+        Self { request, ownership: Ownership::Default, misused: None }
     }
 
     fn source(&mut self) -> &mut Source {
         self.request.source.get_or_insert_with(|| Source::Spec(ProcessSpec::default()))
+    }
+
+    fn options(&mut self) -> &mut ProcessOptions {
+        self.request.options.get_or_insert_default()
+    }
+
+    fn output(&mut self) -> &mut OutputOptions {
+        self.options().output.get_or_insert_default()
+    }
+
+    fn timed(
+        mut self,
+        what: &str,
+        time: Duration,
+        change: impl FnOnce(&mut ProcessOptions, prost_types::Duration),
+    ) -> Self {
+        match time.try_into() {
+            Ok(time) => change(self.options(), time),
+            Err(_) => {
+                self.misused = Some(format!("{what}: {time:?} is too long: give it less"));
+            }
+        }
+        self
     }
 
     fn spec(mut self, what: &'static str, change: impl FnOnce(&mut ProcessSpec)) -> Self {
@@ -182,8 +301,4 @@ impl<S: Into<String>, const N: usize> From<[S; N]> for Command {
     fn from(args: [S; N]) -> Self {
         Self::from(Vec::from(args))
     }
-}
-
-fn output(spec: &mut ProcessSpec) -> &mut OutputOptions {
-    spec.output.get_or_insert_default()
 }

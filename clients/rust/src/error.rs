@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, error, fmt, io, sync::Arc, time::D
 
 use tonic::Code;
 
-use crate::v1::HcsErrorDetail;
+use crate::{calls::Contact, v1::HcsErrorDetail};
 
 /// What went wrong, and so what to do about it.
 ///
@@ -18,7 +18,7 @@ use crate::v1::HcsErrorDetail;
 pub enum ErrorKind {
     /// The request breaks rules of the contract; [`Error::violations`] lists all of them.
     InvalidRequest,
-    /// The process, system or folder does not exist.
+    /// The process or system does not exist.
     NotFound,
     /// There is no such program.
     ExecutableNotFound,
@@ -29,7 +29,9 @@ pub enum ErrorKind {
     /// The process or system is not in a state for this.
     FailedPrecondition,
     /// The daemon was started anew, and the process ended with its earlier run. How it ended, and
-    /// output that was not read before, cannot be known any more.
+    /// output that was not read before, cannot be known any more. From a creation it means: the request
+    /// was sent, its answer was lost, and the daemon was started anew, so nobody knows whether the
+    /// process ran.
     DaemonRestarted,
     /// Somebody else is writing to stdin.
     StdinBusy,
@@ -57,7 +59,7 @@ pub enum ErrorKind {
     Unimplemented,
     /// HCS has not answered in time; the effect may still happen.
     DeadlineExceeded,
-    /// The other side cancelled the call. A future that is dropped has no error.
+    /// The daemon cancelled the call. A future that is dropped has no error.
     CallCancelled,
     /// A fault of the daemon, or an answer that is against the contract.
     Internal,
@@ -65,7 +67,8 @@ pub enum ErrorKind {
     Unavailable,
     /// No daemon answers at the address.
     DaemonUnreachable,
-    /// The daemon went away during the call.
+    /// The daemon went away during the call, or something between here and there ended it, such as a
+    /// proxy.
     ConnectionLost,
     /// The client was closed, before the call or during it.
     Closed,
@@ -190,8 +193,14 @@ impl Error {
     }
 
     /// Whether the daemon was out of reach, so that a call that is safe to repeat is worth repeating.
-    pub(crate) fn is_unavailable(&self) -> bool {
-        self.0.code == Some(Code::Unavailable)
+    pub(crate) fn is_passing(&self) -> bool {
+        use ErrorKind::{ConnectionLost, DaemonUnreachable, Unavailable};
+        matches!(self.kind(), ConnectionLost | DaemonUnreachable | Unavailable)
+    }
+
+    /// Whether it says that there is no daemon, to a caller that has not met one before.
+    pub(crate) fn is_of_first(&self, contact: Contact) -> bool {
+        contact == Contact::First && self.kind() == ErrorKind::DaemonUnreachable
     }
 
     /// Returns the same error, with more in its text.
@@ -203,6 +212,12 @@ impl Error {
     pub(crate) fn address(text: &str, problem: &str, remedy: &str) -> Self {
         let message = format!("'{text}' is not an address of a daemon: {problem}; {remedy}");
         Self::new(ErrorKind::Address, message)
+    }
+
+    /// Returns the error of a connection that is lost for this reason.
+    pub(crate) fn lost(cause: &str) -> Self {
+        let message = format!("lost the connection to the daemon: {cause}");
+        Failure::new(ErrorKind::ConnectionLost, Some(Code::Unavailable), message).into()
     }
 
     pub(crate) fn closed() -> Self {
@@ -276,9 +291,13 @@ impl error::Error for Error {
     }
 }
 
-/// Wraps the error, for code that speaks of I/O; `io::Error::get_ref` and a downcast give it back.
+/// Wraps the error, for code that speaks of I/O; `io::Error::get_ref` and a downcast give it back. That
+/// stdin is closed is a broken pipe.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        Self::other(error)
+        match error.kind() {
+            ErrorKind::StdinClosed => Self::new(io::ErrorKind::BrokenPipe, error),
+            _ => Self::other(error),
+        }
     }
 }

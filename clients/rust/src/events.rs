@@ -1,4 +1,14 @@
-//! What happens to compute systems and processes.
+//! What happens to compute systems and processes, as a stream of messages that survives lost
+//! connections.
+//!
+//! | state    | event                                 | next                                         |
+//! |----------|---------------------------------------|----------------------------------------------|
+//! | Asked    | a bookmark, an event, a last part of  | Placed, at its revision                      |
+//! |          | a snapshot                            |                                              |
+//! | Asked    | the daemon is out of reach            | Asked: after a while, the same again         |
+//! | Placed   | a later message                       | Placed, at its revision                      |
+//! | Placed   | the daemon is out of reach            | Placed: after a while, what is after there   |
+//! | any      | any other error                       | over; the error is handed out                |
 
 use std::{
     fmt,
@@ -7,19 +17,28 @@ use std::{
 };
 
 use futures_core::Stream;
-use tonic::Streaming;
 
 use crate::{
     Result,
-    calls::Calls,
+    calls::{Calls, Contact},
+    listening::Listening,
+    retry::Attempts,
     steps::Steps,
-    v1::{WatchEventsRequest, WatchEventsResponse},
+    v1::{
+        EventBookmark, EventSnapshot, WatchEventsRequest, WatchEventsResponse,
+        watch_events_response::Item,
+    },
 };
 
 /// What [`Client::watch_events`](crate::Client::watch_events) returns: a `Stream` of messages.
 ///
-/// The call begins with the first message that is asked for, and is over with the first error. Dropping
-/// this ends it. A message whose item this version does not know has none.
+/// The call begins with the first message that is asked for. A lost connection shows only as a pause,
+/// within the bounds of [`Retry`](crate::Retry): watching goes on after the last message, and each event
+/// is handed out once. Of a snapshot whose parts have not all come, a new one follows: its parts have
+/// another revision. A bookmark that says nothing new is left out, unless the request itself sets a
+/// `heartbeat_interval`. A message whose item this version does not know has none.
+///
+/// Watching is over with the first error. Dropping this ends it.
 ///
 /// Cancel safety: any wait may be dropped; no message is lost.
 ///
@@ -27,25 +46,38 @@ use crate::{
 ///
 /// [`NotFound`](crate::ErrorKind::NotFound): there is no such system.
 /// [`RevisionCompacted`](crate::ErrorKind::RevisionCompacted): events after the revision are no longer
-/// kept. [`OutOfRange`](crate::ErrorKind::OutOfRange): it belongs to another run of the daemon.
-/// [`SubscriberStalled`](crate::ErrorKind::SubscriberStalled): the caller has fallen too far behind.
+/// kept. [`OutOfRange`](crate::ErrorKind::OutOfRange): it belongs to another run of the daemon, as after
+/// a restart. [`SubscriberStalled`](crate::ErrorKind::SubscriberStalled): the caller has fallen too far
+/// behind.
 pub struct Events {
     steps: Steps<Watch, Result<Option<WatchEventsResponse>>>,
     over: bool,
 }
 
+/// See the head of the module.
 struct Watch {
     calls: Calls,
-    request: WatchEventsRequest,
-    call: Option<Streaming<WatchEventsResponse>>,
+    request: WatchEventsRequest, // what to ask for next
+    quiet: bool,                 // leave out bookmarks that say nothing new
+    place: Option<(u64, String)>,
+    attempts: Attempts,
+    contact: Contact,
+    call: Option<Listening<WatchEventsResponse>>,
 }
 
 impl Events {
-    pub(crate) fn new(calls: Calls, request: WatchEventsRequest) -> Self {
-        let watch = Watch { calls, request, call: None };
+    pub(crate) fn new(calls: Calls, mut request: WatchEventsRequest) -> Self {
+        let quiet = request.heartbeat_interval.is_none();
+        // Less often than that would look like silence.
+        let own = calls.keepalive.heartbeat_interval();
+        let asked = request.heartbeat_interval.into_iter().chain(own);
+        request.heartbeat_interval = asked.min_by_key(|asked| (asked.seconds, asked.nanos));
+        let attempts = calls.attempts("WatchEvents");
+        let contact = Contact::First;
+        let watch = Watch { calls, request, quiet, place: None, attempts, contact, call: None };
         let steps = Steps::new(watch, |mut watch| {
             Box::pin(async move {
-                let message = watch.message().await;
+                let message = watch.next().await.map(Some);
                 (watch, message)
             })
         });
@@ -82,15 +114,62 @@ impl fmt::Debug for Events {
 }
 
 impl Watch {
-    async fn message(&mut self) -> Result<Option<WatchEventsResponse>> {
+    async fn next(&mut self) -> Result<WatchEventsResponse> {
+        loop {
+            let failure = match self.message().await {
+                Ok(message) => {
+                    self.contact = Contact::Later;
+                    self.attempts.succeeded();
+                    if self.is_new(&message) {
+                        return Ok(message);
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            self.call = None;
+            if !failure.is_passing() || failure.is_of_first(self.contact) {
+                return Err(failure);
+            }
+            self.contact = Contact::Later;
+            self.attempts.failed(failure).await?;
+        }
+    }
+
+    async fn message(&mut self) -> Result<WatchEventsResponse> {
         let call = match &mut self.call {
             Some(call) => call,
             none => {
+                if let Some((revision, incarnation)) = &self.place {
+                    self.request.after_revision = Some(*revision);
+                    self.request.incarnation.clone_from(incarnation);
+                    self.request.send_snapshot = false;
+                }
                 let mut stub = self.calls.events();
-                let request = self.request.clone();
-                none.insert(self.calls.answer(stub.watch_events(request)).await?.into_inner())
+                let call = stub.watch_events(self.request.clone());
+                none.insert(Listening::begin(&self.calls, call).await?)
             }
         };
-        self.calls.answer(call.message()).await
+        call.message().await
+    }
+
+    /// Notes how far a message comes, and tells whether it says anything new.
+    fn is_new(&mut self, message: &WatchEventsResponse) -> bool {
+        let (revision, incarnation, is_event) = match &message.item {
+            Some(Item::Event(event)) => (event.revision, &event.incarnation, true),
+            Some(Item::Bookmark(EventBookmark { revision, incarnation })) => {
+                (*revision, incarnation, false)
+            }
+            Some(Item::Snapshot(EventSnapshot {
+                revision, incarnation, complete: true, ..
+            })) => (*revision, incarnation, true),
+            Some(Item::Snapshot(_)) | None => return true,
+        };
+        let new =
+            self.place.as_ref().is_none_or(|(place, of)| of != incarnation || revision > *place);
+        if new {
+            self.place = Some((revision, incarnation.clone()));
+        }
+        new || (!is_event && !self.quiet)
     }
 }

@@ -7,11 +7,8 @@
 //!
 //! let client = Client::connect().await?;
 //! let process = client.run(["sh", "-c", "echo hello; exit 7"]).await?;
-//! let mut stdout = process.stdout();
-//! while let Some(data) = stdout.chunk().await? {
-//!     println!("{data:?}");
-//! }
-//! println!("{:?}", process.wait().await?.outcome);
+//! let done = process.communicate(b"").await?;
+//! println!("{:?}: {:?} {:?}", done.exit.outcome, done.stdout, done.stderr);
 //! process.leave().await;
 //! # Ok(())
 //! # }
@@ -44,11 +41,19 @@ mod address;
 mod calls;
 mod client;
 mod command;
+mod creation;
+mod ending;
 mod error;
 mod events;
+mod hooks;
+mod keepalive;
+mod listening;
 mod names;
 mod output;
+mod owner;
+mod polled;
 mod process;
+mod reader;
 mod retry;
 mod scoped;
 mod security;

@@ -1,18 +1,7 @@
 //! An output of a process, as a stream of bytes that survives lost connections.
 //!
-//! A reader has a position, and at most one call.
-//!
-//! | call     | event                                  | next                                          |
-//! |----------|----------------------------------------|-----------------------------------------------|
-//! | none     | more is asked for                      | reading: `ReadOutput` at the position         |
-//! | reading  | a chunk                                | reading, with the position behind the chunk   |
-//! | reading  | the end of the stream                  | none, and over                                |
-//! | reading  | the daemon is out of reach             | none; after a while, another call             |
-//! | reading  | stalled, after it gave something       | none; at once another call                    |
-//! | reading  | any other error                        | none; the error is handed out                 |
-//!
 //! A chunk is handed out by whoever waits first after it has come, so a wait that is dropped loses
-//! nothing (see `steps`), and no byte is asked for twice that has come already.
+//! nothing (see `steps`), and no byte is asked for twice that has come already (see `reader`).
 
 use std::{
     fmt, io,
@@ -24,18 +13,13 @@ use std::{
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
-use tonic::Streaming;
 
 use crate::{
-    ErrorKind, Result,
+    Result,
     calls::Calls,
-    process::check_same,
-    retry::Attempts,
+    reader::{News, Reader},
     steps::Steps,
-    v1::{
-        GapPolicy, OutputCursor, OutputStream, Process, ReadOutputRequest, ReadOutputResponse,
-        output_cursor, read_output_response::Event,
-    },
+    v1::{GapPolicy, OutputCursor, OutputStream, Process, output_cursor},
 };
 
 /// Where to begin to read.
@@ -66,8 +50,8 @@ impl Position {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::OutputEvicted`]: bytes are gone that were not read in time, and
-/// [`skip_gaps`](Self::skip_gaps) is off. [`ErrorKind::NotFound`]: the process was deleted. And those of
+/// [`OutputEvicted`](crate::ErrorKind::OutputEvicted): bytes are gone that were not read in time, and
+/// [`skip_gaps`](Self::skip_gaps) is off. [`NotFound`](crate::ErrorKind::NotFound): the process was deleted. And those of
 /// every method of [`Process`](crate::Process).
 pub struct Output {
     steps: Steps<Reader, Result<News>>,
@@ -89,16 +73,8 @@ impl Output {
             Position::Offset(offset) => (Some(offset), output_cursor::Position::Offset(offset)),
             Position::LastBytes(count) => (None, output_cursor::Position::LastBytes(count)),
         };
-        let attempts = Attempts::new(calls.retry);
-        let reader = Reader {
-            calls,
-            process,
-            cursor: OutputCursor { stream: stream.into(), position: Some(position) },
-            gap_policy: GapPolicy::Fail,
-            attempts,
-            call: None,
-            moved: false,
-        };
+        let cursor = OutputCursor { stream: stream.into(), position: Some(position) };
+        let reader = Reader::new(calls, process, cursor);
         Self {
             steps: Steps::new(reader, |mut reader| {
                 Box::pin(async move {
@@ -227,110 +203,5 @@ impl fmt::Debug for Output {
             .field("offset", &self.offset)
             .field("ended", &self.ended)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a message means to who reads one stream.
-enum News {
-    Started { offset: u64 },
-    Chunk(Bytes),
-    Gap { bytes: u64, to_offset: u64 },
-    End { forced: bool },
-}
-
-/// The calls of a reader; see the head of the module.
-struct Reader {
-    calls: Calls,
-    process: Arc<Process>,
-    cursor: OutputCursor, // behind what was received
-    gap_policy: GapPolicy,
-    attempts: Attempts,
-    call: Option<Streaming<ReadOutputResponse>>,
-    moved: bool, // the present call gave bytes
-}
-
-impl Reader {
-    async fn next(&mut self) -> Result<News> {
-        loop {
-            let failure = match self.message().await {
-                Ok(message) => {
-                    self.attempts.succeeded();
-                    match self.news(message) {
-                        Ok(Some(news)) => return Ok(news),
-                        Ok(None) => continue,
-                        Err(error) => error,
-                    }
-                }
-                Err(error) => error,
-            };
-            self.call = None;
-            let moved = std::mem::take(&mut self.moved);
-            if failure.is_unavailable() {
-                self.attempts.failed(failure).await?;
-            } else if failure.kind() != ErrorKind::SubscriberStalled || !moved {
-                return Err(failure); // of a call that gave nothing another one would give nothing, either
-            }
-        }
-    }
-
-    async fn message(&mut self) -> Result<Option<ReadOutputResponse>> {
-        let call = match &mut self.call {
-            Some(call) => call,
-            none => {
-                let request = ReadOutputRequest {
-                    name: self.process.name.clone(),
-                    cursors: vec![self.cursor],
-                    follow: true,
-                    gap_policy: self.gap_policy.into(),
-                    max_chunk_bytes: 0,
-                };
-                let mut stub = self.calls.processes();
-                none.insert(self.calls.answer(stub.read_output(request)).await?.into_inner())
-            }
-        };
-        self.calls.answer(call.message()).await
-    }
-
-    /// Notes a message, and says what is new in it; nothing in what this version does not know.
-    fn news(&mut self, message: Option<ReadOutputResponse>) -> Result<Option<News>> {
-        let Some(message) = message else {
-            self.call = None;
-            return Ok(Some(News::End { forced: false }));
-        };
-        Ok(match message.event {
-            Some(Event::Started(started)) => {
-                check_same(&self.process, &started.process.unwrap_or_default())?;
-                let position = started.cursors.first().and_then(|cursor| cursor.position);
-                let Some(output_cursor::Position::Offset(offset)) = position else {
-                    return Ok(None);
-                };
-                self.go_to(offset);
-                Some(News::Started { offset })
-            }
-            Some(Event::Chunk(chunk)) => {
-                self.moved = true;
-                self.go_to(chunk.offset + chunk.data.len() as u64);
-                Some(News::Chunk(chunk.data))
-            }
-            Some(Event::Gap(gap)) => {
-                self.moved = true;
-                self.go_to(gap.to_offset);
-                let bytes = gap.to_offset.saturating_sub(gap.from_offset);
-                Some(News::Gap { bytes, to_offset: gap.to_offset })
-            }
-            Some(Event::Eof(eof)) => {
-                self.call = None;
-                Some(News::End { forced: eof.forced })
-            }
-            Some(Event::End(_)) => {
-                self.call = None;
-                Some(News::End { forced: false })
-            }
-            Some(Event::Exit(_)) | None => None,
-        })
-    }
-
-    fn go_to(&mut self, offset: u64) {
-        self.cursor.position = Some(output_cursor::Position::Offset(offset));
     }
 }

@@ -3,26 +3,29 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use tokio::try_join;
-use tonic::Code;
+use tonic::{Code, Response, Status};
 
 use crate::{
-    Error, ErrorKind, Output, Position, Result, Stdin,
+    Error, ErrorKind, Output, Position, Result, Stdin, Transport,
     calls::{Calls, Contact},
     v1::{
-        self, Console, DeleteProcessRequest, DeleteProcessResponse, GetProcessRequest,
-        ModifyProcessRequest, OutputStream, ProcessExit, ProcessSignal, ProcessState,
-        SignalProcessRequest, SignalProcessResponse, TerminateProcessRequest,
-        TerminateProcessResponse, TerminateScope, WaitProcessRequest,
-        modify_process_request::Modification, process_signal::Signal,
+        self, Console, GetProcessRequest, ModifyProcessRequest, OutputStream, ProcessExit,
+        ProcessSignal, ProcessState, SignalProcessRequest, SignalProcessResponse,
+        WaitProcessRequest, modify_process_request::Modification,
+        process_service_client::ProcessServiceClient, process_signal::Signal,
     },
 };
 
 /// A process of the daemon, as [`Client::create`](crate::Client::create) and
 /// [`Client::open`](crate::Client::open) return it. Cheap to clone; dropping it changes nothing.
+///
+/// Read both of its outputs, as [`communicate`](Self::communicate) does: a process that waits for a
+/// reader of its stderr writes nothing to its stdout, either. If nobody wants its stderr, create it with
+/// [`Command::discard`](crate::Command::discard) or
+/// [`stderr_to_stdout`](crate::Command::stderr_to_stdout).
 ///
 /// It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when
 /// the daemon is reached again, within the bounds of [`Retry`](crate::Retry). Only
@@ -121,7 +124,7 @@ impl Process {
     /// Returns the process as it is now.
     pub async fn get(&self) -> Result<v1::Process> {
         let request = GetProcessRequest { name: self.name().to_owned() };
-        let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
+        let call = self.repeat("GetProcess", request, |mut stub, request| async move {
             stub.get_process(request).await
         });
         self.checked(call.await?.process)
@@ -138,9 +141,11 @@ impl Process {
         }
         let request =
             WaitProcessRequest { name: self.name().to_owned(), ..WaitProcessRequest::default() };
-        let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
-            stub.wait_process(request).await
-        });
+        let calls = self.calls();
+        let call =
+            calls.wait("WaitProcess", Contact::Later, request, |mut stub, request| async move {
+                stub.wait_process(request).await
+            });
         let process = self.checked(call.await?.process)?;
         let state = process.state();
         let exit = process.exit.unwrap_or_default();
@@ -163,40 +168,6 @@ impl Process {
         Ok(self.calls().answer(stub.signal_process(request)).await?.into_inner())
     }
 
-    /// Kills the process and its descendants, and waits until the process has exited. That it has
-    /// exited before is no error: then what is left of its descendants is killed.
-    ///
-    /// Where the engine cannot tell what descends from the process, the process alone is killed. The
-    /// answer's `scope_applied` says which it was, and its `descendants_killed` how many descendants
-    /// were killed.
-    ///
-    /// With a grace period above zero the process gets a TERM signal first, and the kill comes if it has
-    /// not exited after that time.
-    ///
-    /// Cancel safety: the kill comes all the same.
-    pub async fn terminate(&self, grace_period: Duration) -> Result<TerminateProcessResponse> {
-        self.terminate_scope(TerminateScope::TreeBestEffort, grace_period).await
-    }
-
-    /// Is [`terminate`](Self::terminate) of what the scope says:
-    /// [`TreeBestEffort`](TerminateScope::TreeBestEffort) as there, [`Process`](TerminateScope::Process)
-    /// for the process alone, and [`Tree`](TerminateScope::Tree) to fail where the tree cannot be killed.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unimplemented`]: the scope is `Tree`, and the engine cannot do that.
-    pub async fn terminate_scope(
-        &self,
-        scope: TerminateScope,
-        grace_period: Duration,
-    ) -> Result<TerminateProcessResponse> {
-        let request = self.termination(scope, grace_period)?;
-        let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
-            stub.terminate_process(request).await
-        });
-        call.await
-    }
-
     /// Changes the size of the console, in character cells.
     ///
     /// # Errors
@@ -207,29 +178,10 @@ impl Process {
             name: self.name().to_owned(),
             modification: Some(Modification::ConsoleSize(Console { columns, rows })),
         };
-        let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
+        let call = self.repeat("ModifyProcess", request, |mut stub, request| async move {
             stub.modify_process(request).await
         });
         call.await.map(drop)
-    }
-
-    /// Makes the daemon forget the process, with its exit and output; idempotent.
-    ///
-    /// With `force` it is killed first, with its descendants, as [`terminate`](Self::terminate) does.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::FailedPrecondition`]: it is running, and `force` does not say to kill it first.
-    pub async fn delete(&self, force: bool) -> Result<DeleteProcessResponse> {
-        let scope =
-            if force { TerminateScope::TreeBestEffort } else { TerminateScope::Unspecified };
-        self.forget(force, scope).await
-    }
-
-    /// Is [`delete`](Self::delete) with `force`, which kills what the scope says; see
-    /// [`terminate_scope`](Self::terminate_scope).
-    pub async fn delete_scope(&self, scope: TerminateScope) -> Result<DeleteProcessResponse> {
-        self.forget(true, scope).await
     }
 
     /// Writes to stdin, closes it, reads both outputs to their ends, and waits for the exit. That the
@@ -249,48 +201,21 @@ impl Process {
         Ok(Completed { exit: self.wait().await?, stdout, stderr })
     }
 
-    /// Terminates over a connection of its own, in the runtime of the caller, which may be another one
-    /// than that of the client. That the daemon is not there ends it at once.
-    pub(crate) async fn terminate_apart(&self) -> Result<()> {
-        let request = self.termination(TerminateScope::TreeBestEffort, Duration::ZERO)?;
-        let calls = self.calls().reconnected()?;
-        let call = calls.repeat(Contact::First, request, |mut stub, request| async move {
-            stub.terminate_process(request).await
-        });
-        call.await.map(drop)
-    }
-
-    fn termination(
-        &self,
-        scope: TerminateScope,
-        grace_period: Duration,
-    ) -> Result<TerminateProcessRequest> {
-        let grace_period = grace_period.try_into().map_err(|_| {
-            let message = format!("a grace period of {grace_period:?} is too long: give it less");
-            Error::new(ErrorKind::Usage, message)
-        })?;
-        Ok(TerminateProcessRequest {
-            name: self.name().to_owned(),
-            scope: scope.into(),
-            grace_period: Some(grace_period),
-        })
-    }
-
-    async fn forget(&self, force: bool, scope: TerminateScope) -> Result<DeleteProcessResponse> {
-        let request = DeleteProcessRequest {
-            name: self.name().to_owned(),
-            force,
-            allow_missing: true,
-            scope: scope.into(),
-        };
-        let call = self.calls().repeat(Contact::Later, request, |mut stub, request| async move {
-            stub.delete_process(request).await
-        });
-        call.await
-    }
-
-    fn calls(&self) -> &Calls {
+    pub(crate) fn calls(&self) -> &Calls {
         &self.shared.calls
+    }
+
+    /// Makes a call that is safe to repeat until the daemon answers.
+    pub(crate) async fn repeat<R: Clone, A, F>(
+        &self,
+        what: &'static str,
+        request: R,
+        call: impl Fn(ProcessServiceClient<Transport>, R) -> F,
+    ) -> Result<A>
+    where
+        F: Future<Output = std::result::Result<Response<A>, Status>>,
+    {
+        self.calls().repeat(what, Contact::Later, request, call).await
     }
 
     fn checked(&self, found: Option<v1::Process>) -> Result<v1::Process> {

@@ -1,16 +1,20 @@
 //! Trying again while the daemon is out of reach.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
+use tracing::info;
 
 use crate::{Error, Result};
 
 /// How a [`Process`](crate::Process) goes on when the connection breaks.
 ///
 /// It tries again after `first_delay`, doubling up to `max_delay`, each time with a random part of
-/// it and not before the daemon says it is of use, and gives the last error after `attempts` in a
-/// row without any progress: by default after some 10 s. The count begins anew with every answer.
+/// it and not before the daemon says it is of use. After `attempts` in a row without a word from the
+/// daemon, by default after some 10 s, it gives the last error. Any message of the daemon begins the
+/// count anew, a heartbeat too.
+///
+/// Each attempt, and each success after some, is an event of `tracing`, of the level INFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// How often to try again; 0 gives the first error.
@@ -31,34 +35,44 @@ impl Default for Retry {
     }
 }
 
-/// The attempts of one task after its last progress.
+/// The attempts of one task after the last word from the daemon.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     retry: Retry,
+    what: &'static str,
+    address: Arc<str>,
     failed: u32,
 }
 
 impl Attempts {
-    pub(crate) fn new(retry: Retry) -> Self {
-        Self { retry, failed: 0 }
+    pub(crate) fn new(retry: Retry, what: &'static str, address: Arc<str>) -> Self {
+        Self { retry, what, address, failed: 0 }
     }
 
-    /// Notes progress.
+    /// Notes a word from the daemon.
     pub(crate) fn succeeded(&mut self) {
-        self.failed = 0;
+        if self.failed > 0 {
+            let Self { what, address, failed, .. } = self;
+            info!(what, %address, attempts = failed, "the daemon answers again");
+            self.failed = 0;
+        }
     }
 
     /// Waits before the next attempt, or gives the error back if there is to be none.
     pub(crate) async fn failed(&mut self, error: Error) -> Result<()> {
-        if self.failed >= self.retry.attempts {
+        let Self { retry, what, address, .. } = self;
+        if self.failed >= retry.attempts {
             return Err(error);
         }
-        let delay = self.retry.first_delay.saturating_mul(2_u32.saturating_pow(self.failed));
+        let delay = retry.first_delay.saturating_mul(2_u32.saturating_pow(self.failed));
         self.failed += 1;
         // The random part keeps many clients from coming back in step.
         let part = 0.5 + fastrand::f64() / 2.0;
-        let delay = delay.min(self.retry.max_delay).mul_f64(part);
-        sleep(delay.max(error.retry_delay().unwrap_or_default())).await;
+        let delay = delay.min(retry.max_delay).mul_f64(part);
+        let delay = delay.max(error.retry_delay().unwrap_or_default());
+        let (attempt, of) = (self.failed, retry.attempts);
+        info!(what, %address, attempt, of, ?delay, %error, "tries again");
+        sleep(delay).await;
         Ok(())
     }
 }

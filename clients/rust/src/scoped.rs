@@ -10,6 +10,9 @@
 //! | Ending | the runtime ends, and so drops   | Last: as above, and the end of the runtime waits    |
 //! |        | the task                         |                                                     |
 //! | Last   | the kill is done, or 5 s are up  | over                                                |
+//!
+//! Beside that a task owns the process (see `owner`). It ends after the kill. If the program ends without
+//! a drop, so does the owner's call, and the daemon kills the process by itself.
 
 use std::{mem, ops::Deref, thread, time::Duration};
 
@@ -19,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::Process;
+use crate::{Process, owner::own};
 
 /// To end a process that is left; arbitrary.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,20 +35,25 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`leave`](Self::leave) to know that it is over.
 ///
 /// A runtime that ends waits for such a kill. So an early `?` in an async `main` ends the process, too.
-/// Dropped when its runtime has ended already, it blocks the thread until the kill is done. Nothing is
-/// killed if the program ends without dropping anything, as with [`std::process::exit`] or an abort, if
-/// the runtime is ended by `shutdown_background` or `shutdown_timeout` and the program right after it, or
-/// if the client is [closed](crate::Client::close).
+/// Dropped when its runtime has ended already, it blocks the thread until the kill is done.
+///
+/// A program may also end without dropping anything: by [`std::process::exit`], an abort, or a runtime
+/// that is ended by `shutdown_background`. Then the daemon kills the process after its
+/// [`owner_grace`](crate::Command::owner_grace), and so it does if the client is
+/// [closed](crate::Client::close).
 #[derive(Debug)]
+#[must_use = "the process is killed when this is dropped"]
 pub struct ScopedProcess {
     process: Process,
     held: bool, // neither left nor detached
+    owner: Option<JoinHandle<()>>,
     runtime: Handle,
 }
 
 impl ScopedProcess {
     pub(crate) fn new(process: Process) -> Self {
-        Self { process, held: true, runtime: Handle::current() }
+        let owner = Some(tokio::spawn(own(process.clone())));
+        Self { process, held: true, owner, runtime: Handle::current() }
     }
 
     /// Kills the process with its descendants, and waits until it has ended, 5 s at the most. If that
@@ -59,7 +67,9 @@ impl ScopedProcess {
         }
     }
 
-    /// Lets the process go on.
+    /// Lets the process go on when this is dropped. This program still owns it, until the program or its
+    /// runtime ends or the client is closed; one that is to live longer is created with
+    /// [`owner_grace(None)`](crate::Command::owner_grace).
     #[must_use]
     pub fn detach(mut self) -> Process {
         self.held = false;
@@ -70,7 +80,7 @@ impl ScopedProcess {
         if !mem::take(&mut self.held) {
             return None;
         }
-        let ending = Ending { process: Some(self.process.clone()) };
+        let ending = Ending { process: Some(self.process.clone()), owner: self.owner.take() };
         Some(self.runtime.spawn(ending.kill()))
     }
 }
@@ -92,6 +102,7 @@ impl Drop for ScopedProcess {
 /// What the task of a kill owns until the kill is done. Dropped before, it kills by itself.
 struct Ending {
     process: Option<Process>,
+    owner: Option<JoinHandle<()>>,
 }
 
 impl Ending {
@@ -101,6 +112,9 @@ impl Ending {
             _ = timeout(LEAVE_TIMEOUT, process.terminate(Duration::ZERO)).await;
         }
         self.process = None;
+        if let Some(owner) = self.owner.take() {
+            owner.abort();
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 
 const DOMAIN: &str = "hcsd";
 
-/// Returns the kind of a failure that the daemon tells of.
+/// Returns the kind of a failure by what the daemon tells of it.
 fn kind_of(code: Code, reason: &str) -> ErrorKind {
     match (code, reason) {
         (Code::InvalidArgument, _) => ErrorKind::InvalidRequest,
@@ -38,9 +38,11 @@ fn kind_of(code: Code, reason: &str) -> ErrorKind {
         (Code::ResourceExhausted, _) => ErrorKind::ResourceExhausted,
         (Code::Unimplemented, _) => ErrorKind::Unimplemented,
         (Code::DeadlineExceeded, _) => ErrorKind::DeadlineExceeded,
+        // Whatever the daemon itself says has a reason. The rest is of the network, or of a proxy.
+        (Code::Unavailable | Code::Internal | Code::Unknown | Code::Cancelled, "") => {
+            ErrorKind::ConnectionLost
+        }
         (Code::Cancelled, _) => ErrorKind::CallCancelled,
-        // Whatever the daemon itself says has a reason.
-        (Code::Unavailable, "") => ErrorKind::ConnectionLost,
         (Code::Unavailable, _) => ErrorKind::Unavailable,
         (Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss, _) => ErrorKind::Internal,
     }
@@ -70,6 +72,9 @@ impl From<rpc::Status> for Error {
             add_detail(&mut failure, detail);
         }
         failure.kind = kind_of(code, &failure.reason);
+        if failure.kind == ErrorKind::ConnectionLost {
+            failure.message = format!("lost the connection to the daemon: {}", failure.message);
+        }
         failure.into()
     }
 }

@@ -21,15 +21,19 @@ use tokio::{
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tonic::{
     Request, Status,
+    body::Body,
+    codegen::http,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint, Uri},
 };
-use tower::service_fn;
+use tower::{service_fn, util::MapResponse};
 
 use crate::{
     Address, Error, ErrorKind, Result,
     error::Failure,
+    hooks::Hooks,
+    keepalive::{ANSWER_TIMEOUT, Keepalive},
     security::Security,
     tls::{self, Tls},
 };
@@ -46,24 +50,44 @@ const HOW_TO_REACH: &str =
     "start one with 'hcsd serve', or name its address in the client's builder or HCSD_ADDRESS";
 
 /// What the stubs of [`Client`](crate::Client) make their calls on.
-pub type Transport = InterceptedService<Channel, Metadata>;
+pub type Transport = InterceptedService<
+    MapResponse<Channel, fn(http::Response<Body>) -> http::Response<Body>>,
+    Metadata,
+>;
 
-/// Adds to a call what every call carries: the token, and which run of the daemon it is meant for.
+pub(crate) fn transport(channel: Channel, metadata: Metadata) -> Transport {
+    InterceptedService::new(MapResponse::new(channel, only_grpc as _), metadata)
+}
+
+/// Makes of a page, as proxies send it, an answer without the page: a status that tells of it.
+fn only_grpc(response: http::Response<Body>) -> http::Response<Body> {
+    let kind = response.headers().get(http::header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("no content type");
+    if kind.starts_with("application/grpc") {
+        return response;
+    }
+    let message = format!("something else answers, with HTTP {} and {kind}", response.status());
+    Status::unavailable(message).into_http()
+}
+
+/// Adds to a call what every call carries: the token, which run of the daemon it is meant for, and what
+/// the interceptors of the client add.
 #[derive(Clone, Debug, Default)]
 pub struct Metadata {
     authorization: Option<MetadataValue<Ascii>>,
     incarnation: Option<MetadataValue<Ascii>>,
+    hooks: Hooks,
 }
 
 impl Metadata {
     /// Takes a token without spaces or control characters.
-    pub(crate) fn new(token: Option<&str>) -> Self {
+    pub(crate) fn new(token: Option<&str>, hooks: Hooks) -> Self {
         let authorization = token.and_then(|token| {
             let mut value: MetadataValue<Ascii> = format!("Bearer {token}").try_into().ok()?;
             value.set_sensitive(true); // not shown by Debug, nor kept in tables of HTTP/2
             Some(value)
         });
-        Self { authorization, incarnation: None }
+        Self { authorization, incarnation: None, hooks }
     }
 
     /// Returns the same for calls that are meant for this run of the daemon alone.
@@ -81,21 +105,31 @@ impl Interceptor for Metadata {
         if let Some(value) = &self.incarnation {
             metadata.insert(INCARNATION, value.clone());
         }
-        Ok(request)
+        self.hooks.call(request)
     }
 }
 
 /// The daemon as the other end of connections.
 pub(crate) struct Peer {
     pub(crate) address: Address,
+    pub(crate) shown: Arc<str>, // the address
     security: Security,
     tls: Option<Tls>,
+    keepalive: Keepalive,
+    hooks: Hooks,
     met: AtomicBool, // a byte has come from it, ever
 }
 
 impl Peer {
-    pub(crate) fn new(address: Address, security: Security, tls: Option<Tls>) -> Self {
-        Self { address, security, tls, met: AtomicBool::new(false) }
+    pub(crate) fn new(
+        address: Address,
+        security: Security,
+        tls: Option<Tls>,
+        keepalive: Keepalive,
+        hooks: Hooks,
+    ) -> Self {
+        let (shown, met) = (address.to_string().into(), AtomicBool::new(false));
+        Self { address, shown, security, tls, keepalive, hooks, met }
     }
 
     /// Returns a channel that connects at its first call, and again whenever the connection is gone.
@@ -111,12 +145,21 @@ impl Peer {
             uri.map_err(|error| Error::address(&address, &error.to_string(), HOW_TO_REACH))
         };
         // The channel is not to see https, which it would want to do itself; the daemon is.
-        let endpoint = Endpoint::from(uri("http")?)
+        let mut endpoint = Endpoint::from(uri("http")?)
             .origin(uri(if self.tls.is_some() { "https" } else { "http" })?)
             .user_agent(concat!("hcsd-client-rust/", env!("CARGO_PKG_VERSION")))
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
+        if let (Address::Tcp { .. }, Some(interval)) =
+            (&self.address, self.keepalive.ping_interval())
+        {
+            endpoint = endpoint
+                .http2_keep_alive_interval(interval)
+                .keep_alive_timeout(ANSWER_TIMEOUT)
+                .keep_alive_while_idle(true);
+        }
+        let endpoint = self.hooks.endpoint(endpoint);
         let peer = Arc::clone(self);
         Ok(endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
             let peer = Arc::clone(&peer);

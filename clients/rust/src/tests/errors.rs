@@ -18,7 +18,11 @@ fn a_reason_makes_the_kind_narrower_and_an_unknown_one_does_not() {
         (Code::Aborted, "STDIN_BUSY", ErrorKind::Aborted),
         (Code::Unavailable, "STOPPING", ErrorKind::Unavailable),
         (Code::Unavailable, "", ErrorKind::ConnectionLost),
-        (Code::Cancelled, "", ErrorKind::CallCancelled),
+        (Code::Internal, "", ErrorKind::ConnectionLost),
+        (Code::Unknown, "", ErrorKind::ConnectionLost),
+        (Code::Cancelled, "", ErrorKind::ConnectionLost),
+        (Code::Internal, "E_UNEXPECTED", ErrorKind::Internal),
+        (Code::Cancelled, "STOPPING", ErrorKind::CallCancelled),
         (Code::DataLoss, "", ErrorKind::Internal),
     ];
     for (code, reason, kind) in rows {

@@ -1,10 +1,14 @@
-use std::{sync::Mutex, time::Duration};
+use std::{io, sync::Mutex, time::Duration};
 
 use tokio::{net::TcpListener, time::Instant};
 use tonic::{Code, Status};
 
-use super::server::{Script, Server, any, failure};
+use super::server::{Script, Server, any, cut, failure};
 use crate::{Client, Error, ErrorKind, Retry, retry::Attempts, rpc::RetryInfo};
+
+fn attempts(attempts: u32) -> Attempts {
+    Attempts::new(Retry { attempts, ..Retry::default() }, "test", "nowhere".into())
+}
 
 fn stopping() -> tonic::Status {
     failure(Code::Unavailable, "STOPPING", &[])
@@ -12,7 +16,7 @@ fn stopping() -> tonic::Status {
 
 #[tokio::test(start_paused = true)]
 async fn delays_double_up_to_a_bound_with_a_random_half() {
-    let mut attempts = Attempts::new(Retry { attempts: 9, ..Retry::default() });
+    let mut attempts = attempts(9);
     for most in [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000] {
         let began = Instant::now();
         attempts.failed(stopping().into()).await.unwrap();
@@ -32,7 +36,7 @@ async fn the_daemon_says_when_it_is_of_use_at_the_earliest() {
     let details = [any(&RetryInfo { retry_delay: delay })];
     let error = Error::from(failure(Code::Unavailable, "STOPPING", &details));
     let began = Instant::now();
-    Attempts::new(Retry::default()).failed(error).await.unwrap();
+    attempts(12).failed(error).await.unwrap();
     assert!(began.elapsed() >= Duration::from_secs(30));
 }
 
@@ -101,4 +105,43 @@ async fn a_daemon_that_was_there_is_lost() {
     let process = server.client(0).await.create(["true"]).await.unwrap();
     *server.script.failures.lock().unwrap() = [Status::unavailable("Socket closed")].into();
     assert_eq!(process.get().await.unwrap_err().kind(), ErrorKind::ConnectionLost);
+}
+
+#[tokio::test]
+async fn a_program_that_listens_sees_each_retry() {
+    // For all threads, since tests beside this one also meet what is logged first.
+    tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init();
+    let failures = Mutex::new([cut(), stopping()].into());
+    let server = Server::start(Script { failures, ..Script::default() }).await;
+    server.client(12).await.create(["true"]).await.unwrap();
+    let log = String::from_utf8(LOGGED.lock().unwrap().clone()).unwrap();
+    let address = format!("address={} ", server.address);
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(&address)).collect();
+    let wanted = [
+        ["tries again", "attempt=1 of=12", "error=lost the connection to the daemon: says a proxy"],
+        ["tries again", "attempt=2 of=12", "error=says the test"],
+        ["the daemon answers again", "attempts=2", ""],
+    ];
+    assert_eq!(lines.len(), wanted.len(), "{log}");
+    for (line, wanted) in lines.iter().zip(wanted) {
+        for part in wanted.iter().chain(&["INFO", "what=\"CreateProcess\""]) {
+            assert!(line.contains(part), "no '{part}' in: {line}");
+        }
+    }
+}
+
+static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Writes to what was logged.
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        LOGGED.lock().unwrap().extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

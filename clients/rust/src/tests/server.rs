@@ -2,50 +2,61 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     sync::{Arc, Mutex},
 };
 
-use hyper::server::conn::http2;
+use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     service::TowerToHyperService,
 };
 use prost::{Message, Name};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle};
-use tonic::{Code, Request, Response, Status, codegen::BoxStream};
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::{Service, http},
+};
 
 use crate::{
     Client, Retry,
     rpc::{self, ErrorInfo},
     v1::{
-        CreateProcessRequest, CreateProcessResponse, DeleteProcessRequest, DeleteProcessResponse,
-        GetProcessRequest, GetProcessResponse, OutputChunk, OutputCursor, OutputEof, OutputStarted,
-        Process, ReadOutputRequest, ReadOutputResponse, SignalProcessRequest,
-        SignalProcessResponse, TerminateProcessRequest, TerminateProcessResponse, TerminateScope,
-        WriteInputRequest, WriteInputResponse,
-        output_cursor::Position,
-        process_service_server::{ProcessService, ProcessServiceServer},
-        read_output_response::Event,
+        Process, ProcessOptions, TerminateScope, WatchEventsRequest,
+        event_service_server::EventServiceServer, host_service_server::HostServiceServer,
+        process_service_server::ProcessServiceServer, watch_events_response,
     },
 };
 
-const CHUNK: usize = 1000;
+/// When a stream falls silent after its first message.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Silence {
+    #[default]
+    Never,
+    AtOnce,
+    AfterHeartbeat,
+}
 
 /// What the server has been asked, and what it is to answer.
 #[derive(Default)]
 pub(super) struct Script {
     /// What the next calls fail with, one each.
     pub(super) failures: Mutex<VecDeque<Status>>,
+    /// What each `RunProcess` fails with before.
+    pub(super) disowning: Mutex<VecDeque<Status>>,
     /// Request ids of all `CreateProcess`.
     pub(super) request_ids: Mutex<Vec<String>>,
     /// Offset, data and closing of all `WriteInput`.
     pub(super) writes: Mutex<Vec<(u64, Vec<u8>, bool)>>,
-    /// How many calls have come, `ReadOutput` included.
+    /// How many calls have come, but for `GetHost` and `RunProcess`.
     pub(super) calls: Mutex<u32>,
     /// Scopes of all `TerminateProcess` and `DeleteProcess`.
     pub(super) scopes: Mutex<Vec<TerminateScope>>,
     /// Tells of each `TerminateProcess`.
     pub(super) terminated: Notify,
+    /// Whether every write is answered.
+    pub(super) takes_all: bool,
     /// Tells of each write of bytes, which is then never answered.
     pub(super) writing: Notify,
     /// What the process has written.
@@ -54,13 +65,43 @@ pub(super) struct Script {
     pub(super) breaks_after: usize,
     /// What it says who is read; the process that was created, if empty.
     pub(super) uid: String,
+    /// When the first `ReadOutput` gives nothing any more.
+    pub(super) falls_silent: Silence,
+    /// How many requests a proxy answers next, with a page.
+    pub(super) pages: Mutex<u32>,
+    /// What `GetHost` answers, the last for ever.
+    pub(super) incarnations: Mutex<VecDeque<String>>,
+    /// The options of the last `CreateProcess`.
+    pub(super) options: Mutex<Option<ProcessOptions>>,
+    /// What `hcsd-incarnation` was in all `CreateProcess`.
+    pub(super) pins: Mutex<Vec<String>>,
+    /// How many of the next answers to `WaitProcess` and `WriteInput` are that time is up, after so
+    /// many bytes.
+    pub(super) waits_in_vain: Mutex<VecDeque<u64>>,
+    /// Timeouts of all `WaitProcess` and `WriteInput`, in milliseconds.
+    pub(super) timeouts: Mutex<Vec<i64>>,
+    /// Tells of each `RunProcess` that attaches as an owner and reads nothing.
+    pub(super) owned: Notify,
+    /// Tells of the end of each `RunProcess`.
+    pub(super) disowned: Arc<Notify>,
+    /// What `WatchEvents` gives, call by call; after that of a call the connection is lost.
+    pub(super) watches: Mutex<VecDeque<Vec<watch_events_response::Item>>>,
+    /// All `WatchEvents`.
+    pub(super) watched: Mutex<Vec<WatchEventsRequest>>,
 }
 
 impl Script {
     /// Notes a call, and fails if it is to.
-    fn call(&self) -> Result<(), Status> {
+    pub(super) fn call(&self) -> Result<(), Status> {
         *self.calls.lock().unwrap() += 1;
         self.failures.lock().unwrap().pop_front().map_or(Ok(()), Err)
+    }
+
+    fn gives_page(&self) -> bool {
+        let mut pages = self.pages.lock().unwrap();
+        let gives = *pages > 0;
+        *pages = pages.saturating_sub(1);
+        gives
     }
 
     pub(super) fn calls(&self) -> u32 {
@@ -80,11 +121,13 @@ impl Server {
         let script = Arc::new(script);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let service = ProcessServiceServer::from_arc(Arc::clone(&script));
+        let served = Arc::clone(&script);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let service = TowerToHyperService::new(service.clone());
+                let script = Arc::clone(&served);
+                let service = tower::service_fn(move |request| route(Arc::clone(&script), request));
+                let service = TowerToHyperService::new(service);
                 let builder = http2::Builder::new(TokioExecutor::new());
                 // Ends with the client.
                 tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
@@ -102,6 +145,21 @@ impl Server {
             .connect()
             .await
             .unwrap()
+    }
+}
+
+async fn route(
+    script: Arc<Script>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<Body>, Infallible> {
+    if script.gives_page() {
+        let page = http::Response::builder().status(502).header("content-type", "text/html");
+        return Ok(page.body(Body::new("<html>".to_owned())).unwrap());
+    }
+    match request.uri().path().split('/').nth(1) {
+        Some("hcsd.v1.HostService") => HostServiceServer::from_arc(script).call(request).await,
+        Some("hcsd.v1.EventService") => EventServiceServer::from_arc(script).call(request).await,
+        _ => ProcessServiceServer::from_arc(script).call(request).await,
     }
 }
 
@@ -127,113 +185,28 @@ pub(super) fn any<M: Message + Name>(message: &M) -> prost_types::Any {
     prost_types::Any::from_msg(message).unwrap()
 }
 
-fn process() -> Process {
-    Process {
-        name: "systems/host/processes/p".to_owned(),
-        uid: "UID".to_owned(),
-        incarnation: "INCARNATION".to_owned(),
-        pid: 7,
-        ..Process::default()
-    }
+/// Returns a status as what is between here and there makes it.
+pub(super) fn cut() -> Status {
+    Status::internal("says a proxy")
 }
 
-#[tonic::async_trait]
-impl ProcessService for Script {
-    async fn create_process(
-        &self,
-        request: Request<CreateProcessRequest>,
-    ) -> Result<Response<CreateProcessResponse>, Status> {
-        self.request_ids.lock().unwrap().push(request.into_inner().request_id);
-        self.call()?;
-        let process = Some(process());
-        Ok(Response::new(CreateProcessResponse { process, replayed: false }))
-    }
-
-    async fn get_process(
-        &self,
-        request: Request<GetProcessRequest>,
-    ) -> Result<Response<GetProcessResponse>, Status> {
-        self.call()?;
-        assert_eq!(request.metadata().get("hcsd-incarnation").unwrap(), "INCARNATION");
-        Ok(Response::new(GetProcessResponse { process: Some(process()) }))
-    }
-
-    async fn signal_process(
-        &self,
-        _: Request<SignalProcessRequest>,
-    ) -> Result<Response<SignalProcessResponse>, Status> {
-        self.call()?;
-        Ok(Response::new(SignalProcessResponse::default()))
-    }
-
-    async fn terminate_process(
-        &self,
-        request: Request<TerminateProcessRequest>,
-    ) -> Result<Response<TerminateProcessResponse>, Status> {
-        self.call()?;
-        self.scopes.lock().unwrap().push(request.into_inner().scope());
-        self.terminated.notify_one();
-        Ok(Response::new(TerminateProcessResponse {
-            process: Some(process()),
-            scope_applied: TerminateScope::Tree.into(),
-            descendants_killed: 3,
-        }))
-    }
-
-    async fn delete_process(
-        &self,
-        request: Request<DeleteProcessRequest>,
-    ) -> Result<Response<DeleteProcessResponse>, Status> {
-        self.call()?;
-        self.scopes.lock().unwrap().push(request.into_inner().scope());
-        let scope_applied = TerminateScope::Process.into();
-        Ok(Response::new(DeleteProcessResponse { scope_applied, descendants_killed: 0 }))
-    }
-
-    async fn write_input(
-        &self,
-        request: Request<WriteInputRequest>,
-    ) -> Result<Response<WriteInputResponse>, Status> {
-        self.call()?;
-        let WriteInputRequest { offset, data, close_stdin, .. } = request.into_inner();
-        self.writes.lock().unwrap().push((offset, data.to_vec(), close_stdin));
-        if !data.is_empty() {
-            self.writing.notify_one();
-            std::future::pending::<()>().await;
+impl Script {
+    pub(super) fn process(&self) -> Process {
+        Process {
+            name: "systems/host/processes/p".to_owned(),
+            uid: "UID".to_owned(),
+            incarnation: "INCARNATION".to_owned(),
+            pid: 7,
+            options: self.options.lock().unwrap().clone(),
+            ..Process::default()
         }
-        Ok(Response::new(WriteInputResponse { committed_offset: 3, ..Default::default() }))
     }
 
-    async fn read_output(
-        &self,
-        request: Request<ReadOutputRequest>,
-    ) -> Result<Response<BoxStream<ReadOutputResponse>>, Status> {
-        self.call()?;
-        let cursor = request.into_inner().cursors[0];
-        let Some(Position::Offset(offset)) = cursor.position else {
-            return Err(Status::unimplemented("tails"));
-        };
-        let mut process = process();
-        if !self.uid.is_empty() {
-            process.uid.clone_from(&self.uid);
-        }
-        let started = OutputStarted { process: Some(process), cursors: vec![cursor] };
-        let mut answers = vec![Ok(Event::Started(started))];
-        let start = usize::try_from(offset).unwrap();
-        for (number, data) in self.output[start..].chunks(CHUNK).enumerate() {
-            if self.breaks_after > 0 && number == self.breaks_after {
-                answers.push(Err(Status::unavailable("says the test")));
-                break;
-            }
-            let OutputCursor { stream, .. } = cursor;
-            let offset = offset + (number * CHUNK) as u64;
-            let data = data.to_vec().into();
-            answers.push(Ok(Event::Chunk(OutputChunk { stream, offset, data, sequence: 0 })));
-        }
-        answers.push(Ok(Event::Eof(OutputEof::default()))); // not sent after an error
-        let answers = answers
-            .into_iter()
-            .map(|event| event.map(|event| ReadOutputResponse { event: Some(event) }));
-        Ok(Response::new(Box::pin(tokio_stream::iter(answers))))
+    /// Notes how long a call may wait, and says after how many bytes that time is up, if it is.
+    pub(super) fn in_vain(&self, timeout: Option<prost_types::Duration>) -> Option<u64> {
+        let timeout = timeout.unwrap();
+        let timeout = timeout.seconds * 1000 + i64::from(timeout.nanos) / 1_000_000;
+        self.timeouts.lock().unwrap().push(timeout);
+        self.waits_in_vain.lock().unwrap().pop_front()
     }
 }

@@ -1,7 +1,9 @@
 //! The runner of the Rust client; `tests/conformance/PROTOCOL.md` says what it is for.
 
 mod answer;
+mod log;
 mod objects;
+mod offers;
 mod perform;
 mod request;
 
@@ -23,6 +25,7 @@ use tokio::{
 use crate::{answer::Failure, objects::Objects, request::Request};
 
 fn main() -> io::Result<()> {
+    log::begin();
     let (sender, lines) = mpsc::unbounded_channel();
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {

@@ -1,12 +1,12 @@
 //! From requests to calls of the library.
 
-use std::{rc::Rc, time::Duration};
+use std::rc::Rc;
 
 use hcsd_client::{
     ALL_SYSTEMS, Client, Command, Process, Retry, ScopedProcess,
     v1::{
-        EventBookmark, EventSnapshot, OverflowPolicy, TerminateScope, WatchEventsRequest,
-        WatchEventsResponse, event::Event, watch_events_response::Item,
+        EventBookmark, EventSnapshot, OutputStream, OverflowPolicy, TerminateScope,
+        WatchEventsRequest, WatchEventsResponse, event::Event, watch_events_response::Item,
     },
 };
 use serde_json::{Value, json};
@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 
 use crate::{
     answer::{Failure, exit_json},
+    log,
     objects::{Held, Objects, hex},
+    offers,
     request::Request,
 };
 
@@ -25,6 +27,11 @@ pub async fn perform(objects: &Objects, request: &Request) -> Answer {
     match request.what.as_str() {
         "connect" => {
             objects.clients.add(request, connect(request).await?)?;
+        }
+        "offers" => return Ok(offers::features()),
+        "log" => {
+            let client = objects.clients.get(request)?;
+            return Ok(json!({"lines": log::lines(&client.address().to_string())}));
         }
         "disconnect" => objects.clients.get(request)?.close(),
         "create" => {
@@ -62,6 +69,7 @@ pub async fn perform(objects: &Objects, request: &Request) -> Answer {
                     after_revision: request.number("after_revision")?,
                     incarnation: request.text("incarnation").unwrap_or_default().to_owned(),
                     send_snapshot: request.flag("snapshot"),
+                    ..WatchEventsRequest::default()
                 });
             objects.watches.add(request, Rc::new(Mutex::new(events)))?;
         }
@@ -114,7 +122,7 @@ async fn with_process(held: &Held, request: &Request) -> Answer {
             return Ok(json!({"delivery": answer.delivery}));
         }
         "terminate" => {
-            let grace = Duration::from_millis(request.number("grace_ms")?.unwrap_or(0));
+            let grace = request.duration("grace_ms")?.unwrap_or_default();
             let ended = match scope(request)? {
                 Some(scope) => process.terminate_scope(scope, grace).await?,
                 None => process.terminate(grace).await?,
@@ -158,6 +166,9 @@ async fn connect(request: &Request) -> Result<Client, Failure> {
     if let Some(insecure) = request.value("insecure").as_bool() {
         builder = builder.insecure(insecure);
     }
+    if let Some(interval) = request.duration("keepalive_ms")? {
+        builder = builder.keepalive(interval);
+    }
     if let Some(attempts) = request.number("attempts")? {
         builder = builder.retry(Retry {
             attempts,
@@ -187,12 +198,6 @@ fn command(request: &Request) -> Result<Command, Failure> {
     if request.flag("stdin") {
         command = command.stdin(true);
     }
-    if request.flag("block") {
-        command = command.overflow(OverflowPolicy::Block);
-    }
-    if let Some(bytes) = request.number("ring_bytes")? {
-        command = command.ring_bytes(bytes);
-    }
     let console = request.value("console");
     if !console.is_null() {
         let size = |name: &str| {
@@ -214,6 +219,39 @@ fn command(request: &Request) -> Result<Command, Failure> {
     }
     if let Some(id) = request.text("request_id") {
         command = command.request_id(id);
+    }
+    options(command, request)
+}
+
+/// Adds what says how the process is kept.
+fn options(mut command: Command, request: &Request) -> Result<Command, Failure> {
+    if request.flag("block") {
+        command = command.overflow(OverflowPolicy::Block);
+    }
+    if let Some(bytes) = request.number("ring_bytes")? {
+        command = command.ring_bytes(bytes);
+    }
+    if request.flag("stderr_to_stdout") {
+        command = command.stderr_to_stdout(true);
+    }
+    for stream in request.value("discard").as_array().into_iter().flatten() {
+        command = command.discard(match stream.as_str() {
+            Some("stdout") => OutputStream::Stdout,
+            Some("stderr") => OutputStream::Stderr,
+            _ => return Err(request.lacks("discard")),
+        });
+    }
+    if let Some(time) = request.duration("run_timeout_ms")? {
+        command = command.run_timeout(time);
+    }
+    if let Some(time) = request.duration("drain_timeout_ms")? {
+        command = command.drain_timeout(time);
+    }
+    if request.flag("pin") {
+        command = command.pin(true);
+    }
+    if let Some(grace) = request.duration("owner_grace_ms")? {
+        command = command.owner_grace(grace);
     }
     Ok(command)
 }

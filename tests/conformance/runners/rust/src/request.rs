@@ -1,6 +1,6 @@
 //! Requests of the suite.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use serde_json::Value;
 
@@ -52,6 +52,11 @@ impl Request {
         }
         let number = value.as_u64().and_then(|number| number.try_into().ok());
         number.map(Some).ok_or_else(|| self.lacks(name))
+    }
+
+    /// Returns a time in milliseconds.
+    pub fn duration(&self, name: &str) -> Result<Option<Duration>, Failure> {
+        Ok(self.number(name)?.map(Duration::from_millis))
     }
 
     /// Returns a signal's number.
