@@ -121,6 +121,11 @@ public class HcsdException extends RuntimeException {
         return detail(status, HcsErrorDetail.class);
     }
 
+    /** Returns whether the daemon has said it, and nobody on the way to it. */
+    boolean isOfDaemon() {
+        return infoOf(status).getDomain().equals(DOMAIN);
+    }
+
     static String reasonOf(Status status) {
         return infoOf(status).getReason();
     }
@@ -182,7 +187,7 @@ public class HcsdException extends RuntimeException {
         }
     }
 
-    /** The process, system, program or folder does not exist; {@link #resource} says what. */
+    /** The process, system or program does not exist; {@link #resource} says what. */
     public static class NotFound extends HcsdException {
         NotFound(Status status) {
             super(status);
