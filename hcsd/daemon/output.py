@@ -24,14 +24,15 @@ import contextlib
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from hcsd.daemon.errors import ProcessNotFoundError, RequestError
-from hcsd.daemon.process_view import Exit, ProcessView, Stream
 from hcsd.daemon.reasons import Reason
+from hcsd.daemon.streams import Stream
 from hcsd.io import Gap, OffsetOutOfRangeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from hcsd.daemon.process import Process
+    from hcsd.daemon.process_view import Exit, ProcessView
     from hcsd.daemon.stalls import StallWatch
     from hcsd.io import Cursor
 
@@ -117,6 +118,7 @@ class OutputFeed(Generic[N]):
         follow: Go on until the process has exited and its output is complete.
         fail_on_gap: End with OUTPUT_EVICTED where bytes are gone, in place of an event.
         max_chunk_bytes: Largest chunk.
+        without_output: Read no stream: there is only the start, the exit and the end.
 
     Raises:
         RequestError: A cursor lies outside its stream, or the daemon has no output of the process.
@@ -131,8 +133,10 @@ class OutputFeed(Generic[N]):
         follow: bool,
         fail_on_gap: bool,
         max_chunk_bytes: int,
+        without_output: bool = False,
     ) -> None:
-        process.require_stdio()
+        if not without_output:
+            process.require_stdio()
         self._process = process
         self._stalls = stalls
         self._stalled: RequestError | None = None
@@ -145,7 +149,8 @@ class OutputFeed(Generic[N]):
         self._cursors: dict[Stream, Cursor] = {}
         self._until: dict[Stream, int] = {}  # where to stop; MAX_OFFSET if it follows
         try:
-            self._open(starts)
+            if not without_output:
+                self._open(starts)
         except BaseException:
             self.close()
             raise

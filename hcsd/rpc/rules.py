@@ -128,6 +128,12 @@ def duration_in_range(field: str) -> Rule:
     )
 
 
+def seconds_of(message: Message, field: str) -> float:
+    """Return a length of time in seconds; 0 if it is not there."""
+    value = getattr(message, field)
+    return float(value.seconds + value.nanos / 1e9)
+
+
 def no_nul(field: str) -> Rule:
     """Refuse NUL, which would end the text in C."""
     return Rule(

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/error.proto.
  */
 export const file_hcsd_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("ChNoY3NkL3YxL2Vycm9yLnByb3RvEgdoY3NkLnYxInoKDkhjc0Vycm9yRGV0YWlsEg8KB2hyZXN1bHQYASABKA0SDgoGc3ltYm9sGAIgASgJEhAKCGZ1bmN0aW9uGAMgASgJEhAKCGRvY3VtZW50GAQgASgJEiMKBmV2ZW50cxgFIAMoCzITLmhjc2QudjEuRXJyb3JFdmVudCJ1CgpFcnJvckV2ZW50Eg8KB21lc3NhZ2UYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSEAoIZXZlbnRfaWQYAyABKA0SDgoGc291cmNlGAQgASgJEhMKC3N0YWNrX3RyYWNlGAUgASgJEg0KBWZsYWdzGAYgASgNQgJQAWIGcHJvdG8z");
+  fileDesc("ChNoY3NkL3YxL2Vycm9yLnByb3RvEgdoY3NkLnYxInoKDkhjc0Vycm9yRGV0YWlsEg8KB2hyZXN1bHQYASABKA0SDgoGc3ltYm9sGAIgASgJEhAKCGZ1bmN0aW9uGAMgASgJEhAKCGRvY3VtZW50GAQgASgJEiMKBmV2ZW50cxgFIAMoCzITLmhjc2QudjEuRXJyb3JFdmVudCJ1CgpFcnJvckV2ZW50Eg8KB21lc3NhZ2UYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSEAoIZXZlbnRfaWQYAyABKA0SDgoGc291cmNlGAQgASgJEhMKC3N0YWNrX3RyYWNlGAUgASgJEg0KBWZsYWdzGAYgASgNQkQKB2hjc2QudjFQAVotZ2l0aHViLmNvbS9oY3NkL2hjc2QvY2xpZW50cy9nby9oY3NkdjE7aGNzZHYxqgIHSGNzZC5WMWIGcHJvdG8z");
 
 /**
  * What the Host Compute Service said about a failure. Travels in the details of
@@ -55,6 +55,7 @@ export const file_hcsd_v1_error: GenFile = /*@__PURE__*/
  *   REVISION_UNKNOWN                 OUT_OF_RANGE         there is no such revision yet
  *   RING_MEMORY_EXHAUSTED            RESOURCE_EXHAUSTED   there is no memory for the output of one
  *                                                         more process
+ *   STDERR_TO_STDOUT_NOT_SUPPORTED   UNIMPLEMENTED        this engine cannot join stderr to stdout
  *   STDIN_BUSY                       FAILED_PRECONDITION  somebody else is writing to stdin
  *   STDIN_CLOSED                     FAILED_PRECONDITION  stdin was closed, or there never was one
  *   STDIN_OFFSET                     OUT_OF_RANGE         the offset lies past the committed one
