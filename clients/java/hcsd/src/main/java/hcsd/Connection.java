@@ -134,7 +134,7 @@ final class Connection {
         }
         Status status = Failures.statusOf(ended, trailers);
         HcsdException found = Failures.of(status);
-        if (!found.isOfDaemon() && isLost(ended, limit)) {
+        if (!StatusDetails.isOfDaemon(status) && isLost(ended, limit)) {
             boolean broken =
                     ended.getCause() instanceof ClosedChannelException
                             && !Unreachable.isInHandshake(ended);
