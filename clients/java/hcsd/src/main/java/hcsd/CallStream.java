@@ -23,17 +23,29 @@ final class CallStream<T> extends MessageStream<T> {
     // OPEN     close(), a wait is cancelled       ENDED, by a cancellation; what is kept is dropped
     //
     // No more than AHEAD messages are kept, since gRPC is asked for each by its own. Silence counts
-    // only while somebody waits, and only once the daemon has shown that it sends heartbeats.
+    // only while somebody waits, and only once the daemon has shown that it sends heartbeats, on
+    // this call or one before it.
 
     private static final int AHEAD = 2;
 
-    /**
-     * What a stream is to hear of.
-     *
-     * @param silence how long it may be silent while somebody waits; null for ever
-     * @param isHeartbeat whether a message is one that ends a silence for its own sake
-     */
-    record Life<T>(Duration silence, Predicate<T> isHeartbeat) {
+    // How long a call may take to say anything at all, as its connection has to be made; arbitrary.
+    private static final Duration BEGINNING = Duration.ofSeconds(10);
+
+    /** What the calls of one stream, one after the other, are to hear of. */
+    static final class Life<T> {
+        private final Duration silence; // null for ever
+        private final Predicate<T> isHeartbeat;
+        private volatile boolean hasHeartbeats;
+
+        /**
+         * @param silence how long it may be silent while somebody waits; null for ever
+         * @param isHeartbeat whether a message is one that ends a silence for its own sake
+         */
+        Life(Duration silence, Predicate<T> isHeartbeat) {
+            this.silence = silence;
+            this.isHeartbeat = isHeartbeat;
+        }
+
         static <T> Life<T> any() {
             return new Life<>(null, message -> false);
         }
@@ -44,7 +56,6 @@ final class CallStream<T> extends MessageStream<T> {
     private final Queue<T> kept = new ArrayDeque<>(); // guarded by this, as is all below
     private Task<Optional<T>> waiting; // null while nobody waits
     private long waitingSince;
-    private boolean hasHeartbeats;
     private boolean watched; // a check of the silence is to come
     private boolean heard;
     private boolean ended;
@@ -117,10 +128,14 @@ final class CallStream<T> extends MessageStream<T> {
     }
 
     private synchronized void watchSilence() {
-        if (hasHeartbeats && life.silence != null && !watched && waiting != null) {
+        if (life.hasHeartbeats && life.silence != null && !watched && waiting != null) {
             watched = true;
-            checkAfter(waitingSince + life.silence.toNanos() - System.nanoTime());
+            checkAfter(life.silence.toNanos());
         }
+    }
+
+    private synchronized Duration patience() {
+        return heard ? life.silence : Durations.longer(life.silence, BEGINNING);
     }
 
     private void checkAfter(long nanos) {
@@ -128,18 +143,19 @@ final class CallStream<T> extends MessageStream<T> {
     }
 
     private void check() {
+        String silence;
         synchronized (this) {
             if (ended || waiting == null) {
                 watched = false;
                 return;
             }
-            long left = waitingSince + life.silence.toNanos() - System.nanoTime();
+            long left = waitingSince + patience().toNanos() - System.nanoTime();
             if (left > 0) {
-                checkAfter(left);
+                checkAfter(Math.min(left, life.silence.toNanos()));
                 return;
             }
+            silence = "nothing has come for %d ms".formatted(patience().toMillis());
         }
-        String silence = "nothing has come for %d ms".formatted(life.silence.toMillis());
         call.cancel(null, new SocketTimeoutException(silence));
     }
 
@@ -175,7 +191,7 @@ final class CallStream<T> extends MessageStream<T> {
             Task<Optional<T>> waiter;
             synchronized (CallStream.this) {
                 heard = true;
-                hasHeartbeats |= life.isHeartbeat.test(message);
+                life.hasHeartbeats |= life.isHeartbeat.test(message);
                 waiter = waiting;
                 waiting = null;
                 if (waiter == null) {

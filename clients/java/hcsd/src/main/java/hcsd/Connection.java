@@ -151,6 +151,7 @@ final class Connection {
     /** Returns whether a call ended because of what is between this program and the daemon. */
     private static boolean isLost(io.grpc.Status ended, Limit limit) {
         return LOSSES.contains(ended.getCode())
+                || Unreachable.isReset(ended)
                 || ended.getCode() == Code.DEADLINE_EXCEEDED && limit.ours();
     }
 

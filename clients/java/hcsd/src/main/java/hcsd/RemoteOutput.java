@@ -52,6 +52,7 @@ public final class RemoteOutput extends InputStream {
     private final OutputCursor start;
     private final GapPolicy gapPolicy;
     private final Attempts attempts;
+    private final CallStream.Life<ReadOutputResponse> life;
     private final String what; // for the log
     private final ReentrantLock reading = new ReentrantLock();
 
@@ -71,6 +72,10 @@ public final class RemoteOutput extends InputStream {
         this.start = start;
         this.what = "ReadOutput (%s) of %s".formatted(start.getStream(), process.getName());
         this.attempts = new Attempts(connection.settings(), what);
+        this.life =
+                new CallStream.Life<>(
+                        connection.settings().keepalive().silence(),
+                        ReadOutputResponse::hasHeartbeat);
         this.gapPolicy = skipGaps ? GapPolicy.GAP_POLICY_REPORT : GapPolicy.GAP_POLICY_FAIL;
         this.offset = start.hasLastBytes() ? -1 : start.getOffset();
     }
@@ -206,8 +211,7 @@ public final class RemoteOutput extends InputStream {
                             ProcessServiceGrpc.getReadOutputMethod(),
                             request,
                             Limit.NONE,
-                            new CallStream.Life<>(
-                                    keepalive.silence(), ReadOutputResponse::hasHeartbeat));
+                            life);
             broken = false;
         }
         return call.nextAsync();
