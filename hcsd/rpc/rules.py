@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 MAX_SECONDS = 315_576_000_000  # 10,000 years, the range of google.protobuf.Duration
+MIN_INTERVAL = 100_000_000  # nanoseconds
+MAX_INTERVAL = 3_600_000_000_000
 
 
 class Rule(NamedTuple):
@@ -132,6 +134,22 @@ def seconds_of(message: Message, field: str) -> float:
     """Return a length of time in seconds; 0 if it is not there."""
     value = getattr(message, field)
     return float(value.seconds + value.nanos / 1e9)
+
+
+def interval_in_range(field: str) -> Rule:
+    """Bound the interval of heartbeats; zero, which is none, passes."""
+
+    def holds(message: Message) -> bool:
+        value = getattr(message, field)
+        nanoseconds = value.seconds * 1_000_000_000 + value.nanos
+        return not message.HasField(field) or (
+            0 <= value.nanos < 1_000_000_000
+            and (nanoseconds == 0 or MIN_INTERVAL <= nanoseconds <= MAX_INTERVAL)
+        )
+
+    return Rule(
+        field, "duration.gte_lte", holds, "must be from 100 ms to 1 h, or zero for no heartbeats"
+    )
 
 
 def no_nul(field: str) -> Rule:

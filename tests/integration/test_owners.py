@@ -1,13 +1,17 @@
 """Owners: who has a process, how long it lives without one, and who watches without reading."""
 
+import signal
+
 import anyio
 import grpc
 import pytest
+from anyio import to_thread
 
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
-from tests.integration.wire import HOST, STDOUT, Client, Run, at, refused, seconds, sh
+from tests.integration.wire import HOST, STDOUT, Client, Run, at, connected, refused, seconds, sh
 from tests.support.census import ended
+from tests.support.daemon import Daemon
 
 Code = grpc.StatusCode
 FOREVER = pb.Argv(args=["sleep", "1000"])
@@ -46,9 +50,10 @@ async def test_a_process_without_an_owner_ends_after_its_grace_with_its_tree(
     client: Client,
 ) -> None:
     left = sh("(setsid sh -c 'echo $$; exec sleep 1000' &); sleep 1000")
-    made = await client.create(left, options=owned(0.3))
-    descendant = int((await client.follow(made.name).until_out(b"\n")).stdout)
-    assert await reason_of(client, made.name) == GONE
+    run = await client.run(left, options=owned(0.05))
+    descendant = int((await run.until_out(b"\n")).stdout)
+    run.call.cancel()
+    assert await reason_of(client, run.output.process.name) == GONE
     with anyio.fail_after(5):
         await ended(descendant)
 
@@ -127,6 +132,15 @@ async def test_a_process_that_ends_by_itself_in_its_grace_has_its_own_exit(
     made = await client.create(sh("exit 3"), options=owned(1000))
     end = (await client.wait(made.name)).exit
     assert (end.exit_code, end.reason) == (3, pb.EXIT_REASON_EXITED)
+
+
+async def test_a_daemon_that_stops_waits_for_no_grace(own_daemon: Daemon) -> None:
+    async with connected(own_daemon.address) as client:
+        made = await client.create(FOREVER, options=owned(1000))
+        own_daemon.signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            await ended(made.pid)
+    assert await to_thread.run_sync(own_daemon.wait) == 0
 
 
 # --- without output ---

@@ -27,8 +27,12 @@ async def client() -> AsyncIterator[Client]:
     assert_calm(daemon.log)
 
 
-async def ended(client: Client, options: pb.ProcessOptions | None = None) -> str:
-    made = await client.create(sh("head -c 1000000 /dev/zero; exit 3"), options=options)
+WRITES = sh("head -c 1000000 /dev/zero; exit 3")
+
+
+async def pinned(client: Client) -> str:
+    """Run a process to its end that stays."""
+    made = await client.create(WRITES, options=PINNED)
     await client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
     return made.name
 
@@ -40,9 +44,9 @@ async def forgotten(client: Client, name: str) -> None:
 
 
 async def test_a_pinned_process_stays_with_its_output_until_it_is_deleted(client: Client) -> None:
-    pinned = [await ended(client, PINNED) for _ in range(4)]  # more than may run
-    await forgotten(client, await ended(client))
-    for name in pinned:
+    names = [await pinned(client) for _ in range(4)]  # more than may run
+    await forgotten(client, (await client.create(WRITES)).name)
+    for name in names:
         found = await client.get(name)
         assert (found.exit.exit_code, found.options.pin) == (3, True)
         assert len((await client.read(name)).stdout) == 1_000_000
@@ -55,9 +59,9 @@ async def test_creates_are_refused_when_pinned_output_takes_all_memory(client: C
     names = []
     with refused(Code.RESOURCE_EXHAUSTED, "RING_MEMORY_EXHAUSTED"):
         for _ in range(20):
-            names.append(await ended(client, PINNED))  # noqa: PERF401  (those before the refusal count)
+            names.append(await pinned(client))  # noqa: PERF401  (those before the refusal count)
     assert len(names) > 1
     for name in names:
         assert len((await client.read(name)).stdout) == 1_000_000
     await client.delete(names[0])
-    await ended(client)
+    await client.create(WRITES)
