@@ -153,7 +153,7 @@ LANGUAGES = (
             *("java", "-cp", "tests/conformance/runners/java/target/hcsd-conformance.jar"),
             "hcsd.conformance.Runner",
         ),
-        lint=((*MAVEN, "spotless:check"), (*MAVEN, "-pl", ":hcsd", "javadoc:javadoc")),
+        lint=(("clients/java/check",),),
         unit=((*MAVEN, "-pl", ":hcsd", "test"),),
         example="clients/java/example/src/main/java/RunCommand.java",
         run_example=("java", "-cp", "clients/java/example/target/hcsd-example.jar", "RunCommand"),

@@ -26,7 +26,8 @@ public record Address(String path, String host, int port) {
             "write unix:///path/to/socket, host:port or [IPv6 address]:port";
 
     /**
-     * Reads an address: {@code unix:///path}, {@code host:port} or {@code [IPv6]:port}.
+     * Reads an address: {@code unix:///path} or {@code unix:/path}, {@code host:port} or {@code
+     * [IPv6]:port}.
      *
      * @param text the address as a user writes it
      * @return the address
@@ -88,7 +89,7 @@ public record Address(String path, String host, int port) {
                         && InetAddresses.forString(host).isLoopbackAddress();
     }
 
-    /** Returns the address as a user writes it, which {@link #parse} takes back. */
+    /** Returns the address in its usual form, which {@link #parse} takes back. */
     @Override
     public String toString() {
         if (isUnix()) {
@@ -98,7 +99,8 @@ public record Address(String path, String host, int port) {
     }
 
     private static String parsePath(String text) {
-        String path = text.startsWith("unix://") ? text.substring("unix://".length()) : "";
+        String scheme = text.startsWith("unix://") ? "unix://" : "unix:";
+        String path = text.substring(scheme.length());
         if (!path.startsWith("/")) {
             throw new HcsdException.BadAddress(
                     text, "the path of the socket is not absolute", SYNTAX);

@@ -7,26 +7,35 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
-/** The attempts of one task after its last progress. */
+/** The attempts of one task since the daemon was last heard of. */
 final class Attempts {
     private final Retry retry;
+    private final Journal journal;
+    private final String what;
     private int failed;
 
-    Attempts(Retry retry) {
-        this.retry = retry;
+    /**
+     * @param what the task, for the log
+     */
+    Attempts(Settings settings, String what) {
+        this.retry = settings.retry();
+        this.journal = settings.journal();
+        this.what = what;
     }
 
     /** Makes a call that is safe to repeat until the daemon answers. */
-    static <T> CompletableFuture<T> repeat(Retry retry, Supplier<CompletableFuture<T>> call) {
+    static <T> CompletableFuture<T> repeat(
+            Settings settings, String what, Supplier<CompletableFuture<T>> call) {
         Task<T> task = new Task<>();
-        new Attempts(retry).attempt(task, call, true);
+        new Attempts(settings, what).attempt(task, call, true);
         return task;
     }
 
     /** The same for a first contact: if no daemon is there, that is told at once. */
-    static <T> CompletableFuture<T> contact(Retry retry, Supplier<CompletableFuture<T>> call) {
+    static <T> CompletableFuture<T> contact(
+            Settings settings, String what, Supplier<CompletableFuture<T>> call) {
         Task<T> task = new Task<>();
-        new Attempts(retry).attempt(task, call, false);
+        new Attempts(settings, what).attempt(task, call, false);
         return task;
     }
 
@@ -45,10 +54,29 @@ final class Attempts {
         // The random part keeps many clients from coming back in step.
         delay *= ThreadLocalRandom.current().nextDouble(0.5, 1);
         long asked = error.retryDelay().map(Duration::toNanos).orElse(0L);
-        Executor later =
-                CompletableFuture.delayedExecutor(
-                        Math.max((long) delay, asked), TimeUnit.NANOSECONDS);
+        long nanos = Math.max((long) delay, asked);
+        journal.repeating(what, failed, retry.attempts(), Duration.ofNanos(nanos), error);
+        Executor later = CompletableFuture.delayedExecutor(nanos, TimeUnit.NANOSECONDS);
         return CompletableFuture.runAsync(() -> {}, later);
+    }
+
+    /** The same for a daemon that is there and will be able soon: that may take any time. */
+    CompletableFuture<Void> notYet(HcsdException error) {
+        failed = Math.min(failed, Math.max(0, retry.attempts() - 1));
+        return failed(error);
+    }
+
+    /** Makes the next attempt of a task when it is time; fails the task if there is to be none. */
+    void again(Task<?> task, HcsdException error, Runnable attempt) {
+        task.after(
+                failed(error),
+                (none, last) -> {
+                    if (last == null) {
+                        attempt.run();
+                    } else {
+                        task.settle(null, last);
+                    }
+                });
     }
 
     private <T> void attempt(Task<T> task, Supplier<CompletableFuture<T>> call, boolean reached) {
@@ -57,15 +85,7 @@ final class Attempts {
                 (answer, error) -> {
                     if (error instanceof HcsdException.Unavailable unavailable
                             && (reached || !(error instanceof HcsdException.DaemonUnreachable))) {
-                        task.after(
-                                failed(unavailable),
-                                (none, last) -> {
-                                    if (last == null) {
-                                        attempt(task, call, true);
-                                    } else {
-                                        task.completeExceptionally(last);
-                                    }
-                                });
+                        again(task, unavailable, () -> attempt(task, call, true));
                     } else {
                         task.settle(answer, error);
                     }

@@ -9,13 +9,15 @@ import io.grpc.ClientCall;
 import io.grpc.ClientInterceptors;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
+import io.grpc.Status.Code;
 import io.grpc.stub.MetadataUtils;
-import java.net.SocketTimeoutException;
 import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
+import java.util.EnumSet;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * How a client asks its daemon: what every call carries, and how it fails.
@@ -36,31 +38,51 @@ final class Connection {
                     ComputeSystemServiceGrpc.getShutDownComputeSystemMethod(),
                     ComputeSystemServiceGrpc.getWaitComputeSystemMethod());
 
+    // What the daemon says has its info. Without that, it is gRPC that speaks, or somebody between.
+    private static final Set<Code> LOSSES =
+            EnumSet.of(Code.UNAVAILABLE, Code.INTERNAL, Code.UNKNOWN, Code.CANCELLED);
+
     private final DaemonChannel daemon;
     private final Channel channel; // the same, with the metadata of every call
     private final Unreachable unreachable;
-    private final Duration timeout; // null for none
+    private final Settings settings;
+    private final AtomicReference<String> incarnation; // the last that was heard of; "" for none
 
-    Connection(DaemonChannel daemon, Unreachable unreachable, String token, Duration timeout) {
+    Connection(DaemonChannel daemon, Unreachable unreachable, String token, Settings settings) {
         this(
                 daemon,
                 token.isEmpty() ? daemon : carrying(daemon, AUTHORIZATION, "Bearer " + token),
                 unreachable,
-                timeout);
+                settings,
+                new AtomicReference<>(""));
     }
 
     private Connection(
-            DaemonChannel daemon, Channel channel, Unreachable unreachable, Duration timeout) {
+            DaemonChannel daemon,
+            Channel channel,
+            Unreachable unreachable,
+            Settings settings,
+            AtomicReference<String> incarnation) {
         this.daemon = daemon;
         this.channel = channel;
         this.unreachable = unreachable;
-        this.timeout = timeout;
+        this.settings = settings;
+        this.incarnation = incarnation;
     }
 
     /** Returns the same connection for calls that are meant for this run of the daemon alone. */
     Connection pinned(String incarnation) {
         Channel pinned = carrying(channel, INCARNATION, incarnation);
-        return new Connection(daemon, pinned, unreachable, timeout);
+        return new Connection(daemon, pinned, unreachable, settings, this.incarnation);
+    }
+
+    Settings settings() {
+        return settings;
+    }
+
+    /** The run of the daemon that was last heard of, for all who share the connection. */
+    AtomicReference<String> incarnation() {
+        return incarnation;
     }
 
     Channel channel() {
@@ -74,8 +96,13 @@ final class Connection {
 
     /** Makes a call that has one answer; a cancellation of the future cancels the call. */
     <Q, R> CompletableFuture<R> ask(MethodDescriptor<Q, R> method, Q request) {
-        Duration limit = PATIENT.contains(method) ? null : timeout;
-        MessageStream<R> answers = new MessageStream<>(this, method, request, limit);
+        Duration timeout = PATIENT.contains(method) ? null : settings.timeout();
+        return ask(method, request, Limit.ofCaller(timeout));
+    }
+
+    <Q, R> CompletableFuture<R> ask(MethodDescriptor<Q, R> method, Q request, Limit limit) {
+        MessageStream<R> answers =
+                new CallStream<>(this, method, request, limit, CallStream.Life.any());
         Task<R> task = new Task<>();
         task.after(
                 answers.nextAsync(),
@@ -91,34 +118,27 @@ final class Connection {
         return task;
     }
 
-    <Q, R> ClientCall<Q, R> newCall(MethodDescriptor<Q, R> method, Duration limit) {
-        CallOptions options = CallOptions.DEFAULT;
-        if (limit != null) {
-            options = options.withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS);
+    <Q, R> ClientCall<Q, R> newCall(MethodDescriptor<Q, R> method, Limit limit) {
+        CallOptions options = CallOptions.DEFAULT.withOption(DaemonChannel.LIMIT, limit);
+        if (limit.time() != null) {
+            options = options.withDeadlineAfter(limit.time().toNanos(), TimeUnit.NANOSECONDS);
         }
         return channel.newCall(method, options);
     }
 
     /** Returns the error for how a call has ended. */
-    HcsdException errorOf(ClientCall<?, ?> call, io.grpc.Status ended, Metadata trailers) {
+    HcsdException errorOf(
+            ClientCall<?, ?> call, io.grpc.Status ended, Metadata trailers, Limit limit) {
         if (daemon.isClosed()) {
             return new HcsdException.ClientClosed();
         }
-        // gRPC has other codes for a connection that closes just as a call begins, and for one that
-        // was given up. A status of the daemon has no cause.
-        boolean closed = ended.getCause() instanceof ClosedChannelException;
-        if (closed || ended.getCause() instanceof SocketTimeoutException) {
-            ended =
-                    io.grpc.Status.UNAVAILABLE
-                            .withDescription(ended.getDescription())
-                            .withCause(ended.getCause());
-        }
         Status status = Failures.statusOf(ended, trailers);
         HcsdException found = Failures.of(status);
-        if (found.getClass() == HcsdException.Unavailable.class && found.reason().isEmpty()) {
-            // gRPC speaks, not the daemon.
-            boolean broken = closed && !Unreachable.isInHandshake(ended);
-            found = unavailable(broken || DaemonChannel.isConnected(call), status, ended);
+        if (!StatusDetails.isOfDaemon(status) && isLost(ended, limit)) {
+            boolean broken =
+                    ended.getCause() instanceof ClosedChannelException
+                            && !Unreachable.isInHandshake(ended);
+            found = lost(broken || DaemonChannel.isConnected(call), status, ended);
         }
         if (found instanceof HcsdException.Unauthenticated && !unreachable.address().isUnix()) {
             String message = found.getMessage() + "; " + unreachable.shown();
@@ -128,15 +148,24 @@ final class Connection {
         return found;
     }
 
-    private HcsdException unavailable(boolean connected, Status status, io.grpc.Status ended) {
-        if (connected) {
-            String message =
-                    "lost the connection to the daemon at %s: %s"
-                            .formatted(unreachable.address(), Unreachable.why(ended));
-            return new HcsdException.ConnectionLost(status.toBuilder().setMessage(message).build());
-        }
-        String message = unreachable.explain(ended);
-        return new HcsdException.DaemonUnreachable(status.toBuilder().setMessage(message).build());
+    /** Returns whether a call ended because of what is between this program and the daemon. */
+    private static boolean isLost(io.grpc.Status ended, Limit limit) {
+        return LOSSES.contains(ended.getCode())
+                || Unreachable.isReset(ended)
+                || ended.getCode() == Code.DEADLINE_EXCEEDED && limit.ours();
+    }
+
+    private HcsdException lost(boolean connected, Status status, io.grpc.Status ended) {
+        String message =
+                connected
+                        ? "lost the connection to the daemon at %s: %s"
+                                .formatted(unreachable.address(), Unreachable.why(ended))
+                        : unreachable.explain(ended);
+        Status told =
+                status.toBuilder().setCode(Code.UNAVAILABLE.value()).setMessage(message).build();
+        return connected
+                ? new HcsdException.ConnectionLost(told)
+                : new HcsdException.DaemonUnreachable(told);
     }
 
     private static Channel carrying(Channel channel, Metadata.Key<String> key, String value) {

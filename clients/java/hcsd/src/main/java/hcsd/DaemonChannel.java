@@ -22,9 +22,14 @@ import java.util.function.Supplier;
  *
  * <p>Left to itself a channel of gRPC fails all calls after a connection that could not be made,
  * for a second and longer. So one that could not connect is given up, and the next call begins with
- * another. What is under way on the old one goes on.
+ * another. What is under way on the old one goes on. So is one whose connection has been silent for
+ * too long.
  */
 final class DaemonChannel extends Channel {
+    /** The deadline of a call, to tell one that was set to find out about its connection. */
+    static final CallOptions.Key<Limit> LIMIT =
+            CallOptions.Key.createWithDefault("hcsd-limit", Limit.NONE);
+
     private final Supplier<ManagedChannel> opener;
     private final Duration connectTimeout;
 
@@ -46,7 +51,7 @@ final class DaemonChannel extends Channel {
         return new SimpleForwardingClientCall<>(grpc.newCall(method, options)) {
             @Override
             public void start(Listener<R> listener, Metadata headers) {
-                super.start(watching(this, grpc, listener), headers);
+                super.start(watching(this, grpc, listener, options), headers);
                 limitConnecting(this, grpc);
             }
         };
@@ -87,11 +92,17 @@ final class DaemonChannel extends Channel {
     }
 
     private <R> ClientCall.Listener<R> watching(
-            ClientCall<?, R> call, ManagedChannel grpc, ClientCall.Listener<R> listener) {
+            ClientCall<?, R> call,
+            ManagedChannel grpc,
+            ClientCall.Listener<R> listener,
+            CallOptions options) {
         return new SimpleForwardingClientCallListener<>(listener) {
             @Override
             public void onClose(Status status, Metadata trailers) {
-                boolean silent = status.getCause() instanceof SocketTimeoutException;
+                boolean silent =
+                        status.getCause() instanceof SocketTimeoutException
+                                || status.getCode() == Status.Code.DEADLINE_EXCEEDED
+                                        && options.getOption(LIMIT).ours();
                 if (silent || status.getCode() == Status.Code.UNAVAILABLE && !isConnected(call)) {
                     giveUp(grpc); // before the caller hears of it, who may call again at once
                 }

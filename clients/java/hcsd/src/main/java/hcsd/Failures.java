@@ -76,7 +76,7 @@ final class Failures {
         }
         Function<Status, HcsdException> rest =
                 CLASSES.getOrDefault(new Key(code, ""), HcsdException.Internal::new);
-        String reason = HcsdException.reasonOf(status);
+        String reason = StatusDetails.info(status).getReason();
         return CLASSES.getOrDefault(new Key(code, reason), rest).apply(status);
     }
 

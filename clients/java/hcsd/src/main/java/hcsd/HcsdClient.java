@@ -2,12 +2,13 @@ package hcsd;
 
 import hcsd.v1.Argv;
 import hcsd.v1.CreateProcessRequest;
-import hcsd.v1.EventServiceGrpc;
 import hcsd.v1.GetProcessRequest;
 import hcsd.v1.ListProcessesRequest;
 import hcsd.v1.ListProcessesResponse;
+import hcsd.v1.OrphanPolicy;
 import hcsd.v1.OverflowPolicy;
 import hcsd.v1.Process;
+import hcsd.v1.ProcessOptions;
 import hcsd.v1.ProcessServiceGrpc;
 import hcsd.v1.ProcessSpec;
 import hcsd.v1.WatchEventsRequest;
@@ -25,10 +26,15 @@ import java.util.concurrent.CompletableFuture;
  * <pre>{@code
  * try (HcsdClient client = HcsdClient.connect();
  *         RemoteProcess process = client.run("sh", "-c", "echo hello; exit 7")) {
- *     process.stdout().transferTo(System.out);
- *     System.out.println(process.waitFor().getExitCode());
+ *     Completed completed = process.communicate(new byte[0]);
+ *     System.out.writeBytes(completed.stdout());
+ *     System.out.println(completed.exit().getExitCode());
  * }
  * }</pre>
+ *
+ * <p>To read output as it comes, read both streams, each in a thread of its own: a process whose
+ * stderr nobody reads waits once that is full. Or have one stream alone, by {@link
+ * StartOptions#stderrToStdout} or {@link StartOptions#discard}.
  *
  * <p>It connects at the first call and never waits for a daemon that is not there. Messages are
  * those of {@code hcsd.v1}, documented there; names are resource names, as {@link Names} makes
@@ -49,15 +55,14 @@ import java.util.concurrent.CompletableFuture;
  */
 public final class HcsdClient implements AutoCloseable {
     private static final long UNKNOWN = -1;
+    private static final int BY_DEFAULT = OverflowPolicy.OVERFLOW_POLICY_UNSPECIFIED_VALUE;
 
     private final Address address;
     private final Connection connection;
-    private final Retry retry;
 
-    HcsdClient(Address address, Connection connection, Retry retry) {
+    HcsdClient(Address address, Connection connection) {
         this.address = address;
         this.connection = connection;
-        this.retry = retry;
     }
 
     /**
@@ -98,7 +103,8 @@ public final class HcsdClient implements AutoCloseable {
     }
 
     /**
-     * Starts a process that is for a block alone; see {@link #run(CreateProcessRequest)}.
+     * Starts a process that is for a block alone; see {@link #run(CreateProcessRequest,
+     * StartOptions)}.
      *
      * @param args the program and its arguments
      * @return the process, killed when it is closed
@@ -109,7 +115,8 @@ public final class HcsdClient implements AutoCloseable {
     }
 
     /**
-     * Starts a process that is for a block alone; see {@link #run(CreateProcessRequest)}.
+     * Starts a process that is for a block alone; see {@link #run(CreateProcessRequest,
+     * StartOptions)}.
      *
      * @param spec what to run
      * @return the process, killed when it is closed
@@ -120,41 +127,76 @@ public final class HcsdClient implements AutoCloseable {
     }
 
     /**
-     * Starts a process that is for a block alone: {@link RemoteProcess#close} kills it with its
-     * descendants.
+     * Starts a process that is for a block alone; see {@link #run(CreateProcessRequest,
+     * StartOptions)}.
      *
-     * <p>Nothing of its output is lost, however slowly it is read: as with a pipe, the process
-     * waits for who reads it, unless the spec says otherwise. A program that is killed does not
-     * take it along. If the start is interrupted, the process may have been started all the same.
+     * @param spec what to run
+     * @param options how it is kept
+     * @return the process, killed when it is closed
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess run(ProcessSpec spec, StartOptions options) throws InterruptedException {
+        return run(CreateProcessRequest.newBuilder().setSpec(spec).build(), options);
+    }
+
+    /**
+     * Starts a process that is for a block alone, with the usual options; see {@link
+     * #run(CreateProcessRequest, StartOptions)}.
      *
-     * @param request as of {@link #create(CreateProcessRequest)}, with the same errors
+     * @param request what to run
      * @return the process, killed when it is closed
      * @throws InterruptedException the thread was interrupted
      */
     public RemoteProcess run(CreateProcessRequest request) throws InterruptedException {
-        return Task.await(runAsync(request));
+        return run(request, new StartOptions());
     }
 
     /**
-     * As {@link #run(CreateProcessRequest)}.
+     * Starts a process that is for a block alone: {@link RemoteProcess#close} kills it with its
+     * descendants.
+     *
+     * <p>If this program is killed, or cannot be reached for {@link StartOptions#ownerGrace}, the
+     * daemon kills the process and its descendants; its exit reason is {@code OWNER_GONE}. So it
+     * does if the client is closed first.
+     *
+     * <p>Nothing of its output is lost, however slowly it is read: as with a pipe, the process
+     * waits for who reads it, unless the options or the spec say otherwise. If the start is XX
+     *
+     * @param request as of {@link #create(CreateProcessRequest, StartOptions)}, with the same
+     *     errors
+     * @param options how it is kept
+     * @return the process, killed when it is closed
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess run(CreateProcessRequest request, StartOptions options)
+            throws InterruptedException {
+        return Task.await(runAsync(request, options));
+    }
+
+    /**
+     * As {@link #run(CreateProcessRequest, StartOptions)}.
      *
      * @param request what to run
+     * @param options how it is kept
      * @return the process, killed when it is closed
      */
-    public CompletableFuture<RemoteProcess> runAsync(CreateProcessRequest request) {
-        CreateProcessRequest.Builder piped = request.toBuilder();
-        if (request.hasSpec()
-                && request.getSpec().getOutput().getOverflowValue()
-                        == OverflowPolicy.OVERFLOW_POLICY_UNSPECIFIED_VALUE) {
-            piped.getSpecBuilder()
-                    .getOutputBuilder()
-                    .setOverflow(OverflowPolicy.OVERFLOW_POLICY_BLOCK);
+    public CompletableFuture<RemoteProcess> runAsync(
+            CreateProcessRequest request, StartOptions options) {
+        CreateProcessRequest.Builder owned = request.toBuilder();
+        ProcessOptions.Builder added = options.addedTo(owned.getOptionsBuilder());
+        options.addOwner(added, request.getSpec().getOrphanPolicy());
+        if (added.getOutput().getOverflowValue() == BY_DEFAULT
+                && request.getSpec().getOutput().getOverflowValue() == BY_DEFAULT) {
+            added.getOutputBuilder().setOverflow(OverflowPolicy.OVERFLOW_POLICY_BLOCK);
         }
-        return start(piped, true);
+        boolean hasOwner =
+                added.getOrphanPolicy() == OrphanPolicy.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT;
+        return start(owned, true, hasOwner);
     }
 
     /**
-     * Starts a process that lives on its own; see {@link #create(CreateProcessRequest)}.
+     * Starts a process that lives on its own; see {@link #create(CreateProcessRequest,
+     * StartOptions)}.
      *
      * @param args the program and its arguments
      * @return the process
@@ -165,7 +207,8 @@ public final class HcsdClient implements AutoCloseable {
     }
 
     /**
-     * Starts a process that lives on its own; see {@link #create(CreateProcessRequest)}.
+     * Starts a process that lives on its own; see {@link #create(CreateProcessRequest,
+     * StartOptions)}.
      *
      * @param spec what to run
      * @return the process
@@ -176,34 +219,70 @@ public final class HcsdClient implements AutoCloseable {
     }
 
     /**
+     * Starts a process that lives on its own; see {@link #create(CreateProcessRequest,
+     * StartOptions)}.
+     *
+     * @param spec what to run
+     * @param options how it is kept
+     * @return the process
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess create(ProcessSpec spec, StartOptions options)
+            throws InterruptedException {
+        return create(CreateProcessRequest.newBuilder().setSpec(spec).build(), options);
+    }
+
+    /**
+     * Starts a process that lives on its own, with the usual options; see {@link
+     * #create(CreateProcessRequest, StartOptions)}.
+     *
+     * @param request what to run
+     * @return the process
+     * @throws InterruptedException the thread was interrupted
+     */
+    public RemoteProcess create(CreateProcessRequest request) throws InterruptedException {
+        return create(request, new StartOptions());
+    }
+
+    /**
      * Starts a process that lives on its own, with its output kept as in a log.
      *
-     * <p>Of each output the daemon keeps the last MiB, unless the spec says otherwise. Who reads
+     * <p>Of each output the daemon keeps the last MiB, unless the options say otherwise. Who reads
      * too late gets an {@link HcsdException.OutputEvicted}, or see {@link RemoteProcess#output}.
      *
      * @param request what to run; by default in the system {@code host}, and with a new {@code
      *     request_id}, so that a call whose connection is lost can be repeated and starts one
      *     process
+     * @param options how it is kept; what they say is added to the {@code options} of the request
      * @return the process
+     * @throws HcsdException.InvalidRequest a field is bad, also that there is no such working
+     *     directory
      * @throws HcsdException.ExecutableNotFound there is no such program
-     * @throws HcsdException.NotFound there is no such system or folder
+     * @throws HcsdException.NotFound there is no such system
      * @throws HcsdException.AlreadyExists the {@code process_id} is taken
      * @throws HcsdException.RequestIdReused the {@code request_id} was used with another request
+     * @throws HcsdException.DaemonRestarted the daemon was started anew while the call was under
+     *     way, and nobody can tell whether the process was started before
      * @throws HcsdException.FailedPrecondition the system is not running
      * @throws InterruptedException the thread was interrupted
      */
-    public RemoteProcess create(CreateProcessRequest request) throws InterruptedException {
-        return Task.await(createAsync(request));
+    public RemoteProcess create(CreateProcessRequest request, StartOptions options)
+            throws InterruptedException {
+        return Task.await(createAsync(request, options));
     }
 
     /**
-     * As {@link #create(CreateProcessRequest)}.
+     * As {@link #create(CreateProcessRequest, StartOptions)}.
      *
      * @param request what to run
+     * @param options how it is kept
      * @return the process
      */
-    public CompletableFuture<RemoteProcess> createAsync(CreateProcessRequest request) {
-        return start(request.toBuilder(), false);
+    public CompletableFuture<RemoteProcess> createAsync(
+            CreateProcessRequest request, StartOptions options) {
+        CreateProcessRequest.Builder kept = request.toBuilder();
+        options.addedTo(kept.getOptionsBuilder());
+        return start(kept, false, false);
     }
 
     /**
@@ -227,8 +306,15 @@ public final class HcsdClient implements AutoCloseable {
     public CompletableFuture<RemoteProcess> openAsync(String name) {
         GetProcessRequest request = GetProcessRequest.newBuilder().setName(name).build();
         return Task.mapped(
-                contact(ProcessServiceGrpc.getGetProcessMethod(), request),
-                answer -> process(answer.getProcess(), UNKNOWN, false));
+                Attempts.contact(
+                        connection.settings(),
+                        "GetProcess of " + name,
+                        () -> connection.ask(ProcessServiceGrpc.getGetProcessMethod(), request)),
+                answer -> {
+                    Process process = answer.getProcess();
+                    connection.incarnation().set(process.getIncarnation());
+                    return new RemoteProcess(connection, process, UNKNOWN, false, false);
+                });
     }
 
     /**
@@ -254,7 +340,10 @@ public final class HcsdClient implements AutoCloseable {
     /**
      * Watches what happens to compute systems and processes, without an end.
      *
-     * <p>Each message has the revision and the incarnation to go on with after a lost connection.
+     * <p>It goes on after a lost connection, within the bounds of {@link Retry}: no event is
+     * missing, and none comes twice. Only a snapshot that was not complete begins anew, with
+     * another revision. Each message has the revision and the incarnation for a later program to go
+     * on with.
      *
      * @param request what to watch, and from where on; iterating may throw {@link
      *     HcsdException.NotFound}, there is no such system, {@link HcsdException.OutOfRange}, above
@@ -263,7 +352,7 @@ public final class HcsdClient implements AutoCloseable {
      * @return the messages, to be closed
      */
     public MessageStream<WatchEventsResponse> watchEvents(WatchEventsRequest request) {
-        return stream(EventServiceGrpc.getWatchEventsMethod(), request);
+        return new EventWatch(connection, request);
     }
 
     /**
@@ -303,7 +392,7 @@ public final class HcsdClient implements AutoCloseable {
      * @return the messages, to be closed
      */
     public <Q, R> MessageStream<R> stream(MethodDescriptor<Q, R> method, Q request) {
-        return new MessageStream<>(connection, method, request, null);
+        return new CallStream<>(connection, method, request, Limit.NONE, CallStream.Life.any());
     }
 
     /**
@@ -326,7 +415,7 @@ public final class HcsdClient implements AutoCloseable {
     }
 
     private CompletableFuture<RemoteProcess> start(
-            CreateProcessRequest.Builder request, boolean killedWhenLeft) {
+            CreateProcessRequest.Builder request, boolean killedWhenLeft, boolean owned) {
         boolean repeatedByCaller = !request.getRequestId().isEmpty();
         if (!repeatedByCaller) {
             request.setRequestId(UUID.randomUUID().toString());
@@ -336,15 +425,8 @@ public final class HcsdClient implements AutoCloseable {
         }
         long stdinOffset = repeatedByCaller ? UNKNOWN : 0;
         return Task.mapped(
-                contact(ProcessServiceGrpc.getCreateProcessMethod(), request.build()),
-                answer -> process(answer.getProcess(), stdinOffset, killedWhenLeft));
-    }
-
-    private RemoteProcess process(Process process, long stdinOffset, boolean killedWhenLeft) {
-        return new RemoteProcess(connection, process, retry, stdinOffset, killedWhenLeft);
-    }
-
-    private <Q, R> CompletableFuture<R> contact(MethodDescriptor<Q, R> method, Q request) {
-        return Attempts.contact(retry, () -> connection.ask(method, request));
+                Creation.start(connection, request.build()),
+                process ->
+                        new RemoteProcess(connection, process, stdinOffset, killedWhenLeft, owned));
     }
 }

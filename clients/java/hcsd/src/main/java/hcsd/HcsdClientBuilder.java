@@ -1,11 +1,16 @@
 package hcsd;
 
 import io.grpc.ChannelCredentials;
+import io.grpc.ClientInterceptor;
+import io.grpc.ManagedChannelBuilder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * What a client is made from. Whatever is not set comes from the environment, or is left out.
@@ -20,6 +25,10 @@ public final class HcsdClientBuilder {
     private Duration timeout;
     private Duration connectTimeout = Duration.ofSeconds(10);
     private Retry retry = Retry.DEFAULT;
+    private Keepalive keepalive = Keepalive.DEFAULT;
+    private System.Logger logger = System.getLogger("hcsd");
+    private final List<ClientInterceptor> interceptors = new ArrayList<>();
+    private Consumer<ManagedChannelBuilder<?>> channel = builder -> {};
 
     HcsdClientBuilder() {}
 
@@ -135,6 +144,64 @@ public final class HcsdClientBuilder {
         return this;
     }
 
+    /**
+     * Sets after how much silence the daemon has to show that it is there, so that a connection
+     * that died without a word is noticed. Default: 20 s.
+     *
+     * <p>Over TCP the connection is then asked, though not more often than every 10 s, and is lost
+     * if there is no answer within 10 s; also while there are no calls. Streams (output, watching,
+     * the hold on a process of {@code run}) ask the daemon for a heartbeat after that time. If
+     * nothing comes for twice that time, and at least 1 s, while a reader waits, the connection is
+     * lost and the stream goes on with another one. Waits for a process are asked in pieces of at
+     * most that time.
+     *
+     * @param interval the time, from 100 ms to 1 h; {@link Duration#ZERO} turns it off
+     * @return this
+     * @throws IllegalArgumentException it is negative
+     */
+    public HcsdClientBuilder keepalive(Duration interval) {
+        keepalive = new Keepalive(interval);
+        return this;
+    }
+
+    /**
+     * Sets where the library logs. At DEBUG it says what it tries again, for which time, why, and
+     * after which delay, and where a stream goes on; at WARNING that a process of {@code run} will
+     * be killed although the program has not left it. Default: the logger named {@code hcsd} of
+     * {@link System#getLogger}.
+     *
+     * @param logger the logger
+     * @return this
+     */
+    public HcsdClientBuilder logger(System.Logger logger) {
+        this.logger = logger;
+        return this;
+    }
+
+    /**
+     * Adds interceptors of gRPC, which see every call of the client, as for tracing.
+     *
+     * @param interceptors they see a call in the reverse of this order, as {@link
+     *     ManagedChannelBuilder#intercept(List)} has it
+     * @return this
+     */
+    public HcsdClientBuilder intercept(ClientInterceptor... interceptors) {
+        this.interceptors.addAll(List.of(interceptors));
+        return this;
+    }
+
+    /**
+     * Sets what else is to be done with the channel of gRPC before it is built; it may be built
+     * several times. What is set there holds in place of what the library sets.
+     *
+     * @param configure changes the builder
+     * @return this
+     */
+    public HcsdClientBuilder configureChannel(Consumer<ManagedChannelBuilder<?>> configure) {
+        channel = configure;
+        return this;
+    }
+
     HcsdClientBuilder environment(Map<String, String> environment) {
         this.environment = environment;
         return this;
@@ -157,9 +224,13 @@ public final class HcsdClientBuilder {
         String token =
                 proof == null || proof.token() == null ? "" : Credentials.readToken(proof.token());
         ChannelCredentials credentials = proof == null ? null : Credentials.readTls(proof);
+        Transport.Hooks hooks = new Transport.Hooks(List.copyOf(interceptors), channel);
+        Keepalive alive = keepalive;
         DaemonChannel daemon =
-                new DaemonChannel(() -> Transport.open(where, credentials), connectTimeout);
+                new DaemonChannel(
+                        () -> Transport.open(where, credentials, alive, hooks), connectTimeout);
         Unreachable unreachable = new Unreachable(where, proof);
-        return new HcsdClient(where, new Connection(daemon, unreachable, token, timeout), retry);
+        Settings settings = new Settings(retry, keepalive, timeout, new Journal(logger));
+        return new HcsdClient(where, new Connection(daemon, unreachable, token, settings));
     }
 }

@@ -1,10 +1,6 @@
 package hcsd;
 
-import com.google.protobuf.Any;
-import com.google.protobuf.InvalidProtocolBufferException;
-import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
-import com.google.rpc.ErrorInfo;
 import com.google.rpc.ResourceInfo;
 import com.google.rpc.RetryInfo;
 import com.google.rpc.Status;
@@ -26,8 +22,6 @@ import java.util.OptionalLong;
  */
 @SuppressWarnings("serial") // the serialized form is no part of the library
 public class HcsdException extends RuntimeException {
-    private static final String DOMAIN = "hcsd";
-
     private final Status status;
 
     HcsdException(Status status) {
@@ -56,7 +50,7 @@ public class HcsdException extends RuntimeException {
      * @return the reason; "" if the daemon gave none
      */
     public String reason() {
-        return reasonOf(status);
+        return StatusDetails.info(status).getReason();
     }
 
     /**
@@ -65,7 +59,7 @@ public class HcsdException extends RuntimeException {
      * @return the facts
      */
     public Map<String, String> metadata() {
-        return infoOf(status).getMetadataMap();
+        return StatusDetails.info(status).getMetadataMap();
     }
 
     /**
@@ -87,7 +81,7 @@ public class HcsdException extends RuntimeException {
      * @return the fields, with the rule that is broken as {@code reason}
      */
     public List<BadRequest.FieldViolation> violations() {
-        return detail(status, BadRequest.class)
+        return StatusDetails.of(status, BadRequest.class)
                 .map(BadRequest::getFieldViolationsList)
                 .orElse(List.of());
     }
@@ -98,7 +92,7 @@ public class HcsdException extends RuntimeException {
      * @return the resource, if the daemon names it
      */
     public Optional<ResourceInfo> resource() {
-        return detail(status, ResourceInfo.class);
+        return StatusDetails.of(status, ResourceInfo.class);
     }
 
     /**
@@ -107,7 +101,7 @@ public class HcsdException extends RuntimeException {
      * @return the time; empty if the daemon promises nothing
      */
     public Optional<Duration> retryDelay() {
-        return detail(status, RetryInfo.class)
+        return StatusDetails.of(status, RetryInfo.class)
                 .map(RetryInfo::getRetryDelay)
                 .map(delay -> Duration.ofSeconds(delay.getSeconds(), delay.getNanos()));
     }
@@ -118,31 +112,7 @@ public class HcsdException extends RuntimeException {
      * @return its words; empty if it was not asked
      */
     public Optional<HcsErrorDetail> hcs() {
-        return detail(status, HcsErrorDetail.class);
-    }
-
-    static String reasonOf(Status status) {
-        return infoOf(status).getReason();
-    }
-
-    /** Returns the daemon's own info; an empty one if somebody else made the status. */
-    private static ErrorInfo infoOf(Status status) {
-        return detail(status, ErrorInfo.class)
-                .filter(info -> info.getDomain().equals(DOMAIN))
-                .orElse(ErrorInfo.getDefaultInstance());
-    }
-
-    private static <T extends Message> Optional<T> detail(Status status, Class<T> type) {
-        for (Any detail : status.getDetailsList()) {
-            if (detail.is(type)) {
-                try {
-                    return Optional.of(detail.unpack(type));
-                } catch (InvalidProtocolBufferException garbled) {
-                    return Optional.empty(); // the status is worth more than its details
-                }
-            }
-        }
-        return Optional.empty();
+        return StatusDetails.of(status, HcsErrorDetail.class);
     }
 
     /** A text is not an address of a daemon. */
@@ -182,7 +152,7 @@ public class HcsdException extends RuntimeException {
         }
     }
 
-    /** The process, system, program or folder does not exist; {@link #resource} says what. */
+    /** The process, system or program does not exist; {@link #resource} says what. */
     public static class NotFound extends HcsdException {
         NotFound(Status status) {
             super(status);
@@ -219,7 +189,8 @@ public class HcsdException extends RuntimeException {
 
     /**
      * The daemon was started anew, and the process ended with its earlier run. How it ended, and
-     * output that was not read before, cannot be known any more.
+     * output that was not read before, cannot be known any more; of a start that was under way not
+     * even whether it came to a process.
      */
     public static final class DaemonRestarted extends FailedPrecondition {
         DaemonRestarted(Status status) {

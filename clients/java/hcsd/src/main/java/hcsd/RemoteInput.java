@@ -23,8 +23,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>Threads: any may write, one at a time. An interrupt ends a wait with an {@link
  * InterruptedIOException}; {@link #committed} then tells how much was taken.
  *
- * <p>Methods throw an {@link HcsdException} where they fail, not an {@link IOException}: {@link
- * HcsdException.StdinClosed}, the process has closed its stdin or never had one; {@link
+ * <p>Methods that fail throw an {@link HcsdIOException}; its {@link HcsdIOException#failure} is:
+ * {@link HcsdException.StdinClosed}, the process has closed its stdin or never had one; {@link
  * HcsdException.StdinBusy}, another client is writing; {@link HcsdException.StdinTakenOver}, one
  * has written in between; {@link HcsdException.DaemonRestarted}, {@link HcsdException.NotFound} and
  * {@link HcsdException.Unavailable} as {@link RemoteOutput} does; and the errors of every call.
@@ -33,6 +33,7 @@ public final class RemoteInput extends OutputStream {
     // state       event                                next
     // KNOWN       write() or close()                   ON ITS WAY
     // ON ITS WAY  the answer                           KNOWN
+    // ON ITS WAY  "timed out"                          ON ITS WAY: what the pipe has not taken yet
     // ON ITS WAY  the daemon is out of reach           ON ITS WAY: after a while, the same again
     // ON ITS WAY  interrupted, or any other error      UNKNOWN
     // UNKNOWN     the next write, which asks first     KNOWN
@@ -50,16 +51,15 @@ public final class RemoteInput extends OutputStream {
 
     private final Connection connection;
     private final String name;
-    private final Retry retry;
     private final ReentrantLock writing = new ReentrantLock();
 
     private long offset; // -1 while unknown
     private boolean left; // a call of ours ended without an answer, and may go on at the daemon
+    private long leftUntil; // when it is over there, too (System.nanoTime)
 
-    RemoteInput(Connection connection, String name, Retry retry, long offset) {
+    RemoteInput(Connection connection, String name, long offset) {
         this.connection = connection;
         this.name = name;
-        this.retry = retry;
         this.offset = offset;
     }
 
@@ -92,7 +92,7 @@ public final class RemoteInput extends OutputStream {
      * that is not known, as after a write that was interrupted.
      *
      * @return the number of bytes
-     * @throws IOException the thread was interrupted
+     * @throws IOException the call has failed, or the thread was interrupted
      */
     public long committed() throws IOException {
         return exclusively(this::known);
@@ -112,40 +112,64 @@ public final class RemoteInput extends OutputStream {
         return offset;
     }
 
+    /** Writes in pieces of time until the pipe has taken all. */
     private WriteInputResponse ask(ByteString data, long from, boolean closing)
+            throws InterruptedException {
+        Settings settings = connection.settings();
+        Attempts attempts = new Attempts(settings, "WriteInput of " + name);
+        Pieces pieces = new Pieces(settings.keepalive());
+        ByteString rest = data;
+        long at = from;
+        boolean repeated = false;
+        while (true) {
+            try {
+                WriteInputResponse answer = write(pieces, rest, at, closing);
+                attempts.succeeded();
+                if (answer.getSkippedBytes() != 0 && !repeated) {
+                    throw takenOver(answer.getSkippedBytes());
+                }
+                if (!answer.getTimedOut()) {
+                    return answer;
+                }
+                long taken = Math.max(0, answer.getCommittedOffset() - at);
+                rest = rest.substring((int) Math.min(taken, rest.size()));
+                at = answer.getCommittedOffset();
+                repeated = false;
+            } catch (HcsdException.Unavailable error) {
+                repeated = true;
+                pieces.failed(error);
+                Task.await(attempts.failed(error));
+            } catch (HcsdException.StdinBusy error) {
+                if (!left || System.nanoTime() - leftUntil > 0) {
+                    throw error;
+                }
+                Task.await(attempts.notYet(error));
+            }
+        }
+    }
+
+    private WriteInputResponse write(Pieces pieces, ByteString data, long at, boolean closing)
             throws InterruptedException {
         WriteInputRequest request =
                 WriteInputRequest.newBuilder()
                         .setName(name)
-                        .setOffset(from)
+                        .setOffset(at)
                         .setData(data)
                         .setCloseStdin(closing)
+                        .setTimeout(pieces.begin())
                         .build();
-        Attempts attempts = new Attempts(retry);
-        boolean repeated = false;
-        while (true) {
-            try {
-                WriteInputResponse answer =
-                        Task.await(
-                                connection.ask(ProcessServiceGrpc.getWriteInputMethod(), request));
-                left = false;
-                if (answer.getSkippedBytes() != 0 && !repeated) {
-                    throw takenOver(answer.getSkippedBytes());
-                }
-                return answer;
-            } catch (HcsdException.Unavailable error) {
-                left = true;
-                repeated = true;
-                Task.await(attempts.failed(error));
-            } catch (HcsdException.StdinBusy error) {
-                if (!left) {
-                    throw error;
-                }
-                Task.await(attempts.failed(error));
-            } catch (InterruptedException interrupt) { // nobody has answered
-                left = true;
-                throw interrupt;
-            }
+        Limit limit = pieces.limit();
+        try {
+            WriteInputResponse answer =
+                    Task.await(
+                            connection.ask(
+                                    ProcessServiceGrpc.getWriteInputMethod(), request, limit));
+            left = false;
+            return answer;
+        } catch (HcsdException.Unavailable | InterruptedException error) { // nobody has answered
+            left = true;
+            leftUntil = System.nanoTime() + limit.time().toNanos();
+            throw error;
         }
     }
 
@@ -161,7 +185,7 @@ public final class RemoteInput extends OutputStream {
         long run() throws InterruptedException;
     }
 
-    private long exclusively(Work work) throws InterruptedIOException {
+    private long exclusively(Work work) throws IOException {
         try {
             writing.lockInterruptibly();
             try {
@@ -173,6 +197,8 @@ public final class RemoteInput extends OutputStream {
             InterruptedIOException error = new InterruptedIOException("interrupted while writing");
             error.initCause(interrupt);
             throw error;
+        } catch (HcsdException failure) {
+            throw new HcsdIOException(failure);
         }
     }
 }

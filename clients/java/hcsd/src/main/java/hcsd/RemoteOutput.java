@@ -27,8 +27,8 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>Threads: any may read, one at a time; another may {@link #close}, which ends a read that
  * waits. An interrupt ends it too, with an {@link InterruptedIOException} and nothing lost.
  *
- * <p>Reading throws an {@link HcsdException} where it fails, not an {@link IOException}: {@link
- * HcsdException.OutputEvicted}, bytes are gone that were not read in time; {@link
+ * <p>Reading that fails throws an {@link HcsdIOException}; its {@link HcsdIOException#failure} is:
+ * {@link HcsdException.OutputEvicted}, bytes are gone that were not read in time; {@link
  * HcsdException.DaemonRestarted}, the process ended with an earlier run of the daemon; {@link
  * HcsdException.NotFound}, the process was deleted; {@link HcsdException.Unavailable}, the daemon
  * was out of reach for too long; and the errors of every call.
@@ -52,9 +52,12 @@ public final class RemoteOutput extends InputStream {
     private final OutputCursor start;
     private final GapPolicy gapPolicy;
     private final Attempts attempts;
+    private final CallStream.Life<ReadOutputResponse> life;
+    private final String what; // for the log
     private final ReentrantLock reading = new ReentrantLock();
 
     private MessageStream<ReadOutputResponse> call;
+    private boolean broken; // the call before has failed
     private boolean ended;
     private volatile ByteBuffer rest = NOTHING; // received, and not yet handed out
     private volatile CompletableFuture<?> awaited; // what the reading thread waits for
@@ -63,16 +66,16 @@ public final class RemoteOutput extends InputStream {
     private volatile long skipped;
     private volatile boolean forced;
 
-    RemoteOutput(
-            Connection connection,
-            Process process,
-            Retry retry,
-            OutputCursor start,
-            boolean skipGaps) {
+    RemoteOutput(Connection connection, Process process, OutputCursor start, boolean skipGaps) {
         this.connection = connection;
         this.process = process;
         this.start = start;
-        this.attempts = new Attempts(retry);
+        this.what = "ReadOutput (%s) of %s".formatted(start.getStream(), process.getName());
+        this.attempts = new Attempts(connection.settings(), what);
+        this.life =
+                new CallStream.Life<>(
+                        connection.settings().keepalive().silence(),
+                        ReadOutputResponse::hasHeartbeat);
         this.gapPolicy = skipGaps ? GapPolicy.GAP_POLICY_REPORT : GapPolicy.GAP_POLICY_FAIL;
         this.offset = start.hasLastBytes() ? -1 : start.getOffset();
     }
@@ -124,6 +127,8 @@ public final class RemoteOutput extends InputStream {
         }
         try {
             return fill() ? handOut(buffer, from, length) : -1;
+        } catch (HcsdException failure) {
+            throw new HcsdIOException(failure);
         } finally {
             reading.unlock();
         }
@@ -158,6 +163,7 @@ public final class RemoteOutput extends InputStream {
                 take(await(next()));
             } catch (HcsdException.Unavailable | HcsdException.SubscriberStalled error) {
                 detach();
+                broken = true;
                 await(attempts.failed(error));
             } catch (IOException | RuntimeException error) {
                 detach();
@@ -180,6 +186,7 @@ public final class RemoteOutput extends InputStream {
 
     private CompletableFuture<Optional<ReadOutputResponse>> next() {
         if (call == null) {
+            Keepalive keepalive = connection.settings().keepalive();
             OutputCursor cursor =
                     offset < 0
                             ? start
@@ -193,10 +200,19 @@ public final class RemoteOutput extends InputStream {
                             .addCursors(cursor)
                             .setFollow(true)
                             .setGapPolicy(gapPolicy)
+                            .setHeartbeatInterval(keepalive.heartbeat())
                             .build();
+            if (broken) {
+                connection.settings().journal().resuming(what, "at offset " + offset);
+            }
             call =
-                    new MessageStream<>(
-                            connection, ProcessServiceGrpc.getReadOutputMethod(), request, null);
+                    new CallStream<>(
+                            connection,
+                            ProcessServiceGrpc.getReadOutputMethod(),
+                            request,
+                            Limit.NONE,
+                            life);
+            broken = false;
         }
         return call.nextAsync();
     }

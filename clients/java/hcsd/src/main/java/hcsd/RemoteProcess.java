@@ -1,27 +1,17 @@
 package hcsd;
 
-import hcsd.v1.Console;
-import hcsd.v1.DeleteProcessRequest;
 import hcsd.v1.DeleteProcessResponse;
-import hcsd.v1.GetProcessRequest;
-import hcsd.v1.ModifyProcessRequest;
 import hcsd.v1.OutputCursor;
 import hcsd.v1.OutputStream;
 import hcsd.v1.Process;
 import hcsd.v1.ProcessExit;
-import hcsd.v1.ProcessServiceGrpc;
 import hcsd.v1.ProcessSignal;
 import hcsd.v1.ProcessState;
-import hcsd.v1.SignalProcessRequest;
 import hcsd.v1.SignalProcessResponse;
-import hcsd.v1.TerminateProcessRequest;
 import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
-import hcsd.v1.WaitProcessRequest;
-import io.grpc.MethodDescriptor;
-import java.io.IOException;
 import java.time.Duration;
-import java.util.List;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -57,8 +47,9 @@ public final class RemoteProcess implements AutoCloseable {
 
     private final Connection connection;
     private final Process created;
-    private final Retry retry;
+    private final ProcessCalls calls;
     private final boolean killedWhenLeft;
+    private final Ownership ownership; // null if this program does not own it
     private final Queue<RemoteOutput> outputs = new ConcurrentLinkedQueue<>();
     private final RemoteOutput stdout;
     private final RemoteOutput stderr;
@@ -69,16 +60,17 @@ public final class RemoteProcess implements AutoCloseable {
     RemoteProcess(
             Connection connection,
             Process created,
-            Retry retry,
             long stdinOffset,
-            boolean killedWhenLeft) {
+            boolean killedWhenLeft,
+            boolean owned) {
         this.connection = connection.pinned(created.getIncarnation());
         this.created = created;
-        this.retry = retry;
+        this.calls = new ProcessCalls(this.connection, created);
         this.killedWhenLeft = killedWhenLeft;
-        this.stdin = new RemoteInput(this.connection, created.getName(), retry, stdinOffset);
+        this.stdin = new RemoteInput(this.connection, created.getName(), stdinOffset);
         this.stdout = fromStart(OutputStream.OUTPUT_STREAM_STDOUT);
         this.stderr = fromStart(OutputStream.OUTPUT_STREAM_STDERR);
+        this.ownership = owned ? Ownership.of(this.connection, created.getName()) : null;
     }
 
     /**
@@ -143,7 +135,7 @@ public final class RemoteProcess implements AutoCloseable {
      * @return the output
      */
     public RemoteOutput output(OutputCursor cursor, boolean skipGaps) {
-        RemoteOutput output = new RemoteOutput(connection, created, retry, cursor, skipGaps);
+        RemoteOutput output = new RemoteOutput(connection, created, cursor, skipGaps);
         outputs.add(output);
         return output;
     }
@@ -164,10 +156,7 @@ public final class RemoteProcess implements AutoCloseable {
      * @return the process
      */
     public CompletableFuture<Process> getAsync() {
-        GetProcessRequest request = GetProcessRequest.newBuilder().setName(name()).build();
-        return Task.mapped(
-                repeat(ProcessServiceGrpc.getGetProcessMethod(), request),
-                answer -> Failures.same(created, answer.getProcess()));
+        return calls.get();
     }
 
     /**
@@ -199,13 +188,9 @@ public final class RemoteProcess implements AutoCloseable {
      * @return how the process ended
      */
     public CompletableFuture<ProcessExit> waitForAsync() {
-        if (exit != null) {
-            return CompletableFuture.completedFuture(exit);
-        }
-        WaitProcessRequest request = WaitProcessRequest.newBuilder().setName(name()).build();
-        return Task.mapped(
-                repeat(ProcessServiceGrpc.getWaitProcessMethod(), request),
-                answer -> exitOf(Failures.same(created, answer.getProcess())));
+        return exit == null
+                ? Task.mapped(calls.exit(), this::exitOf)
+                : CompletableFuture.completedFuture(exit);
     }
 
     /**
@@ -239,9 +224,7 @@ public final class RemoteProcess implements AutoCloseable {
      * @return what became of it
      */
     public CompletableFuture<SignalProcessResponse> signalAsync(ProcessSignal signal) {
-        SignalProcessRequest request =
-                SignalProcessRequest.newBuilder().setName(name()).setSignal(signal).build();
-        return connection.ask(ProcessServiceGrpc.getSignalProcessMethod(), request);
+        return calls.signal(signal);
     }
 
     /**
@@ -304,15 +287,7 @@ public final class RemoteProcess implements AutoCloseable {
      */
     public CompletableFuture<TerminateProcessResponse> terminateAsync(
             TerminateScope scope, Duration gracePeriod) {
-        TerminateProcessRequest.Builder request =
-                TerminateProcessRequest.newBuilder().setName(name()).setScope(scope);
-        if (!gracePeriod.isZero()) {
-            request.setGracePeriod(
-                    com.google.protobuf.Duration.newBuilder()
-                            .setSeconds(gracePeriod.getSeconds())
-                            .setNanos(gracePeriod.getNano()));
-        }
-        return repeat(ProcessServiceGrpc.getTerminateProcessMethod(), request.build());
+        return calls.terminate(scope, gracePeriod);
     }
 
     /**
@@ -335,13 +310,7 @@ public final class RemoteProcess implements AutoCloseable {
      * @return completes when it is done
      */
     public CompletableFuture<Void> resizeAsync(int columns, int rows) {
-        ModifyProcessRequest request =
-                ModifyProcessRequest.newBuilder()
-                        .setName(name())
-                        .setConsoleSize(Console.newBuilder().setColumns(columns).setRows(rows))
-                        .build();
-        return Task.mapped(
-                repeat(ProcessServiceGrpc.getModifyProcessMethod(), request), answer -> null);
+        return Task.mapped(calls.resize(columns, rows), answer -> null);
     }
 
     /**
@@ -375,7 +344,7 @@ public final class RemoteProcess implements AutoCloseable {
      * @return completes when it is done
      */
     public CompletableFuture<DeleteProcessResponse> deleteAsync(boolean force) {
-        return force ? deleteAsync(BY_DEFAULT) : forget(DeleteProcessRequest.newBuilder());
+        return calls.delete(force ? BY_DEFAULT : null);
     }
 
     /**
@@ -385,7 +354,7 @@ public final class RemoteProcess implements AutoCloseable {
      * @return completes when it is done
      */
     public CompletableFuture<DeleteProcessResponse> deleteAsync(TerminateScope scope) {
-        return forget(DeleteProcessRequest.newBuilder().setForce(true).setScope(scope));
+        return calls.delete(Objects.requireNonNull(scope));
     }
 
     /**
@@ -406,21 +375,7 @@ public final class RemoteProcess implements AutoCloseable {
      * @return how it ended, and what it wrote
      */
     public CompletableFuture<Completed> communicateAsync(byte[] input) {
-        Task<byte[]> out = Task.inThread(stdout::readAllBytes);
-        Task<byte[]> err = Task.inThread(stderr::readAllBytes);
-        Task<Completed> all =
-                Task.inThread(
-                        () -> {
-                            feed(input);
-                            byte[] output = Task.await(out);
-                            return new Completed(waitFor(), output, Task.await(err));
-                        });
-        for (Task<byte[]> reader : List.of(out, err)) {
-            // The first that fails ends the others.
-            reader.whenComplete((data, error) -> all.fail(error));
-            all.whenComplete((result, error) -> reader.cancel(true));
-        }
-        return all;
+        return Conversation.start(this, input);
     }
 
     /**
@@ -432,6 +387,9 @@ public final class RemoteProcess implements AutoCloseable {
     public void close() {
         if (killedWhenLeft) {
             kill();
+        }
+        if (ownership != null) {
+            ownership.close();
         }
         outputs.forEach(RemoteOutput::close);
     }
@@ -456,21 +414,6 @@ public final class RemoteProcess implements AutoCloseable {
         }
     }
 
-    private CompletableFuture<DeleteProcessResponse> forget(DeleteProcessRequest.Builder request) {
-        return repeat(
-                ProcessServiceGrpc.getDeleteProcessMethod(),
-                request.setName(name()).setAllowMissing(true).build());
-    }
-
-    private void feed(byte[] input) throws IOException {
-        try {
-            stdin.write(input);
-        } catch (HcsdException.StdinClosed closed) {
-            return; // it has read what it wanted
-        }
-        stdin.close();
-    }
-
     private ProcessExit exitOf(Process process) {
         if (process.getState() == ProcessState.PROCESS_STATE_EXITED) {
             exit = process.getExit(); // not of LOST, which may be found again
@@ -480,9 +423,5 @@ public final class RemoteProcess implements AutoCloseable {
 
     private RemoteOutput fromStart(OutputStream stream) {
         return output(OutputCursor.newBuilder().setStream(stream).build(), false);
-    }
-
-    private <Q, R> CompletableFuture<R> repeat(MethodDescriptor<Q, R> method, Q request) {
-        return Attempts.repeat(retry, () -> connection.ask(method, request));
     }
 }

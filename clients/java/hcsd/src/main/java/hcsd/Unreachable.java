@@ -25,8 +25,10 @@ record Unreachable(Address address, Proof proof) {
     private static final String HOW_TO_REACH =
             "start one with 'hcsd serve', or name its address with HCSD_ADDRESS";
 
-    // How gRPC begins to speak of an end during the handshake, and of an end right after it.
+    // How gRPC speaks of an end during the handshake, of one by HTTP/2, and of one right after the
+    // handshake.
     private static final String IN_HANDSHAKE = "Connection closed while performing TLS negotiation";
+    private static final String RESET = "HTTP/2 error code: ";
     private static final String HUNG_UP = "Network closed for unknown reason";
 
     /** What is meant if a failure of this kind is among the causes. */
@@ -39,6 +41,11 @@ record Unreachable(Address address, Proof proof) {
     /** Returns whether a connection was closed that was of no use yet. */
     static boolean isInHandshake(Status ended) {
         return description(ended).startsWith(IN_HANDSHAKE);
+    }
+
+    /** Returns whether HTTP/2 ended the call, which gRPC has several codes for. */
+    static boolean isReset(Status ended) {
+        return description(ended).contains(RESET);
     }
 
     /** Returns the system's own words if there are some, as they say more than those of gRPC. */

@@ -27,6 +27,11 @@ class AddressTest {
     }
 
     @Test
+    void aSocketMayHaveOneSlashAsInTheNamesOfGrpc() {
+        assertEquals("unix:///run/hcsd.sock", Address.parse("unix:/run/hcsd.sock").toString());
+    }
+
+    @Test
     void ipv6IsWrittenInItsShortForm() {
         assertEquals("::1", Address.parse("[0:0:0:0:0:0:0:1]:7443").host());
     }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import hcsd.v1.CreateProcessRequest;
 import hcsd.v1.DeleteProcessRequest;
+import hcsd.v1.GetHostRequest;
 import hcsd.v1.TerminateProcessRequest;
 import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
@@ -39,6 +40,7 @@ class EndTest {
     @Test
     void theEndOfARunEndsTheTreeAndThatOfACreationNothing() throws Exception {
         client.run("x").close();
+        assertInstanceOf(GetHostRequest.class, daemon.received.take());
         assertInstanceOf(CreateProcessRequest.class, daemon.received.take());
         assertEquals(TERMINATE_SCOPE_TREE_BEST_EFFORT, terminated());
         client.create("x").close();

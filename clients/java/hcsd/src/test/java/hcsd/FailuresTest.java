@@ -1,6 +1,7 @@
 package hcsd;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -17,6 +18,7 @@ import io.grpc.Status.Code;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -68,9 +70,27 @@ class FailuresTest {
     @ParameterizedTest
     @EnumSource(value = Code.class, mode = EnumSource.Mode.EXCLUDE, names = "OK")
     void everyCodeHasAClass(Code code) {
-        HcsdException error = failing(status(code));
+        HcsdException error = failing(status(code).addDetails(info("SOMETHING_NEW", "hcsd")));
         assertEquals(Optional.of(code), error.code());
         assertTrue(HcsdException.class != error.getClass());
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED"})
+    void whatTheDaemonHasNotSaidIsALostConnection(Code code) {
+        for (Status.Builder status :
+                List.of(status(code), status(code).addDetails(info("PROXY", "other")))) {
+            HcsdException error = failing(status);
+            assertSame(HcsdException.ConnectionLost.class, error.getClass());
+            assertTrue(error.getMessage().endsWith(": words"), error.getMessage());
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"INTERNAL", "UNKNOWN", "CANCELLED"})
+    void whatTheDaemonHasSaidIsNotALostConnection(Code code) {
+        HcsdException error = failing(status(code).addDetails(info("ITS_OWN", "hcsd")));
+        assertFalse(error instanceof HcsdException.Unavailable, error.toString());
     }
 
     @Test

@@ -96,7 +96,25 @@ class RetryTest {
     @Test
     void outputOfAnotherProcessOfTheNameIsRefused() {
         daemon.reads.add(reader -> reader.onNext(started("another", 0)));
-        assertThrows(HcsdException.NotFound.class, () -> process.stdout().read());
+        HcsdIOException error = assertThrows(HcsdIOException.class, () -> process.stdout().read());
+        assertInstanceOf(HcsdException.NotFound.class, error.failure());
+    }
+
+    @Test
+    void aConnectionThatIsCutAfterEveryWordOfTheDaemonEndsNothing() throws Exception {
+        for (int cut = 0; cut < 8; cut++) { // more than there are attempts
+            daemon.reads.add(
+                    reader -> {
+                        reader.onNext(started("uid", 0));
+                        reader.onError(ScriptedDaemon.unavailable());
+                    });
+        }
+        daemon.reads.add(
+                reader -> {
+                    reader.onNext(chunk(0, "x"));
+                    reader.onCompleted();
+                });
+        assertArrayEquals(new byte[] {'x'}, process.stdout().readAllBytes());
     }
 
     @Test

@@ -1,15 +1,24 @@
 package hcsd;
 
+import com.google.protobuf.Any;
+import com.google.rpc.ErrorInfo;
+import com.google.rpc.RetryInfo;
 import hcsd.v1.CreateProcessRequest;
 import hcsd.v1.CreateProcessResponse;
 import hcsd.v1.DeleteProcessRequest;
 import hcsd.v1.DeleteProcessResponse;
+import hcsd.v1.EventServiceGrpc;
+import hcsd.v1.GetHostRequest;
+import hcsd.v1.GetHostResponse;
 import hcsd.v1.GetProcessRequest;
 import hcsd.v1.GetProcessResponse;
+import hcsd.v1.HostServiceGrpc;
 import hcsd.v1.Process;
 import hcsd.v1.ProcessServiceGrpc;
 import hcsd.v1.ReadOutputRequest;
 import hcsd.v1.ReadOutputResponse;
+import hcsd.v1.RunProcessRequest;
+import hcsd.v1.RunProcessResponse;
 import hcsd.v1.SignalProcessRequest;
 import hcsd.v1.SignalProcessResponse;
 import hcsd.v1.TerminateProcessRequest;
@@ -17,11 +26,21 @@ import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
 import hcsd.v1.WaitProcessRequest;
 import hcsd.v1.WaitProcessResponse;
+import hcsd.v1.WatchEventsRequest;
+import hcsd.v1.WatchEventsResponse;
+import hcsd.v1.WriteInputRequest;
+import hcsd.v1.WriteInputResponse;
 import io.grpc.InsecureServerCredentials;
+import io.grpc.Metadata;
 import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
 import io.grpc.ServerCredentials;
+import io.grpc.ServerInterceptor;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
@@ -51,7 +70,26 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
     final Queue<Consumer<StreamObserver<ReadOutputResponse>>> reads = new ArrayDeque<>();
 
     final BlockingQueue<Object> received = new LinkedBlockingQueue<>();
+    final CompletableFuture<Void> ownerGone = new CompletableFuture<>();
     final CompletableFuture<Void> waitCancelled = new CompletableFuture<>();
+
+    /** What each WatchEvents and each RunProcess call does, in turn; then they stay silent. */
+    final Queue<Consumer<StreamObserver<WatchEventsResponse>>> watches = new ArrayDeque<>();
+
+    final Queue<Consumer<StreamObserver<RunProcessResponse>>> runs = new ArrayDeque<>();
+
+    /** What WaitProcess, TerminateProcess and WriteInput calls answer; then as above. */
+    final Queue<Consumer<StreamObserver<WaitProcessResponse>>> waits = new ArrayDeque<>();
+
+    final Queue<Consumer<StreamObserver<WriteInputResponse>>> writes = new ArrayDeque<>();
+
+    /** What RunProcess calls were asked, as a queue of its own: they come beside all else. */
+    final BlockingQueue<RunProcessRequest> owned = new LinkedBlockingQueue<>();
+
+    volatile String incarnation = "boot";
+
+    /** Its incarnation after the next of the failures; null for the same. */
+    volatile String incarnationAfterFailure;
 
     private final Server server;
 
@@ -73,6 +111,9 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
                                 new InetSocketAddress(InetAddress.getLoopbackAddress(), port),
                                 credentials)
                         .addService(this)
+                        .addService(new Host())
+                        .addService(new Events())
+                        .intercept(new Incarnations())
                         .build()
                         .start();
     }
@@ -86,12 +127,15 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
     }
 
     static HcsdClient client(int port, int attempts) {
+        return builder(port, attempts).connect();
+    }
+
+    static HcsdClientBuilder builder(int port, int attempts) {
         Duration soon = Duration.ofMillis(1);
         return HcsdClient.builder()
                 .address("127.0.0.1:" + port)
                 .insecure(true)
-                .retry(new Retry(attempts, soon, soon))
-                .connect();
+                .retry(new Retry(attempts, soon, soon));
     }
 
     void stop() throws InterruptedException {
@@ -146,6 +190,39 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
             call.setOnCancelHandler(() -> waitCancelled.complete(null));
         }
         received.add(request);
+        Consumer<StreamObserver<WaitProcessResponse>> wait = waits.poll();
+        if (wait != null) {
+            wait.accept(answer);
+        }
+    }
+
+    @Override
+    public void writeInput(WriteInputRequest request, StreamObserver<WriteInputResponse> answer) {
+        received.add(request);
+        writes.remove().accept(answer);
+    }
+
+    @Override
+    public StreamObserver<RunProcessRequest> runProcess(StreamObserver<RunProcessResponse> answer) {
+        if (answer instanceof ServerCallStreamObserver<RunProcessResponse> call) {
+            call.setOnCancelHandler(() -> ownerGone.complete(null));
+        }
+        return new StreamObserver<>() {
+            @Override
+            public void onNext(RunProcessRequest request) {
+                owned.add(request);
+                Consumer<StreamObserver<RunProcessResponse>> run = runs.poll();
+                if (run != null) {
+                    run.accept(answer);
+                }
+            }
+
+            @Override
+            public void onError(Throwable cancelled) {}
+
+            @Override
+            public void onCompleted() {}
+        };
     }
 
     @Override
@@ -158,11 +235,73 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
         received.add(request);
         RuntimeException failure = failures.poll();
         if (failure != null) {
+            incarnation = incarnationAfterFailure == null ? incarnation : incarnationAfterFailure;
             answer.onError(failure);
             return;
         }
         answer.onNext(response);
         answer.onCompleted();
+    }
+
+    /** Tells its incarnation; it fails as the processes do. */
+    private final class Host extends HostServiceGrpc.HostServiceImplBase {
+        @Override
+        public void getHost(GetHostRequest request, StreamObserver<GetHostResponse> answer) {
+            received.add(request);
+            answer.onNext(GetHostResponse.newBuilder().setIncarnation(incarnation).build());
+            answer.onCompleted();
+        }
+    }
+
+    private final class Events extends EventServiceGrpc.EventServiceImplBase {
+        @Override
+        public void watchEvents(
+                WatchEventsRequest request, StreamObserver<WatchEventsResponse> answer) {
+            received.add(request);
+            Consumer<StreamObserver<WatchEventsResponse>> watch = watches.poll();
+            if (watch != null) {
+                watch.accept(answer);
+            }
+        }
+    }
+
+    /** Refuses calls for another run of the daemon. */
+    private final class Incarnations implements ServerInterceptor {
+        private static final Metadata.Key<String> KEY =
+                Metadata.Key.of("hcsd-incarnation", Metadata.ASCII_STRING_MARSHALLER);
+
+        @Override
+        public <Q, R> ServerCall.Listener<Q> interceptCall(
+                ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+            String meant = headers.get(KEY);
+            if (meant == null || meant.equals(incarnation)) {
+                return next.startCall(call, headers);
+            }
+            StatusRuntimeException refusal =
+                    failure(Status.Code.FAILED_PRECONDITION, "DAEMON_RESTARTED");
+            call.close(refusal.getStatus(), refusal.getTrailers());
+            return new ServerCall.Listener<>() {};
+        }
+    }
+
+    /** Returns a failure as a daemon tells it. */
+    static StatusRuntimeException failure(Status.Code code, String reason) {
+        return StatusProto.toStatusRuntimeException(told(code, reason).build());
+    }
+
+    /** Returns a failure of a daemon that knows when a retry is safe. */
+    static StatusRuntimeException failure(Status.Code code, String reason, Duration retry) {
+        RetryInfo info = RetryInfo.newBuilder().setRetryDelay(Durations.wire(retry)).build();
+        return StatusProto.toStatusRuntimeException(
+                told(code, reason).addDetails(Any.pack(info)).build());
+    }
+
+    private static com.google.rpc.Status.Builder told(Status.Code code, String reason) {
+        ErrorInfo info = ErrorInfo.newBuilder().setDomain("hcsd").setReason(reason).build();
+        return com.google.rpc.Status.newBuilder()
+                .setCode(code.value())
+                .setMessage("words")
+                .addDetails(Any.pack(info));
     }
 
     static RuntimeException unavailable() {

@@ -1,7 +1,6 @@
 package hcsd.conformance;
 
 import com.google.gson.JsonArray;
-import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import hcsd.Completed;
 import hcsd.HcsdClient;
@@ -10,14 +9,9 @@ import hcsd.MessageStream;
 import hcsd.Names;
 import hcsd.RemoteProcess;
 import hcsd.Retry;
-import hcsd.v1.Console;
-import hcsd.v1.CreateProcessRequest;
 import hcsd.v1.DeleteProcessResponse;
-import hcsd.v1.OverflowPolicy;
 import hcsd.v1.Process;
 import hcsd.v1.ProcessSignal;
-import hcsd.v1.ProcessSpec;
-import hcsd.v1.StdinMode;
 import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
 import hcsd.v1.WatchEventsRequest;
@@ -38,6 +32,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /** Does what is asked, in the thread of the request; an interrupt of it cancels the request. */
 final class Actions {
     private final Map<String, HcsdClient> clients = new ConcurrentHashMap<>();
+    private final Map<String, Lines> logs = new ConcurrentHashMap<>();
     private final Map<String, Held> processes = new ConcurrentHashMap<>();
     private final Map<String, MessageStream<WatchEventsResponse>> watches =
             new ConcurrentHashMap<>();
@@ -51,9 +46,26 @@ final class Actions {
                 client(request).close();
                 yield new JsonObject();
             }
+            case "offers" -> Offers.all();
+            case "log" -> log(request);
             case "create" ->
-                    hold(request, await(request, client(request).createAsync(source(request))));
-            case "run" -> hold(request, await(request, client(request).runAsync(source(request))));
+                    hold(
+                            request,
+                            await(
+                                    request,
+                                    client(request)
+                                            .createAsync(
+                                                    Sources.source(request),
+                                                    Sources.options(request))));
+            case "run" ->
+                    hold(
+                            request,
+                            await(
+                                    request,
+                                    client(request)
+                                            .runAsync(
+                                                    Sources.source(request),
+                                                    Sources.options(request))));
             case "leave" -> {
                 process(request).close();
                 yield new JsonObject();
@@ -104,8 +116,21 @@ final class Actions {
         }
         int attempts = (int) number(request, "attempts", Retry.DEFAULT.attempts());
         builder.retry(Retry.DEFAULT.withAttempts(attempts));
-        clients.put(text(request, "as"), builder.connect());
+        if (request.has("keepalive_ms")) {
+            builder.keepalive(Duration.ofMillis(number(request, "keepalive_ms", 0)));
+        }
+        Lines log = new Lines();
+        clients.put(text(request, "as"), builder.logger(log).connect());
+        logs.put(text(request, "as"), log);
         return new JsonObject();
+    }
+
+    private JsonObject log(JsonObject request) {
+        JsonArray lines = new JsonArray();
+        logs.get(text(request, "client")).all().forEach(lines::add);
+        JsonObject answer = new JsonObject();
+        answer.add("lines", lines);
+        return answer;
     }
 
     private JsonObject get(JsonObject request) throws Exception {
@@ -230,44 +255,6 @@ final class Actions {
         return processes.get(text(request, "process")).process;
     }
 
-    private static CreateProcessRequest source(JsonObject request) {
-        CreateProcessRequest.Builder create =
-                CreateProcessRequest.newBuilder()
-                        .setParent(text(request, "parent"))
-                        .setProcessId(text(request, "process_id"))
-                        .setRequestId(text(request, "request_id"));
-        if (request.has("parameters_json")) {
-            create.setParametersJson(text(request, "parameters_json"));
-        }
-        if (request.has("argv")) {
-            create.setSpec(spec(request));
-        }
-        return create.build();
-    }
-
-    private static ProcessSpec spec(JsonObject request) {
-        String[] argv =
-                request.getAsJsonArray("argv").asList().stream()
-                        .map(JsonElement::getAsString)
-                        .toArray(String[]::new);
-        ProcessSpec.Builder spec = HcsdClient.argv(argv);
-        if (flag(request, "stdin")) {
-            spec.setStdinMode(StdinMode.STDIN_MODE_PIPE);
-        }
-        if (request.has("console")) {
-            JsonObject size = request.getAsJsonObject("console");
-            spec.setConsole(
-                    Console.newBuilder()
-                            .setColumns((int) number(size, "columns", 0))
-                            .setRows((int) number(size, "rows", 0)));
-        }
-        spec.getOutputBuilder().setRingBytes(number(request, "ring_bytes", 0));
-        if (flag(request, "block")) {
-            spec.getOutputBuilder().setOverflow(OverflowPolicy.OVERFLOW_POLICY_BLOCK);
-        }
-        return spec.build();
-    }
-
     private static byte[] content(JsonObject request) throws IOException {
         return request.has("file")
                 ? Files.readAllBytes(path(request, "file"))
@@ -329,7 +316,7 @@ final class Actions {
         }
     }
 
-    private static String text(JsonObject request, String key) {
+    static String text(JsonObject request, String key) {
         return request.has(key) ? request.get(key).getAsString() : "";
     }
 
@@ -337,11 +324,11 @@ final class Actions {
         return request.has(key) ? Path.of(text(request, key)) : null;
     }
 
-    private static long number(JsonObject request, String key, long otherwise) {
+    static long number(JsonObject request, String key, long otherwise) {
         return request.has(key) ? request.get(key).getAsLong() : otherwise;
     }
 
-    private static boolean flag(JsonObject request, String key) {
+    static boolean flag(JsonObject request, String key) {
         return request.has(key) && request.get(key).getAsBoolean();
     }
 }

@@ -3,6 +3,7 @@ package hcsd.conformance;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import hcsd.HcsdException;
+import hcsd.HcsdIOException;
 import hcsd.RemoteProcess;
 import hcsd.v1.ProcessExit;
 import hcsd.v1.WatchEventsResponse;
@@ -91,7 +92,9 @@ final class Answers {
         return answer;
     }
 
-    static JsonObject error(Throwable error) {
+    static JsonObject error(Throwable thrown) {
+        // Of a stream's failure that of the call counts.
+        Throwable error = thrown instanceof HcsdIOException stream ? stream.failure() : thrown;
         JsonObject answer = new JsonObject();
         Class<?> type = error.getClass();
         answer.addProperty("class", CLASSES.getOrDefault(type, type.getSimpleName()));
