@@ -9,6 +9,7 @@ of its console: `hcsd.daemon.modify`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -103,6 +104,7 @@ class Process(ProcessRecord):
         self._signal_wait = limits.signal_wait
         self._guest: Guest | None = None  # until it runs
         self._endings: dict[Scope, _Ending] = {}  # those in their time of grace
+        self._untold: Killed | None = None  # what a kill has done whose caller had left
 
     def run(self, engine: EngineProcess, guest: Guest) -> None:
         """Take over a process that HCS has started.
@@ -189,7 +191,8 @@ class Process(ProcessRecord):
                 afterwards goes to the whole tree, even if the process obeyed TERM.
 
         Returns:
-            What was done. A process that obeyed TERM counts as found.
+            What was done. A process that obeyed TERM counts as found. If there was nothing left to
+            kill, what an earlier kill has done whose caller left before it could be told.
 
         Raises:
             RequestError: TREE_NOT_SUPPORTED.
@@ -206,7 +209,16 @@ class Process(ProcessRecord):
             patience = anyio.CancelScope(deadline=deadline)
             work = self._begin(lambda: self._end(patience, scope))
             self._endings[scope] = _Ending(work, patience)
-        return await work.result()
+        try:
+            killed = await work.result()
+        except asyncio.CancelledError:
+            work.observe(self._keep_untold)
+            raise
+        return killed if killed.found else self._untold or killed
+
+    def _keep_untold(self, killed: Killed) -> None:
+        if killed.found:
+            self._untold = killed
 
     def _begin(self, work: Callable[[], Awaitable[Killed]]) -> Work[Killed]:
         return self._household.background.start(work, f"terminate {self.name}")

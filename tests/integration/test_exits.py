@@ -195,6 +195,10 @@ async def test_a_kill_goes_on_when_its_timeout_is_up(client: Client) -> None:
     request = service_pb.TerminateProcessRequest(name=made.name, timeout=seconds(0))
     assert (await client.processes.TerminateProcess(request)).timed_out
     assert (await client.wait(made.name)).exit.reason == pb.EXIT_REASON_TERMINATED
+    # Whoever asks on learns what the kill has done, although it came between two calls.
+    request.timeout.FromSeconds(1000)
+    last = await client.processes.TerminateProcess(request)
+    assert last.scope_applied == service_pb.TERMINATE_SCOPE_PROCESS
 
 
 async def test_the_kill_after_the_grace_comes_even_if_its_call_is_gone(client: Client) -> None:
