@@ -57,13 +57,15 @@ class Proxy:
 
     Attributes:
         address: Where it listens, as clients take it.
-        target: The socket of the daemon; may be changed, for connections that come later.
+        target: The socket of the daemon, or its `host:port`; may be changed, for connections that come later.
         cuts: How many connections it has cut.
         patience: Cuts a connection on which nothing has come for so many seconds, either way.
     """
 
-    def __init__(self, address: str, target: Path, patience: float | None = None) -> None:
+    def __init__(self, address: str, target: Path | str, patience: float | None = None) -> None:
         self.address = address
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.target = target
         self.cuts = 0
         self.patience = patience
@@ -99,6 +101,10 @@ class Proxy:
         for link in self._open:
             link.passes_down = False
 
+    def freeze(self) -> None:
+        """Pass nothing on any more, read nothing, and keep what is connected."""
+        self._flows.clear()
+
     def _stir(self, link: Link) -> None:
         """Bytes have come."""
         if self.patience is not None:
@@ -110,6 +116,7 @@ class Proxy:
 
     async def end(self) -> None:
         """Cut everything, and wait until nothing of it is left."""
+        self._flows.set()
         self.cut()
         await asyncio.gather(*(task for task in self._tasks if task is not None))
 
@@ -117,7 +124,7 @@ class Proxy:
         """Pass one connection on until it ends or is cut."""
         self._tasks.add(asyncio.current_task())
         try:
-            daemon, to_daemon = await asyncio.open_unix_connection(self.target)
+            daemon, to_daemon = await self._connect()
         except OSError:  # no daemon there: the client sees a connection that ends
             to_client.transport.abort()
             return
@@ -130,6 +137,12 @@ class Proxy:
             link.abort()
         self._open.remove(link)
 
+    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
+        if isinstance(self.target, Path):
+            return await asyncio.open_unix_connection(self.target)
+        host, _, port = self.target.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
+
     async def _pump(
         self,
         source: StreamReader,
@@ -139,6 +152,7 @@ class Proxy:
         sink = link.ends[up]
         with contextlib.suppress(ConnectionError):
             while data := await source.read(PIECE_BYTES):
+                await self._flows.wait()
                 if not (link.passes_up if up else link.passes_down):
                     continue
                 self._stir(link)
@@ -163,6 +177,17 @@ async def proxying(
     socket = folder / "proxy.sock"
     proxy = Proxy(f"unix://{socket}", target, patience)
     async with await asyncio.start_unix_server(proxy.serve, socket) as server:
+        yield proxy
+        server.close()
+        await proxy.end()
+
+
+@asynccontextmanager
+async def proxying_tcp(target: str) -> AsyncIterator[Proxy]:
+    """Run a proxy at a free port of this machine, for a daemon at `host:port`."""
+    proxy = Proxy("", target)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+        proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield proxy
         server.close()
         await proxy.end()
