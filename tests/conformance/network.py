@@ -66,8 +66,8 @@ class Network:
 
     async def _proxy(self, name: str, idle_ms: int | None = None) -> None:
         """Put a proxy before the daemon, which may cut connections without bytes for so long."""
-        patience = None if idle_ms is None else idle_ms / 1000
-        opening = proxying(self._target, self._own_folder(name), patience)
+        idle = None if idle_ms is None else idle_ms / 1000
+        opening = proxying(self._target, self._own_folder(name), idle)
         proxy = self._proxies[name] = await self._resources.enter_async_context(opening)
         self.addresses[name] = proxy.address
 

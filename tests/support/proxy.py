@@ -59,16 +59,16 @@ class Proxy:
         address: Where it listens, as clients take it.
         target: The socket of the daemon, or its `host:port`; may be changed, for connections that come later.
         cuts: How many connections it has cut.
-        patience: Cuts a connection on which nothing has come for so many seconds, either way.
+        idle: Cuts a connection on which nothing has come for so many seconds, either way; None for never.
     """
 
-    def __init__(self, address: str, target: Path | str, patience: float | None = None) -> None:
+    def __init__(self, address: str, target: Path | str, idle: float | None = None) -> None:
         self.address = address
         self._flows = asyncio.Event()
         self._flows.set()
         self.target = target
         self.cuts = 0
-        self.patience = patience
+        self.idle = idle
         self._limits = (NEVER, NEVER)
         self._up, self._down = self._limits
         self._times = 0
@@ -102,21 +102,25 @@ class Proxy:
             link.passes_down = False
 
     def freeze(self) -> None:
-        """Pass nothing on any more, read nothing, and keep what is connected."""
+        """Pass nothing on and read nothing, until `thaw`. What is connected stays, and what comes is accepted."""
         self._flows.clear()
+
+    def thaw(self) -> None:
+        """Pass on what has come since `freeze`."""
+        self._flows.set()
 
     def _stir(self, link: Link) -> None:
         """Bytes have come."""
-        if self.patience is not None:
-            link.set_alarm(self.patience, self._lose_patience)
+        if self.idle is not None:
+            link.set_alarm(self.idle, self._cut_idle)
 
-    def _lose_patience(self, link: Link) -> None:
+    def _cut_idle(self, link: Link) -> None:
         self.cuts += 1
         link.abort()
 
     async def end(self) -> None:
         """Cut everything, and wait until nothing of it is left."""
-        self._flows.set()
+        self.thaw()
         self.cut()
         await asyncio.gather(*(task for task in self._tasks if task is not None))
 
@@ -170,12 +174,10 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxying(
-    target: Path, folder: Path, patience: float | None = None
-) -> AsyncIterator[Proxy]:
+async def proxying(target: Path, folder: Path, idle: float | None = None) -> AsyncIterator[Proxy]:
     """Run a proxy with its socket in this folder."""
     socket = folder / "proxy.sock"
-    proxy = Proxy(f"unix://{socket}", target, patience)
+    proxy = Proxy(f"unix://{socket}", target, idle)
     async with await asyncio.start_unix_server(proxy.serve, socket) as server:
         yield proxy
         server.close()
