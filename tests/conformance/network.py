@@ -83,14 +83,14 @@ class Network:
         self.addresses[name] = await self._resources.enter_async_context(opening)
 
     async def _cut(
-        self, proxy: str, up: int | None = None, down: int | None = None, times: int = 1
+        self, proxy: str, up: int | None = None, down: int | None = None, count: int = 1
     ) -> None:
         """Cut connections after so many bytes to the daemon or from it, so many times; else now."""
         if up is None and down is None:
             self._proxies[proxy].cut()
         else:
             limits = {key: value for key, value in (("up", up), ("down", down)) if value}
-            self._proxies[proxy].cut_after(**limits, times=times)
+            self._proxies[proxy].cut_after(**limits, times=count)
 
     async def _swallow(self, proxy: str) -> None:
         """Pass nothing more on of what is connected now, and keep the connections open."""
@@ -100,20 +100,20 @@ class Network:
         """Let what the daemon sends to who is connected now reach nobody."""
         self._proxies[proxy].mute()
 
-    async def _reset(self, proxy: str, code: str, down: int | None = None, times: int = 1) -> None:
+    async def _reset(self, proxy: str, code: str, down: int | None = None, count: int = 1) -> None:
         """Reset all streams after so many bytes from the daemon, so many times; else now."""
         if down is None:
             self._frame_proxies[proxy].reset(CODES[code])
         else:
-            self._frame_proxies[proxy].reset_after(CODES[code], down, times)
+            self._frame_proxies[proxy].reset_after(CODES[code], down, count)
 
     async def _go_away(self, proxy: str) -> None:
         """Tell clients that their connection takes no further call, and hang up."""
         self._frame_proxies[proxy].go_away()
 
-    async def _refuse(self, proxy: str, times: int = ALWAYS) -> None:
+    async def _refuse(self, proxy: str, count: int = ALWAYS) -> None:
         """Answer so many calls with 502 and a page of HTML."""
-        self._frame_proxies[proxy].refuse(times)
+        self._frame_proxies[proxy].refuse(count)
 
     async def _cuts(self, proxy: str, wanted: object) -> None:
         """See how often a proxy has done what it was told to do."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import offers
-from tests.conformance.case import CASES
+from tests.conformance.case import CASES, Step
 from tests.conformance.languages import LANGUAGES
 from tests.conformance.matching import differences, fill
 
@@ -86,3 +86,11 @@ def test_a_column_of_offers_is_written_and_the_others_stay(
     }
     assert page.read_text().startswith("before\n")
     assert page.read_text().endswith("after\n")
+
+
+def test_a_step_of_the_suite_has_arguments_of_its_own_only() -> None:
+    for case in CASES:
+        for step in case.steps:
+            if step.do.startswith("suite.") and step.do != "suite.await":
+                bare = Step(step.do, step.arguments)
+                assert step == bare, f"{case}: {step.do} would not get all that is said"
