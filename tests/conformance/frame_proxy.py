@@ -233,6 +233,8 @@ async def frame_proxying(target: Path, folder: Path) -> AsyncIterator[FrameProxy
     socket = folder / "proxy.sock"
     proxy = FrameProxy(f"unix://{socket}", target)
     async with await asyncio.start_unix_server(proxy.serve, socket) as server:
-        yield proxy
-        server.close()
-        await proxy.end()
+        try:
+            yield proxy
+        finally:
+            server.close()
+            await proxy.end()

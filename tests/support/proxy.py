@@ -1,4 +1,4 @@
-"""A proxy in front of a daemon, which cuts connections, or lets them fall silent, when it is told to.
+"""A proxy in front of a daemon, which cuts connections, or falls silent, when it is told to.
 
     async with proxying(daemon.socket, folder) as proxy:
         async with Client(proxy.address) as client:
@@ -179,9 +179,11 @@ async def proxying(target: Path, folder: Path, idle: float | None = None) -> Asy
     socket = folder / "proxy.sock"
     proxy = Proxy(f"unix://{socket}", target, idle)
     async with await asyncio.start_unix_server(proxy.serve, socket) as server:
-        yield proxy
-        server.close()
-        await proxy.end()
+        try:
+            yield proxy
+        finally:
+            server.close()
+            await proxy.end()
 
 
 @asynccontextmanager
@@ -190,6 +192,8 @@ async def proxying_tcp(target: str) -> AsyncIterator[Proxy]:
     proxy = Proxy("", target)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
         proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        yield proxy
-        server.close()
-        await proxy.end()
+        try:
+            yield proxy
+        finally:
+            server.close()
+            await proxy.end()
