@@ -51,6 +51,7 @@ class Language:
 
     Attributes:
         name: As on the command line and in `clients/`.
+        title: As people write it.
         tools: What has to be there.
         build: Builds the library, its example and its runner, from a bare checkout.
         runner: Starts the runner.
@@ -65,6 +66,7 @@ class Language:
     """
 
     name: str
+    title: str
     runner: Command
     tools: tuple[Tool, ...] = ()
     build: tuple[Command, ...] = ()
@@ -86,10 +88,12 @@ MAVEN = ("mvn", "-q", "-B", "-ntp", "-Dstyle.color=never", "-f", "clients/java/p
 LANGUAGES = (
     Language(
         name="python",
+        title="Python",
         runner=(sys.executable, "tests/conformance/runners/python/runner.py"),
     ),
     Language(
         name="go",
+        title="Go",
         tools=(Tool("go", ("go", "version"), (1, 26), "see https://go.dev/doc/install"),),
         build=(
             ("go", "build", "-C", "clients/go", "-o", "bin/example", "./example"),
@@ -112,6 +116,7 @@ LANGUAGES = (
     ),
     Language(
         name="rust",
+        title="Rust",
         tools=(Tool("cargo", ("cargo", "--version"), (1, 88), "see https://rustup.rs"),),
         build=(("cargo", "build", *CARGO_OPTIONS, "--all-targets"),),
         runner=("clients/rust/target/debug/hcsd-conformance-runner",),
@@ -125,6 +130,7 @@ LANGUAGES = (
     ),
     Language(
         name="typescript",
+        title="TypeScript",
         tools=(
             Tool("node", ("node", "--version"), (20, 9), "see https://nodejs.org/en/download"),
             Tool("npm", ("npm", "--version"), (10,), "it comes with Node.js"),
@@ -144,6 +150,7 @@ LANGUAGES = (
     ),
     Language(
         name="java",
+        title="Java",
         tools=(
             Tool("javac", ("javac", "-version"), (17,), "install a JDK: openjdk-17-jdk-headless"),
             Tool("mvn", ("mvn", "-version"), (3, 8, 7), "install Maven: maven"),

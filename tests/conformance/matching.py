@@ -13,6 +13,11 @@ from typing import Any
 
 Table = dict[str, Any]
 
+
+class CaseError(AssertionError):
+    """A step did not come out as the case says."""
+
+
 _REFERENCE = re.compile(r"\$(?:\$|([a-z_]\w*)((?:\.\w+)*))")
 
 

@@ -25,6 +25,7 @@ class Runner:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._killed = False
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Table]] = {}
 
@@ -38,8 +39,16 @@ class Runner:
         self._process.stdin.write(line.encode() + b"\n")
         return number, future
 
+    async def kill(self) -> None:
+        """End it by SIGKILL."""
+        self._killed = True
+        self._process.kill()
+        await self._process.wait()
+
     async def end(self) -> None:
-        """Let it end, as the end of its stdin must."""
+        """Let it end, as the end of its stdin must, unless it was killed."""
+        if self._killed:
+            return
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:

@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.to_thread
@@ -15,11 +15,13 @@ import grpc
 
 from hcsd.v1.process_service_pb2 import GetProcessRequest
 from hcsd.v1.process_service_pb2_grpc import ProcessServiceStub
+from tests.conformance.case import Step
 from tests.conformance.ends import Watched
-from tests.conformance.matching import differences, fill
+from tests.conformance.matching import CaseError, differences, fill
+from tests.conformance.network import Network
+from tests.conformance.pipes import Pipes
 from tests.conformance.scripted_server import scripted
 from tests.support.daemon import serving
-from tests.support.proxy import proxying
 from tests.support.squatter import squatting
 from tests.support.tls import LOOPBACK, Authority, serve_options
 
@@ -27,20 +29,15 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
-    from tests.conformance.case import Case, Step
+    from tests.conformance.case import Case
     from tests.conformance.matching import Table
     from tests.conformance.runner import Runner
     from tests.support.daemon import Daemon
-    from tests.support.proxy import Proxy
     from tests.support.squatter import Answers, Squatter
 
     Asked = tuple[int, asyncio.Future[Table]]
 
 ANSWER_TIMEOUT = 60.0  # seconds; far more than any answer takes
-
-
-class CaseError(AssertionError):
-    """A step did not come out as the case says."""
 
 
 class Stage:
@@ -60,7 +57,8 @@ class Stage:
         self._daemon = daemon
         self._folder = folder
         self._resources = resources
-        self._proxies: dict[str, Proxy] = {}
+        self._network = Network(daemon.socket, folder, resources)
+        self._pipes = Pipes(folder, resources)
         self._under_way: dict[str, Asked] = {}
         self._watched: dict[str, Watched] = {}
         self._squatters: dict[str, Squatter] = {}
@@ -69,12 +67,12 @@ class Stage:
             "suite.await": self._await,
             "suite.cancel": self._cancel,
             "suite.count": self._count,
-            "suite.cut": self._cut,
             "suite.ended": self._ended,
+            "suite.events": self._events,
             "suite.fill": self._fill,
             "suite.heard": self._heard,
             "suite.kill_daemon": self._kill_daemon,
-            "suite.proxy": self._proxy,
+            "suite.kill_runner": self._kill_runner,
             "suite.replace": self._replace,
             "suite.restart_daemon": self._restart_daemon,
             "suite.running": self._running,
@@ -83,6 +81,8 @@ class Stage:
             "suite.tls": self._tls,
             "suite.until": self._until,
             "suite.watch": self._watch,
+            **self._network.actions,
+            **self._pipes.actions,
         }
 
     async def play(self, case: Case) -> None:
@@ -105,6 +105,8 @@ class Stage:
             await self._await(step)
         elif action:
             await action(**{key: fill(value, self._known) for key, value in step.arguments.items()})
+            self._known |= {key: {"address": at} for key, at in self._network.addresses.items()}
+            self._known |= {key: {"path": at} for key, at in self._pipes.paths.items()}
         else:
             asked = []
             for n in range(step.times):
@@ -118,12 +120,13 @@ class Stage:
                     self._known["n"] = n
                     await self._check(step, each)
 
-    async def _check(self, step: Step, asked: Asked, within: float = ANSWER_TIMEOUT) -> None:
+    async def _check(self, step: Step, asked: Asked, within: float = ANSWER_TIMEOUT) -> Table:
+        """Wait for an answer, see that it is as the step says, and return what is in it."""
         try:
             with anyio.fail_after(within):
                 response = await asked[1]
         except TimeoutError:
-            raise CaseError(f"no answer in {within:.0f} s") from None
+            raise CaseError(f"no answer in {within:.0f} s{self._meanwhile()}") from None
         key = "error" if step.error is not None else "ok"
         if key not in response:
             raise CaseError(f"answered {response}")
@@ -132,6 +135,12 @@ class Stage:
             raise CaseError("\n  ".join([*lines, f"in {response}"]))
         if step.save:
             self._known[step.save] = response[key]
+        return cast("Table", response[key])
+
+    def _meanwhile(self) -> str:
+        """Say what requests in the background have come to, which may be why another one waits."""
+        done = [(name, asked) for name, (_, asked) in self._under_way.items() if asked.done()]
+        return "".join(f"\n  meanwhile {name} answered {asked.result()}" for name, asked in done)
 
     async def _await(self, step: Step) -> None:
         """Check what a request in the background has come to, maybe within so many seconds."""
@@ -144,23 +153,27 @@ class Stage:
         _, answer = self._runner.start("cancel", {"request": number})
         await answer
 
-    async def _proxy(self, name: str) -> None:
-        """Put a proxy before the daemon."""
-        folder = self._folder / name
-        folder.mkdir()
-        proxy = await self._resources.enter_async_context(proxying(self._daemon.socket, folder))
-        self._proxies[name] = proxy
-        self._known[name] = {"address": proxy.address}
+    async def _events(self, watch: str, count: int) -> None:
+        """Take so many events of a watch of all systems; each must have the revision that is due.
 
-    async def _cut(
-        self, proxy: str, up: int | None = None, down: int | None = None, times: int = 1
-    ) -> None:
-        """Cut connections after so many bytes to the daemon or from it, so many times; else now."""
-        if up is None and down is None:
-            self._proxies[proxy].cut()
-        else:
-            limits = {key: value for key, value in (("up", up), ("down", down)) if value}
-            self._proxies[proxy].cut_after(**limits, times=times)
+        Bookmarks are passed over. A watch that begins with one tells events from its revision on.
+        """
+        last: int | None = None
+        while count:
+            step = Step(do="next", arguments={"watch": watch})
+            answer = await self._check(step, self._runner.start(step.do, step.arguments))
+            item, revision = answer["item"], answer["revision"]
+            if item == "event":
+                if last is not None and revision != last + 1:
+                    raise CaseError(f"an event has revision {revision} after {last}")
+                count -= 1
+            elif last is not None and revision != last:
+                raise CaseError(f"a {item} has revision {revision} after {last}")
+            last = revision
+
+    async def _kill_runner(self) -> None:
+        """End the program that uses the library by SIGKILL; what follows can only ask the suite."""
+        await self._runner.kill()
 
     async def _fill(self, name: str, size: int) -> None:
         """Make a file of random bytes."""
@@ -179,8 +192,7 @@ class Stage:
         self._resources.callback(starting.close)
         self._daemon = await anyio.to_thread.run_sync(starting.enter_context, serving(tcp=True))
         self._known["daemon"] = self._facts()
-        for proxy in self._proxies.values():
-            proxy.target = self._daemon.socket
+        self._network.lead_to(self._daemon.socket)
 
     async def _replace(self, file: str, by: str | None = None) -> None:
         """Replace a file by a copy of another, or by one with a new token."""

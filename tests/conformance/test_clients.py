@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance import offers
 from tests.conformance.case import Case
 from tests.conformance.ends import Watched
 from tests.conformance.languages import ROOT, Command, Language
@@ -18,6 +19,7 @@ from tests.support.pages import executed
 
 END_TIMEOUT = 60.0  # seconds; far more than a kill takes
 COMMAND_TIMEOUT = 900  # seconds; a first build fetches what it needs
+CASE_TIMEOUT = 150  # seconds; a request without an answer is told of before that
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -98,6 +100,15 @@ def test_early_failure(language: Language, shared_daemon: Daemon, tmp_path: Path
                 assert it.has_ended(END_TIMEOUT if file == child else 0), file
 
 
+async def test_offers(language: Language, tmp_path: Path) -> None:
+    """The page of the clients says of each language what its runner says."""
+    async with running(language.runner, environment(), tmp_path / "stderr") as runner:
+        features = await offers.offered(runner)
+    remedy = f"run python -m tests.conformance --offers {language}"
+    assert offers.shown()[language.name] == features, remedy
+
+
+@pytest.mark.timeout(CASE_TIMEOUT)
 async def test_case(  # noqa: PLR0917  (fixtures)
     request: pytest.FixtureRequest,
     language: Language,

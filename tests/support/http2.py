@@ -12,7 +12,7 @@ import itertools
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,10 +55,15 @@ def message(data: bytes) -> bytes:
     return b"\0" + len(data).to_bytes(4, "big") + data
 
 
+def literal(*fields: Header) -> bytes:
+    """Lay out headers; none of them is put into the peer's table."""
+    return b"".join(b"\0" + _text(name) + _text(value) for name, value in fields)
+
+
 def headers(path: str | bytes, *more: Header, method: bytes = b"POST") -> bytes:
-    """Lay out the headers of a call; none of them is put into the peer's table."""
+    """Lay out the headers of a call."""
     path = path.encode() if isinstance(path, str) else path
-    fields: Iterable[Header] = (
+    return literal(
         (b":method", method),
         (b":scheme", b"http"),
         (b":path", path),
@@ -67,7 +72,6 @@ def headers(path: str | bytes, *more: Header, method: bytes = b"POST") -> bytes:
         (b"content-type", b"application/grpc"),
         *more,
     )
-    return b"".join(b"\0" + _text(name) + _text(value) for name, value in fields)
 
 
 class Peer:

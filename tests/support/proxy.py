@@ -10,7 +10,7 @@ It counts bytes of the transport, so a cut falls anywhere: into a frame, a messa
 import asyncio
 import contextlib
 from asyncio import StreamReader, StreamWriter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,6 +20,38 @@ NEVER = 1 << 62
 PIECE_BYTES = 64 * 1024
 
 
+class Link:
+    """One connection that is passed on.
+
+    Attributes:
+        ends: What writes to the client and to the daemon.
+        passes_up: Whether what the client sends reaches the daemon; else it is thrown away.
+        passes_down: Whether what the daemon sends reaches the client.
+    """
+
+    def __init__(self, to_client: StreamWriter, to_daemon: StreamWriter) -> None:
+        self.ends = (to_client, to_daemon)
+        self.passes_up = self.passes_down = True
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def is_swallowed(self) -> bool:
+        return not (self.passes_up or self.passes_down)
+
+    def abort(self) -> None:
+        """Cut it."""
+        if self._alarm:
+            self._alarm.cancel()
+        for end in self.ends:
+            end.transport.abort()
+
+    def set_alarm(self, seconds: float, act: Callable[["Link"], None]) -> None:
+        """Act on it after so many seconds, unless the alarm is set anew before."""
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, act, self)
+
+
 class Proxy:
     """Passes connections on, as long as it may.
 
@@ -27,18 +59,20 @@ class Proxy:
         address: Where it listens, as clients take it.
         target: The socket of the daemon, or its `host:port`; may be changed, for connections that come later.
         cuts: How many connections it has cut.
+        idle: Cuts a connection on which nothing has come for so many seconds, either way; None for never.
     """
 
-    def __init__(self, address: str, target: Path | str) -> None:
+    def __init__(self, address: str, target: Path | str, idle: float | None = None) -> None:
         self.address = address
         self._flows = asyncio.Event()
         self._flows.set()
         self.target = target
         self.cuts = 0
+        self.idle = idle
         self._limits = (NEVER, NEVER)
         self._up, self._down = self._limits
         self._times = 0
-        self._open: set[StreamWriter] = set()
+        self._open: set[Link] = set()
         self._tasks: set[asyncio.Task[object] | None] = set()
 
     def cut_after(self, *, up: int = NEVER, down: int = NEVER, times: int = 1) -> None:
@@ -54,16 +88,39 @@ class Proxy:
         self._times -= 1
         self._up, self._down = self._limits if self._times > 0 else (NEVER, NEVER)
         self.cuts += 1
-        for end in self._open:
-            end.transport.abort()
+        for link in self._open:
+            link.abort()
+
+    def swallow(self) -> None:
+        """Pass nothing more on of what is connected now, and keep it open: nobody learns of that."""
+        for link in self._open:
+            link.passes_up = link.passes_down = False
+
+    def mute(self) -> None:
+        """Pass nothing more on of what the daemon sends to those who are connected now."""
+        for link in self._open:
+            link.passes_down = False
 
     def freeze(self) -> None:
-        """Pass nothing on any more, read nothing, and keep what is connected."""
+        """Pass nothing on and read nothing, until `thaw`. What is connected stays, and what comes is accepted."""
         self._flows.clear()
+
+    def thaw(self) -> None:
+        """Pass on what has come since `freeze`."""
+        self._flows.set()
+
+    def _stir(self, link: Link) -> None:
+        """Bytes have come."""
+        if self.idle is not None:
+            link.set_alarm(self.idle, self._cut_idle)
+
+    def _cut_idle(self, link: Link) -> None:
+        self.cuts += 1
+        link.abort()
 
     async def end(self) -> None:
         """Cut everything, and wait until nothing of it is left."""
-        self._flows.set()
+        self.thaw()
         self.cut()
         await asyncio.gather(*(task for task in self._tasks if task is not None))
 
@@ -75,14 +132,14 @@ class Proxy:
         except OSError:  # no daemon there: the client sees a connection that ends
             to_client.transport.abort()
             return
-        ends = (to_client, to_daemon)
-        self._open.update(ends)
+        link = Link(to_client, to_daemon)
+        self._open.add(link)
+        self._stir(link)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._pump, client, to_daemon, True)
-            await self._pump(daemon, to_client, False)
-            for end in ends:
-                end.transport.abort()
-        self._open.difference_update(ends)
+            tasks.start_soon(self._pump, client, link, True)
+            await self._pump(daemon, link, False)
+            link.abort()
+        self._open.remove(link)
 
     async def _connect(self) -> tuple[StreamReader, StreamWriter]:
         if isinstance(self.target, Path):
@@ -93,12 +150,16 @@ class Proxy:
     async def _pump(
         self,
         source: StreamReader,
-        sink: StreamWriter,
+        link: Link,
         up: bool,  # task groups pass arguments by position
     ) -> None:
+        sink = link.ends[up]
         with contextlib.suppress(ConnectionError):
             while data := await source.read(PIECE_BYTES):
                 await self._flows.wait()
+                if not (link.passes_up if up else link.passes_down):
+                    continue
+                self._stir(link)
                 allowed = self._up if up else self._down
                 sink.write(data[:allowed])
                 await sink.drain()
@@ -108,18 +169,21 @@ class Proxy:
                     self._up -= len(data)
                 else:
                     self._down -= len(data)
-        sink.transport.abort()
+        if not link.is_swallowed:
+            sink.transport.abort()
 
 
 @asynccontextmanager
-async def proxying(target: Path, folder: Path) -> AsyncIterator[Proxy]:
+async def proxying(target: Path, folder: Path, idle: float | None = None) -> AsyncIterator[Proxy]:
     """Run a proxy with its socket in this folder."""
     socket = folder / "proxy.sock"
-    proxy = Proxy(f"unix://{socket}", target)
+    proxy = Proxy(f"unix://{socket}", target, idle)
     async with await asyncio.start_unix_server(proxy.serve, socket) as server:
-        yield proxy
-        server.close()
-        await proxy.end()
+        try:
+            yield proxy
+        finally:
+            server.close()
+            await proxy.end()
 
 
 @asynccontextmanager
@@ -128,6 +192,8 @@ async def proxying_tcp(target: str) -> AsyncIterator[Proxy]:
     proxy = Proxy("", target)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
         proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        yield proxy
-        server.close()
-        await proxy.end()
+        try:
+            yield proxy
+        finally:
+            server.close()
+            await proxy.end()

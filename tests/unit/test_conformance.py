@@ -1,8 +1,12 @@
 """The conformance suite's own judgement: a case that does not come out must be told."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from tests.conformance.case import CASES
+from tests.conformance import offers
+from tests.conformance.case import CASES, Step
 from tests.conformance.languages import LANGUAGES
 from tests.conformance.matching import differences, fill
 
@@ -57,3 +61,36 @@ def test_every_case_asks_something_and_fails_for_known_languages_only() -> None:
         assert case.title.endswith(".")
         assert set(case.known_failing) <= names
         assert any(step.ok or step.error or step.do == "suite.count" for step in case.steps), case
+
+
+def test_the_features_are_those_of_the_protocol() -> None:
+    text = Path(offers.__file__).with_name("PROTOCOL.md").read_text("utf-8")
+    block = text.partition("made of these.\n\n")[2].partition("\n\n")[0]
+    lists = (re.split(r" {2,}", line.strip())[0] for line in block.splitlines())
+    assert [name for names in lists for name in names.split()] == list(offers.FEATURES)
+
+
+def test_a_column_of_offers_is_written_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{offers.BEGIN}{offers.END}after\n")
+    monkeypatch.setattr(offers, "PAGE", page)
+    go, rust = {"run": "client.Run(ctx, a | b)", "stubs": "hcsdv1"}, {"run": "Client::run"}
+    offers.write({"go": go})
+    offers.write({"rust": rust})
+    offers.write({"rust": rust | {"pin": ".pin(true)"}})
+    assert {name: column for name, column in offers.shown().items() if column} == {
+        "go": go,
+        "rust": rust | {"pin": ".pin(true)"},
+    }
+    assert page.read_text().startswith("before\n")
+    assert page.read_text().endswith("after\n")
+
+
+def test_a_step_of_the_suite_has_arguments_of_its_own_only() -> None:
+    for case in CASES:
+        for step in case.steps:
+            if step.do.startswith("suite.") and step.do != "suite.await":
+                bare = Step(step.do, step.arguments)
+                assert step == bare, f"{case}: {step.do} would not get all that is said"
