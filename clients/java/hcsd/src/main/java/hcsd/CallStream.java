@@ -12,7 +12,6 @@ import java.util.Queue;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Predicate;
 
 /** The messages of one call. */
 final class CallStream<T> extends MessageStream<T> {
@@ -23,36 +22,16 @@ final class CallStream<T> extends MessageStream<T> {
     // OPEN     close(), a wait is cancelled       ENDED, by a cancellation; what is kept is dropped
     //
     // No more than AHEAD messages are kept, since gRPC is asked for each by its own. Silence counts
-    // only while somebody waits, and only once the daemon has shown that it sends heartbeats, on
-    // this call or one before it.
+    // only while somebody waits. An older daemon sends no heartbeats: there a silent stream goes on in
+    // another call from time to time, which costs a little and loses nothing.
 
     private static final int AHEAD = 2;
 
     // How long a call may take to say anything at all, as its connection has to be made; arbitrary.
     private static final Duration BEGINNING = Duration.ofSeconds(10);
 
-    /** What the calls of one stream, one after the other, are to hear of. */
-    static final class Life<T> {
-        private final Duration silence; // null for ever
-        private final Predicate<T> isHeartbeat;
-        private volatile boolean hasHeartbeats;
-
-        /**
-         * @param silence how long it may be silent while somebody waits; null for ever
-         * @param isHeartbeat whether a message is one that ends a silence for its own sake
-         */
-        Life(Duration silence, Predicate<T> isHeartbeat) {
-            this.silence = silence;
-            this.isHeartbeat = isHeartbeat;
-        }
-
-        static <T> Life<T> any() {
-            return new Life<>(null, message -> false);
-        }
-    }
-
     private final ClientCall<?, T> call;
-    private final Life<T> life;
+    private final Duration silence; // how long it may last while somebody waits; null for ever
     private final Queue<T> kept = new ArrayDeque<>(); // guarded by this, as is all below
     private Task<Optional<T>> waiting; // null while nobody waits
     private long waitingSince;
@@ -66,10 +45,10 @@ final class CallStream<T> extends MessageStream<T> {
             MethodDescriptor<Q, T> method,
             Q request,
             Limit limit,
-            Life<T> life) {
+            Duration silence) {
         ClientCall<Q, T> starting = connection.newCall(method, limit);
         call = starting;
-        this.life = life;
+        this.silence = silence;
         starting.start(new Receiver(connection, limit), new Metadata());
         starting.request(AHEAD);
         starting.sendMessage(request);
@@ -128,14 +107,14 @@ final class CallStream<T> extends MessageStream<T> {
     }
 
     private synchronized void watchSilence() {
-        if (life.hasHeartbeats && life.silence != null && !watched && waiting != null) {
+        if (silence != null && !watched && waiting != null) {
             watched = true;
-            checkAfter(life.silence.toNanos());
+            checkAfter(silence.toNanos());
         }
     }
 
     private synchronized Duration patience() {
-        return heard ? life.silence : Durations.longer(life.silence, BEGINNING);
+        return heard ? silence : Durations.longer(silence, BEGINNING);
     }
 
     private void checkAfter(long nanos) {
@@ -143,7 +122,7 @@ final class CallStream<T> extends MessageStream<T> {
     }
 
     private void check() {
-        String silence;
+        String why;
         synchronized (this) {
             if (ended || waiting == null) {
                 watched = false;
@@ -151,12 +130,12 @@ final class CallStream<T> extends MessageStream<T> {
             }
             long left = waitingSince + patience().toNanos() - System.nanoTime();
             if (left > 0) {
-                checkAfter(Math.min(left, life.silence.toNanos()));
+                checkAfter(Math.min(left, silence.toNanos()));
                 return;
             }
-            silence = "nothing has come for %d ms".formatted(patience().toMillis());
+            why = "nothing has come for %d ms".formatted(patience().toMillis());
         }
-        call.cancel(null, new SocketTimeoutException(silence));
+        call.cancel(null, new SocketTimeoutException(why));
     }
 
     /** Notes how the call ended, and returns whether that is news. */
@@ -191,7 +170,6 @@ final class CallStream<T> extends MessageStream<T> {
             Task<Optional<T>> waiter;
             synchronized (CallStream.this) {
                 heard = true;
-                life.hasHeartbeats |= life.isHeartbeat.test(message);
                 waiter = waiting;
                 waiting = null;
                 if (waiter == null) {

@@ -23,7 +23,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
 
     private final Connection connection;
     private final Attempts attempts;
-    private final CallStream.Life<WatchEventsResponse> life;
+    private final Duration silence; // null for ever
     private WatchEventsRequest request;
     private CallStream<WatchEventsResponse> call; // null between two calls
     private Task<Optional<WatchEventsResponse>> waiting;
@@ -40,7 +40,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
                 wanted.hasHeartbeatInterval() || keepalive.isOff()
                         ? wanted
                         : wanted.toBuilder().setHeartbeatInterval(keepalive.heartbeat()).build();
-        this.life = new CallStream.Life<>(silence(), WatchEventsResponse::hasBookmark);
+        this.silence = silenceOf(request);
         call();
     }
 
@@ -80,7 +80,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
         }
     }
 
-    private Duration silence() {
+    private Duration silenceOf(WatchEventsRequest request) {
         Keepalive keepalive = connection.settings().keepalive();
         if (keepalive.isOff() || !request.hasHeartbeatInterval()) {
             return null;
@@ -98,7 +98,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
                             EventServiceGrpc.getWatchEventsMethod(),
                             request,
                             Limit.NONE,
-                            life);
+                            silence);
             if (closed) {
                 call.close();
             }

@@ -392,7 +392,7 @@ public final class HcsdClient implements AutoCloseable {
      * @return the messages, to be closed
      */
     public <Q, R> MessageStream<R> stream(MethodDescriptor<Q, R> method, Q request) {
-        return new CallStream<>(connection, method, request, Limit.NONE, CallStream.Life.any());
+        return new CallStream<>(connection, method, request, Limit.NONE, null);
     }
 
     /**

@@ -22,17 +22,12 @@ final class Ownership implements AutoCloseable {
     private final Connection connection;
     private final String process;
     private final Attempts attempts;
-    private final CallStream.Life<RunProcessResponse> life;
     private final Task<Void> task = new Task<>();
     private CallStream<RunProcessResponse> call; // of the present step alone
 
     private Ownership(Connection connection, String process) {
         this.connection = connection;
         this.process = process;
-        this.life =
-                new CallStream.Life<>(
-                        connection.settings().keepalive().silence(),
-                        RunProcessResponse::hasHeartbeat);
         this.attempts =
                 new Attempts(connection.settings(), "RunProcess of the owner of " + process);
     }
@@ -71,7 +66,7 @@ final class Ownership implements AutoCloseable {
                         ProcessServiceGrpc.getRunProcessMethod(),
                         request,
                         Limit.NONE,
-                        life);
+                        connection.settings().keepalive().silence());
         next();
     }
 

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -52,7 +53,7 @@ public final class RemoteOutput extends InputStream {
     private final OutputCursor start;
     private final GapPolicy gapPolicy;
     private final Attempts attempts;
-    private final CallStream.Life<ReadOutputResponse> life;
+    private final Duration silence; // null for ever
     private final String what; // for the log
     private final ReentrantLock reading = new ReentrantLock();
 
@@ -72,10 +73,7 @@ public final class RemoteOutput extends InputStream {
         this.start = start;
         this.what = "ReadOutput (%s) of %s".formatted(start.getStream(), process.getName());
         this.attempts = new Attempts(connection.settings(), what);
-        this.life =
-                new CallStream.Life<>(
-                        connection.settings().keepalive().silence(),
-                        ReadOutputResponse::hasHeartbeat);
+        this.silence = connection.settings().keepalive().silence();
         this.gapPolicy = skipGaps ? GapPolicy.GAP_POLICY_REPORT : GapPolicy.GAP_POLICY_FAIL;
         this.offset = start.hasLastBytes() ? -1 : start.getOffset();
     }
@@ -211,7 +209,7 @@ public final class RemoteOutput extends InputStream {
                             ProcessServiceGrpc.getReadOutputMethod(),
                             request,
                             Limit.NONE,
-                            life);
+                            silence);
             broken = false;
         }
         return call.nextAsync();
