@@ -149,7 +149,7 @@ export class CallError extends HcsdError {
 /** The request breaks rules of the contract; `violations` lists all of them. */
 export class InvalidRequestError extends CallError {}
 
-/** The process, system, program or folder does not exist. */
+/** The process, system or program does not exist. */
 export class NotFoundError extends CallError {}
 
 /** There is no such program. */
