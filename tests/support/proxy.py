@@ -1,4 +1,4 @@
-"""A proxy in front of a daemon, which cuts connections when it is told to.
+"""A proxy in front of a daemon, which cuts connections, or falls silent, when it is told to.
 
     async with proxying(daemon.socket, folder) as proxy:
         async with Client(proxy.address) as client:
@@ -25,12 +25,14 @@ class Proxy:
 
     Attributes:
         address: Where it listens, as clients take it.
-        target: The socket of the daemon; may be changed, for connections that come later.
+        target: The socket of the daemon, or its `host:port`; may be changed, for connections that come later.
         cuts: How many connections it has cut.
     """
 
-    def __init__(self, address: str, target: Path) -> None:
+    def __init__(self, address: str, target: Path | str) -> None:
         self.address = address
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.target = target
         self.cuts = 0
         self._limits = (NEVER, NEVER)
@@ -55,8 +57,13 @@ class Proxy:
         for end in self._open:
             end.transport.abort()
 
+    def freeze(self) -> None:
+        """Pass nothing on any more, read nothing, and keep what is connected."""
+        self._flows.clear()
+
     async def end(self) -> None:
         """Cut everything, and wait until nothing of it is left."""
+        self._flows.set()
         self.cut()
         await asyncio.gather(*(task for task in self._tasks if task is not None))
 
@@ -64,7 +71,7 @@ class Proxy:
         """Pass one connection on until it ends or is cut."""
         self._tasks.add(asyncio.current_task())
         try:
-            daemon, to_daemon = await asyncio.open_unix_connection(self.target)
+            daemon, to_daemon = await self._connect()
         except OSError:  # no daemon there: the client sees a connection that ends
             to_client.transport.abort()
             return
@@ -77,6 +84,12 @@ class Proxy:
                 end.transport.abort()
         self._open.difference_update(ends)
 
+    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
+        if isinstance(self.target, Path):
+            return await asyncio.open_unix_connection(self.target)
+        host, _, port = self.target.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
+
     async def _pump(
         self,
         source: StreamReader,
@@ -85,6 +98,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(PIECE_BYTES):
+                await self._flows.wait()
                 allowed = self._up if up else self._down
                 sink.write(data[:allowed])
                 await sink.drain()
@@ -103,6 +117,17 @@ async def proxying(target: Path, folder: Path) -> AsyncIterator[Proxy]:
     socket = folder / "proxy.sock"
     proxy = Proxy(f"unix://{socket}", target)
     async with await asyncio.start_unix_server(proxy.serve, socket) as server:
+        yield proxy
+        server.close()
+        await proxy.end()
+
+
+@asynccontextmanager
+async def proxying_tcp(target: str) -> AsyncIterator[Proxy]:
+    """Run a proxy at a free port of this machine, for a daemon at `host:port`."""
+    proxy = Proxy("", target)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+        proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield proxy
         server.close()
         await proxy.end()
