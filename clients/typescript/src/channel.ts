@@ -140,10 +140,11 @@ export class Channel {
     const cancel = (): void => {
       call.cancel();
     };
-    const timer = this.#isConnected
+    const grpc = this.#grpc;
+    const timer = isConnected(grpc)
       ? undefined
       : setTimeout(() => {
-          if (!this.#isConnected) {
+          if (grpc === this.#grpc && !isConnected(grpc)) {
             call.call?.cancelWithStatus(status.UNAVAILABLE, SILENCE);
           }
         }, CONNECT_TIMEOUT_MS);
@@ -199,10 +200,10 @@ export class Channel {
     const message = `lost the connection to the daemon at ${this.address.toString()}: ${why}`;
     return new ConnectionLostError({ code: "UNAVAILABLE", message, cause });
   }
+}
 
-  get #isConnected(): boolean {
-    return this.#grpc.getChannel().getConnectivityState(false) === connectivityState.READY;
-  }
+function isConnected(grpc: GrpcClient): boolean {
+  return grpc.getChannel().getConnectivityState(false) === connectivityState.READY;
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -82,7 +82,10 @@ export class Creator {
   }
 
   async #known(limits: Limits): Promise<string> {
-    this.#incarnation ??= (await this.host.getHost({}, limits.options)).incarnation;
+    if (this.#incarnation === undefined) {
+      this.#incarnation = (await this.host.getHost({}, limits.options)).incarnation;
+      this.session.logger?.debug(`processes are created at the daemon's run ${this.#incarnation}`);
+    }
     return this.#incarnation;
   }
 }

@@ -66,6 +66,7 @@ export class Ownership {
         attempts.succeeded();
         if (message.event.case === "started") {
           checkSame(this.process, message.event.value.process);
+          this.session.logger?.debug(`this program owns ${this.process.name}`);
         }
       }
       return true;

@@ -12,11 +12,10 @@ import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ConnectionLostError, DeadlineExceededError, UnavailableError } from "./errors.js";
 import type { Limits } from "./limits.js";
 import { Attempts } from "./retry.js";
-import type { Session } from "./session.js";
+import { MIN_PIECE_MS, type Session } from "./session.js";
 import type { CallOptions } from "./stubs.js";
 
 const ANSWER_MS = 10_000; // for the answer, beyond the piece
-const MIN_PIECE_MS = 250;
 
 /** One wait. */
 export class Pieces {

@@ -11,6 +11,8 @@ const MAX_HEARTBEAT_MS = 3_600_000;
 const MIN_SILENCE_MS = 1000;
 const PIECE_MS = 20_000;
 
+export const MIN_PIECE_MS = 250;
+
 /**
  * Who is told what the library does by itself: each attempt after a lost connection, and each stream that
  * goes on. `console` is one, and so are the loggers of pino and winston.
@@ -63,7 +65,9 @@ export class Session {
 
   /** Milliseconds of one piece of a wait that is asked for in pieces. */
   get pieceMs(): number {
-    return this.keepaliveMs === 0 ? PIECE_MS : Math.min(this.keepaliveMs, PIECE_MS);
+    return this.keepaliveMs === 0
+      ? PIECE_MS
+      : Math.max(MIN_PIECE_MS, Math.min(this.keepaliveMs, PIECE_MS));
   }
 }
 
