@@ -3,13 +3,13 @@
  *
  *     state     event                                            next
  *     ASKED     the first message                                HEARD
- *     HEARD     a heartbeat                                      BEATING
  *     ASKED     silence, for longer than an answer takes         LOST
- *     BEATING   silence, while a message is waited for           LOST
+ *     HEARD     silence, if the daemon sends heartbeats          LOST
  *
- * A daemon that knows no heartbeats leaves the stream HEARD, and may be silent for as long as it likes. The
- * clock runs only while a message is waited for. It counts ticks instead of time, so a program that was
- * held up itself takes nobody for lost.
+ * A daemon that knows no heartbeats may be silent for as long as it likes once it is HEARD. One that knows
+ * them has sent one, or has told of a process with the options that came with them. The clock runs only
+ * while a message is waited for. It counts ticks instead of time, so a program that was held up itself takes
+ * nobody for lost.
  */
 
 import type { Responses } from "./responses.js";
@@ -21,7 +21,6 @@ const FIRST_MESSAGE_MS = 10_000; // for the first message, beyond the silence th
 /** The messages of one call. */
 export class LiveStream<Message> {
   #heard = false;
-  #beating = false;
 
   constructor(
     private readonly session: Session,
@@ -53,7 +52,7 @@ export class LiveStream<Message> {
         return undefined;
       }
       this.#heard = true;
-      this.#beating ||= this.isHeartbeat(result.value);
+      this.session.beats ||= this.isHeartbeat(result.value);
       return result.value;
     } finally {
       clearInterval(timer);
@@ -67,9 +66,12 @@ export class LiveStream<Message> {
 
   get #limitMs(): number | undefined {
     const { silenceMs } = this.session;
-    if (silenceMs === undefined || this.#beating) {
-      return silenceMs;
+    if (silenceMs === undefined) {
+      return undefined;
     }
-    return this.#heard ? undefined : silenceMs + FIRST_MESSAGE_MS;
+    if (!this.#heard) {
+      return silenceMs + FIRST_MESSAGE_MS;
+    }
+    return this.session.beats ? silenceMs : undefined;
   }
 }

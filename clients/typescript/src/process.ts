@@ -107,6 +107,7 @@ export class RemoteProcess implements AsyncDisposable {
     stdinOffset: bigint | undefined,
   ) {
     this.#session = session;
+    session.beats ||= process.options !== undefined;
     this.name = process.name;
     this.pid = process.pid;
     this.uid = process.uid;

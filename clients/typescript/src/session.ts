@@ -44,6 +44,9 @@ export const DEFAULT_RETRY: Retry = { attempts: 12, firstDelayMs: 50, maxDelayMs
 
 /** See the module. */
 export class Session {
+  /** Whether the daemon is known to send heartbeats, as those of today do when they are asked to. */
+  beats = false;
+
   constructor(
     readonly channel: Channel,
     readonly retry: Retry,

@@ -187,6 +187,26 @@ test("a stream that has beaten and falls silent is lost, and goes on over a new 
   assert.match(lines[1] ?? "", /reading stdout of .* goes on/);
 });
 
+test("a daemon that tells of options is known to send heartbeats", async (t) => {
+  let calls = 0;
+  const server = await TestServer.start(t, {
+    getProcess: () => ({ process: processWith({ options: {} }) }),
+    readOutput: async function* () {
+      calls += 1;
+      const cursors = [{ stream: OutputStream.STDOUT }];
+      yield { event: { case: "started", value: { process: processWith(), cursors } } };
+      if (calls === 1) {
+        await never();
+      }
+      yield { event: { case: "eof", value: { endOffset: 0n } } };
+    },
+  });
+  using client = await Client.connect({ ...server.clear, retry: ONCE, keepaliveMs: 1 });
+  const { stdout } = await client.open(NAME);
+  assert.equal((await stdout.bytes()).length, 0);
+  assert.equal(calls, 2);
+});
+
 test("without keepalive nothing is asked for, and a silent daemon is trusted", async (t) => {
   const server = await TestServer.start(t, {
     getProcess,
