@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import typescript from "typescript-eslint";
 
 export default defineConfig(
-  globalIgnores(["**/build/", "**/gen/", "eslint.config.js"]),
+  globalIgnores(["**/build/", "**/gen/", "eslint.config.js", "packed.js"]),
   js.configs.recommended,
   typescript.configs.strictTypeChecked,
   typescript.configs.stylisticTypeChecked,

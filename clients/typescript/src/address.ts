@@ -28,7 +28,7 @@ export class Address {
   ) {}
 
   /**
-   * Read an address: `unix:///path`, `host:port` or `[IPv6]:port`.
+   * Read an address: `unix:///path` or `unix:/path`, `host:port` or `[IPv6]:port`.
    *
    * @throws {@link AddressError} It is neither; the message has the text, what is wrong and what
    * would be right.
@@ -92,7 +92,7 @@ export class Address {
 }
 
 function parsePath(text: string): string {
-  const path = text.startsWith("unix://") ? text.slice("unix://".length) : text;
+  const path = text.replace(/^unix:(\/\/)?/, "");
   if (!path.startsWith("/")) {
     throw new AddressError(text, "the path of the socket is not absolute", SYNTAX);
   }

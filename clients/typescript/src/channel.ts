@@ -8,6 +8,7 @@ import {
   type ClientUnaryCall,
   Client as GrpcClient,
   connectivityState,
+  type Interceptor,
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
@@ -15,12 +16,12 @@ import {
 import type { Address } from "./address.js";
 import type { Proof } from "./credentials.js";
 import {
+  type CallError,
   ClientClosedError,
   ConnectionLostError,
   DaemonUnreachableError,
-  type CallError,
+  type StatusCode,
   UnauthenticatedError,
-  UnavailableError,
 } from "./errors.js";
 import { callError, failureOfCall } from "./status.js";
 import { explain, neverConnected, shown, SILENCE } from "./unreachable.js";
@@ -40,15 +41,39 @@ const OPTIONS: ChannelOptions = {
   "grpc.service_config_disable_resolution": 1, // a daemon has none in DNS: one question less
 };
 
+const MIN_PING_MS = 5000; // daemons take more frequent ones for an attack
+const PONG_MS = 10_000;
+
+/** How grpc-js begins to tell of a request that cannot be put into bytes. */
+const NOT_SENT = "Request message serialization failure: ";
+
+/** With these a failure that has no reason of the daemon is one of the way to it. */
+const LOST: readonly StatusCode[] = ["UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED"];
+
 const CONNECT_TIMEOUT_MS = 10_000; // for who listens and stays silent; grpc-js itself waits for ever
 
 /** A call of any kind. */
 type Call = Pick<ClientUnaryCall, "call" | "cancel">;
 
+/** What a channel is given beside the address and the proof. */
+export interface ChannelSetup {
+  /** Goes with every call. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Silence after which a TCP connection is asked whether it is alive; 0: never. */
+  readonly keepaliveMs: number;
+  /** Those of the caller, the outermost first. */
+  readonly interceptors: readonly Interceptor[];
+  /** Those of the caller, which hold before any of ours. */
+  readonly options: ChannelOptions;
+}
+
 /** An open channel. It connects at the first call, and again whenever the connection is gone. */
 export class Channel {
-  readonly grpc: GrpcClient;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly interceptors: readonly Interceptor[];
+  readonly #open: () => GrpcClient;
   readonly #calls = new Set<Call>();
+  #grpc: GrpcClient;
   #closed = false;
 
   constructor(
@@ -56,16 +81,38 @@ export class Channel {
     credentials: ChannelCredentials,
     /** The files that the credentials were made from; undefined for clear text. */
     private readonly files: Proof | undefined,
-    /** Goes with every call. */
-    readonly metadata: Readonly<Record<string, string>>,
+    setup: ChannelSetup,
   ) {
-    this.grpc = new GrpcClient(target(address), credentials, {
+    this.metadata = setup.metadata;
+    this.interceptors = setup.interceptors;
+    const options = {
       ...OPTIONS,
       ...(address.isLoopback && { "grpc.enable_http_proxy": 0 }),
       // Node warns of an IP address as the name to ask for. What the certificate must be for is not
       // decided by this, but by the credentials.
       ...(isIP(address.host) !== 0 && { "grpc.ssl_target_name_override": "localhost" }),
-    });
+      ...(!address.isUnix && pings(setup.keepaliveMs)),
+      ...setup.options,
+    };
+    this.#open = () =>
+      new GrpcClient(target(address), credentials, {
+        ...options,
+        interceptors: [...setup.interceptors],
+      });
+    this.#grpc = this.#open();
+  }
+
+  /** What makes calls now. */
+  get grpc(): GrpcClient {
+    return this.#grpc;
+  }
+
+  /** Give up what has turned out to be dead, so that the next call connects anew. */
+  abandon(grpc: GrpcClient): void {
+    if (grpc === this.#grpc && !this.#closed) {
+      this.#grpc = this.#open();
+      grpc.close(); // what is under way there goes on, if it can
+    }
   }
 
   /** Close the connection; calls under way end with {@link ClientClosedError}. Idempotent. */
@@ -74,7 +121,7 @@ export class Channel {
     for (const call of this.#calls) {
       call.cancel();
     }
-    this.grpc.close();
+    this.#grpc.close();
   }
 
   /** Refuse a call that is over before it has begun. */
@@ -93,10 +140,11 @@ export class Channel {
     const cancel = (): void => {
       call.cancel();
     };
-    const timer = this.#isConnected
+    const grpc = this.#grpc;
+    const timer = isConnected(grpc)
       ? undefined
       : setTimeout(() => {
-          if (!this.#isConnected) {
+          if (grpc === this.#grpc && !isConnected(grpc)) {
             call.call?.cancelWithStatus(status.UNAVAILABLE, SILENCE);
           }
         }, CONNECT_TIMEOUT_MS);
@@ -121,7 +169,12 @@ export class Channel {
     if (this.#closed) {
       return new ClientClosedError("the client is closed", { cause: error });
     }
-    return isServiceError(error) ? this.#errorOf(error, connected) : error;
+    if (!isServiceError(error)) {
+      return error;
+    }
+    return error.details.startsWith(NOT_SENT)
+      ? new TypeError(error.details.slice(NOT_SENT.length), { cause: error })
+      : this.#errorOf(error, connected);
   }
 
   #errorOf(error: ServiceError, connected: boolean): CallError {
@@ -131,26 +184,41 @@ export class Channel {
       const message = `${found.message}; ${shown(this.files)}`;
       return new UnauthenticatedError({ ...failure, message });
     }
-    if (!(found instanceof UnavailableError) || found.reason !== "") {
+    if (found.reason !== "" || !LOST.includes(found.code)) {
       return found;
     }
-    // gRPC speaks, not the daemon.
+    // gRPC speaks, or a proxy, and not the daemon.
     if (!connected && neverConnected(error.details)) {
       const message = explain(error.details, this.address, this.files);
       return new DaemonUnreachableError({ ...failure, message });
     }
-    const where = this.address.toString();
-    const message = `lost the connection to the daemon at ${where}: ${error.details}`;
-    return new ConnectionLostError({ ...failure, message });
+    return this.lost(error.details, error);
   }
 
-  get #isConnected(): boolean {
-    return this.grpc.getChannel().getConnectivityState(false) === connectivityState.READY;
+  /** Return the error that says that the connection was lost. */
+  lost(why: string, cause?: unknown): ConnectionLostError {
+    const message = `lost the connection to the daemon at ${this.address.toString()}: ${why}`;
+    return new ConnectionLostError({ code: "UNAVAILABLE", message, cause });
   }
+}
+
+function isConnected(grpc: GrpcClient): boolean {
+  return grpc.getChannel().getConnectivityState(false) === connectivityState.READY;
 }
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "details" in error && "metadata" in error;
+}
+
+/** Return how grpc-js is to notice a connection that is dead. */
+function pings(keepaliveMs: number): ChannelOptions {
+  return keepaliveMs === 0
+    ? {}
+    : {
+        "grpc.keepalive_time_ms": Math.max(keepaliveMs, MIN_PING_MS),
+        "grpc.keepalive_timeout_ms": PONG_MS,
+        "grpc.keepalive_permit_without_calls": 1,
+      };
 }
 
 /** Return the address as grpc-js takes it. */

@@ -1,91 +1,32 @@
 /** The client: a connection to one daemon, and the processes that it gives. */
 
-import { randomUUID } from "node:crypto";
-
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { credentials } from "@grpc/grpc-js";
 
 import { Address } from "./address.js";
 import { Channel } from "./channel.js";
-import { chooseProof, type ProofOptions, readToken, tlsCredentials } from "./credentials.js";
+import { chooseProof, readToken, tlsCredentials } from "./credentials.js";
+import { Creator, INCARNATION } from "./creator.js";
+import { EventWatch } from "./events.js";
 import { ComputeSystemService } from "./gen/hcsd/v1/compute_system_service_pb.js";
-import { EventService, type WatchEventsResponse } from "./gen/hcsd/v1/event_service_pb.js";
+import { EventService } from "./gen/hcsd/v1/event_service_pb.js";
 import { HostService } from "./gen/hcsd/v1/host_service_pb.js";
-import {
-  OutputOptionsSchema,
-  OverflowPolicy,
-  type Process,
-  type ProcessSpec,
-  type ProcessState,
-  StdinMode,
-} from "./gen/hcsd/v1/process_pb.js";
+import type { Process } from "./gen/hcsd/v1/process_pb.js";
 import { ProcessService } from "./gen/hcsd/v1/process_service_pb.js";
 import { Limits } from "./limits.js";
-import { ALL_SYSTEMS, HOST_SYSTEM } from "./names.js";
+import { ALL_SYSTEMS } from "./names.js";
+import type {
+  ConnectOptions,
+  CreateOptions,
+  ListOptions,
+  RunOptions,
+  WatchOptions,
+} from "./options.js";
 import { OwnedProcess, RemoteProcess } from "./process.js";
-import { type Command, makeSource } from "./requests.js";
-import type { Responses } from "./responses.js";
-import { DEFAULT_RETRY, type Retry, retrying } from "./retry.js";
+import { type Command, makeRequest, makeRunRequest } from "./requests.js";
+import { retrying } from "./retry.js";
+import { checkKeepalive, DEFAULT_KEEPALIVE_MS, DEFAULT_RETRY, Session } from "./session.js";
 import { present } from "./status.js";
 import { type CallOptions, createStub, type Stub } from "./stubs.js";
-
-const INCARNATION = "hcsd-incarnation";
-
-/** How to reach a daemon. */
-export interface ConnectOptions extends ProofOptions {
-  /** Where it listens. Default: see `Address.default`. */
-  readonly address?: Address | string | undefined;
-  /** How process objects go on after a lost connection. */
-  readonly retry?: Partial<Retry> | undefined;
-}
-
-/** How to create a process. */
-export interface RunOptions extends CallOptions {
-  /** Name of the system to run in. Default: {@link HOST_SYSTEM}. */
-  readonly parent?: string | undefined;
-  /** Give it a stdin to write to, as `StdinMode.PIPE` in the spec does. */
-  readonly stdin?: boolean | undefined;
-  /** Last part of its name. Default: issued by the daemon. */
-  readonly processId?: string | undefined;
-  /** Labels to store with it. */
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-}
-
-/** How to create a process that lives on its own. */
-export interface CreateOptions extends RunOptions {
-  /**
-   * UUID that makes the call safe to repeat. Default: a new one, so that a call whose connection is lost
-   * is repeated and starts one process.
-   */
-  readonly requestId?: string | undefined;
-}
-
-/** Which processes to list. */
-export interface ListOptions extends CallOptions {
-  /** Name of a system. Default: {@link ALL_SYSTEMS}. */
-  readonly parent?: string | undefined;
-  /** Only processes in one of these. */
-  readonly states?: readonly ProcessState[] | undefined;
-  /** Only processes with all of these. */
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** How many to ask for at once. Default: the daemon's. */
-  readonly pageSize?: number | undefined;
-}
-
-/** Which events to watch. */
-export interface WatchOptions extends CallOptions {
-  /** Name of a system. Default: {@link ALL_SYSTEMS}. */
-  readonly parent?: string | undefined;
-  /**
-   * Where to begin; 0 without an incarnation is with all that is kept. Default: with what happens from
-   * now on.
-   */
-  readonly afterRevision?: bigint | undefined;
-  /** What `afterRevision` belongs to. */
-  readonly incarnation?: string | undefined;
-  /** Begin with what there is now. */
-  readonly snapshot?: boolean | undefined;
-}
 
 /**
  * A connection to one daemon.
@@ -93,9 +34,12 @@ export interface WatchOptions extends CallOptions {
  * ```ts
  * using client = await Client.connect();
  * await using running = await client.run(["sh", "-c", "echo hello; exit 7"]);
- * for await (const data of running.stdout) process.stdout.write(data);
- * console.log((await running.wait()).outcome);
+ * const { stdout, stderr, exit } = await running.communicate();
  * ```
+ *
+ * A process that is run waits for its readers, so read both of its outputs, as `communicate` does, or
+ * leave one out with `discard` or `stderrToStdout`: who reads only one of them waits for ever once the
+ * other is full.
  *
  * `run`, `create` and `open` give a process object, which goes on after a lost connection. `processes`,
  * `systems`, `events` and `host` are the calls of the contract, by the same names; each is made once. Names
@@ -121,16 +65,17 @@ export class Client implements Disposable {
   readonly events: Stub<typeof EventService>;
   /** The calls about the host and the daemon itself. */
   readonly host: Stub<typeof HostService>;
-  readonly #channel: Channel;
-  readonly #retry: Retry;
+  readonly #session: Session;
+  readonly #creator: Creator;
 
-  private constructor(channel: Channel, retry: Retry) {
-    this.#channel = channel;
-    this.#retry = retry;
+  private constructor(session: Session) {
+    const { channel } = session;
+    this.#session = session;
     this.processes = createStub(ProcessService, channel);
     this.systems = createStub(ComputeSystemService, channel);
     this.events = createStub(EventService, channel);
     this.host = createStub(HostService, channel);
+    this.#creator = new Creator(session, this.processes, this.host);
   }
 
   /**
@@ -139,9 +84,11 @@ export class Client implements Disposable {
    * @throws {@link AddressError} The address is none.
    * @throws {@link TokenFileError} The token cannot be read, or would be sent in clear.
    * @throws {@link TlsError} A certificate or key cannot be used, or is named for clear text.
+   * @throws RangeError `keepaliveMs` is no time.
    */
   static async connect(options: ConnectOptions = {}): Promise<Client> {
     const { address: at = Address.default() } = options;
+    const keepaliveMs = checkKeepalive(options.keepaliveMs ?? DEFAULT_KEEPALIVE_MS);
     const address = typeof at === "string" ? Address.parse(at) : at;
     const files = address.isUnix ? undefined : chooseProof(options);
     const metadata: Record<string, string> = {};
@@ -152,20 +99,24 @@ export class Client implements Disposable {
       files === undefined
         ? credentials.createInsecure()
         : await tlsCredentials(files, address.host);
-    return new Client(new Channel(address, proof, files, metadata), {
-      ...DEFAULT_RETRY,
-      ...options.retry,
+    const channel = new Channel(address, proof, files, {
+      metadata,
+      keepaliveMs,
+      interceptors: options.interceptors ?? [],
+      options: options.channelOptions ?? {},
     });
+    const retry = { ...DEFAULT_RETRY, ...options.retry };
+    return new Client(new Session(channel, retry, keepaliveMs, options.logger));
   }
 
   /** Where the daemon listens. */
   get address(): Address {
-    return this.#channel.address;
+    return this.#session.channel.address;
   }
 
   /** Close the connection; calls under way throw `ClientClosedError`. Idempotent. */
   close(): void {
-    this.#channel.close();
+    this.#session.channel.close();
   }
 
   [Symbol.dispose](): void {
@@ -175,34 +126,39 @@ export class Client implements Disposable {
   /**
    * Start a process that lives on its own, with its output kept as in a log.
    *
-   * Of each output the daemon keeps the last MiB, unless the spec says otherwise. Who reads too late
+   * Of each output the daemon keeps the last MiB, unless the options say otherwise. Who reads too late
    * gets an `OutputEvictedError`, or see `RemoteProcess.output`.
    *
+   * A lost connection never runs the command twice. If the daemon was started anew meanwhile and may have
+   * run it before, that is a `DaemonRestartedError`.
+   *
    * @throws `ExecutableNotFoundError` There is no such program.
-   * @throws `NotFoundError` There is no such system or folder.
+   * @throws `NotFoundError` There is no such system.
+   * @throws `InvalidRequestError` A field is wrong; there is no such folder as `cwd`.
    * @throws `AlreadyExistsError` `processId` is taken.
    * @throws `RequestIdReusedError` `requestId` was used with another request.
    * @throws `FailedPreconditionError` The system is not running.
-   * @throws TypeError The command is none.
+   * @throws `DaemonRestartedError` See above.
+   * @throws TypeError The command is none, or an option is not for it.
+   * @throws RangeError An option is no number of bytes or milliseconds.
    */
   async create(command: Command, options: CreateOptions = {}): Promise<RemoteProcess> {
-    const created = await this.#create(command, options, () => undefined);
+    const created = await this.#creator.create(makeRequest(command, options), options);
     return this.#hold(RemoteProcess, created, options.requestId ? undefined : 0n);
   }
 
   /**
    * Start a process that is for one scope alone; with `await using`, it is killed with its descendants at
-   * the end.
+   * the end. If this program is gone before, or the daemon cannot hear of it, they are killed
+   * `ownerGraceMs` later. Like a child of Node it keeps the program running until it ends or is left.
    *
    * Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for who
-   * reads it, unless the spec says otherwise.
+   * reads it, unless the options say otherwise.
    *
    * Arguments and errors are those of `create`.
    */
   async run(command: Command, options: RunOptions = {}): Promise<OwnedProcess> {
-    const created = await this.#create(command, options, (spec) => {
-      spec.output = blocking(spec.output);
-    });
+    const created = await this.#creator.create(makeRunRequest(command, options), options);
     return this.#hold(OwnedProcess, created, 0n);
   }
 
@@ -212,7 +168,13 @@ export class Client implements Disposable {
    * @throws `NotFoundError` There is no such process.
    */
   async open(name: string, options?: CallOptions): Promise<RemoteProcess> {
-    const answer = await this.#first(options, (call) => this.processes.getProcess({ name }, call));
+    const answer = await retrying(
+      this.#session,
+      `GetProcess of ${name}`,
+      new Limits(options),
+      (call) => this.processes.getProcess({ name }, call),
+      false,
+    );
     return this.#hold(RemoteProcess, present(answer.process, "process"), undefined);
   }
 
@@ -244,53 +206,16 @@ export class Client implements Disposable {
   /**
    * Watch what happens to compute systems and processes, without an end.
    *
-   * Each message has the revision and the incarnation to go on with after a lost connection. Watching
-   * begins with the first message asked for.
+   * It goes on after lost connections, with each event once. Each message has the revision and the
+   * incarnation by which another watch can go on. Watching begins with the first message asked for.
    *
    * Iterating throws `NotFoundError`, there is no such system; `OutOfRangeError`, of which
    * `RevisionCompactedError` says that events after the revision are no longer kept, and others that it
-   * belongs to another run of the daemon; and `SubscriberStalledError`, the caller has fallen too far
-   * behind.
+   * belongs to another run of the daemon, or `DaemonRestartedError` amid a snapshot; and
+   * `SubscriberStalledError`, the caller has fallen too far behind.
    */
-  watchEvents(options: WatchOptions = {}): Responses<WatchEventsResponse> {
-    const { parent = ALL_SYSTEMS, afterRevision, incarnation = "", snapshot = false } = options;
-    const request: MessageInitShape<typeof EventService.method.watchEvents.input> = {
-      parent,
-      incarnation,
-      sendSnapshot: snapshot,
-      ...(afterRevision !== undefined && { afterRevision }),
-    };
-    return this.events.watchEvents(request, options);
-  }
-
-  async #create(
-    command: Command,
-    options: CreateOptions,
-    change: (spec: ProcessSpec) => void,
-  ): Promise<Process> {
-    const request = {
-      parent: options.parent ?? HOST_SYSTEM,
-      source: makeSource(command, (spec) => {
-        if (options.stdin) {
-          spec.stdinMode = StdinMode.PIPE;
-        }
-        change(spec);
-      }),
-      processId: options.processId ?? "",
-      labels: { ...options.labels },
-      requestId: options.requestId || randomUUID(),
-    };
-    const answer = await this.#first(options, (call) =>
-      this.processes.createProcess(request, call),
-    );
-    return present(answer.process, "process");
-  }
-
-  async #first<Result>(
-    options: CallOptions | undefined,
-    call: (options: CallOptions) => Promise<Result>,
-  ): Promise<Result> {
-    return await retrying(this.#retry, new Limits(options), call, false);
+  watchEvents(options: WatchOptions = {}): EventWatch {
+    return new EventWatch(this.#session, this.events, options);
   }
 
   #hold<Held extends RemoteProcess>(
@@ -298,15 +223,9 @@ export class Client implements Disposable {
     process: Process,
     stdinOffset: bigint | undefined,
   ): Held {
+    this.#creator.note(process.incarnation);
     const pinned = { [INCARNATION]: process.incarnation };
-    const processes = createStub(ProcessService, this.#channel, pinned);
-    return new Kind(processes, process, this.#retry, stdinOffset);
+    const processes = createStub(ProcessService, this.#session.channel, pinned);
+    return new Kind(this.#session, processes, process, stdinOffset);
   }
-}
-
-/** Return how to keep output for a process that waits for its readers. */
-function blocking(output: ProcessSpec["output"]): NonNullable<ProcessSpec["output"]> {
-  const options = output ?? create(OutputOptionsSchema);
-  options.overflow ||= OverflowPolicy.BLOCK;
-  return options;
 }

@@ -31,7 +31,7 @@
  *         ├── InternalError                a fault of the daemon, or of the contract
  *         └── UnavailableError             the daemon is stopping, or HCS is out of reach
  *             ├── DaemonUnreachableError   no daemon answers at the address
- *             └── ConnectionLostError      the daemon went away during the call
+ *             └── ConnectionLostError      the connection was lost during the call
  *
  * A call that the caller's own `AbortSignal` ends throws the signal's `reason`, by default a
  * `DOMException` named `AbortError`. Arguments that make no sense are a `TypeError` or `RangeError`.
@@ -149,7 +149,7 @@ export class CallError extends HcsdError {
 /** The request breaks rules of the contract; `violations` lists all of them. */
 export class InvalidRequestError extends CallError {}
 
-/** The process, system, program or folder does not exist. */
+/** The process, system or program does not exist. */
 export class NotFoundError extends CallError {}
 
 /** There is no such program. */
@@ -166,7 +166,7 @@ export class FailedPreconditionError extends CallError {}
 
 /**
  * The daemon was started anew, and the process ended with its earlier run. How it ended, and output
- * that was not read before, cannot be known any more.
+ * that was not read before, cannot be known any more. From a create: the command may have run there.
  */
 export class DaemonRestartedError extends FailedPreconditionError {}
 
@@ -221,5 +221,5 @@ export class UnavailableError extends CallError {}
 /** No daemon answers at the address. */
 export class DaemonUnreachableError extends UnavailableError {}
 
-/** The daemon went away during the call. */
+/** The connection was lost during the call, by the daemon or by what is between. */
 export class ConnectionLostError extends UnavailableError {}

@@ -11,13 +11,15 @@
 export * from "./address.js";
 export * from "./client.js";
 export * from "./errors.js";
+export { EventWatch } from "./events.js";
 export * from "./input.js";
 export * from "./names.js";
+export type * from "./options.js";
 export * from "./output.js";
 export * from "./process.js";
 export { Responses } from "./responses.js";
 export type { Command, Signal } from "./requests.js";
-export type { Retry } from "./retry.js";
+export type { Logger, Retry } from "./session.js";
 export { errorFromStatus } from "./status.js";
 export type { CallOptions, Stub } from "./stubs.js";
 export type { ProofOptions } from "./credentials.js";

@@ -5,6 +5,7 @@
  *     KNOWN       write() or close()                   ON ITS WAY
  *     ON ITS WAY  the answer                           KNOWN
  *     ON ITS WAY  the daemon is out of reach           ON ITS WAY: after a while, the same write again
+ *     ON ITS WAY  the answer that time was up          ON ITS WAY: the rest
  *     ON ITS WAY  aborted, or any other error          UNKNOWN
  *     UNKNOWN     the next write(), which asks first   KNOWN
  *
@@ -18,11 +19,15 @@
  * stdin must agree.
  */
 
+import { Writable } from "node:stream";
+
 import { CallError, DeadlineExceededError, StdinBusyError, UnavailableError } from "./errors.js";
 import type { ProcessService, WriteInputResponse } from "./gen/hcsd/v1/process_service_pb.js";
 import { Limits } from "./limits.js";
 import { Mutex } from "./mutex.js";
-import { Attempts, type Retry } from "./retry.js";
+import { Pieces } from "./pieces.js";
+import { Attempts } from "./retry.js";
+import type { Session } from "./session.js";
 import { callError } from "./status.js";
 import type { CallOptions, Stub } from "./stubs.js";
 
@@ -41,24 +46,24 @@ const WRITE_BYTES = 1024 * 1024; // of one call; a daemon takes up to 4 MiB at o
  * throws; see `Client`.
  */
 export class RemoteInput {
+  readonly #session: Session;
   readonly #processes: Stub<typeof ProcessService>;
   readonly #name: string;
-  readonly #retry: Retry;
   readonly #turns = new Mutex();
   #offset: bigint | undefined;
   #left = false; // a call of ours ended without an answer, and may go on at the daemon
 
   /** @internal */
   constructor(
+    session: Session,
     processes: Stub<typeof ProcessService>,
     name: string,
     offset: bigint | undefined,
-    retry: Retry,
   ) {
+    this.#session = session;
     this.#processes = processes;
     this.#name = name;
     this.#offset = offset;
-    this.#retry = retry;
   }
 
   /**
@@ -97,11 +102,28 @@ export class RemoteInput {
     return await this.#turns.run(limits, () => this.#known(limits));
   }
 
-  /** Return it as a web stream, for `pipeTo` and the like; closing that closes stdin. */
-  writable(): WritableStream<Uint8Array | string> {
-    return new WritableStream({
-      write: (data) => this.write(data),
-      close: () => this.close(),
+  /**
+   * Return it as a stream of Node, for `pipeline` and the like, which is as fast as the process reads.
+   * Its end closes stdin. That it is destroyed ends the write under way, and leaves stdin open.
+   */
+  writable(): Writable {
+    const left = new AbortController();
+    const { signal } = left;
+    return new Writable({
+      write: (data: Buffer, _, done) => {
+        this.write(data, { signal }).then(() => {
+          done();
+        }, done);
+      },
+      final: (done) => {
+        this.close({ signal }).then(() => {
+          done();
+        }, done);
+      },
+      destroy: (error, done) => {
+        left.abort();
+        done(error);
+      },
     });
   }
 
@@ -122,16 +144,26 @@ export class RemoteInput {
     offset: bigint,
     closeStdin: boolean,
   ): Promise<WriteInputResponse> {
-    const attempts = new Attempts(this.#retry);
+    const attempts = new Attempts(this.#session, `writing to stdin of ${this.#name}`);
+    const pieces = new Pieces(this.#session);
     const request = { name: this.#name, offset, data, closeStdin };
     for (let repeated = false; ;) {
       try {
-        const answer = await this.#processes.writeInput(request, limits.options);
+        const answer = await pieces.ask(limits, (timeout, options) =>
+          this.#processes.writeInput({ ...request, timeout }, options),
+        );
+        attempts.succeeded();
         this.#left = false;
         if (answer.skippedBytes > 0n && !repeated) {
           throw this.#takenOver(answer.skippedBytes);
         }
-        return answer;
+        const taken = Math.max(0, Number(answer.committedOffset - request.offset));
+        request.data = request.data.subarray(taken);
+        if (!answer.timedOut || (request.data.length === 0 && !closeStdin)) {
+          return answer;
+        }
+        request.offset = answer.committedOffset;
+        repeated = false;
       } catch (error) {
         if (error instanceof UnavailableError) {
           this.#left = repeated = true;

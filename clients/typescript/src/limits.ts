@@ -22,7 +22,7 @@ export class Limits {
   get options(): CallOptions {
     return {
       signal: this.#signal,
-      timeoutMs: Number.isFinite(this.#deadline) ? this.#remaining : undefined,
+      timeoutMs: Number.isFinite(this.#deadline) ? this.remainingMs : undefined,
       metadata: this.#metadata,
     };
   }
@@ -43,7 +43,7 @@ export class Limits {
           () => {
             reject(deadlineExceeded());
           },
-          Math.min(this.#remaining, MAX_TIMER_MS),
+          Math.min(this.remainingMs, MAX_TIMER_MS),
         );
       }
       this.#signal?.addEventListener("abort", onAbort, { once: true });
@@ -74,7 +74,8 @@ export class Limits {
     }
   }
 
-  get #remaining(): number {
+  /** Milliseconds until the deadline; infinite without one. */
+  get remainingMs(): number {
     return Math.max(0, this.#deadline - Date.now());
   }
 }

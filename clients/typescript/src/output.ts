@@ -13,17 +13,20 @@
  * right byte.
  */
 
+import { Readable } from "node:stream";
+
 import { SubscriberStalledError, UnavailableError } from "./errors.js";
 import {
   GapPolicy,
   type OutputCursor,
-  type OutputStream,
+  OutputStream,
   type Process,
 } from "./gen/hcsd/v1/process_pb.js";
 import type { ProcessService, ReadOutputResponse } from "./gen/hcsd/v1/process_service_pb.js";
 import { Limits } from "./limits.js";
-import type { Responses } from "./responses.js";
-import { Attempts, type Retry } from "./retry.js";
+import { LiveStream } from "./live.js";
+import { Attempts } from "./retry.js";
+import type { Session } from "./session.js";
 import { checkSame, present } from "./status.js";
 import type { CallOptions, Stub } from "./stubs.js";
 
@@ -51,13 +54,14 @@ export interface OutputOptions {
  * throws; see `Client`.
  */
 export class RemoteOutput implements AsyncIterable<Uint8Array> {
+  readonly #session: Session;
   readonly #processes: Stub<typeof ProcessService>;
   readonly #process: Process;
   readonly #stream: OutputStream;
   readonly #lastBytes: bigint | undefined;
   readonly #attempts: Attempts;
   readonly #gapPolicy: GapPolicy;
-  #call: Responses<ReadOutputResponse> | undefined;
+  #call: LiveStream<ReadOutputResponse> | undefined;
   #offset: bigint | undefined;
   #rest: Uint8Array = new Uint8Array(); // received, and not yet handed out
   #moved = false; // the present call has given bytes
@@ -67,18 +71,19 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
 
   /** @internal */
   constructor(
+    session: Session,
     processes: Stub<typeof ProcessService>,
     process: Process,
     stream: OutputStream,
-    retry: Retry,
     { offset = 0n, lastBytes, skipGaps = false }: OutputOptions = {},
   ) {
+    this.#session = session;
     this.#processes = processes;
     this.#process = process;
     this.#stream = stream;
     this.#lastBytes = lastBytes;
     this.#offset = lastBytes === undefined ? offset : undefined;
-    this.#attempts = new Attempts(retry);
+    this.#attempts = new Attempts(session, `reading ${nameOf(stream)} of ${process.name}`);
     this.#gapPolicy = skipGaps ? GapPolicy.REPORT : GapPolicy.FAIL;
   }
 
@@ -159,24 +164,30 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
     return new TextDecoder().decode(await this.bytes(options));
   }
 
-  /** Return what is left as a web stream, for `pipeThrough` and the like. */
-  readable(): ReadableStream<Uint8Array> {
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: async (controller) => {
-          const data = await this.receive();
-          if (data === undefined) {
-            controller.close();
-          } else {
-            controller.enqueue(data);
-          }
-        },
-        cancel: () => {
-          this.close();
-        },
+  /**
+   * Return what is left as a stream of Node, which ends with it and fails as `receive` does. What that
+   * has read ahead (`highWaterMark` bytes, by default 64 KiB) is no longer here to read.
+   */
+  readable(): Readable {
+    const left = new AbortController();
+    const receive = (): Promise<Uint8Array | undefined> => this.receive({ signal: left.signal });
+    return new Readable({
+      read(this: Readable) {
+        receive().then(
+          (data) => {
+            this.push(data ?? null);
+          },
+          (error: unknown) => {
+            this.destroy(error as Error);
+          },
+        );
       },
-      { highWaterMark: 0 }, // read when somebody reads
-    );
+      destroy: (error, done) => {
+        left.abort();
+        this.close();
+        done(error);
+      },
+    });
   }
 
   /** End the call; idempotent. Reading again goes on where it stopped. */
@@ -184,7 +195,7 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
     const call = this.#call;
     this.#call = undefined;
     this.#rest = new Uint8Array();
-    void call?.return();
+    call?.leave();
   }
 
   get #position(): OutputCursor["position"] {
@@ -193,15 +204,21 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
       : { case: "offset", value: this.#offset };
   }
 
-  async #next(): Promise<ReadOutputResponse | undefined> {
-    this.#call ??= this.#processes.readOutput({
+  #next(): Promise<ReadOutputResponse | undefined> {
+    this.#call ??= this.#begin();
+    return this.#call.next();
+  }
+
+  #begin(): LiveStream<ReadOutputResponse> {
+    const { heartbeatInterval } = this.#session;
+    const messages = this.#processes.readOutput({
       name: this.#process.name,
       cursors: [{ stream: this.#stream, position: this.#position }],
       follow: true,
       gapPolicy: this.#gapPolicy,
+      ...(heartbeatInterval && { heartbeatInterval }),
     });
-    const result = await this.#call.next();
-    return result.done ? undefined : result.value;
+    return new LiveStream(this.#session, messages, ({ event }) => event.case === "heartbeat");
   }
 
   #take(response: ReadOutputResponse | undefined): void {
@@ -229,10 +246,14 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
       case "end":
         this.#ended = true;
         break;
-      default: // an exit, which others wait for, or what a later contract has
+      default: // a heartbeat, an exit, which others wait for, or what a later contract has
         this.#ended ||= response === undefined;
     }
   }
+}
+
+function nameOf(stream: OutputStream): string {
+  return stream === OutputStream.STDERR ? "stderr" : "stdout";
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

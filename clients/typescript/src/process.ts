@@ -1,7 +1,10 @@
 /** A process as an object that outlives its connections. */
 
+import type { Duration } from "@bufbuild/protobuf/wkt";
+
 import { StdinClosedError } from "./errors.js";
 import {
+  OrphanPolicy,
   OutputStream,
   type Process,
   type ProcessExit,
@@ -17,8 +20,11 @@ import {
 import { RemoteInput } from "./input.js";
 import { Limits } from "./limits.js";
 import { type OutputOptions, RemoteOutput } from "./output.js";
+import { Ownership } from "./owner.js";
+import { inPieces } from "./pieces.js";
 import { makeDuration, makeSignal, type Signal } from "./requests.js";
-import { type Retry, retrying } from "./retry.js";
+import { retrying } from "./retry.js";
+import type { Session } from "./session.js";
 import { checkSame, present } from "./status.js";
 import type { CallOptions, Stub } from "./stubs.js";
 
@@ -88,39 +94,40 @@ export class RemoteProcess implements AsyncDisposable {
   /** Its stderr from the first byte on. */
   readonly stderr: RemoteOutput;
 
+  readonly #session: Session;
   readonly #processes: Stub<typeof ProcessService>;
-  readonly #retry: Retry;
   readonly #outputs: RemoteOutput[] = [];
   #exit: ProcessExit | undefined;
 
   /** @internal */
   constructor(
+    session: Session,
     processes: Stub<typeof ProcessService>,
     process: Process,
-    retry: Retry,
     stdinOffset: bigint | undefined,
   ) {
+    this.#session = session;
+    session.beats ||= process.options !== undefined;
     this.name = process.name;
     this.pid = process.pid;
     this.uid = process.uid;
     this.created = process;
     this.#processes = processes;
-    this.#retry = retry;
-    this.stdin = new RemoteInput(processes, this.name, stdinOffset, retry);
+    this.stdin = new RemoteInput(session, processes, this.name, stdinOffset);
     this.stdout = this.output(OutputStream.STDOUT);
     this.stderr = this.output(OutputStream.STDERR);
   }
 
   /** Read an output once more, or from another place; any number may read at a time. */
   output(stream: OutputStream, options?: OutputOptions): RemoteOutput {
-    const output = new RemoteOutput(this.#processes, this.created, stream, this.#retry, options);
+    const output = new RemoteOutput(this.#session, this.#processes, this.created, stream, options);
     this.#outputs.push(output);
     return output;
   }
 
   /** Return the process as it is now. */
   async get(options?: CallOptions): Promise<Process> {
-    const answer = await this.#repeat(options, (call) =>
+    const answer = await this.#repeat("GetProcess", options, (call) =>
       this.#processes.getProcess({ name: this.name }, call),
     );
     return this.#checked(answer.process);
@@ -136,8 +143,8 @@ export class RemoteProcess implements AsyncDisposable {
     if (this.#exit !== undefined) {
       return this.#exit;
     }
-    const answer = await this.#repeat(options, (call) =>
-      this.#processes.waitProcess({ name: this.name }, call),
+    const answer = await this.#inPieces("WaitProcess", options, (timeout, call) =>
+      this.#processes.waitProcess({ name: this.name, timeout }, call),
     );
     const process = this.#checked(answer.process);
     const exit = present(process.exit, "process.exit");
@@ -168,10 +175,11 @@ export class RemoteProcess implements AsyncDisposable {
    */
   async terminate(options: TerminateOptions = {}): Promise<TerminateProcessResponse> {
     const { scope = TerminateScope.TREE_BEST_EFFORT, gracePeriodMs } = options;
-    const gracePeriod = makeDuration(gracePeriodMs);
-    return await this.#repeat(options, (call) =>
+    const gracePeriod =
+      gracePeriodMs === undefined ? undefined : makeDuration("gracePeriodMs", gracePeriodMs);
+    return await this.#inPieces("TerminateProcess", options, (timeout, call) =>
       this.#processes.terminateProcess(
-        { name: this.name, scope, ...(gracePeriod && { gracePeriod }) },
+        { name: this.name, scope, timeout, ...(gracePeriod && { gracePeriod }) },
         call,
       ),
     );
@@ -183,7 +191,7 @@ export class RemoteProcess implements AsyncDisposable {
    * @throws `FailedPreconditionError` The process has no console, or has exited.
    */
   async resize(columns: number, rows: number, options?: CallOptions): Promise<void> {
-    await this.#repeat(options, (call) =>
+    await this.#repeat("ModifyProcess", options, (call) =>
       this.#processes.modifyProcess(
         {
           name: this.name,
@@ -204,7 +212,9 @@ export class RemoteProcess implements AsyncDisposable {
   async delete(options: DeleteOptions = {}): Promise<DeleteProcessResponse> {
     const { force = false, scope = TerminateScope.TREE_BEST_EFFORT } = options;
     const request = { name: this.name, force, allowMissing: true, ...(force && { scope }) };
-    return await this.#repeat(options, (call) => this.#processes.deleteProcess(request, call));
+    return await this.#repeat("DeleteProcess", options, (call) =>
+      this.#processes.deleteProcess(request, call),
+    );
   }
 
   /**
@@ -258,10 +268,21 @@ export class RemoteProcess implements AsyncDisposable {
   }
 
   async #repeat<Result>(
+    method: string,
     options: CallOptions | undefined,
     call: (options: CallOptions) => Promise<Result>,
   ): Promise<Result> {
-    return await retrying(this.#retry, new Limits(options), call);
+    const what = `${method} of ${this.name}`;
+    return await retrying(this.#session, what, new Limits(options), call);
+  }
+
+  async #inPieces<Answer extends { readonly timedOut: boolean }>(
+    method: string,
+    options: CallOptions | undefined,
+    call: (timeout: Duration, options: CallOptions) => Promise<Answer>,
+  ): Promise<Answer> {
+    const what = `${method} of ${this.name}`;
+    return await inPieces(this.#session, what, new Limits(options), call);
   }
 
   #checked(process: Process | undefined): Process {
@@ -274,9 +295,21 @@ export class RemoteProcess implements AsyncDisposable {
  * A process that is for one scope alone, as `Client.run` returns it.
  *
  * With `await using` it is killed at the end, with its descendants, also if it has exited and they have
- * not. A program that is killed does not take it along; `client.processes.runProcess` with `KILL_ON_OWNER_DISCONNECT` does.
+ * not. If this program is killed, the daemon kills them after the `ownerGraceMs` of the options.
  */
 export class OwnedProcess extends RemoteProcess {
+  readonly #ownership: Ownership | undefined;
+
+  /** @internal */
+  constructor(...args: ConstructorParameters<typeof RemoteProcess>) {
+    super(...args);
+    const [session, processes, process] = args;
+    // A daemon that knows no owners has no options, either; to it the call would be one more reader.
+    if (process.options?.orphanPolicy === OrphanPolicy.KILL_ON_OWNER_DISCONNECT) {
+      this.#ownership = new Ownership(session, processes, process);
+    }
+  }
+
   /** Kill the process and its descendants, for 5 s at the most; what goes wrong is not thrown. */
   override async [Symbol.asyncDispose](): Promise<void> {
     try {
@@ -284,6 +317,7 @@ export class OwnedProcess extends RemoteProcess {
     } catch {
       // What went wrong in the scope counts for more, and a lost daemon has no process either.
     }
+    await this.#ownership?.leave();
     await super[Symbol.asyncDispose]();
   }
 }

@@ -11,7 +11,12 @@
  * takes 16 into memory, and whatever is there when a connection breaks has to be read anew.
  */
 
-import { type ClientReadableStream, InterceptingCall, type Interceptor } from "@grpc/grpc-js";
+import {
+  type Client,
+  type ClientReadableStream,
+  InterceptingCall,
+  type Interceptor,
+} from "@grpc/grpc-js";
 
 import type { Channel } from "./channel.js";
 
@@ -31,6 +36,7 @@ export class Responses<Message>
   readonly #start: (pace: Interceptor) => ClientReadableStream<Message>;
   readonly #pace = new Pace();
   #messages: AsyncIterator<Message, undefined> | undefined;
+  #connection: Client | undefined;
   #stop: (() => void) | undefined;
   #connected = false;
   #over = false;
@@ -78,12 +84,21 @@ export class Responses<Message>
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  /** @internal End the call as one whose connection is lost, so that the next one gets another; idempotent. */
+  abandon(): void {
+    if (this.#connection !== undefined) {
+      this.#channel.abandon(this.#connection);
+    }
+    this.#leave();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
   }
 
   #begin(): AsyncIterator<Message, undefined> {
     this.#channel.check(this.#signal);
+    this.#connection = this.#channel.grpc;
     const call = this.#start((options, next) => this.#pace.over(next(options)));
     const unwatch = this.#channel.watch(call, this.#signal);
     this.#stop = () => {

@@ -130,7 +130,7 @@ class Calls {
         this.#deserialize,
         create(this.desc.input, request),
         this.#metadataOf(options),
-        { ...optionsOf(options), interceptors: [pace] },
+        { ...optionsOf(options), interceptors: [pace, ...this.channel.interceptors] },
       ),
     );
 
@@ -165,7 +165,7 @@ class Calls {
         this.#serialize,
         this.#deserialize,
         this.#metadataOf(options),
-        { ...optionsOf(options), interceptors: [pace] },
+        { ...optionsOf(options), interceptors: [pace, ...this.channel.interceptors] },
       );
       this.#send(call, requests).catch((error: unknown) => {
         call.destroy(error as Error);

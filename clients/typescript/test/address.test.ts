@@ -24,6 +24,10 @@ for (const { text, path, host, port, loopback } of READ) {
   });
 }
 
+test("a socket may be named with one slash", () => {
+  assert.equal(Address.parse("unix:/run/hcsd.sock").toString(), "unix:///run/hcsd.sock");
+});
+
 const REFUSED = [
   ["", /has no port/],
   ["host", /has no port/],

@@ -106,7 +106,7 @@ test("what the daemon says of when to come back holds, and so does a deadline", 
   await assert.rejects(client.open(NAME, { timeoutMs: 200 }), hcsd.DeadlineExceededError);
   const signal = AbortSignal.timeout(100);
   await assert.rejects(client.open(NAME, { signal }), { name: "TimeoutError" });
-  assert.equal(calls, 2);
+  assert.ok(calls <= 2, "each is made once at the most");
 });
 
 test("a signal is sent once", async (t) => {
@@ -339,13 +339,14 @@ test("a process that is run waits for its readers and is killed at the end of it
   const terminated: [string, TerminateScope][] = [];
   const overflows: unknown[] = [];
   const server = await TestServer.start(t, {
-    createProcess: ({ source }) => {
-      overflows.push(source.case === "spec" && source.value.output?.overflow);
+    createProcess: ({ source, options }) => {
+      assert.ok(source.case === "spec" && source.value.output === undefined);
+      overflows.push(options?.output?.overflow);
       return { process: processWith() };
     },
     terminateProcess: ({ name, scope }) => {
       terminated.push([name, scope]);
-      throw Refusal.of("INTERNAL");
+      throw Refusal.of("INTERNAL", "E_FAIL");
     },
   });
   using client = await Client.connect({ ...server.clear });

@@ -7,6 +7,7 @@ import type { TestContext } from "node:test";
 import {
   create,
   type DescMessage,
+  type DescMethodBiDiStreaming,
   type DescMethodUnary,
   type DescMethodServerStreaming,
   fromBinary,
@@ -20,6 +21,7 @@ import {
   type sendUnaryData,
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceDefinition,
@@ -28,12 +30,16 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { type ConnectOptions, type StatusCode } from "hcsd";
-import { ProcessService } from "hcsd/v1";
+import { EventService, HostService, ProcessService } from "hcsd/v1";
 
 import { ErrorInfoSchema, RetryInfoSchema } from "../src/gen/google/rpc/error_details_pb.js";
 import { type Status, StatusSchema } from "../src/gen/google/rpc/status_pb.js";
 
-type Methods = typeof ProcessService.method;
+const SERVICES = [ProcessService, HostService, EventService] as const;
+
+type Methods = (typeof ProcessService)["method"] &
+  (typeof HostService)["method"] &
+  (typeof EventService)["method"];
 
 type Handler<Method> =
   Method extends DescMethodUnary<infer Input, infer Output>
@@ -46,9 +52,14 @@ type Handler<Method> =
           request: MessageShape<Input>,
           call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>,
         ) => AsyncGenerator<MessageInitShape<Output>, void>
-      : never;
+      : Method extends DescMethodBiDiStreaming<infer Input, infer Output>
+        ? (
+            request: undefined,
+            call: ServerDuplexStream<MessageShape<Input>, MessageShape<Output>>,
+          ) => AsyncGenerator<MessageInitShape<Output>, void>
+        : never;
 
-/** What the methods do. Those that are not there are UNIMPLEMENTED. */
+/** What the methods do. Those that are not there are UNIMPLEMENTED, but for `getHost`. */
 export type Handlers = { readonly [Name in keyof Methods]?: Handler<Methods[Name]> };
 
 /** What a method throws to end its call with a status. */
@@ -75,6 +86,7 @@ export class Refusal extends Error {
 
 export class TestServer {
   #port = 0;
+  #connections = 0;
   #listener: NetServer | undefined;
   readonly #sockets = new Set<Socket>();
 
@@ -112,6 +124,7 @@ export class TestServer {
     server.addService(DEFINITION, this.#implementation());
     const injector = server.createConnectionInjector(this.credentials);
     this.#listener = createServer((socket) => {
+      this.#connections += 1;
       this.#sockets.add(socket);
       injector.injectConnection(socket);
     });
@@ -120,9 +133,19 @@ export class TestServer {
     this.#port = (this.#listener.address() as AddressInfo).port;
   }
 
+  /** How many connections there have been. */
+  get connections(): number {
+    return this.#connections;
+  }
+
   /** Cut all connections and listen no more. */
   stop(): void {
     this.#listener?.close();
+    this.cut();
+  }
+
+  /** Cut all connections. */
+  cut(): void {
     for (const socket of this.#sockets) {
       socket.destroy();
     }
@@ -130,11 +153,13 @@ export class TestServer {
   }
 
   #implementation(): UntypedServiceImplementation {
-    const given = Object.entries(this.handlers) as [keyof Methods, AnyHandler][];
+    const handlers: Handlers = { getHost: () => ({ incarnation: "i" }), ...this.handlers };
+    const given = Object.entries(handlers) as [string, AnyHandler][];
+    const kinds = new Map(METHODS.map(({ localName, methodKind }) => [localName, methodKind]));
     return Object.fromEntries(
       given.map(([name, handler]) => [
         name,
-        ProcessService.method[name].methodKind === "unary" ? unary(handler) : streaming(handler),
+        kinds.get(name) === "unary" ? unary(handler) : streaming(handler),
       ]),
     );
   }
@@ -180,8 +205,10 @@ function statusOf(error: unknown): Partial<StatusObject> {
   return { code: error.code, details: error.message, metadata };
 }
 
+const METHODS = SERVICES.flatMap(({ methods }) => methods);
+
 const DEFINITION: ServiceDefinition = Object.fromEntries(
-  ProcessService.methods.map((method) => [
+  METHODS.map((method) => [
     method.localName,
     {
       path: `/${method.parent.typeName}/${method.name}`,

@@ -1,76 +1,20 @@
 /** The runner of the TypeScript client; the protocol is PROTOCOL.md, two folders up. */
 
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 
+import { Client, type EventWatch, type RemoteOutput, type RemoteProcess } from "hcsd";
+
+import { describe, digestOf, endOf, exitOf, itemOf, UnsupportedError } from "./answers.js";
+import { FEATURES } from "./features.js";
 import {
-  CallError,
-  type CallOptions,
-  Client,
-  ClientClosedError,
-  type Command,
-  type CreateOptions,
-  HcsdError,
-  type RemoteOutput,
-  type RemoteProcess,
-  type Responses,
-} from "hcsd";
-import {
-  type DeleteProcessResponse,
-  OverflowPolicy,
-  type ProcessExit,
-  type TerminateProcessResponse,
-  type TerminateScope,
-  type WatchEventsResponse,
-} from "hcsd/v1";
-
-/** The arguments of all requests; what a request requires is there. */
-interface Request {
-  readonly id: number;
-  readonly do: string;
-  readonly as: string;
-  readonly client: string;
-  readonly process: string;
-  readonly watch: string;
-  readonly request: number;
-  readonly deadline_ms?: number;
-  readonly address: string;
-  readonly token_file?: string;
-  readonly tls_ca_file?: string;
-  readonly tls_cert_file?: string;
-  readonly tls_key_file?: string;
-  readonly insecure?: boolean;
-  readonly attempts?: number;
-  readonly argv?: string[];
-  readonly parameters_json?: string;
-  readonly parent?: string;
-  readonly stdin?: boolean;
-  readonly console?: { columns: number; rows: number };
-  readonly process_id?: string;
-  readonly request_id?: string;
-  readonly ring_bytes?: number;
-  readonly block?: boolean;
-  readonly name: string;
-  readonly stream?: "stdout" | "stderr";
-  readonly until?: number;
-  readonly file?: string;
-  readonly text?: string;
-  readonly signal: string | number;
-  readonly grace_ms?: number;
-  readonly scope?: TerminateScope;
-  readonly columns: number;
-  readonly rows: number;
-  readonly force?: boolean;
-  readonly after_revision?: number;
-  readonly incarnation?: string;
-  readonly snapshot?: boolean;
-}
-
-type Table = Record<string, unknown>;
-
-/** A request that this runner does not know. */
-class UnsupportedError extends Error {}
+  type Bounds,
+  commandOf,
+  contentOf,
+  type Request,
+  runOptions,
+  type Table,
+} from "./request.js";
 
 /** What an output has given since its process object was made. */
 class Digest {
@@ -102,11 +46,12 @@ class Held {
 }
 
 interface Watch {
-  readonly messages: Responses<WatchEventsResponse>;
+  readonly messages: EventWatch;
   readonly left: AbortController;
 }
 
 const clients = new Map<string, Client>();
+const logs = new Map<string, string[]>();
 const processes = new Map<string, Held>();
 const watches = new Map<string, Watch>();
 const underWay = new Map<number, AbortController>();
@@ -114,6 +59,11 @@ const underWay = new Map<number, AbortController>();
 /** By the names of the requests. */
 const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Table>> = {
   async connect(request) {
+    const lines: string[] = [];
+    const log = (line: string): void => {
+      lines.push(line);
+    };
+    logs.set(request.as, lines);
     const options = {
       address: request.address,
       tokenFile: request.token_file,
@@ -122,9 +72,17 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
       tlsKeyFile: request.tls_key_file,
       insecure: request.insecure,
       retry: request.attempts === undefined ? {} : { attempts: request.attempts },
+      keepaliveMs: request.keepalive_ms,
+      logger: { debug: log, info: log },
     };
     clients.set(request.as, await Client.connect(options));
     return {};
+  },
+  offers() {
+    return Promise.resolve({ features: FEATURES });
+  },
+  log(request) {
+    return Promise.resolve({ lines: [...get(logs, request.client)] });
   },
   disconnect(request) {
     get(clients, request.client).close();
@@ -132,11 +90,11 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
   },
   async create(request, options) {
     const client = get(clients, request.client);
-    return hold(request, await client.create(commandOf(request), createOptions(request, options)));
+    return hold(request, await client.create(commandOf(request), runOptions(request, options)));
   },
   async run(request, options) {
     const client = get(clients, request.client);
-    return hold(request, await client.run(commandOf(request), createOptions(request, options)));
+    return hold(request, await client.run(commandOf(request), runOptions(request, options)));
   },
   async leave(request) {
     await processOf(request)[Symbol.asyncDispose]();
@@ -222,13 +180,6 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
   },
 };
 
-/** What bounds one request. */
-interface Bounds extends CallOptions {
-  readonly signal: AbortSignal;
-  /** On the clock of `performance.now`. */
-  readonly deadline: number;
-}
-
 function get<Value>(values: Map<string, Value>, name: string): Value {
   const found = values.get(name);
   if (found === undefined) {
@@ -244,90 +195,6 @@ function processOf(request: Request): RemoteProcess {
 function hold(request: Request, process: RemoteProcess): Table {
   processes.set(request.as, new Held(process));
   return { name: process.name, uid: process.uid, pid: process.pid };
-}
-
-function commandOf(request: Request): Command {
-  const { argv, parameters_json: parametersJson, console, ring_bytes: ringBytes = 0 } = request;
-  const spec = argv && {
-    command: { case: "argv" as const, value: { args: argv } },
-    output: {
-      ringBytes: BigInt(ringBytes),
-      overflow: request.block ? OverflowPolicy.BLOCK : OverflowPolicy.UNSPECIFIED,
-    },
-    ...(console && { console }),
-  };
-  // Neither or both is for the library to refuse.
-  return { ...spec, ...(parametersJson !== undefined && { parametersJson }) };
-}
-
-function createOptions(request: Request, options: Bounds): CreateOptions {
-  const { parent, stdin, process_id: processId, request_id: requestId } = request;
-  return { ...options, parent, stdin, processId, requestId };
-}
-
-async function contentOf({ file, text = "" }: Request): Promise<Uint8Array | string> {
-  return file === undefined ? text : await readFile(file);
-}
-
-function digestOf(data: Uint8Array): Table {
-  return { bytes: data.length, sha256: createHash("sha256").update(data).digest("hex") };
-}
-
-function endOf(answer: TerminateProcessResponse | DeleteProcessResponse): Table {
-  return { scope_applied: answer.scopeApplied, descendants_killed: answer.descendantsKilled };
-}
-
-function exitOf({ outcome, signal, reason }: ProcessExit): Table {
-  switch (outcome.case) {
-    case "exitCode":
-      return { signal, reason, exit_code: outcome.value };
-    case "startError":
-      return { signal, reason, start_error: outcome.value.hresult };
-    case "unknown":
-      return { signal, reason, unknown: outcome.value.hresult };
-    default:
-      return { signal, reason };
-  }
-}
-
-function itemOf(message: WatchEventsResponse | undefined): Table {
-  const item = message?.item;
-  if (item?.case === undefined) {
-    return { item: "unknown" };
-  }
-  const { revision, incarnation } = item.value;
-  const table = { item: item.case, revision: Number(revision), incarnation };
-  if (item.case !== "event" || item.value.event.case !== "process") {
-    return table;
-  }
-  const { type, process } = item.value.event.value;
-  return { ...table, type, process: process?.name, state: process?.state };
-}
-
-/** Return an error as the protocol has it. */
-function describe(error: unknown): Table {
-  if (!(error instanceof Error)) {
-    return { class: "unexpected", type: typeof error, message: String(error) };
-  }
-  const table = { class: classOf(error), type: error.name, message: error.message };
-  if (!(error instanceof CallError)) {
-    return table;
-  }
-  const { code, reason, hresult, metadata, violations } = error;
-  return { ...table, code, reason, hresult, metadata, violations };
-}
-
-function classOf(error: Error): string {
-  if (error instanceof ClientClosedError) {
-    return "Closed";
-  }
-  if (error instanceof HcsdError || error instanceof UnsupportedError) {
-    return error.constructor.name.replace(/Error$/, "");
-  }
-  if (error.name === "AbortError") {
-    return "Cancelled";
-  }
-  return error instanceof TypeError || error instanceof RangeError ? "Usage" : "unexpected";
 }
 
 async function serve(request: Request): Promise<Table> {
