@@ -22,7 +22,8 @@ final class CallStream<T> extends MessageStream<T> {
     // OPEN     close(), a wait is cancelled       ENDED, by a cancellation; what is kept is dropped
     //
     // No more than AHEAD messages are kept, since gRPC is asked for each by its own. Silence counts
-    // only while somebody waits. An older daemon sends no heartbeats: there a silent stream goes on in
+    // only while somebody waits. An older daemon sends no heartbeats: there a silent stream goes on
+    // in
     // another call from time to time, which costs a little and loses nothing.
 
     private static final int AHEAD = 2;

@@ -101,8 +101,7 @@ final class Connection {
     }
 
     <Q, R> CompletableFuture<R> ask(MethodDescriptor<Q, R> method, Q request, Limit limit) {
-        MessageStream<R> answers =
-                new CallStream<>(this, method, request, limit, null);
+        MessageStream<R> answers = new CallStream<>(this, method, request, limit, null);
         Task<R> task = new Task<>();
         task.after(
                 answers.nextAsync(),
