@@ -57,6 +57,7 @@ fmt: setup ## format the code and repair what can be repaired
 	@$(bin)/ruff format
 
 generate: setup ## write the stubs of all clients from protos, and the tables of the documentation
+	@$(bin)/python -m tests.packages
 	@$(bin)/python -m tests.tables
 	@$(bin)/python protos/generate.py generate
 	@$(bin)/python -m tests.conformance --generate

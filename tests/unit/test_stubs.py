@@ -15,6 +15,7 @@ from hcsd.v1 import (
     host_service_pb2,
     process_service_pb2,
 )
+from tests.packages import wished
 
 ROOT = Path(__file__).parents[2]
 # Macros that are more than a name in every C library. (`stdin` and its like are so in some alone.)
@@ -42,10 +43,11 @@ def test_protoc_compiles_the_folder_alone(protos: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     image = FileDescriptorSet.FromString((protos / "image").read_bytes())
     assert {"google/rpc/status.proto", *sources} <= {file.name for file in image.file}
+    go_package = f"{wished().repository}/clients/go/hcsdv1;hcsdv1"
     for file in image.file:
         if file.name in sources:
             named = (file.options.go_package, file.options.csharp_namespace)
-            assert named == ("github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1", "Hcsd.V1")
+            assert named == (go_package, "Hcsd.V1")
 
 
 def test_buf_lints_and_builds_the_folder_alone(protos: Path) -> None:
