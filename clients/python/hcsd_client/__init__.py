@@ -51,6 +51,7 @@ from hcsd_client._errors import (
 )
 from hcsd_client._events import Events
 from hcsd_client._input import RemoteInput
+from hcsd_client._options import ProcessKeywords
 from hcsd_client._output import RemoteOutput
 from hcsd_client._process import Completed, RemoteProcess
 from hcsd_client._retry import Retry
@@ -88,6 +89,7 @@ __all__ = [
     "Output",
     "OutputEvictedError",
     "PermissionDeniedError",
+    "ProcessKeywords",
     "RemoteInput",
     "RemoteOutput",
     "RemoteProcess",

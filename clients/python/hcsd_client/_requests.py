@@ -16,6 +16,7 @@ from hcsd.v1.process_service_pb2 import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hcsd.v1.process_pb2 import ProcessOptions
     from hcsd.v1.process_service_pb2 import StdioHandle
 
 
@@ -27,6 +28,7 @@ def make_create(
     process_id: str,
     labels: Mapping[str, str] | None,
     request_id: str,
+    options: ProcessOptions | None,
 ) -> CreateProcessRequest:
     """Return the request for a process; see `Client.create_process`.
 
@@ -36,7 +38,11 @@ def make_create(
     if (command is None) == (parameters_json is None):
         raise TypeError("give either a command or parameters_json")
     request = CreateProcessRequest(
-        parent=parent, process_id=process_id, labels=labels, request_id=request_id
+        parent=parent,
+        process_id=process_id,
+        labels=labels,
+        request_id=request_id,
+        options=options if options and options.ByteSize() else None,
     )
     if command is not None:
         request.spec.CopyFrom(make_spec(command))

@@ -37,7 +37,7 @@ class RunStatus:
 
     async def instead_of(self, error: CallError) -> status_pb2.Status | None:
         """Return what the call has really ended with, if `error` is but a write that failed."""
-        if error.message != WRITE_FAILED:
+        if not error.message.endswith(WRITE_FAILED):
             return None
         with anyio.move_on_after(STATUS_TIMEOUT):
             await self._known.wait()

@@ -214,8 +214,10 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: There is no such system.
         """
-        request = pb.WaitComputeSystemRequest(name=name, timeout=make_duration(timeout))
-        return await self._ask(self._channel.systems.WaitComputeSystem, request, patient=True)
+        request = pb.WaitComputeSystemRequest(name=name)
+        return await self._wait(
+            self._channel.systems.WaitComputeSystem, request, f"the wait for '{name}'", timeout
+        )
 
     async def get_host(self) -> GetHostResponse:
         """Return what the daemon is and what it allows."""
