@@ -10,8 +10,9 @@ A watcher is a place in the log, the revision up to which it has been told every
 It holds no event and the log waits for no watcher, so one that is slow costs one message on its way.
 What does not concern a watcher takes it along without a message.
 
-One timer serves all bookmarks. At each turn, a watcher that was sent nothing since the turn before is
-due. The timer runs while there are watchers.
+One timer serves the bookmarks of all. At each turn, a watcher that was sent nothing since the turn
+before is due. The timer runs while there are watchers. A watcher that wants bookmarks at shorter
+intervals has heartbeats of its own.
 
 The events of one process come in this order, whatever the order in which the daemon learns of them.
 Only `created` and `deleted` are always there; of a process that is deleted, nothing follows.
@@ -33,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.events import Bookmark, Event, HcsEvent, ProcessEvent, SystemEvent
+from hcsd.daemon.heartbeats import Heartbeats
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.shorten import whole_or_nothing
 
@@ -115,18 +117,22 @@ class EventLog:
         return self._kept[revision]
 
     @contextmanager
-    def watch(self, system_id: str | None, after: int | None) -> Iterator[Watcher]:
+    def watch(
+        self, system_id: str | None, after: int | None, heartbeat_interval: float = 0.0
+    ) -> Iterator[Watcher]:
         """Take a place in the log, inside the block.
 
         Args:
             system_id: The system whose events are wanted; None for all.
             after: Revision after which to begin; None for what happens from now on.
+            heartbeat_interval: Seconds without a message after which a bookmark is due; 0 leaves it
+                at the bookmarks of the log.
 
         Raises:
             RequestError: REVISION_COMPACTED or REVISION_UNKNOWN; there is no such place any more,
                 or not yet.
         """
-        watcher = Watcher(self, system_id, self._place(after))
+        watcher = Watcher(self, system_id, self._place(after), heartbeat_interval)
         self._watchers.add(watcher)
         if self._timer is None:
             self._start_timer()
@@ -134,6 +140,7 @@ class EventLog:
             yield watcher
         finally:
             self._watchers.discard(watcher)
+            watcher.close()
 
     def _place(self, after: int | None) -> int:
         if after is None:
@@ -183,11 +190,14 @@ class Watcher:
         revision: It has been told of everything up to here.
     """
 
-    def __init__(self, log: EventLog, system_id: str | None, revision: int) -> None:
+    def __init__(
+        self, log: EventLog, system_id: str | None, revision: int, heartbeat_interval: float
+    ) -> None:
         self.revision = revision
         self._log = log
         self._system_id = system_id
         self._awake = asyncio.Event()
+        self._heartbeats = Heartbeats(heartbeat_interval, self._awake)
         self._sent = True  # something, since the last turn of the timer
         self._bookmark_due = False
 
@@ -203,7 +213,12 @@ class Watcher:
             if taken is not None:
                 self._sent = True
                 return taken
-            await self._awake.wait()
+            if await self._heartbeats.wait():
+                self._bookmark_due = True
+
+    def close(self) -> None:
+        """Wait no more."""
+        self._heartbeats.close()
 
     def bookmark(self) -> Bookmark:
         """Return how far it has come."""

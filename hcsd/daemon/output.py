@@ -7,6 +7,7 @@ each stream in turn, and waits when there is nothing:
 
 `eof` comes once per stream, after its last chunk; `exit` once, as soon as it is known and so perhaps
 before trailing chunks; `end` always and last. Without `follow` the feed ends after what is buffered.
+While there is nothing, a `heartbeat` comes at intervals, if the reader wants that.
 
 The feed holds no data of its own: what it has written has left it, and what it has not is in the
 ring. A slow client holds up its own feed and, in a ring that blocks, the process; no other reader.
@@ -21,16 +22,29 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hcsd.daemon.errors import ProcessNotFoundError, RequestError
-from hcsd.daemon.process_view import Exit, ProcessView, Stream
+from hcsd.daemon.heartbeats import Heartbeats
+from hcsd.daemon.output_events import (
+    Chunk,
+    End,
+    Eof,
+    Exited,
+    Heartbeat,
+    Missing,
+    Position,
+    Start,
+    Started,
+)
+from hcsd.daemon.process_view import Stream
 from hcsd.daemon.reasons import Reason
 from hcsd.io import Gap, OffsetOutOfRangeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from hcsd.daemon.output_events import OutputEvent
     from hcsd.daemon.process import Process
     from hcsd.daemon.stalls import StallWatch
     from hcsd.io import Cursor
@@ -38,73 +52,6 @@ if TYPE_CHECKING:
 MAX_OFFSET = 2**64 - 1
 
 N = TypeVar("N")
-
-
-class Start(NamedTuple):
-    """Where to begin to read a stream.
-
-    Attributes:
-        stream: Which one.
-        offset: Offset of the first byte wanted.
-        last_bytes: If not None, as many bytes from the end of what is kept, in place of `offset`.
-    """
-
-    stream: Stream
-    offset: int = 0
-    last_bytes: int | None = None
-
-
-class Position(NamedTuple):
-    """How far a reader has come in a stream."""
-
-    stream: Stream
-    offset: int
-
-
-class Started(NamedTuple):
-    """The first event."""
-
-    process: ProcessView
-    positions: Sequence[Position]
-
-
-class Chunk(NamedTuple):
-    """Bytes of a stream, from an offset on."""
-
-    stream: Stream
-    offset: int
-    data: bytes
-    sequence: int
-
-
-class Missing(NamedTuple):
-    """Bytes of a stream that are no longer kept."""
-
-    stream: Stream
-    gap: Gap
-
-
-class Eof(NamedTuple):
-    """The end of a stream; forced if it was given up before its own end."""
-
-    stream: Stream
-    end_offset: int
-    forced: bool
-
-
-class Exited(NamedTuple):
-    """The end of the process."""
-
-    exit: Exit
-
-
-class End(NamedTuple):
-    """The last event."""
-
-    positions: Sequence[Position]
-
-
-OutputEvent = Started | Chunk | Missing | Eof | Exited | End
 
 
 class OutputFeed(Generic[N]):
@@ -117,6 +64,7 @@ class OutputFeed(Generic[N]):
         follow: Go on until the process has exited and its output is complete.
         fail_on_gap: End with OUTPUT_EVICTED where bytes are gone, in place of an event.
         max_chunk_bytes: Largest chunk.
+        heartbeat_interval: Seconds without an event after which there is a heartbeat; 0 for none.
 
     Raises:
         RequestError: A cursor lies outside its stream, or the daemon has no output of the process.
@@ -131,6 +79,7 @@ class OutputFeed(Generic[N]):
         follow: bool,
         fail_on_gap: bool,
         max_chunk_bytes: int,
+        heartbeat_interval: float = 0.0,
     ) -> None:
         process.require_stdio()
         self._process = process
@@ -140,6 +89,7 @@ class OutputFeed(Generic[N]):
         self._fail_on_gap = fail_on_gap
         self._max_chunk_bytes = max_chunk_bytes
         self._awake = asyncio.Event()
+        self._heartbeats = Heartbeats(heartbeat_interval, self._awake)
         self._posted: collections.deque[N] = collections.deque()
         self._sequence = 0
         self._cursors: dict[Stream, Cursor] = {}
@@ -158,6 +108,7 @@ class OutputFeed(Generic[N]):
 
     def close(self) -> None:
         """Give up the cursors; idempotent."""
+        self._heartbeats.close()
         self._process.exited.forget(self._on_exit)
         for cursor in self._cursors.values():
             cursor.close()
@@ -219,7 +170,8 @@ class OutputFeed(Generic[N]):
                 continue
             if not self._follow or not (open_streams or exit_due):
                 break
-            await self._awake.wait()
+            if await self._heartbeats.wait():
+                yield Heartbeat()
         yield End(self._positions())
 
     def _check_known(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import anyio
 
@@ -26,7 +26,9 @@ from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
 from hcsd.hcs.process import ProcessState
 
 if TYPE_CHECKING:
-    from hcsd.daemon.background import Background
+    from collections.abc import Awaitable, Callable
+
+    from hcsd.daemon.background import Background, Work
     from hcsd.daemon.guests import Guest
     from hcsd.daemon.process_view import Identity
     from hcsd.daemon.settings import Limits
@@ -60,6 +62,18 @@ class TreeNotSupportedError(RequestError):
         )
 
 
+class _Ending(NamedTuple):
+    """A termination that gives its process time to end.
+
+    Attributes:
+        work: Its outcome.
+        grace: Around that time; its deadline may be brought forward.
+    """
+
+    work: Work[Killed]
+    grace: anyio.CancelScope
+
+
 class Process(ProcessRecord):
     """One process of the daemon; see `ProcessRecord` for what it has.
 
@@ -88,6 +102,7 @@ class Process(ProcessRecord):
         self._household = household
         self._signal_wait = limits.signal_wait
         self._guest: Guest | None = None  # until it runs
+        self._endings: dict[Scope, _Ending] = {}  # those in their time of grace
 
     def run(self, engine: EngineProcess, guest: Guest) -> None:
         """Take over a process that HCS has started.
@@ -165,7 +180,8 @@ class Process(ProcessRecord):
     async def terminate(self, grace: float, scope: Scope = Scope.PROCESS) -> Killed:
         """Kill it, after TERM and a time of grace if one is given, and wait for its exit.
 
-        If the caller is cancelled, the kill still happens.
+        If the caller is cancelled, the kill still happens. A call within the grace of another one
+        joins it: the process is not sent TERM again, and what is left of the grace gets no longer.
 
         Args:
             grace: Seconds.
@@ -180,21 +196,40 @@ class Process(ProcessRecord):
             HcsError: HCS could not kill it.
         """
         self._require_trees(scope)
-        return await self._household.background.run(
-            lambda: self._terminate(grace, scope), f"terminate {self.name}"
-        )
+        deadline = anyio.current_time() + grace
+        if grace <= 0:
+            work = self._begin(lambda: self._terminate(scope))
+        elif ending := self._endings.get(scope):
+            ending.grace.deadline = min(ending.grace.deadline, deadline)
+            work = ending.work
+        else:
+            patience = anyio.CancelScope(deadline=deadline)
+            work = self._begin(lambda: self._end(patience, scope))
+            self._endings[scope] = _Ending(work, patience)
+        return await work.result()
 
-    async def _terminate(self, grace: float, scope: Scope) -> Killed:
+    def _begin(self, work: Callable[[], Awaitable[Killed]]) -> Work[Killed]:
+        return self._household.background.start(work, f"terminate {self.name}")
+
+    async def _end(self, patience: anyio.CancelScope, scope: Scope) -> Killed:
+        """Send TERM, and kill what is left when the patience is over."""
         obeyed = False
-        if grace > 0 and self.running:
-            self.expect(ExitReason.TERMINATED)
-            with contextlib.suppress(HcsError):  # without a signal there is nothing to wait for
-                obeyed = await self.signal(TERM) is not Delivery.ALREADY_EXITED
-                with anyio.move_on_after(grace):
-                    await self.exited.wait()
+        try:
+            if self.running:
+                self.expect(ExitReason.TERMINATED)
+                with contextlib.suppress(HcsError):  # without a signal there is nothing to wait for
+                    obeyed = await self.signal(TERM) is not Delivery.ALREADY_EXITED
+                    with patience:
+                        await self.exited.wait()
+        finally:
+            del self._endings[scope]  # a later call has to kill for itself
+        killed = await self._terminate(scope)
+        return killed._replace(found=killed.found or obeyed)
+
+    async def _terminate(self, scope: Scope) -> Killed:
         killed = await self.kill(ExitReason.TERMINATED, scope)
         await self.exited.wait()
-        return killed._replace(found=killed.found or obeyed)
+        return killed
 
     async def delete(self, scope: Scope | None = None) -> Killed:
         """Make the daemon forget it, and kill it first if that is asked for.
@@ -216,7 +251,7 @@ class Process(ProcessRecord):
         async def delete() -> Killed:
             killed = NOTHING
             if scope is not None and not self.was_opened:
-                killed = await self._terminate(0, scope)
+                killed = await self._terminate(scope)
             self.close()
             return killed
 

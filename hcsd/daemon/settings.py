@@ -198,6 +198,17 @@ class Limits:
         " connection for the next.",
         "connection-age",
     )
+    # With `keepalive_timeout`, a dead peer is noticed within 25 s. Most proxies wait a minute and more.
+    keepalive_time: float = _seconds(
+        15.0,
+        "How long the peer of a TCP connection may be silent before the daemon sends it a ping.",
+        "keepalive-time",
+    )
+    keepalive_timeout: float = _seconds(
+        10.0,
+        "How long the answer to that ping may take. Then the connection is closed, which ends its calls.",
+        "keepalive-timeout",
+    )
     request_timeout: float = _seconds(  # for 4 MiB by a slow line (arbitrary)
         30.0,
         "How long the first message of a call may take to arrive.",

@@ -203,6 +203,7 @@ class Stdin:
     async def _write(self, writer: Writer, offset: int, data: bytes) -> int:
         async with self._turn:
             before = self.committed
+            writer.skipped = min(max(before - offset, 0), len(data))
             try:
                 await self._write_rest(offset, data)
             finally:
@@ -237,6 +238,7 @@ class Writer:
         scope: Around its block; cancelled when the place is lost.
         committed: How many bytes the pipe had accepted when this writer last wrote. Exact also
             after a write that was cut off.
+        skipped: How many bytes of its last write the pipe had accepted before.
         cut_off: Whether it lost its place because stdin was closed.
     """
 
@@ -248,6 +250,7 @@ class Writer:
     ) -> None:
         self.scope = anyio.CancelScope()
         self.committed = committed
+        self.skipped = 0
         self.cut_off = False
         self._write = write
         self._let_go = let_go

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from hcsd.daemon.events import ProcessEvent
 from hcsd.daemon.idempotency import RequestKey
 from hcsd.daemon.names import parse_system, system_name
-from hcsd.daemon.output import Start
+from hcsd.daemon.output_events import Start
 from hcsd.daemon.process_shape import NO_SHAPE, ResourceLimit, Shape
 from hcsd.daemon.settings import SETTINGS, Unit
 from hcsd.daemon.signals import Signal, signal_name
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.events import Event
     from hcsd.daemon.kills import Killed, Scope
-    from hcsd.daemon.output import Position
+    from hcsd.daemon.output_events import Position
     from hcsd.daemon.process_view import Exit, Failure, Identity, ProcessView, Stream, StreamStatus
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.system import SystemView

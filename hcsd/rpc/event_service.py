@@ -20,7 +20,7 @@ from hcsd.daemon.events import Bookmark
 from hcsd.daemon.names import ANY_SYSTEM, parse_system
 from hcsd.daemon.reasons import Reason
 from hcsd.hcs.errors import HcsError
-from hcsd.rpc.convert import event_message, process_message, system_message
+from hcsd.rpc.convert import event_message, process_message, seconds, system_message
 from hcsd.v1 import event_pb2 as pb
 from hcsd.v1 import event_service_pb2 as service_pb
 from hcsd.v1.event_service_pb2_grpc import EventServiceServicer
@@ -63,7 +63,8 @@ class EventService(EventServiceServicer):
         after = request.after_revision if resumes else None
         if resumes and not request.incarnation:
             after = log.oldest - 1
-        with held, log.watch(wanted, after) as watcher:
+        interval = seconds(request.heartbeat_interval)
+        with held, log.watch(wanted, after, interval) as watcher:
             if request.send_snapshot:
                 for part in await self._snapshot(wanted, watcher.revision):
                     yield service_pb.WatchEventsResponse(snapshot=part)

@@ -23,9 +23,12 @@ import collections
 import enum
 from typing import TYPE_CHECKING
 
+import anyio
+
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import parse_process
 from hcsd.daemon.stdin import Stdin, StdinClosedError, Writer
+from hcsd.rpc.convert import seconds
 from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from hcsd.daemon.process import Process
     from hcsd.daemon.processes import Processes
     from hcsd.rpc.validate import Validator
+
+# Seconds that a write without time has: a pipe that has room takes it in less.
+LEAST_TIME = 0.01
 
 
 async def write_input(
@@ -48,14 +54,21 @@ async def write_input(
         HcsError: HCS could not close its end.
     """
     stdin = stdin_of(processes.get(parse_process(request.name)))
+    timeout = None
+    if request.HasField("timeout"):
+        timeout = max(seconds(request.timeout), LEAST_TIME)
     with stdin.writer() as writer:
-        written = await writer.write(request.offset, request.data)
-        if request.close_stdin:
+        with anyio.move_on_after(timeout):
+            await writer.write(request.offset, request.data)
+        timed_out = stdin.committed < request.offset + len(request.data)
+        skipped = writer.skipped
+        if request.close_stdin and not timed_out:
             await _close(stdin, writer)
     return service_pb.WriteInputResponse(
         committed_offset=stdin.committed,
         closed=stdin.closed,
-        skipped_bytes=len(request.data) - written,
+        skipped_bytes=skipped,
+        timed_out=timed_out,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from hcsd.daemon.output import Chunk, End, Eof, Exited, Missing, Started
+from hcsd.daemon.output_events import Chunk, End, Eof, Exited, Heartbeat, Missing, Started
 from hcsd.rpc.convert import cursor_messages, fill_exit, fill_process
 from hcsd.rpc.enums import STREAMS
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -12,7 +12,8 @@ from hcsd.v1 import process_service_pb2 as service_pb
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hcsd.daemon.output import OutputEvent, OutputFeed
+    from hcsd.daemon.output import OutputFeed
+    from hcsd.daemon.output_events import OutputEvent
     from hcsd.rpc.calls import Context
 
 R = TypeVar("R", service_pb.ReadOutputResponse, service_pb.RunProcessResponse)
@@ -67,3 +68,5 @@ def _fill(
         case End():
             message.end.SetInParent()
             message.end.cursors.extend(cursor_messages(event.positions))
+        case Heartbeat():
+            message.heartbeat.SetInParent()

@@ -114,11 +114,10 @@ class ProcessService(ProcessServiceServicer):
         self, request: service_pb.WaitProcessRequest, context: Context
     ) -> service_pb.WaitProcessResponse:
         process = self._get(request.name)
-        timeout = seconds(request.timeout) if request.HasField("timeout") else None
         complete = request.wait_for == service_pb.WAIT_FOR_OUTPUT_COMPLETE
         awaited = process.ended if complete else process.exited
         if not awaited.is_set:  # else a timeout of zero would come first
-            with anyio.move_on_after(timeout):
+            with anyio.move_on_after(_timeout(request)):
                 await awaited.wait()
             if process.deleted and (complete or process.exit is None):
                 raise ProcessNotFoundError(process.name)
@@ -136,9 +135,11 @@ class ProcessService(ProcessServiceServicer):
     ) -> service_pb.TerminateProcessResponse:
         process = self._get(request.name)
         scope = scope_from(request.scope, Scope.PROCESS)
-        killed = await process.terminate(seconds(request.grace_period), scope)
-        response = service_pb.TerminateProcessResponse()
-        fill_killed(response, killed)
+        response = service_pb.TerminateProcessResponse(timed_out=True)
+        with anyio.move_on_after(_timeout(request)):
+            killed = await process.terminate(seconds(request.grace_period), scope)
+            response.timed_out = False
+            fill_killed(response, killed)
         return _with(response, process)
 
     async def ModifyProcess(
@@ -198,6 +199,7 @@ class ProcessService(ProcessServiceServicer):
             follow=request.follow,
             fail_on_gap=request.gap_policy == pb.GAP_POLICY_FAIL,
             max_chunk_bytes=request.max_chunk_bytes or self._daemon.limits.default_chunk_bytes,
+            heartbeat_interval=seconds(request.heartbeat_interval),
         )
         try:
             await write_events(feed, service_pb.ReadOutputResponse, context)
@@ -231,6 +233,13 @@ class StillRunningError(RequestError):
             f"process '{name}' is running: terminate it first, or delete it with 'force'",
             metadata={"process": name},
         )
+
+
+def _timeout(
+    request: service_pb.WaitProcessRequest | service_pb.TerminateProcessRequest,
+) -> float | None:
+    """Return how many seconds the answer has; None for as long as it takes."""
+    return seconds(request.timeout) if request.HasField("timeout") else None
 
 
 def _with(response: R, process: Process) -> R:

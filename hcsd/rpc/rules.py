@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 MAX_SECONDS = 315_576_000_000  # 10,000 years, the range of google.protobuf.Duration
+MIN_INTERVAL = 100_000_000  # nanoseconds
+MAX_INTERVAL = 3_600_000_000_000
 
 
 class Rule(NamedTuple):
@@ -125,6 +127,22 @@ def duration_in_range(field: str) -> Rule:
 
     return Rule(
         field, "duration.gte_lte", holds, f"must be from 0 to {MAX_SECONDS} s, as a Duration may be"
+    )
+
+
+def interval_in_range(field: str) -> Rule:
+    """Bound the interval of heartbeats; zero, which is none, passes."""
+
+    def holds(message: Message) -> bool:
+        value = getattr(message, field)
+        nanoseconds = value.seconds * 1_000_000_000 + value.nanos
+        return not message.HasField(field) or (
+            0 <= value.nanos < 1_000_000_000
+            and (nanoseconds == 0 or MIN_INTERVAL <= nanoseconds <= MAX_INTERVAL)
+        )
+
+    return Rule(
+        field, "duration.gte_lte", holds, "must be from 100 ms to 1 h, or zero for no heartbeats"
     )
 
 

@@ -8,7 +8,8 @@ signal or a resize behind it is not held up by a process that does not read. Whe
 requests are no longer read, and gRPC's flow control stops the client.
 
     client ─▶ requests ─▶ buffer ─▶ stdin         stdin, close_stdin
-                   └─────▶ process                resize, signal
+                   ├─────▶ process                resize, signal
+                   └─────▶ nothing                heartbeat
 
 The end of the requests is not end-of-file for the process; only `close_stdin` is. The end of the
 RPC detaches, or kills if the process was created to die with its owner.
@@ -25,7 +26,7 @@ from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import parse_process
 from hcsd.daemon.output import OutputFeed
 from hcsd.daemon.process_view import ExitReason
-from hcsd.rpc.convert import console_from, process_request_from, signal_from, starts_from
+from hcsd.rpc.convert import console_from, process_request_from, seconds, signal_from, starts_from
 from hcsd.rpc.input import StdinBuffer
 from hcsd.rpc.output import write_events
 from hcsd.rpc.status import to_status
@@ -48,6 +49,9 @@ OPERATIONS = {
     "resize": service_pb.RUN_OPERATION_RESIZE,
     "signal": service_pb.RUN_OPERATION_SIGNAL,
 }
+
+
+FIRST_ONLY = Violation("heartbeat_interval", "duration.not_in", "is for the first request only")
 
 
 async def run_process(
@@ -81,6 +85,7 @@ async def run_process(
         follow=True,
         fail_on_gap=attach.gap_policy == pb.GAP_POLICY_FAIL,
         max_chunk_bytes=attach.max_chunk_bytes or daemon.limits.default_chunk_bytes,
+        heartbeat_interval=seconds(first.heartbeat_interval),
     )
     try:
         async with anyio.create_task_group() as tasks:
@@ -151,13 +156,15 @@ class _Run:
         violations = self._validator.check(request)
         if kind in {"create", "attach"}:
             violations.append(Violation(kind, "enum.not_in", "is for the first request only"))
+        if request.HasField("heartbeat_interval"):
+            violations.append(FIRST_ONLY)
         if violations:
             raise InvalidRequestError(violations)
         if kind in {"stdin", "close_stdin"}:
             await stdin.put(request)
         elif kind == "resize":
             await modify.resize(self._process, console_from(request.resize))
-        else:
+        elif kind == "signal":
             await self._process.signal(signal_from(request.signal))
 
     def report(self, kind: str, error: Exception) -> None:

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import anyio
 import anyio.to_thread
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from hcsd.daemon.daemon import Daemon
 from hcsd.daemon.host_system import watch_host
@@ -38,6 +37,7 @@ from hcsd.rpc.guards import CertificateGuard, OpenGuard, TokenGuard
 from hcsd.rpc.health_service import HealthService
 from hcsd.rpc.host_service import HostService
 from hcsd.rpc.process_service import ProcessService
+from hcsd.rpc.reflection_service import add_reflection
 from hcsd.rpc.validate import Validator
 from hcsd.v1 import (
     compute_system_service_pb2,
@@ -271,7 +271,4 @@ def _add_services(
         handlers,
     )
     health_pb2_grpc.add_HealthServicer_to_server(status, handlers)
-    names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
-        reflection.aio.ReflectionServicer(names), handlers
-    )
+    add_reflection(gate, (*SERVICES, health.SERVICE_NAME))

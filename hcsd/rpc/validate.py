@@ -22,6 +22,7 @@ from hcsd.rpc.rules import (
     chosen,
     defined,
     duration_in_range,
+    interval_in_range,
     is_uuid,
     matches,
     no_nul,
@@ -100,6 +101,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         limits: Limits in force.
     """
     chunk = at_most("max_chunk_bytes", limits.max_chunk_bytes)
+    heartbeats = interval_in_range("heartbeat_interval")
     return {
         process_pb.CreateProcessRequest: (
             *_one_parent,
@@ -135,6 +137,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             *_name_of_process,
             defined("scope", process_pb.TerminateScope),
             duration_in_range("grace_period"),
+            duration_in_range("timeout"),
         ),
         process_pb.ModifyProcessRequest: (
             *_name_of_process,
@@ -153,11 +156,12 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             _one_per_stream,
             defined("gap_policy", process_pb2.GapPolicy),
             chunk,
+            heartbeats,
         ),
-        process_pb.WriteInputRequest: _name_of_process,
+        process_pb.WriteInputRequest: (*_name_of_process, duration_in_range("timeout")),
         process_pb.StreamInputRequest: (chosen("request", "'start', then 'data' and 'close'"),),
         process_pb.StreamInputStart: _name_of_process,
-        process_pb.RunProcessRequest: (chosen("request", "one step of the run"),),
+        process_pb.RunProcessRequest: (chosen("request", "one step of the run"), heartbeats),
         process_pb.RunAttach: (
             *_name_of_process,
             _one_per_stream,
@@ -328,6 +332,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             no_nul("settings_json"),
         ),
         event_pb.WatchEventsRequest: (
+            heartbeats,
             matches("parent", SYSTEM_NAME, SYSTEM),
             Rule(
                 "after_revision",

@@ -79,6 +79,49 @@ async def test_reflection_knows_every_service_and_its_messages(client: Client) -
     assert unknown.error_response.error_code == Code.NOT_FOUND.value[0]
 
 
+@pytest.mark.parametrize("version", ["v1alpha", "v1"])
+async def test_reflection_finds_what_tools_ask_for_by_name(client: Client, version: str) -> None:
+    symbols = {
+        "hcsd.v1.ProcessService.RunProcess": "hcsd/v1/process_service.proto",
+        "hcsd.v1.ProcessService": "hcsd/v1/process_service.proto",
+        "hcsd.v1.RunProcessRequest": "hcsd/v1/process_service.proto",
+        "hcsd.v1.Process.labels": "hcsd/v1/process.proto",
+        "hcsd.v1.Process.LabelsEntry": "hcsd/v1/process.proto",
+        "hcsd.v1.OutputStream": "hcsd/v1/process.proto",
+        "hcsd.v1.OUTPUT_STREAM_STDOUT": "hcsd/v1/process.proto",
+        "grpc.health.v1.Health.Check": "grpc_health/v1/health.proto",
+        "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": (
+            "grpc_reflection/v1alpha/reflection.proto"
+        ),
+        "grpc.reflection.v1.ServerReflection.ServerReflectionInfo": (
+            "grpc/reflection/v1/reflection.proto"
+        ),
+    }
+    unknown = ["hcsd.v1.ProcessService.Nonsense", "hcsd.v1", "nonsense", ""]
+    requests = [
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+        for symbol in (*symbols, *unknown)
+    ]
+    last = reflection_pb2.ServerReflectionRequest(list_services="")
+    call = client.reflect(*requests, last, version=version)
+    *answers, listed = [response async for response in call]
+    for (symbol, file), answer in zip(symbols.items(), answers, strict=False):
+        files = answer.file_descriptor_response.file_descriptor_proto
+        protos = [FileDescriptorProto.FromString(each) for each in files]
+        assert protos[0].name == file, symbol
+        assert {proto.name for proto in protos} >= {
+            needed for proto in protos for needed in proto.dependency
+        }
+    for answer in answers[len(symbols) :]:
+        assert answer.error_response.error_code == Code.NOT_FOUND.value[0]
+    assert {service.name for service in listed.list_services_response.service} == {
+        *SERVICES,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+
+
 async def test_every_answer_has_a_request_id_of_its_own(client: Client) -> None:
     ids = []
     for _ in range(2):

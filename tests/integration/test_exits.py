@@ -161,6 +161,42 @@ async def test_a_second_terminate_shortens_the_grace(client: Client) -> None:
         assert (await client.terminate(name)).exit.exit_code == 137
 
 
+async def test_a_wait_for_a_kill_in_pieces_sends_the_signal_once(client: Client) -> None:
+    run = await client.run(
+        sh('trap "echo T" TERM; trap "echo U" USR1; echo ready; while :; do sleep 0.01; done')
+    )
+    await run.until_out(b"ready\n")
+    name = run.output.process.name
+
+    async def terminate(grace: float, timeout: float) -> service_pb.TerminateProcessResponse:
+        return await client.processes.TerminateProcess(
+            service_pb.TerminateProcessRequest(
+                name=name, grace_period=seconds(grace), timeout=seconds(timeout)
+            )
+        )
+
+    first = await terminate(1000, 0)
+    assert first.timed_out
+    assert first.process.state == pb.PROCESS_STATE_RUNNING
+    assert first.scope_applied == service_pb.TERMINATE_SCOPE_UNSPECIFIED
+    await run.until_out(b"T\n")
+    assert (await terminate(1000, 0.1)).timed_out
+    await client.signal(name, pb.ProcessSignal(signal_name="USR1"))
+    await run.until_out(b"U\n")
+    assert run.output.stdout == b"ready\nT\nU\n"
+    last = await terminate(0.01, 1000)
+    assert not last.timed_out
+    assert last.process.exit.signal_name == "KILL"
+    assert last.scope_applied == service_pb.TERMINATE_SCOPE_PROCESS
+
+
+async def test_a_kill_goes_on_when_its_timeout_is_up(client: Client) -> None:
+    made = await client.create(FOREVER)
+    request = service_pb.TerminateProcessRequest(name=made.name, timeout=seconds(0))
+    assert (await client.processes.TerminateProcess(request)).timed_out
+    assert (await client.wait(made.name)).exit.reason == pb.EXIT_REASON_TERMINATED
+
+
 async def test_the_kill_after_the_grace_comes_even_if_its_call_is_gone(client: Client) -> None:
     run = await client.run(STUBBORN)
     await run.until_out(b"ready\n")

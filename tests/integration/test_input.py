@@ -11,7 +11,17 @@ import pytest
 
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
-from tests.integration.wire import HOST, STDOUT, Client, Refusal, Run, code_of, refused, sh
+from tests.integration.wire import (
+    HOST,
+    STDOUT,
+    Client,
+    Refusal,
+    Run,
+    code_of,
+    refused,
+    seconds,
+    sh,
+)
 from tests.support.census import state_of
 
 Code = grpc.StatusCode
@@ -191,6 +201,34 @@ async def test_a_deadline_leaves_committed_what_the_pipe_has_taken(client: Clien
     assert (await client.get(name)).stdin.end_offset == PIPE_BYTES
     await go_on(client, name)
     assert await write(client, name, 0, data, close=True) == (len(data), True)
+    assert (await client.read(name)).stdout == data
+
+
+@pytest.mark.parametrize("timeout", [0, 0.1])
+async def test_a_write_in_pieces_goes_on_from_what_the_pipe_has_taken(
+    client: Client, timeout: float
+) -> None:
+    name = (await client.create(CAT_LATER, spec=PIPE)).name
+    data = os.urandom(3 * PIPE_BYTES)
+
+    async def piece(offset: int) -> service_pb.WriteInputResponse:
+        request = service_pb.WriteInputRequest(
+            name=name,
+            offset=offset,
+            data=data[offset:],
+            close_stdin=True,
+            timeout=seconds(timeout),
+        )
+        return await client.processes.WriteInput(request)
+
+    answer = await piece(0)
+    assert (answer.timed_out, answer.closed) == (True, False)
+    assert answer.committed_offset < len(data)
+    await go_on(client, name)
+    while answer.timed_out:
+        answer = await piece(answer.committed_offset)
+        assert answer.skipped_bytes == 0
+    assert (answer.committed_offset, answer.closed) == (len(data), True)
     assert (await client.read(name)).stdout == data
 
 

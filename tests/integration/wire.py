@@ -213,7 +213,7 @@ class Output:
             self.exit = event.exit
         elif kind == "end":
             assert {c.stream: c.offset for c in event.end.cursors} == self._offsets
-        elif isinstance(event, service_pb.RunProcessResponse):
+        elif kind != "heartbeat" and isinstance(event, service_pb.RunProcessResponse):
             self._step(event)
         return kind
 
@@ -403,6 +403,7 @@ class Client:
         follow: bool = True,
         gap_policy: pb.GapPolicy = pb.GAP_POLICY_UNSPECIFIED,
         max_chunk_bytes: int = 0,
+        heartbeats: float = 0.0,
     ) -> Feed:
         """Begin a ReadOutput call."""
         request = service_pb.ReadOutputRequest(
@@ -411,6 +412,7 @@ class Client:
             follow=follow,
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,
+            heartbeat_interval=seconds(heartbeats),
         )
         feed = Feed(self.processes.ReadOutput(request))
         self._feeds.append(feed)
@@ -488,11 +490,14 @@ class Client:
         return watch(health_pb2.HealthCheckRequest(service=service), metadata=metadata)
 
     def reflect(
-        self, *requests: reflection_pb2.ServerReflectionRequest, metadata: Metadata = ()
+        self,
+        *requests: reflection_pb2.ServerReflectionRequest,
+        metadata: Metadata = (),
+        version: str = "v1alpha",
     ) -> grpc.aio.StreamStreamCall[Message, reflection_pb2.ServerReflectionResponse]:
         """Ask by reflection."""
         reflect = self.channel.stream_stream(
-            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
             reflection_pb2.ServerReflectionRequest.SerializeToString,
             reflection_pb2.ServerReflectionResponse.FromString,
         )

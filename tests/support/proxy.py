@@ -1,4 +1,4 @@
-"""A proxy in front of a daemon, which cuts connections when it is told to.
+"""A proxy in front of a daemon, which cuts connections, or falls silent, when it is told to.
 
     async with proxying(daemon.socket, folder) as proxy:
         async with Client(proxy.address) as client:
@@ -29,18 +29,18 @@ class Proxy:
 
     Attributes:
         address: Where it listens, as clients take it.
-        target: The socket of the daemon; may be changed, for connections that come later.
+        target: The socket of the daemon, or its `host:port`; may be changed, for connections that come later.
         cuts: How many connections it has cut.
         idle: Seconds without a byte in either direction after which it cuts; None for never.
     """
 
-    def __init__(self, address: str, target: Path) -> None:
+    def __init__(self, address: str, target: Path | str) -> None:
         self.address = address
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.target = target
         self.cuts = 0
         self.idle: float | None = None
-        self._thawed = asyncio.Event()
-        self._thawed.set()
         self._limits = (NEVER, NEVER)
         self._up, self._down = self._limits
         self._times = 0
@@ -64,12 +64,12 @@ class Proxy:
             end.transport.abort()
 
     def freeze(self) -> None:
-        """Pass nothing on, until `thaw`. What is connected stays, and what comes is accepted."""
-        self._thawed.clear()
+        """Pass nothing on any more, read nothing, and keep what is connected, until `thaw`."""
+        self._flows.clear()
 
     def thaw(self) -> None:
         """Pass on what has come since `freeze`."""
-        self._thawed.set()
+        self._flows.set()
 
     async def end(self) -> None:
         """Cut everything, and wait until nothing of it is left."""
@@ -81,7 +81,7 @@ class Proxy:
         """Pass one connection on until it ends or is cut."""
         self._tasks.add(asyncio.current_task())
         try:
-            daemon, to_daemon = await asyncio.open_unix_connection(self.target)
+            daemon, to_daemon = await self._connect()
         except OSError:  # no daemon there: the client sees a connection that ends
             to_client.transport.abort()
             return
@@ -102,6 +102,12 @@ class Proxy:
         """Begin the time without a byte anew."""
         idle.deadline = math.inf if self.idle is None else anyio.current_time() + self.idle
 
+    async def _connect(self) -> tuple[StreamReader, StreamWriter]:
+        if isinstance(self.target, Path):
+            return await asyncio.open_unix_connection(self.target)
+        host, _, port = self.target.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
+
     async def _pump(
         self,
         source: StreamReader,
@@ -111,7 +117,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(PIECE_BYTES):
-                await self._thawed.wait()
+                await self._flows.wait()
                 self._put_off(idle)
                 allowed = self._up if up else self._down
                 sink.write(data[:allowed])
@@ -131,6 +137,17 @@ async def proxying(target: Path, folder: Path) -> AsyncIterator[Proxy]:
     socket = folder / "proxy.sock"
     proxy = Proxy(f"unix://{socket}", target)
     async with await asyncio.start_unix_server(proxy.serve, socket) as server:
+        yield proxy
+        server.close()
+        await proxy.end()
+
+
+@asynccontextmanager
+async def proxying_tcp(target: str) -> AsyncIterator[Proxy]:
+    """Run a proxy at a free port of this machine, for a daemon at `host:port`."""
+    proxy = Proxy("", target)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+        proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield proxy
         server.close()
         await proxy.end()

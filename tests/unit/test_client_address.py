@@ -14,6 +14,7 @@ from hcsd_client.address import MAX_SOCKET_PATH_BYTES
     ("text", "address", "target"),
     [
         ("unix:///run/hcsd.sock", Address(path="/run/hcsd.sock"), "unix:///run/hcsd.sock"),
+        ("unix:/run/hcsd.sock", Address(path="/run/hcsd.sock"), "unix:///run/hcsd.sock"),
         ("unix:///a b%é", Address(path="/a b%é"), "unix:///a%20b%25%C3%A9"),
         ("127.0.0.1:7443", Address(host="127.0.0.1", port=7443), "127.0.0.1:7443"),
         ("localhost:0", Address(host="localhost", port=0), "localhost:0"),
@@ -33,7 +34,9 @@ def test_an_address_is_read_and_written(text: str, address: Address, target: str
     [
         ("", "unix:///path"),
         ("unix:", "not absolute"),
+        ("unix:run/hcsd.sock", "not absolute"),
         ("unix://run/hcsd.sock", "not absolute"),
+        ("unix:/", "does not name a file"),
         ("unix:///run/", "does not name a file"),
         ("unix:///" + "a" * MAX_SOCKET_PATH_BYTES, "at most 107 bytes"),
         ("localhost", "no port"),

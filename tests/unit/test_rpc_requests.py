@@ -23,6 +23,7 @@ from hcsd.rpc.paging import fill_page
 from hcsd.rpc.sizes import MAX_BYTES, PAGE_BYTES, sendable
 from hcsd.rpc.validate import Validator, rules_of
 from hcsd.v1 import compute_system_service_pb2 as system_pb
+from hcsd.v1 import event_service_pb2 as event_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 
@@ -191,6 +192,37 @@ BROKEN: list[tuple[Message, str, str]] = [
     (
         service_pb.WaitProcessRequest(name=NAME, timeout={"nanos": 2_000_000_000}),
         "timeout",
+        "duration.gte_lte",
+    ),
+    *(
+        (made(name=NAME, timeout={"seconds": -1}), "timeout", "duration.gte_lte")
+        for made in (service_pb.TerminateProcessRequest, service_pb.WriteInputRequest)
+    ),
+    *(
+        (
+            service_pb.ReadOutputRequest(name=NAME, heartbeat_interval=interval),
+            "heartbeat_interval",
+            "duration.gte_lte",
+        )
+        for interval in (
+            {"nanos": 99_999_999},
+            {"nanos": -1},
+            {"seconds": 1, "nanos": -900_000_000},
+            {"seconds": 3600, "nanos": 1},
+            {"seconds": -1},
+            {"seconds": 2**63 - 1},
+        )
+    ),
+    (
+        service_pb.RunProcessRequest(
+            attach=service_pb.RunAttach(name=NAME), heartbeat_interval={"nanos": 1}
+        ),
+        "heartbeat_interval",
+        "duration.gte_lte",
+    ),
+    (
+        event_pb.WatchEventsRequest(heartbeat_interval={"seconds": 3601}),
+        "heartbeat_interval",
         "duration.gte_lte",
     ),
     (system_pb.GetComputeSystemRequest(), "name", "required"),

@@ -24,6 +24,7 @@ from hcsd_client._errors import (
     ClientClosedError,
     ConnectionLostError,
     DaemonUnreachableError,
+    DeadlineExceededError,
     InternalError,
     TokenFileError,
     UnauthenticatedError,
@@ -152,10 +153,13 @@ class Channel:
     async def find_incarnation(self) -> str:
         """Return the present run of the daemon, as far as it is known; asks if it is not."""
         if not self.known.incarnation:
-            async with self.translating():
-                answer = await self.host.GetHost(
-                    GetHostRequest(), timeout=ANSWER_TIMEOUT, metadata=self.metadata
-                )
+            try:
+                async with self.translating():
+                    answer = await self.host.GetHost(
+                        GetHostRequest(), timeout=ANSWER_TIMEOUT, metadata=self.metadata
+                    )
+            except DeadlineExceededError as error:
+                raise self.lost(f"no answer in {ANSWER_TIMEOUT:.0f} s") from error
             self.known.incarnation = answer.incarnation
         return self.known.incarnation
 

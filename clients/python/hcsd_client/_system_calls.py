@@ -221,7 +221,9 @@ class SystemCalls(Asking):
 
     async def get_host(self) -> GetHostResponse:
         """Return what the daemon is and what it allows."""
-        return await self._ask(self._channel.host.GetHost, GetHostRequest())
+        host = await self._ask(self._channel.host.GetHost, GetHostRequest())
+        self._channel.known.incarnation = host.incarnation
+        return host
 
     async def get_service_properties(self, property_query_json: str = "") -> str:
         """Ask HCS about itself, by a Service_PropertyQuery document; returns its answer."""

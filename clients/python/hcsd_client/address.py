@@ -68,7 +68,7 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Read an address: ``unix:///path``, ``host:port`` or ``[IPv6]:port``.
+    """Read an address: ``unix:///path`` or ``unix:/path``, ``host:port`` or ``[IPv6]:port``.
 
     Raises:
         AddressError: It is neither; the message has the text, what is wrong and what would be
@@ -108,7 +108,7 @@ def _runtime_folder(environ: Mapping[str, str]) -> str:
 
 
 def _parse_unix(text: str) -> Address:
-    path = text.removeprefix("unix://")
+    path = text.removeprefix("unix:").removeprefix("//")
     if not path.startswith("/"):
         raise AddressError(text, "the path of the socket is not absolute", _SYNTAX)
     if "\0" in path or path.endswith("/"):
