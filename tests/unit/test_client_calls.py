@@ -367,7 +367,7 @@ async def test_a_daemon_that_goes_away_is_a_lost_connection(
 
     async def call() -> None:
         with pytest.raises(ConnectionLostError, match="lost the connection"):
-            await client.get_host()
+            await impatient.get_host()
 
     async def read() -> None:
         with pytest.raises(ConnectionLostError, match="lost the connection"):

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from hcsd_client._errors import ClientClosedError
 from hcsd_client._pieces import Pieces
+from hcsd_client._retry import retrying
 
 if TYPE_CHECKING:
     import grpc
@@ -44,6 +45,21 @@ class Asking:
         timeout = None if patient else self._timeout
         async with channel.translating():
             return await method(request, timeout=timeout, metadata=channel.metadata)
+
+    async def _look(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+    ) -> Response:
+        """Make a call that changes nothing, once more if its connection is lost."""
+        channel = self._channel
+        attempts = channel.attempts(f"a {type(request).__name__}")
+        return await retrying(
+            attempts,
+            lambda: self._ask(method, request),
+            reached=channel.is_pinned,
+            refused=channel.is_pinned,
+        )
 
     async def _wait(
         self,

@@ -120,7 +120,7 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
         """
         request = GetProcessRequest(name=name)
-        return (await self._ask(self._channel.processes.GetProcess, request)).process
+        return (await self._look(self._channel.processes.GetProcess, request)).process
 
     async def list_processes(
         self,
@@ -145,7 +145,7 @@ class Calls(SystemCalls, EventCalls):
             parent=parent, states=states, labels=labels, page_size=page_size
         )
         while True:
-            page = await self._ask(self._channel.processes.ListProcesses, request)
+            page = await self._look(self._channel.processes.ListProcesses, request)
             for process in page.processes:
                 yield process
             if not page.next_page_token:
@@ -259,7 +259,7 @@ class Calls(SystemCalls, EventCalls):
             FailedPreconditionError: HCS has no information on it.
         """
         request = GetProcessPropertiesRequest(name=name, property_query_json=property_query_json)
-        return await self._ask(self._channel.processes.GetProcessProperties, request)
+        return await self._look(self._channel.processes.GetProcessProperties, request)
 
     async def delete_process(
         self,

@@ -25,7 +25,7 @@ from hcsd_client._options import make_options
 from hcsd_client._ownership import owning
 from hcsd_client._process import RemoteProcess
 from hcsd_client._requests import make_create, make_spec
-from hcsd_client._retry import Retry, retrying
+from hcsd_client._retry import Retry
 from hcsd_client._trust import TcpOptions, Trust, choose_trust
 from hcsd_client.address import Address, default_address, parse_address
 from hcsd_client.names import HOST_SYSTEM
@@ -61,9 +61,10 @@ class Client(Calls):
     messages of `hcsd.v1`, documented there. An answer with a single member is returned as that member.
     Names are resource names, as `process_name` makes them.
 
-    A lost connection is survived, within the bounds of `retry`, by what waits or is iterated over:
-    `read_output`, `run_process`, `attach_process`, `watch_events`, `wait_process`, `terminate_process` and
-    `wait_system`. The other calls of the contract are made once.
+    A lost connection is survived, within the bounds of `retry`, by what waits, is iterated over or changes
+    nothing: `read_output`, `run_process`, `attach_process`, `watch_events`, `wait_process`,
+    `terminate_process`, `wait_system`, and what only looks, such as `list_processes`. The other calls of
+    the contract are made once.
 
     It connects at the first call and never waits for a daemon that is not there.
 
@@ -285,9 +286,7 @@ class Client(Calls):
         Raises:
             NotFoundError: There is no such process.
         """
-        attempts = self._channel.attempts(f"the search for '{name}'")
-        process = await retrying(attempts, lambda: self.get_process(name), reached=False)
-        return self._process(process, stdin_offset=None)
+        return self._process(await self.get_process(name), stdin_offset=None)
 
     async def _create(self, request: CreateProcessRequest) -> Process:
         """Create a process once; see `_creation`."""

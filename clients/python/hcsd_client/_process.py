@@ -121,7 +121,7 @@ class RemoteProcess:
 
     async def get(self) -> Process:
         """Return the process as it is now."""
-        return self._checked(await self._repeat(lambda: self._calls.get_process(self.name)))
+        return self._checked(await self._calls.get_process(self.name))
 
     async def wait(self, timeout: float | None = None) -> ProcessExit:
         """Wait for the exit, which waits for no output, and return how the process ended.

@@ -96,7 +96,11 @@ class Attempts:
 
 
 async def retrying(
-    attempts: Attempts, call: Callable[[], Awaitable[Result]], *, reached: bool = True
+    attempts: Attempts,
+    call: Callable[[], Awaitable[Result]],
+    *,
+    reached: bool = True,
+    refused: bool = True,
 ) -> Result:
     """Make a call that is safe to repeat until the daemon answers.
 
@@ -104,6 +108,7 @@ async def retrying(
         attempts: Bounds it.
         call: Makes the call.
         reached: Whether the daemon was there before. If it was not, that it is not is told at once.
+        refused: Whether to go on, too, if the daemon itself says that it is unavailable.
 
     Raises:
         CallError: What the daemon answers, or an `UnavailableError` when the attempts are used up.
@@ -112,7 +117,8 @@ async def retrying(
         try:
             result = await call()
         except UnavailableError as error:
-            if isinstance(error, DaemonUnreachableError) and not reached:
+            never = isinstance(error, DaemonUnreachableError) and not reached
+            if never or (error.reason and not refused):
                 raise
             reached = True
             await attempts.failed(error)

@@ -11,7 +11,8 @@
 
 Another call goes on behind the last message received: an output at its next byte, a watch at its next
 revision. It is asked of the same run of the daemon. What it repeats, such as `started`, is not handed out
-again. A daemon that was not there at the first call is not waited for.
+again. A daemon that was not there at the first call is not waited for. One that says that it is stopping is
+waited for by the streams of a `RemoteProcess`, and ends others.
 
 Nothing for too long is a reason only with a daemon that has sent a heartbeat before: an older one sends
 none. The clock runs while a message is waited for, and not while the program does something else.
@@ -143,6 +144,7 @@ class EventStream(ABC, Generic[Message]):
         self._messages: AsyncIterator[Message] | None = None
         self._attempts = channel.attempts(what)
         self._reached = channel.is_pinned  # then the daemon was there before
+        self._patient = channel.is_pinned  # a daemon that is stopping is waited for, too
         self._beats = False  # the daemon sends heartbeats
         self._failure: CallError | None = None
 
@@ -215,7 +217,7 @@ class EventStream(ABC, Generic[Message]):
         """Whether another call may do better."""
         if isinstance(error, DaemonUnreachableError):
             return self._reached
-        return isinstance(error, UnavailableError)
+        return isinstance(error, UnavailableError) and (self._patient or not error.reason)
 
     async def _go_on(self) -> None:
         """Start another call, for what follows the last message."""
