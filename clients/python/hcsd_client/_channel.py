@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hcsd_client._trust import Trust
     from hcsd_client.address import Address
 
-ANSWER_TIMEOUT = 10.0  # seconds for what the daemon answers at once
+ANSWER_TIMEOUT = 15.0  # seconds for what the daemon answers at once; more than it takes to connect
 INCARNATION = "hcsd-incarnation"
 
 # What ends a call that is not the daemon's own word: it has lost its connection, whatever the code.
