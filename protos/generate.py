@@ -4,8 +4,8 @@ They are part of the Python client, in `clients/python/hcsd/v1`. `generate` writ
 removes those whose Protobuf file is gone. `check` changes nothing: it lints, looks at the format,
 compares the modules with what `generate` would write, and the contract with that of main, which it
 may add to and not break. On main itself that is the commit before.
-Neither needs a network: the Google sources that the files import come from the installed
-`googleapis-common-protos`, and buf gets them as part of a compiled image.
+Neither needs a network: the Google files that these import are in `protos/google`, for whoever makes
+stubs of the folder alone, and `check` holds them to those of the installed `googleapis-common-protos`.
 
 The environment has to have `grpcio-tools`, `googleapis-common-protos` and, for `check`, `buf-bin`.
 """
@@ -35,7 +35,7 @@ class ToolError(Exception):
 
 
 def google_sources() -> Path:
-    """Return the folder that `google/api/*.proto` and `google/rpc/*.proto` are in.
+    """Return the folder of the installed `google/api/*.proto` and `google/rpc/*.proto`.
 
     Raises:
         ToolError: `googleapis-common-protos` is not installed.
@@ -51,6 +51,24 @@ def google_sources() -> Path:
     raise ToolError(message)
 
 
+def copy_google() -> None:
+    """Copy the Google files anew."""
+    for copy in (PROTOS / "google").rglob("*.proto"):
+        copy.write_bytes((google_sources() / copy.relative_to(PROTOS)).read_bytes())
+
+
+def google_in_step() -> bool:
+    """Print which copies are not the installed Google files; return whether there are none."""
+    old = [
+        copy.relative_to(ROOT)
+        for copy in sorted((PROTOS / "google").rglob("*.proto"))
+        if copy.read_bytes() != (google_sources() / copy.relative_to(PROTOS)).read_bytes()
+    ]
+    for copy in old:
+        print(f"{copy} is not that of googleapis-common-protos; 'make generate' copies it")
+    return not old
+
+
 def protoc(*options: str, protos: Path = PROTOS) -> None:
     """Run the Protobuf compiler over all files of the package.
 
@@ -61,7 +79,8 @@ def protoc(*options: str, protos: Path = PROTOS) -> None:
         message = "grpcio-tools is not installed in this environment"
         raise ToolError(message)
     sources = sorted(str(path) for path in (protos / PACKAGE).glob("*.proto"))
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", f"-I{google_sources()}"]
+    # An earlier contract may lack the Google files; then those of this one serve.
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", f"-I{PROTOS}"]
     if subprocess.run([*command, *options, *sources], check=False, cwd=ROOT).returncode:
         message = "protoc failed"
         raise ToolError(message)
@@ -100,6 +119,7 @@ def render() -> dict[str, str]:
 
 def generate() -> bool:
     """Write what differs into the package and remove what is stale; return True."""
+    copy_google()
     wanted, present = render(), read_generated(ROOT / CLIENT)
     for name in sorted(wanted.keys() | present.keys()):
         shown = CLIENT / PACKAGE / name
@@ -182,7 +202,8 @@ def check() -> bool:
         return all(
             [
                 buf("lint", image, *BUF_OPTIONS),
-                buf("format", str(PROTOS), "--diff", "--exit-code"),
+                buf("format", str(PROTOS), "--path", "protos/hcsd", "--diff", "--exit-code"),
+                google_in_step(),
                 modules_in_step(),
                 contract_kept(folder, image),
             ]

@@ -331,7 +331,7 @@ def _fill_failure(message: pb.UnknownExit | pb.StartError, failure: Failure) -> 
     message.hresult = failure.hresult
     message.message = failure.message
     if failure.stage and isinstance(message, pb.StartError):
-        message.stage, message.errno = failure.stage, failure.errno
+        message.stage, message.error_number = failure.stage, failure.errno
 
 
 def status_message(status: ProcessStatus) -> pb.ProcessStatus:

@@ -940,7 +940,8 @@ const file_hcsd_v1_compute_system_proto_rawDesc = "" +
 	"&COMPUTE_SYSTEM_EXIT_TYPE_GRACEFUL_EXIT\x10\x02\x12(\n" +
 	"$COMPUTE_SYSTEM_EXIT_TYPE_FORCED_EXIT\x10\x03\x12,\n" +
 	"(COMPUTE_SYSTEM_EXIT_TYPE_UNEXPECTED_EXIT\x10\x04\x12$\n" +
-	" COMPUTE_SYSTEM_EXIT_TYPE_UNKNOWN\x10\x05B\x02P\x01b\x06proto3"
+	" COMPUTE_SYSTEM_EXIT_TYPE_UNKNOWN\x10\x05BD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_compute_system_proto_rawDescOnce sync.Once

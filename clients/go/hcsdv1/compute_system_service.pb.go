@@ -1477,7 +1477,8 @@ const file_hcsd_v1_compute_system_service_proto_rawDesc = "" +
 	"\x11SaveComputeSystem\x12!.hcsd.v1.SaveComputeSystemRequest\x1a\".hcsd.v1.SaveComputeSystemResponse\x12`\n" +
 	"\x13ModifyComputeSystem\x12#.hcsd.v1.ModifyComputeSystemRequest\x1a$.hcsd.v1.ModifyComputeSystemResponse\x12z\n" +
 	"\x1aGetComputeSystemProperties\x12*.hcsd.v1.GetComputeSystemPropertiesRequest\x1a+.hcsd.v1.GetComputeSystemPropertiesResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\x11WaitComputeSystem\x12!.hcsd.v1.WaitComputeSystemRequest\x1a\".hcsd.v1.WaitComputeSystemResponse\"\x03\x90\x02\x01B\x02P\x01b\x06proto3"
+	"\x11WaitComputeSystem\x12!.hcsd.v1.WaitComputeSystemRequest\x1a\".hcsd.v1.WaitComputeSystemResponse\"\x03\x90\x02\x01BD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_compute_system_service_proto_rawDescOnce sync.Once

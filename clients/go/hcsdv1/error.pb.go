@@ -280,7 +280,8 @@ const file_hcsd_v1_error_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12\x1f\n" +
 	"\vstack_trace\x18\x05 \x01(\tR\n" +
 	"stackTrace\x12\x14\n" +
-	"\x05flags\x18\x06 \x01(\rR\x05flagsB\x02P\x01b\x06proto3"
+	"\x05flags\x18\x06 \x01(\rR\x05flagsBD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_error_proto_rawDescOnce sync.Once

@@ -616,7 +616,8 @@ const file_hcsd_v1_event_proto_rawDesc = "" +
 	"\x1fSYSTEM_EVENT_TYPE_SHUTTING_DOWN\x10\x05\x12\x1c\n" +
 	"\x18SYSTEM_EVENT_TYPE_EXITED\x10\x06\x12#\n" +
 	"\x1fSYSTEM_EVENT_TYPE_OUT_OF_MEMORY\x10\a\x12\x1f\n" +
-	"\x1bSYSTEM_EVENT_TYPE_FORGOTTEN\x10\bB\x02P\x01b\x06proto3"
+	"\x1bSYSTEM_EVENT_TYPE_FORGOTTEN\x10\bBD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_event_proto_rawDescOnce sync.Once

@@ -231,7 +231,8 @@ const file_hcsd_v1_event_service_proto_rawDesc = "" +
 	"\bbookmark\x18\x03 \x01(\v2\x16.hcsd.v1.EventBookmarkH\x00R\bbookmarkB\x06\n" +
 	"\x04item2_\n" +
 	"\fEventService\x12O\n" +
-	"\vWatchEvents\x12\x1b.hcsd.v1.WatchEventsRequest\x1a\x1c.hcsd.v1.WatchEventsResponse\"\x03\x90\x02\x010\x01B\x02P\x01b\x06proto3"
+	"\vWatchEvents\x12\x1b.hcsd.v1.WatchEventsRequest\x1a\x1c.hcsd.v1.WatchEventsResponse\"\x03\x90\x02\x010\x01BD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_event_service_proto_rawDescOnce sync.Once

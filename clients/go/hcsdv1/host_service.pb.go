@@ -819,7 +819,8 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\vHostService\x12A\n" +
 	"\aGetHost\x12\x17.hcsd.v1.GetHostRequest\x1a\x18.hcsd.v1.GetHostResponse\"\x03\x90\x02\x01\x12h\n" +
 	"\x14GetServiceProperties\x12$.hcsd.v1.GetServicePropertiesRequest\x1a%.hcsd.v1.GetServicePropertiesResponse\"\x03\x90\x02\x01\x12f\n" +
-	"\x15ModifyServiceSettings\x12%.hcsd.v1.ModifyServiceSettingsRequest\x1a&.hcsd.v1.ModifyServiceSettingsResponseB\x02P\x01b\x06proto3"
+	"\x15ModifyServiceSettings\x12%.hcsd.v1.ModifyServiceSettingsRequest\x1a&.hcsd.v1.ModifyServiceSettingsResponseBD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_host_service_proto_rawDescOnce sync.Once

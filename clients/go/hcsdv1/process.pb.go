@@ -1712,7 +1712,7 @@ type StartError struct {
 	// empty.
 	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
 	// What the host answered there, as Linux numbers it. 0: not known.
-	Errno         int32 `protobuf:"varint,4,opt,name=errno,proto3" json:"errno,omitempty"`
+	ErrorNumber   int32 `protobuf:"varint,4,opt,name=error_number,json=errorNumber,proto3" json:"error_number,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1768,9 +1768,9 @@ func (x *StartError) GetStage() string {
 	return ""
 }
 
-func (x *StartError) GetErrno() int32 {
+func (x *StartError) GetErrorNumber() int32 {
 	if x != nil {
-		return x.Errno
+		return x.ErrorNumber
 	}
 	return 0
 }
@@ -2652,13 +2652,13 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\texit_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bexitTime\x12+\n" +
 	"\x06reason\x18\a \x01(\x0e2\x13.hcsd.v1.ExitReasonR\x06reason\x12'\n" +
 	"\x0foutput_complete\x18\b \x01(\bR\x0eoutputCompleteB\t\n" +
-	"\aoutcome\"l\n" +
+	"\aoutcome\"y\n" +
 	"\n" +
 	"StartError\x12\x18\n" +
 	"\ahresult\x18\x01 \x01(\rR\ahresult\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
-	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x14\n" +
-	"\x05errno\x18\x04 \x01(\x05R\x05errno\"A\n" +
+	"\x05stage\x18\x03 \x01(\tR\x05stage\x12!\n" +
+	"\ferror_number\x18\x04 \x01(\x05R\verrorNumber\"A\n" +
 	"\vUnknownExit\x12\x18\n" +
 	"\ahresult\x18\x01 \x01(\rR\ahresult\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x8a\x01\n" +
@@ -2770,7 +2770,8 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\x1bSIGNAL_DELIVERY_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19SIGNAL_DELIVERY_DELIVERED\x10\x01\x12\x1b\n" +
 	"\x17SIGNAL_DELIVERY_PENDING\x10\x02\x12\"\n" +
-	"\x1eSIGNAL_DELIVERY_ALREADY_EXITED\x10\x03B\x02P\x01b\x06proto3"
+	"\x1eSIGNAL_DELIVERY_ALREADY_EXITED\x10\x03BD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_process_proto_rawDescOnce sync.Once

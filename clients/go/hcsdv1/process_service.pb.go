@@ -3238,7 +3238,8 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"WriteInput\x12\x1a.hcsd.v1.WriteInputRequest\x1a\x1b.hcsd.v1.WriteInputResponse\"\x03\x90\x02\x02\x12J\n" +
 	"\vStreamInput\x12\x1b.hcsd.v1.StreamInputRequest\x1a\x1c.hcsd.v1.StreamInputResponse(\x01\x12I\n" +
 	"\n" +
-	"RunProcess\x12\x1a.hcsd.v1.RunProcessRequest\x1a\x1b.hcsd.v1.RunProcessResponse(\x010\x01B\x02P\x01b\x06proto3"
+	"RunProcess\x12\x1a.hcsd.v1.RunProcessRequest\x1a\x1b.hcsd.v1.RunProcessResponse(\x010\x01BD\n" +
+	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
 
 var (
 	file_hcsd_v1_process_service_proto_rawDescOnce sync.Once

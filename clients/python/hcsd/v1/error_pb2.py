@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13hcsd/v1/error.proto\x12\x07hcsd.v1\"z\n\x0eHcsErrorDetail\x12\x0f\n\x07hresult\x18\x01 \x01(\r\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x10\n\x08\x64ocument\x18\x04 \x01(\t\x12#\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x13.hcsd.v1.ErrorEvent\"u\n\nErrorEvent\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\r\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x13\n\x0bstack_trace\x18\x05 \x01(\t\x12\r\n\x05\x66lags\x18\x06 \x01(\rB\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13hcsd/v1/error.proto\x12\x07hcsd.v1\"z\n\x0eHcsErrorDetail\x12\x0f\n\x07hresult\x18\x01 \x01(\r\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x10\n\x08\x66unction\x18\x03 \x01(\t\x12\x10\n\x08\x64ocument\x18\x04 \x01(\t\x12#\n\x06\x65vents\x18\x05 \x03(\x0b\x32\x13.hcsd.v1.ErrorEvent\"u\n\nErrorEvent\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\r\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x13\n\x0bstack_trace\x18\x05 \x01(\t\x12\r\n\x05\x66lags\x18\x06 \x01(\rBD\n\x07hcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\x07Hcsd.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hcsd.v1.error_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\007hcsd.v1P\001Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\252\002\007Hcsd.V1'
   _globals['_HCSERRORDETAIL']._serialized_start=32
   _globals['_HCSERRORDETAIL']._serialized_end=154
   _globals['_ERROREVENT']._serialized_start=156

@@ -27,14 +27,14 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from hcsd.v1 import event_pb2 as hcsd_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhcsd/v1/event_service.proto\x12\x07hcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x13hcsd/v1/event.proto\"\xd5\x01\n\x12WatchEventsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12!\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x04\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x19\n\x0bincarnation\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rsend_snapshot\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12;\n\x12heartbeat_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x42\x11\n\x0f_after_revision\"\x96\x01\n\x13WatchEventsResponse\x12\x1f\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x0e.hcsd.v1.EventH\x00\x12*\n\x08snapshot\x18\x02 \x01(\x0b\x32\x16.hcsd.v1.EventSnapshotH\x00\x12*\n\x08\x62ookmark\x18\x03 \x01(\x0b\x32\x16.hcsd.v1.EventBookmarkH\x00\x42\x06\n\x04item2_\n\x0c\x45ventService\x12O\n\x0bWatchEvents\x12\x1b.hcsd.v1.WatchEventsRequest\x1a\x1c.hcsd.v1.WatchEventsResponse\"\x03\x90\x02\x01\x30\x01\x42\x02P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhcsd/v1/event_service.proto\x12\x07hcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x13hcsd/v1/event.proto\"\xd5\x01\n\x12WatchEventsRequest\x12\x14\n\x06parent\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\x12!\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x04\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x19\n\x0bincarnation\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rsend_snapshot\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12;\n\x12heartbeat_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x42\x11\n\x0f_after_revision\"\x96\x01\n\x13WatchEventsResponse\x12\x1f\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x0e.hcsd.v1.EventH\x00\x12*\n\x08snapshot\x18\x02 \x01(\x0b\x32\x16.hcsd.v1.EventSnapshotH\x00\x12*\n\x08\x62ookmark\x18\x03 \x01(\x0b\x32\x16.hcsd.v1.EventBookmarkH\x00\x42\x06\n\x04item2_\n\x0c\x45ventService\x12O\n\x0bWatchEvents\x12\x1b.hcsd.v1.WatchEventsRequest\x1a\x1c.hcsd.v1.WatchEventsResponse\"\x03\x90\x02\x01\x30\x01\x42\x44\n\x07hcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\x07Hcsd.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hcsd.v1.event_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\007hcsd.v1P\001Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\252\002\007Hcsd.V1'
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['parent']._loaded_options = None
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\001'
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['after_revision']._loaded_options = None

@@ -306,16 +306,16 @@ class ProcessExit(_message.Message):
     def __init__(self, exit_code: _Optional[int] = ..., start_error: _Optional[_Union[StartError, _Mapping]] = ..., unknown: _Optional[_Union[UnknownExit, _Mapping]] = ..., signal: _Optional[int] = ..., signal_name: _Optional[str] = ..., exit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[_Union[ExitReason, str]] = ..., output_complete: _Optional[bool] = ...) -> None: ...
 
 class StartError(_message.Message):
-    __slots__ = ("hresult", "message", "stage", "errno")
+    __slots__ = ("hresult", "message", "stage", "error_number")
     HRESULT_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
-    ERRNO_FIELD_NUMBER: _ClassVar[int]
+    ERROR_NUMBER_FIELD_NUMBER: _ClassVar[int]
     hresult: int
     message: str
     stage: str
-    errno: int
-    def __init__(self, hresult: _Optional[int] = ..., message: _Optional[str] = ..., stage: _Optional[str] = ..., errno: _Optional[int] = ...) -> None: ...
+    error_number: int
+    def __init__(self, hresult: _Optional[int] = ..., message: _Optional[str] = ..., stage: _Optional[str] = ..., error_number: _Optional[int] = ...) -> None: ...
 
 class UnknownExit(_message.Message):
     __slots__ = ("hresult", "message")

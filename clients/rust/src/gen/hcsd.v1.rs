@@ -782,7 +782,7 @@ pub struct StartError {
     pub stage: ::prost::alloc::string::String,
     /// What the host answered there, as Linux numbers it. 0: not known.
     #[prost(int32, tag = "4")]
-    pub errno: i32,
+    pub error_number: i32,
 }
 impl ::prost::Name for StartError {
     const NAME: &'static str = "StartError";
