@@ -3,7 +3,7 @@
     from hcsd_client import Client
 
     async with Client() as client:
-        async with client.run(["make", "all"]) as process:
+        async with client.run(["make", "all"], stderr_to_stdout=True) as process:
             async for data in process.stdout:
                 ...
 

@@ -52,9 +52,11 @@ class Client(Calls):
 
         async with Client() as client:
             async with client.run(["sh", "-c", "echo hello; exit 7"]) as process:
-                async for data in process.stdout:
-                    print(data)
-                print((await process.wait()).exit_code)
+                done = await process.communicate()
+                print(done.stdout, done.exit.exit_code)
+
+    Who reads one output only joins the other to it, or discards it, as in ``run(argv, stderr_to_stdout=True)``:
+    a process that waits for its stderr to be read writes nothing to stdout, either.
 
     `run`, `create` and `open` give a `RemoteProcess`, which goes on after a lost connection. The other
     methods are the calls of the contract, one each and by the same names, and their answers are the

@@ -4,9 +4,8 @@
 
     with Client() as client:
         with client.run(["sh", "-c", "echo hello; exit 7"]) as process:
-            for data in process.stdout:
-                print(data)
-            print(process.wait().exit_code)
+            done = process.communicate()
+            print(done.stdout, done.exit.exit_code)
 
 Classes and methods are those of `hcsd_client`, with the same arguments, answers and errors, and no code of
 their own: an event loop in a thread of the client runs the asynchronous ones. Any thread may call, and
