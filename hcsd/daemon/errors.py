@@ -66,6 +66,7 @@ class RequestError(HcsdError):
         reason: Why: one of the daemon's own reasons, or what HCS answered.
         message: Prose, lower case, with the subject.
         metadata: Further facts by name, for programs.
+        violations: What is wrong with fields of the request. Their number is in the metadata.
 
     Attributes:
         reason: Name of the reason, upper snake case, or symbol of the HRESULT.
@@ -73,10 +74,16 @@ class RequestError(HcsdError):
         retryable: Whether the same call, repeated later, may succeed.
         message: As given.
         metadata: As given.
+        violations: As given.
     """
 
     def __init__(
-        self, reason: Reason | Code, message: str, *, metadata: Mapping[str, str] | None = None
+        self,
+        reason: Reason | Code,
+        message: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        violations: Iterable[Violation] = (),
     ) -> None:
         super().__init__(message)
         self.kind: Kind = reason.kind
@@ -86,22 +93,23 @@ class RequestError(HcsdError):
             self.reason, self.retryable = reason.symbol, reason.kind is Kind.UNREACHABLE
         self.message = message
         self.metadata = dict(metadata or {})
+        self.violations = tuple(violations)
+        if self.violations:
+            self.metadata["violations"] = str(len(self.violations))
 
 
 class InvalidRequestError(RequestError):
     """A request breaks rules of the contract; it lists all of them.
 
     Args:
-        violations: What is wrong. Their number is in the metadata.
+        violations: What is wrong.
     """
 
     def __init__(self, violations: Iterable[Violation]) -> None:
-        self.violations = tuple(violations)
-        text = "; ".join(f"{item.field} {item.message}" for item in self.violations)
+        found = tuple(violations)
+        text = "; ".join(f"{item.field} {item.message}" for item in found)
         super().__init__(
-            Reason.INVALID_REQUEST,
-            f"the request is not valid: {text}",
-            metadata={"violations": str(len(self.violations))},
+            Reason.INVALID_REQUEST, f"the request is not valid: {text}", violations=found
         )
 
 
@@ -194,6 +202,7 @@ class HcsFailureError(RequestError):
         message: Prose that says it better than HCS does.
         metadata: Further facts.
         resource: What was not found, if that is it.
+        violations: What is wrong with fields of the request.
     """
 
     def __init__(
@@ -204,6 +213,7 @@ class HcsFailureError(RequestError):
         message: str = "",
         metadata: Mapping[str, str] | None = None,
         resource: Resource | None = None,
+        violations: Iterable[Violation] = (),
     ) -> None:
         facts = {"hresult": f"0x{cause.hresult:08X}"}
         if cause.function:  # else it was not asked
@@ -211,7 +221,10 @@ class HcsFailureError(RequestError):
         if cause.limit:
             facts["limit"] = cause.limit
         super().__init__(
-            reason or cause.code, message or str(cause), metadata={**facts, **(metadata or {})}
+            reason or cause.code,
+            message or str(cause),
+            metadata={**facts, **(metadata or {})},
+            violations=violations,
         )
         self.cause = cause
         self.resource = resource
@@ -223,6 +236,8 @@ class CreateFailedError(HcsFailureError):
     Args:
         cause: What HCS said.
         system: Resource name of the system.
+        reason: A reason of the daemon's own, if not that of the HRESULT.
+        violations: What is wrong with fields of the request: see `hcsd.daemon.start_errors`.
     """
 
     REASONS: ClassVar[Mapping[int, Reason]] = {
@@ -232,11 +247,23 @@ class CreateFailedError(HcsFailureError):
         HR.ERROR_SHARING_VIOLATION: Reason.EXECUTABLE_BUSY,
     }
 
-    def __init__(self, cause: HcsError, system: str) -> None:
+    def __init__(
+        self,
+        cause: HcsError,
+        system: str,
+        *,
+        reason: Reason | None = None,
+        violations: Iterable[Violation] = (),
+    ) -> None:
         facts = {"system": system}
         if cause.stage:
             facts |= {"stage": cause.stage, "errno": str(cause.errno)}
-        super().__init__(cause, reason=self.REASONS.get(cause.hresult), metadata=facts)
+        super().__init__(
+            cause,
+            reason=reason or self.REASONS.get(cause.hresult),
+            metadata=facts,
+            violations=violations,
+        )
 
 
 def as_request_error(error: Exception) -> RequestError | None:

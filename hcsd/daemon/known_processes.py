@@ -1,7 +1,8 @@
 """The processes that the daemon knows, by their names and their pids, and what their lives change here.
 
 Exited processes are kept for a while and up to a number, oldest first out, so that an exit can be
-asked for after the fact. When there are too many, those that somebody reads are passed over.
+asked for after the fact. When there are too many, those that somebody reads are passed over. Those that
+are pinned stay until they are deleted.
 
 How a process comes to be known: `hcsd.daemon.processes`.
 
@@ -96,6 +97,7 @@ class KnownProcesses:
             limits.max_exited,
             forget=lambda process: process.close(),
             is_used=lambda process: process.readers > 0,
+            is_pinned=lambda process: process.resolved.options.pin,
         )
         self._records = systems.records
         self._records.kept.insert(0, self._kept)
@@ -148,6 +150,7 @@ class KnownProcesses:
             uid=uid,
             incarnation=self._incarnation,
             spec=resolved.shown if origin is Origin.CREATED else None,
+            options=resolved.options if origin is Origin.CREATED else None,
             labels=request.labels,
             origin=origin,
             create_time=time.time_ns(),

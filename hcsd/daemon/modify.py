@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from hcsd.daemon.errors import InvalidRequestError, Violation
-from hcsd.daemon.process_view import Stream
+from hcsd.daemon.streams import Stream
 from hcsd.hcs.schema import ConsoleSize as ConsoleSizeDocument
 from hcsd.hcs.schema import ProcessModifyRequest
 

@@ -37,8 +37,8 @@ from hcsd.daemon.output_events import (
     Start,
     Started,
 )
-from hcsd.daemon.process_view import Stream
 from hcsd.daemon.reasons import Reason
+from hcsd.daemon.streams import Stream
 from hcsd.io import Gap, OffsetOutOfRangeError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class OutputFeed(Generic[N]):
         follow: Go on until the process has exited and its output is complete.
         fail_on_gap: End with OUTPUT_EVICTED where bytes are gone, in place of an event.
         max_chunk_bytes: Largest chunk.
+        without_output: Read no stream: there is only the start, the exit and the end.
         heartbeat_interval: Seconds without an event after which there is a heartbeat; 0 for none.
 
     Raises:
@@ -79,9 +80,11 @@ class OutputFeed(Generic[N]):
         follow: bool,
         fail_on_gap: bool,
         max_chunk_bytes: int,
+        without_output: bool = False,
         heartbeat_interval: float = 0.0,
     ) -> None:
-        process.require_stdio()
+        if not without_output:
+            process.require_stdio()
         self._process = process
         self._stalls = stalls
         self._stalled: RequestError | None = None
@@ -95,7 +98,8 @@ class OutputFeed(Generic[N]):
         self._cursors: dict[Stream, Cursor] = {}
         self._until: dict[Stream, int] = {}  # where to stop; MAX_OFFSET if it follows
         try:
-            self._open(starts)
+            if not without_output:
+                self._open(starts)
         except BaseException:
             self.close()
             raise

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hcsd.daemon.process_view import Exit, ProcessView, Stream
+    from hcsd.daemon.process_view import Exit, ProcessView
+    from hcsd.daemon.streams import Stream
     from hcsd.io import Gap
 
 

@@ -112,7 +112,7 @@ class Process(ProcessRecord):
             guest: What it runs in.
         """
         self._guest = guest
-        self.begin(engine, lambda: self.kill_in_background(ExitReason.RUN_TIMEOUT))
+        self.begin(engine, self.kill_in_background)
 
     def require_stdio(self) -> None:
         """Refuse what needs the stdio of the process, if the daemon does not have it.

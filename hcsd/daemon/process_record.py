@@ -21,7 +21,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from hcsd.daemon.drains import Drains
+from hcsd.daemon.drains import Drains, make_rings
+from hcsd.daemon.ownership import Ownership
 from hcsd.daemon.process_life import Effect, Life, State, Trigger, transition
 from hcsd.daemon.process_view import (
     LOST_EXIT,
@@ -31,13 +32,13 @@ from hcsd.daemon.process_view import (
     Identity,
     Origin,
     ProcessView,
-    Stream,
     StreamStatus,
 )
 from hcsd.daemon.stdin import Stdin
+from hcsd.daemon.streams import Stream
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.process import ProcessState
-from hcsd.io import Ring, WriteEnd
+from hcsd.io import WriteEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ class ProcessRecord:
         rings: Output by stream.
         stdin: Its stdin, once it runs.
         engine: The engine's process, once it runs.
+        ownership: Who owns it.
         state: Where it is in its life.
         exit: How it ended, once that is known; its `output_complete` may change afterwards.
         started: Set when HCS has answered the create, or the daemon has forgotten the process.
@@ -95,9 +97,10 @@ class ProcessRecord:
         self.number = number
         self.resolved = resolved
         self.request_id = request_id
-        self.rings = {stream: _ring(resolved) for stream in Stream}
+        self.rings = make_rings(resolved)
         self.stdin: Stdin | None = None
         self.engine: EngineProcess | None = None
+        self.ownership = Ownership(resolved.owner_grace)
         self.state = State()
         self.exit: Exit | None = None
         self.started: Latch[bool] = Latch()
@@ -155,12 +158,12 @@ class ProcessRecord:
             for ring in self.rings.values()
         )
 
-    def begin(self, engine: EngineProcess, on_run_timeout: Callable[[], None]) -> None:
+    def begin(self, engine: EngineProcess, kill: Callable[[ExitReason], None]) -> None:
         """Take over a process that HCS has started.
 
         Args:
             engine: The engine's. Ownership: of it, and of its pipe ends.
-            on_run_timeout: Called when it has run for as long as it may.
+            kill: Called when it has run for as long as it may, or its owner is gone.
         """
         stdin, stdout, stderr = engine.take_stdio()
         self.engine = engine
@@ -169,8 +172,9 @@ class ProcessRecord:
             self._start_time = time.time_ns()
         if self.resolved.run_timeout:
             self._run_timer = asyncio.get_running_loop().call_later(
-                self.resolved.run_timeout, on_run_timeout
+                self.resolved.run_timeout, kill, ExitReason.RUN_TIMEOUT
             )
+        self.ownership.begin(lambda: kill(ExitReason.OWNER_GONE))
         self._drains.open({Stream.STDOUT: stdout, Stream.STDERR: stderr})
         self._transition(Trigger.STARTED)
         self._drains.start()
@@ -278,6 +282,7 @@ class ProcessRecord:
         if self._run_timer is not None:
             self._run_timer.cancel()
         self._drains.cancel_timer()
+        self.ownership.end()
 
     def _close(self) -> None:
         self._drains.close()
@@ -291,8 +296,3 @@ class ProcessRecord:
             # It is freed as soon as nobody has it, since it can be large: not when cycles are.
             self.engine.on_state = lambda _: None
             self.engine.exited.forget(self._on_end)
-
-
-def _ring(resolved: ResolvedSpec) -> Ring:
-    """Make a ring; half of one that blocks is for what is on its way to a reader, see `io.ring`."""
-    return Ring(resolved.ring_bytes, resolved.overflow, kept_behind=resolved.ring_bytes // 2)

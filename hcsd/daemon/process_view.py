@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from hcsd.abi.hresult import HR
 from hcsd.daemon.shorten import shorten
 from hcsd.hcs.errors import HcsError
-from hcsd.life import LifeEnum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hcsd.daemon.names import ProcessKey
+    from hcsd.daemon.options import Options
     from hcsd.daemon.process_life import Life
     from hcsd.daemon.spec import ProcessSpec
     from hcsd.hcs.process import ProcessEnd
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 # a text in a tuple and in a message, beside the text itself, which is there twice.
 BASE_WEIGHT = 2048
 TEXT_WEIGHT = 64
-
-
-class Stream(LifeEnum):
-    """An output stream of a process; the value is its name for people."""
-
-    STDOUT = "stdout"
-    STDERR = "stderr"
 
 
 class Origin(enum.Enum):
@@ -164,6 +157,7 @@ class Identity:
         uid: Unique id, never used again.
         incarnation: Boot id of the daemon.
         spec: What was asked for, with the defaults that apply. None if nobody asked: it was opened.
+        options: How it is kept; None likewise.
         labels: Labels.
         origin: How the daemon came to know it.
         create_time: POSIX time in nanoseconds.
@@ -176,6 +170,7 @@ class Identity:
     uid: str
     incarnation: str
     spec: ProcessSpec | None
+    options: Options | None
     labels: Mapping[str, str]
     origin: Origin
     create_time: int

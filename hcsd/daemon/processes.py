@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
 from hcsd.daemon.errors import (
-    CreateFailedError,
     HcsFailureError,
     InvalidRequestError,
     RequestError,
     StoppingError,
-    Violation,
 )
 from hcsd.daemon.idempotency import Idempotency
 from hcsd.daemon.kills import Scope
 from hcsd.daemon.known_processes import KnownProcesses
-from hcsd.daemon.names import system_name
+from hcsd.daemon.options import JoinNotSupportedError, require_sense
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_shape import violations
 from hcsd.daemon.process_view import ExitReason, Origin
+from hcsd.daemon.raw_document import read_document, with_pipes
 from hcsd.daemon.reasons import Reason
-from hcsd.daemon.spec import OPENED, ProcessRequest, parameters, read_document, resolve
+from hcsd.daemon.spec import OPENED, ProcessRequest, parameters, resolve
+from hcsd.daemon.start_errors import create_failed
 from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hcsd.daemon.event_log import EventLog
     from hcsd.daemon.process import Process
     from hcsd.daemon.settings import Limits
+    from hcsd.daemon.spec import ResolvedSpec
     from hcsd.daemon.system import System
     from hcsd.daemon.systems import Systems
     from hcsd.hcs.process import Process as EngineProcess
@@ -89,7 +90,7 @@ class Processes(KnownProcesses):
             return await work.result(), replayed
         except asyncio.CancelledError:
             if request.owned:
-                work.observe(_kill_orphan)
+                work.observe(_abandon)
             raise
 
     async def _create(self, request: ProcessRequest) -> Process:
@@ -101,25 +102,9 @@ class Processes(KnownProcesses):
 
     async def _create_in(self, system: System, request: ProcessRequest) -> Process:
         asked = request.spec or read_document(request.document or "")
-        resolved = resolve(asked, self._limits, owned=request.owned)
-        if resolved.kill_when_orphaned and not request.owned:
-            raise InvalidRequestError(
-                [
-                    Violation(
-                        "spec.orphan_policy",
-                        "enum.not_in",
-                        "needs an owner, which only RunProcess gives a process",
-                    )
-                ]
-            )
-        document = request.document
-        if document is None:
-            shapes = self._systems.host.shapes_processes
-            if broken := violations(
-                asked.working_directory, asked.shape, system.guest, shapes=shapes
-            ):
-                raise InvalidRequestError(broken)
-            document = parameters(resolved.shown, system.guest)
+        require_sense(request.options, owned=request.owned, console=asked.console is not None)
+        resolved = resolve(asked, request.options, self._limits, owned=request.owned)
+        document = self._document(system, request, resolved)
         process = self.add(system.id, request, resolved, Origin.CREATED)
         try:
             self.run_in(system, process, await system.engine.create_process(document))
@@ -127,9 +112,28 @@ class Processes(KnownProcesses):
             await _undo(process, error)
             if isinstance(error, HcsError):
                 self._systems.look_after(system, error)
-                raise CreateFailedError(error, system_name(system.id)) from error
+                raise create_failed(error, request, system.name) from error
             raise
+        if not request.owned:
+            process.ownership.abandon()
         return process
+
+    def _document(self, system: System, request: ProcessRequest, resolved: ResolvedSpec) -> str:
+        """Return what HCS is told.
+
+        Raises:
+            RequestError: The engine or the guest cannot do what was asked for.
+        """
+        spec, options = resolved.shown, resolved.options
+        console = spec.console is not None
+        shapes = self._systems.host.shapes_processes
+        if options.stderr_to_stdout and not console and not shapes:
+            raise JoinNotSupportedError
+        if request.document is not None:
+            return with_pipes(request.document, options, console=console)
+        if broken := violations(spec.working_directory, spec.shape, system.guest, shapes=shapes):
+            raise InvalidRequestError(broken)
+        return parameters(spec, system.guest, options)
 
     async def open(self, system_id: str, pid: int, process_id: str) -> Process:
         """Return the process that runs under a pid, whether it was known or not.
@@ -204,10 +208,9 @@ async def _undo(process: Process, error: BaseException) -> None:
     process.close()
 
 
-def _kill_orphan(process: Process) -> None:
-    """Kill a process whose owner left before it had started, if it is not to live alone."""
-    if process.resolved.kill_when_orphaned:
-        process.kill_in_background(ExitReason.OWNER_GONE)
+def _abandon(process: Process) -> None:
+    """Note that the caller who was to own a process left before it had started."""
+    process.ownership.abandon()
 
 
 async def _open_engine(system: System, pid: int) -> EngineProcess:

@@ -119,6 +119,12 @@ class Reason(Enum):
         CREATES,
         "there is no memory for the output of one more process",
     )
+    STDERR_TO_STDOUT_NOT_SUPPORTED = (
+        Kind.UNSUPPORTED,
+        False,
+        CREATES,
+        "this engine cannot join stderr to stdout",
+    )
     STDIN_BUSY = Kind.WRONG_STATE, True, STDIN, "somebody else is writing to stdin"
     STDIN_CLOSED = Kind.WRONG_STATE, False, STDIN, "stdin was closed, or there never was one"
     STDIN_OFFSET = Kind.OUT_OF_RANGE, False, STDIN, "the offset lies past the committed one"

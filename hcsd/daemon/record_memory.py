@@ -8,7 +8,8 @@ large. For the output see `hcsd.daemon.ring_memory`.
     give_back() it is forgotten                  -
 
 Who wants more than is left gets it from records of what has ended: the oldest processes that nobody
-reads are forgotten first, then the oldest systems. If that is not enough, a create is refused.
+reads are forgotten first, then the oldest systems. Pinned processes stay. If that is not enough, a create
+is refused.
 
 Thread: the event loop's.
 """

@@ -2,6 +2,8 @@
 
 kept ──its time is over──▶ forgotten
   └──there are too many: the oldest that nobody uses──▶ forgotten
+
+What is pinned has neither a time nor counts as one too many: it stays until somebody drops it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ class Retention(Generic[T]):
         limit: How many are kept.
         forget: Called with a record whose time is over; it calls `drop`.
         is_used: Tells whether a record must stay although there are too many.
+        is_pinned: Tells whether a record stays until somebody drops it.
     """
 
     def __init__(
@@ -32,19 +35,25 @@ class Retention(Generic[T]):
         limit: int,
         forget: Callable[[T], None],
         is_used: Callable[[T], bool] = lambda _: False,
+        is_pinned: Callable[[T], bool] = lambda _: False,
     ) -> None:
         self._time = time
         self._limit = limit
         self._forget = forget
         self._is_used = is_used
+        self._is_pinned = is_pinned
+        self._pinned: set[T] = set()
         self._kept: dict[T, asyncio.TimerHandle] = {}  # oldest first
 
     def __len__(self) -> int:
         """Return how many are kept."""
-        return len(self._kept)
+        return len(self._kept) + len(self._pinned)
 
     def keep(self, item: T) -> None:
         """Keep a record, and forget the oldest if there are too many now."""
+        if self._is_pinned(item):
+            self._pinned.add(item)
+            return
         loop = asyncio.get_running_loop()
         self._kept[item] = loop.call_later(self._time, self._forget, item)
         excess = len(self._kept) - self._limit
@@ -62,6 +71,7 @@ class Retention(Generic[T]):
 
     def drop(self, item: T) -> None:
         """Keep a record no longer; idempotent."""
+        self._pinned.discard(item)
         timer = self._kept.pop(item, None)
         if timer is not None:
             timer.cancel()

@@ -9,7 +9,8 @@ running process writes. So what is counted is what a ring may come to hold:
     give_back() it is forgotten              -
 
 Who wants more than is left gets it from the rings of processes that have ended, oldest first, but
-not from those that somebody reads. If that is not enough, the create is refused.
+not from those that somebody reads, nor from those that are pinned. If that is not enough, the create is
+refused.
 
 Thread: the event loop's.
 """
@@ -79,7 +80,8 @@ class RingMemory:
         """Take no more than what the rings hold, now that nothing can be added."""
         if process in self._shares:  # else it was forgotten before it ended
             self._set(process, process.ring_bytes)
-            self._ended[process] = None
+            if not process.resolved.options.pin:
+                self._ended[process] = None
 
     def give_back(self, process: ProcessRecord) -> None:
         """Take nothing more; idempotent."""

@@ -71,6 +71,7 @@ PROCESS_PARAMETERS: dict[str, Check] = {
     "ConsoleSize": _is_size_array,
     "UseExistingLogin": is_bool,
     "UseLegacyConsole": is_bool,
+    "StdErrToStdOut": is_bool,  # only this engine has it
     **SHAPE,
 }
 # Members of it that mean nothing on a POSIX host; asking for one is refused.
@@ -107,6 +108,7 @@ class Launch:
         user: As `keeper.accounts` reads it, or "" for the daemon's.
         console: (rows, columns) if it gets a console, else None.
         stdin: Whether a pipe to it was asked for; likewise stdout and stderr.
+        joined: Whether stderr goes where stdout goes.
         shape: What else it is to be.
     """
 
@@ -118,6 +120,7 @@ class Launch:
     stdin: bool
     stdout: bool
     stderr: bool
+    joined: bool = False
     shape: Shape = NO_SHAPE
 
 
@@ -154,6 +157,9 @@ def parse_process_parameters(text: str | None) -> Launch:
     console = members.get("EmulateConsole") is True
     if size and not console:
         raise invalid("ProcessParameters.ConsoleSize needs EmulateConsole")
+    joined = members.get("StdErrToStdOut") is True
+    if joined and members.get("CreateStdErrPipe") is True:
+        raise invalid("ProcessParameters has both StdErrToStdOut and CreateStdErrPipe")
     rows, columns = size if isinstance(size, list) and size else (0, 0)
     return Launch(
         argv=_argv(members),
@@ -165,6 +171,7 @@ def parse_process_parameters(text: str | None) -> Launch:
         stdin=members.get("CreateStdInPipe") is True,
         stdout=members.get("CreateStdOutPipe") is True,
         stderr=members.get("CreateStdErrPipe") is True,
+        joined=joined,
     )
 
 

@@ -64,6 +64,8 @@ class Stdio:
                 self.child[index], self.ours[index] = (
                     (read, _safe(write)) if index == 0 else (write, _safe(read))
                 )
+        if launch.joined:  # one pipe, so that the order of writing is that of reading
+            self.child[2] = self.child[1]
 
     def _open_console(self, launch: Launch, size: tuple[int, int]) -> None:
         """A console merges all output into stdout; a stderr pipe is not made, as in HCS."""

@@ -49,7 +49,7 @@ class ProcessParameters(Document):
     """What `HcsCreateProcess` takes.
 
     `console_size` is an array ``[height, width]`` here; only ProcessModifyRequest has an object.
-    The members from `uid` on are for a provider that `shapes_processes`; HCS has no place for them.
+    The members from `std_err_to_std_out` on are for a provider that `shapes_processes`; HCS has no place for them.
     """
 
     application_name: str = ""
@@ -64,6 +64,7 @@ class ProcessParameters(Document):
     create_std_out_pipe: bool = False
     create_std_err_pipe: bool = False
     console_size: list[int] = field(default_factory=list)
+    std_err_to_std_out: bool = False
     uid: int | None = None
     gid: int | None = None
     supplementary_groups: list[int] = field(default_factory=list)

@@ -3,6 +3,8 @@
     spec_from, signal_from, starts_from, ...    a valid message becomes what the daemon takes
     process_message, system_message, ...        what the daemon has becomes a message
 
+Options of a create have two places in the contract, so that they have a module: `hcsd.rpc.options`.
+
 What never changes of a process is made into a message once and kept with it (`Identity.cached`),
 since processes are asked for often.
 """
@@ -32,8 +34,6 @@ from hcsd.rpc.enums import (
     EXIT_REASONS,
     EXIT_TYPES,
     ORIGINS,
-    ORPHAN_POLICIES,
-    OVERFLOWS,
     PROCESS_EVENTS,
     PROCESS_STATES,
     STDIN_MODES,
@@ -43,6 +43,7 @@ from hcsd.rpc.enums import (
     SYSTEM_TYPES,
     TERMINATE_SCOPES,
 )
+from hcsd.rpc.options import fill_options, fill_shared, options_from
 from hcsd.v1 import compute_system_pb2 as system_pb
 from hcsd.v1 import event_pb2
 from hcsd.v1 import host_service_pb2 as host_pb
@@ -55,8 +56,9 @@ if TYPE_CHECKING:
     from hcsd.daemon.events import Event
     from hcsd.daemon.kills import Killed, Scope
     from hcsd.daemon.output_events import Position
-    from hcsd.daemon.process_view import Exit, Failure, Identity, ProcessView, Stream, StreamStatus
+    from hcsd.daemon.process_view import Exit, Failure, Identity, ProcessView, StreamStatus
     from hcsd.daemon.settings import Limits
+    from hcsd.daemon.streams import Stream
     from hcsd.daemon.system import SystemView
     from hcsd.hcs.schema import ProcessStatus
     from hcsd.v1 import compute_system_service_pb2 as system_service_pb
@@ -65,8 +67,6 @@ M = TypeVar("M", bound=Message)
 
 # From the wire; what is not there is left open.
 _STDIN_MODES = {value: mode for mode, value in STDIN_MODES.items()}
-_OVERFLOWS = {value: overflow for overflow, value in OVERFLOWS.items()}
-_ORPHAN_POLICIES = {value: policy for policy, value in ORPHAN_POLICIES.items()}
 _STREAMS: Mapping[int, Stream] = {value: stream for stream, value in STREAMS.items()}
 _SCOPES: Mapping[int, Scope] = {value: scope for scope, value in TERMINATE_SCOPES.items()}
 
@@ -76,11 +76,6 @@ _SCOPES: Mapping[int, Scope] = {value: scope for scope, value in TERMINATE_SCOPE
 def seconds(duration: Duration) -> float:
     """Return a length of time in seconds."""
     return duration.ToNanoseconds() / 1e9
-
-
-def span_from(duration: Duration) -> Span:
-    """Read a length of time, exactly."""
-    return Span(duration.ToNanoseconds())
 
 
 def spec_from(spec: pb.ProcessSpec) -> ProcessSpec:
@@ -93,11 +88,6 @@ def spec_from(spec: pb.ProcessSpec) -> ProcessSpec:
         user=spec.user,
         console=console_from(spec.console) if spec.HasField("console") else None,
         stdin_mode=_STDIN_MODES.get(spec.stdin_mode),
-        run_timeout=span_from(spec.run_timeout) if spec.HasField("run_timeout") else None,
-        drain_timeout=span_from(spec.drain_timeout) if spec.HasField("drain_timeout") else None,
-        ring_bytes=spec.output.ring_bytes or None,
-        overflow=_OVERFLOWS.get(spec.output.overflow),
-        orphan_policy=_ORPHAN_POLICIES.get(spec.orphan_policy),
         restricted_token=spec.restricted_token,
         shape=_shape_from(spec),
     )
@@ -141,6 +131,7 @@ def process_request_from(
         system_id=parse_system(request.parent),
         spec=None if raw else spec_from(request.spec),
         document=request.parameters_json if raw else None,
+        options=options_from(request),
         process_id=request.process_id,
         labels=dict(request.labels),
         owned=owned,
@@ -243,6 +234,9 @@ def _base(identity: Identity) -> pb.Process:
         labels=identity.labels,
         origin=ORIGINS[identity.origin],
     )
+    if identity.options is not None:
+        fill_shared(base.spec, identity.options)
+        fill_options(base.options, identity.options)
     base.create_time.FromNanoseconds(identity.create_time)
     identity.cached.append(base)
     return base
@@ -264,16 +258,6 @@ def _spec_message(spec: ProcessSpec) -> pb.ProcessSpec:
         message.console.columns, message.console.rows = spec.console
     if spec.stdin_mode is not None:
         message.stdin_mode = STDIN_MODES[spec.stdin_mode]
-    if spec.run_timeout is not None:
-        message.run_timeout.FromNanoseconds(spec.run_timeout.nanoseconds)
-    if spec.drain_timeout is not None:
-        message.drain_timeout.FromNanoseconds(spec.drain_timeout.nanoseconds)
-    if spec.ring_bytes is not None:
-        message.output.ring_bytes = spec.ring_bytes
-    if spec.overflow is not None:
-        message.output.overflow = OVERFLOWS[spec.overflow]
-    if spec.orphan_policy is not None:
-        message.orphan_policy = ORPHAN_POLICIES[spec.orphan_policy]
     return message
 
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from hcsd.daemon.events import ProcessEventKind, SystemEventKind
 from hcsd.daemon.kills import Scope
+from hcsd.daemon.options import OrphanPolicy
 from hcsd.daemon.process_life import Life
-from hcsd.daemon.process_view import ExitReason, Origin, Stream
+from hcsd.daemon.process_view import ExitReason, Origin
 from hcsd.daemon.signals import Delivery
-from hcsd.daemon.spec import OrphanPolicy, StdinMode
+from hcsd.daemon.spec import StdinMode
+from hcsd.daemon.streams import Stream
 from hcsd.io import Overflow
 from hcsd.v1 import compute_system_pb2 as system_pb
 from hcsd.v1 import event_pb2

@@ -130,6 +130,12 @@ def duration_in_range(field: str) -> Rule:
     )
 
 
+def seconds_of(message: Message, field: str) -> float:
+    """Return a length of time in seconds; 0 if it is not there."""
+    value = getattr(message, field)
+    return float(value.seconds + value.nanos / 1e9)
+
+
 def interval_in_range(field: str) -> Rule:
     """Bound the interval of heartbeats; zero, which is none, passes."""
 

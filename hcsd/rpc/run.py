@@ -12,11 +12,12 @@ requests are no longer read, and gRPC's flow control stops the client.
                    └─────▶ nothing                heartbeat
 
 The end of the requests is not end-of-file for the process; only `close_stdin` is. The end of the
-RPC detaches, or kills if the process was created to die with its owner.
+RPC detaches. If it owned the process, `hcsd.daemon.ownership` says what follows.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import anyio
@@ -25,7 +26,6 @@ from hcsd.daemon import modify
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import parse_process
 from hcsd.daemon.output import OutputFeed
-from hcsd.daemon.process_view import ExitReason
 from hcsd.rpc.convert import console_from, process_request_from, seconds, signal_from, starts_from
 from hcsd.rpc.input import StdinBuffer
 from hcsd.rpc.output import write_events
@@ -78,16 +78,22 @@ async def run_process(
         attach = service_pb.RunAttach()
     else:
         process, attach = daemon.processes.get(parse_process(first.attach.name)), first.attach
-    feed: Feed = OutputFeed(
-        process,
-        daemon.stalls,
-        starts=starts_from(attach.cursors),
-        follow=True,
-        fail_on_gap=attach.gap_policy == pb.GAP_POLICY_FAIL,
-        max_chunk_bytes=attach.max_chunk_bytes or daemon.limits.default_chunk_bytes,
-        heartbeat_interval=seconds(first.heartbeat_interval),
-    )
-    try:
+    with contextlib.ExitStack() as held:
+        if kind == "create":
+            held.enter_context(process.ownership.held())
+        feed: Feed = OutputFeed(
+            process,
+            daemon.stalls,
+            starts=starts_from(attach.cursors),
+            follow=True,
+            fail_on_gap=attach.gap_policy == pb.GAP_POLICY_FAIL,
+            max_chunk_bytes=attach.max_chunk_bytes or daemon.limits.default_chunk_bytes,
+            heartbeat_interval=seconds(first.heartbeat_interval),
+            without_output=attach.without_output,
+        )
+        held.callback(feed.close)
+        if attach.owner:  # and not before: an attach that fails takes nobody's place
+            held.enter_context(process.ownership.held())
         async with anyio.create_task_group() as tasks:
             run = _Run(process, feed, validator)
             stdin = StdinBuffer(
@@ -103,10 +109,6 @@ async def run_process(
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
-    finally:
-        feed.close()
-        if process.resolved.kill_when_orphaned and kind == "create" and process.running:
-            process.kill_in_background(ExitReason.OWNER_GONE)
 
 
 async def _outcome(feed: Feed, context: Context) -> Exception | None:

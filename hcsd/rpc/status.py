@@ -21,7 +21,6 @@ from google.rpc import error_details_pb2, status_pb2
 from hcsd.abi.hresult import Kind
 from hcsd.daemon.errors import (
     HcsFailureError,
-    InvalidRequestError,
     NotFoundError,
     RequestError,
     Resource,
@@ -109,7 +108,7 @@ def _status(failure: RequestError, divisor: int) -> status_pb2.Status:
     details = list(_details(failure, bounds))
     metadata = {key: shorten(text, bounds.text) for key, text in failure.metadata.items()}
     note = ""
-    if isinstance(failure, InvalidRequestError):
+    if failure.violations:
         bad = _bad_request(failure, bounds)
         details.insert(0, bad)
         if left_out := len(failure.violations) - len(bad.field_violations):
@@ -148,7 +147,7 @@ def _details(failure: RequestError, bounds: _Bounds) -> Iterator[Message]:
         yield _resource(failure.resource, bounds)
 
 
-def _bad_request(failure: InvalidRequestError, bounds: _Bounds) -> error_details_pb2.BadRequest:
+def _bad_request(failure: RequestError, bounds: _Bounds) -> error_details_pb2.BadRequest:
     """List the violations, or as many as there is room for."""
     bad = error_details_pb2.BadRequest()
     for item in failure.violations:

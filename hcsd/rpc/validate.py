@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import ANY_SYSTEM, PROCESS_ID, PROCESS_NAME, SYSTEM_NAME
 from hcsd.daemon.process_shape import MAX_GROUPS, MAX_ID, MAX_LIMITS, MAX_OOM_SCORE_ADJ
+from hcsd.rpc.options import conflicts
 from hcsd.rpc.rules import (
     Rule,
     at_most,
@@ -27,6 +28,7 @@ from hcsd.rpc.rules import (
     matches,
     no_nul,
     required,
+    seconds_of,
     utf8_size,
     value_of,
 )
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 TOO_MUCH = {"bytes.max_len", "repeated.max_items", "repeated.unique"}
 MAX_UINT16 = 0xFFFF
 MAX_UMASK = 0o777
+OUTPUT_STREAMS = {process_pb2.OUTPUT_STREAM_STDOUT, process_pb2.OUTPUT_STREAM_STDERR}
 STDIO_HANDLES = set(process_pb.StdioHandle.values()) - {process_pb.STDIO_HANDLE_UNSPECIFIED}
 
 SYSTEM = "a system name such as 'systems/host'"
@@ -116,6 +119,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 f"makes the request too large: it {bytes_text(limits.max_create_bytes, 'max_create_bytes')}",
             ),
             *_label_rules(limits),
+            *conflicts(),
         ),
         process_pb.OpenProcessRequest: (
             *_one_parent,
@@ -167,6 +171,12 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             _one_per_stream,
             defined("gap_policy", process_pb2.GapPolicy),
             chunk,
+            Rule(
+                "cursors",
+                "field.exclusive",
+                lambda m: not (value_of(m, "without_output") and value_of(m, "cursors")),
+                "must not be set with 'without_output'",
+            ),
         ),
         process_pb.CloseHandles: (
             Rule(
@@ -256,6 +266,30 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
         process_pb2.OutputOptions: (
             at_most("ring_bytes", limits.max_ring_bytes, "uint64"),
             defined("overflow", process_pb2.OverflowPolicy),
+            Rule(
+                "discard",
+                "repeated.unique",
+                lambda m: len(set(m.discard)) == len(m.discard),  # type: ignore[attr-defined]
+                "must not name a stream twice",
+            ),
+            Rule(
+                "discard",
+                "enum.in",
+                lambda m: set(m.discard) <= OUTPUT_STREAMS,  # type: ignore[attr-defined]
+                "must hold nothing but OUTPUT_STREAM_STDOUT and _STDERR",
+            ),
+        ),
+        process_pb2.ProcessOptions: (
+            duration_in_range("run_timeout"),
+            duration_in_range("drain_timeout"),
+            defined("orphan_policy", process_pb2.OrphanPolicy),
+            duration_in_range("owner_grace"),
+            Rule(
+                "owner_grace",
+                "duration.lte",
+                lambda m: seconds_of(m, "owner_grace") <= limits.max_owner_grace,
+                f"must be at most {limits.max_owner_grace:g} s, the limit 'max_owner_grace'",
+            ),
         ),
         process_pb2.OutputCursor: (
             Rule(

@@ -17,10 +17,10 @@ from hcsd.daemon import modify
 from hcsd.daemon.daemon import Daemon
 from hcsd.daemon.errors import CreateFailedError
 from hcsd.daemon.process import Process
-from hcsd.daemon.process_view import Stream
 from hcsd.daemon.settings import Limits
 from hcsd.daemon.signals import TERM, Delivery
 from hcsd.daemon.spec import ConsoleSize, ProcessRequest, ProcessSpec
+from hcsd.daemon.streams import Stream
 from hcsd.hcs.errors import AlreadyStoppedError, ServiceDisconnectedError
 from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
 from hcsd.rpc.convert import process_message

@@ -1,6 +1,8 @@
 """What the daemon says no to: the code, the reason, the details, and nothing else."""
 
 import json
+import os
+from pathlib import Path
 
 import grpc
 import pytest
@@ -84,6 +86,64 @@ async def test_a_missing_directory_is_named(client: Client) -> None:
     with refused(Code.INVALID_ARGUMENT, "WORKING_DIRECTORY_NOT_FOUND") as refusal:
         await client.create(pb.Argv(args=["true"]), spec=spec)
     assert "/no/such/directory" in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("directory", "rule", "reason"),
+    [
+        ("/no/such", "not_found", "WORKING_DIRECTORY_NOT_FOUND"),
+        ("/etc/passwd", "not_a_directory", "WORKING_DIRECTORY_NOT_FOUND"),
+        ("/etc/passwd/a", "not_a_directory", "WORKING_DIRECTORY_NOT_FOUND"),
+        ("/" + "a" * 300, "too_long", "WORKING_DIRECTORY_NOT_FOUND"),
+        ("LOOP", "too_many_links", "WORKING_DIRECTORY_NOT_FOUND"),
+        ("CLOSED", "permission_denied", "INVALID_REQUEST"),
+    ],
+)
+async def test_a_directory_that_cannot_be_entered_is_the_mistake_of_a_field(
+    client: Client, tmp_path: Path, directory: str, rule: str, reason: str
+) -> None:
+    spec = pb.ProcessSpec()
+    if directory == "LOOP":
+        (tmp_path / "loop").symlink_to("loop")
+        directory = f"{tmp_path}/loop"
+    elif directory == "CLOSED":
+        (tmp_path / "closed").mkdir(0)
+        directory = f"{tmp_path}/closed"
+        spec.user = "" if os.getuid() else "nobody"  # root may enter all
+    spec.working_directory = directory
+    with refused(Code.INVALID_ARGUMENT, reason) as refusal:
+        await client.create(pb.Argv(args=["true"]), spec=spec)
+    assert refusal.value.violations == [("spec.working_directory", rule)]
+    assert directory in refusal.value.message
+    assert refusal.value.info.metadata["stage"] == "working_directory"
+    assert refusal.value.info.metadata["violations"] == "1"
+    assert refusal.value.hcs.hresult
+
+
+async def test_a_document_is_to_blame_for_what_is_in_it(client: Client) -> None:
+    document = '{"CommandArgs": ["true"], "WorkingDirectory": "/no/such"}'
+    request = service_pb.CreateProcessRequest(parent=HOST, parameters_json=document)
+    with refused(Code.INVALID_ARGUMENT, "WORKING_DIRECTORY_NOT_FOUND") as refusal:
+        await client.processes.CreateProcess(request)
+    assert refusal.value.violations == [("parameters_json", "not_found")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        (pb.ProcessSpec(user="no-such-user"), "spec.user"),
+        (pb.ProcessSpec(user="root:no-such-group"), "spec.user"),
+        (pb.ProcessSpec(argv=pb.Argv(args=["/bin/echo", "x" * 300_000])), "spec.argv"),
+    ],
+    ids=["user", "group", "arguments"],
+)
+async def test_what_a_start_fails_for_is_a_field(
+    client: Client, spec: pb.ProcessSpec, field: str
+) -> None:
+    argv = spec.argv if spec.HasField("argv") else pb.Argv(args=["true"])
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        await client.create(argv, spec=spec)
+    assert refusal.value.fields == [field]
 
 
 async def test_an_unknown_user_is_refused_and_the_system_goes_on(client: Client) -> None:

@@ -100,8 +100,13 @@ class Refusal:
     @property
     def fields(self) -> list[str]:
         """The fields that a bad request is told of, in order."""
+        return [field for field, _ in self.violations]
+
+    @property
+    def violations(self) -> list[tuple[str, str]]:
+        """The same with the rule that each breaks."""
         bad = self.detail(error_details_pb2.BadRequest)
-        return [violation.field for violation in bad.field_violations]
+        return [(violation.field, violation.reason) for violation in bad.field_violations]
 
 
 class Refused:
@@ -349,10 +354,15 @@ class Client:
         spec: pb.ProcessSpec | None = None,
         process_id: str = "",
         labels: dict[str, str] | None = None,
+        options: pb.ProcessOptions | None = None,
     ) -> pb.Process:
         """Start a process by CreateProcess; `spec` has what is to be said besides `argv`."""
         request = service_pb.CreateProcessRequest(
-            parent=HOST, spec=_with(argv, spec), process_id=process_id, labels=labels
+            parent=HOST,
+            spec=_with(argv, spec),
+            process_id=process_id,
+            labels=labels,
+            options=options,
         )
         process = (await self.processes.CreateProcess(request)).process
         self.made.append(process.name)
@@ -364,10 +374,11 @@ class Client:
         *,
         spec: pb.ProcessSpec | None = None,
         process_id: str = "",
+        options: pb.ProcessOptions | None = None,
     ) -> Run:
         """Begin a RunProcess call that creates; the answer has not come yet."""
         create = service_pb.CreateProcessRequest(
-            parent=HOST, spec=_with(argv, spec), process_id=process_id
+            parent=HOST, spec=_with(argv, spec), process_id=process_id, options=options
         )
         return await self.begin(service_pb.RunProcessRequest(create=create))
 

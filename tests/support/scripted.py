@@ -136,6 +136,7 @@ class ScriptedProvider:
         events: Event callbacks that were registered for processes.
         system_events: The same for systems.
         configurations: What systems were created from.
+        parameters: What processes were created from.
     """
 
     name = "scripted"
@@ -158,6 +159,7 @@ class ScriptedProvider:
         self.system_events: list[tuple[HCS_EVENT_CALLBACK, int]] = []
         self.opened_pids: list[int] = []
         self.configurations: list[str | None] = []
+        self.parameters: list[str | None] = []
         self._dead: set[int] = set()  # handles whose service went away
         self._operations: dict[int, Operation] = {}
         self._systems: set[int] = set()
@@ -353,7 +355,7 @@ class ScriptedProvider:
     def HcsCreateProcess(
         self,
         system: HCS_SYSTEM,
-        _parameters: PCWSTR,
+        parameters: PCWSTR,
         handle: HCS_OPERATION,
         _security: object,
         process: "Pointer",
@@ -363,6 +365,7 @@ class ScriptedProvider:
             return HR.RPC_S_SERVER_UNAVAILABLE
         operation = self._operation(handle)
         operation.function = "HcsCreateProcess"
+        self.parameters.append(parameters.text)
         hresult = self.script.get("HcsCreateProcess", created)(operation)
         # Last of all: a completion may come before the caller has the handle.
         started = hresult == 0 or is_pending(hresult)

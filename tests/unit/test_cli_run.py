@@ -14,6 +14,7 @@ import grpc
 import pytest
 from anyio.abc import ByteReceiveStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
@@ -194,6 +195,7 @@ async def test_options_become_the_request(daemon: FakeDaemon) -> None:
 
     daemon.runs(handle)
     options = "--system|a b|--name|one|-e|A=1=2|--env|B=|-e|HCSD_ADDRESS|-w|/tmp|-u|me|-l|k=v"
+    options += "|--run-timeout|1m500ms|--stderr-to-stdout"
     await hcsd(daemon, "run", *options.split("|"), "ls", "-l", "--name", "x")
     uuid.UUID(first[0].request_id)
     first[0].request_id = ""
@@ -213,6 +215,8 @@ async def test_options_become_the_request(daemon: FakeDaemon) -> None:
                 working_directory="/tmp",  # noqa: S108  (nothing is written there)
                 user="me",
                 stdin_mode=pb.STDIN_MODE_CLOSED,
+                run_timeout=Duration(seconds=60, nanos=500_000_000),
+                output=pb.OutputOptions(stderr_to_stdout=True),
             ),
         )
     ]

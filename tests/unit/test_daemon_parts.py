@@ -174,9 +174,12 @@ class Shelf:
 
     def __init__(self, time: float = 3600.0, limit: int = 3) -> None:
         self.used: set[int] = set()
+        self.pinned: set[int] = set()
         self.forgotten: list[int] = []
         self.changed = anyio.Event()
-        self.kept: Retention[int] = Retention(time, limit, self.forget, self.used.__contains__)
+        self.kept: Retention[int] = Retention(
+            time, limit, self.forget, self.used.__contains__, self.pinned.__contains__
+        )
 
     def forget(self, item: int) -> None:
         self.kept.drop(item)
@@ -205,6 +208,18 @@ async def test_a_record_is_forgotten_when_its_time_is_over() -> None:
     shelf.kept.keep(1)
     await shelf.changed.wait()
     assert (shelf.forgotten, len(shelf.kept)) == ([1], 0)
+
+
+async def test_what_is_pinned_stays_until_it_is_dropped_and_takes_nobodys_place() -> None:
+    shelf = Shelf(time=0.01, limit=1)
+    shelf.pinned |= {1, 2}
+    for number in (1, 2, 3):
+        shelf.kept.keep(number)
+    await shelf.changed.wait()
+    assert (shelf.forgotten, len(shelf.kept)) == ([3], 2)
+    assert not shelf.kept.forget_oldest()
+    shelf.kept.drop(1)
+    assert len(shelf.kept) == 1
 
 
 async def test_a_record_that_was_dropped_is_forgotten_by_nobody_else() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from hcsd.daemon.guests import Guest
 from hcsd.daemon.process_shape import NO_SHAPE, ResourceLimit, Shape, violations
-from hcsd.daemon.spec import ProcessSpec, parameters, read_document
+from hcsd.daemon.raw_document import read_document
+from hcsd.daemon.spec import ProcessSpec, parameters
 
 WINDOWS, LINUX = Guest
 WHOLE = Shape(

@@ -5,15 +5,15 @@ import json
 import pytest
 
 from hcsd.daemon.guests import Guest
+from hcsd.daemon.options import NO_OPTIONS, Options, OrphanPolicy
+from hcsd.daemon.raw_document import read_document
 from hcsd.daemon.settings import Limits
 from hcsd.daemon.spans import Span
 from hcsd.daemon.spec import (
     ConsoleSize,
-    OrphanPolicy,
     ProcessSpec,
     StdinMode,
     parameters,
-    read_document,
     resolve,
 )
 from hcsd.io import Overflow
@@ -72,42 +72,43 @@ def test_everything_that_a_spec_says_reaches_hcs() -> None:
 def test_a_chosen_overflow_holds_whoever_owns_the_process(
     overflow: Overflow, *, owned: bool
 ) -> None:
-    assert resolve(ProcessSpec(overflow=overflow), LIMITS, owned=owned).overflow is overflow
+    assert resolve(TRUE, Options(overflow=overflow), LIMITS, owned=owned).overflow is overflow
 
 
 def test_output_blocks_for_an_owner_and_drops_for_a_log_unless_said_otherwise() -> None:
-    assert resolve(TRUE, LIMITS, owned=True).overflow is Overflow.BLOCK
-    assert resolve(TRUE, LIMITS, owned=False).overflow is Overflow.DROP_OLDEST
+    assert resolve(TRUE, NO_OPTIONS, LIMITS, owned=True).overflow is Overflow.BLOCK
+    assert resolve(TRUE, NO_OPTIONS, LIMITS, owned=False).overflow is Overflow.DROP_OLDEST
 
 
 def test_times_and_sizes_have_their_defaults_and_zero_is_zero_where_it_means_something() -> None:
-    resolved = resolve(TRUE, LIMITS, owned=False)
+    resolved = resolve(TRUE, NO_OPTIONS, LIMITS, owned=False)
     assert resolved.drain_timeout == LIMITS.drain_timeout
     assert resolved.run_timeout == 0
     assert resolved.ring_bytes == LIMITS.default_ring_bytes
-    asked = ProcessSpec(drain_timeout=Span(0), run_timeout=Span(1_500_000_000), ring_bytes=5)
-    resolved = resolve(asked, LIMITS, owned=False)
+    asked = Options(drain_timeout=Span(0), run_timeout=Span(1_500_000_000), ring_bytes=5)
+    resolved = resolve(TRUE, asked, LIMITS, owned=False)
     assert (resolved.drain_timeout, resolved.run_timeout, resolved.ring_bytes) == (0, 1.5, 5)
 
 
 def test_a_spec_is_shown_with_the_defaults_that_apply() -> None:
-    assert resolve(TRUE, LIMITS, owned=True).shown == ProcessSpec(
-        argv=("true",),
-        stdin_mode=StdinMode.CLOSED,
+    resolved = resolve(TRUE, NO_OPTIONS, LIMITS, owned=True)
+    assert resolved.shown == ProcessSpec(argv=("true",), stdin_mode=StdinMode.CLOSED)
+    assert resolved.options == Options(
         drain_timeout=Span(round(LIMITS.drain_timeout * 1e9)),
         ring_bytes=LIMITS.default_ring_bytes,
         overflow=Overflow.BLOCK,
         orphan_policy=OrphanPolicy.KEEP,
     )
-    console = resolve(ProcessSpec(console=ConsoleSize(0, 0)), LIMITS, owned=False).shown
+    console = resolve(ProcessSpec(console=ConsoleSize(0, 0)), NO_OPTIONS, LIMITS, owned=False).shown
     assert console.console == (80, 25)
     assert console.stdin_mode is StdinMode.PIPE
 
 
 def test_only_a_kill_on_disconnect_kills() -> None:
     for policy in (None, *OrphanPolicy):
-        resolved = resolve(ProcessSpec(orphan_policy=policy), LIMITS, owned=True)
-        assert resolved.kill_when_orphaned is (policy is OrphanPolicy.KILL_ON_OWNER_DISCONNECT)
+        resolved = resolve(TRUE, Options(orphan_policy=policy), LIMITS, owned=True)
+        kills = policy is OrphanPolicy.KILL_ON_OWNER_DISCONNECT
+        assert resolved.owner_grace == (0 if kills else None)
 
 
 CONSOLE = {

@@ -247,3 +247,10 @@ def test_a_fault_says_its_code_signed_and_its_reason(hresult: HR, message: str) 
     assert document["Error"] < 0 or not hresult & 0x80000000
     assert document["ErrorMessage"] == document["ErrorEvents"][0]["Message"] == message
     assert ResultError.parse(Fault(hresult, message).document).text == message
+
+
+def test_stderr_goes_where_stdout_goes_and_to_no_pipe_of_its_own() -> None:
+    joined = launch(CreateStdOutPipe=True, StdErrToStdOut=True)
+    assert (joined.stdout, joined.stderr, joined.joined) == (True, False, True)
+    both = {"CommandLine": "true", "StdErrToStdOut": True, "CreateStdErrPipe": True}
+    assert refusal(parse_process_parameters, both).hresult == HR.INVALID_JSON

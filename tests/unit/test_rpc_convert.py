@@ -8,6 +8,7 @@ import pytest
 from hcsd.daemon.events import ProcessEventKind, SystemEventKind
 from hcsd.daemon.kills import Scope
 from hcsd.daemon.names import ProcessKey
+from hcsd.daemon.options import OrphanPolicy
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import (
     Exit,
@@ -19,7 +20,7 @@ from hcsd.daemon.process_view import (
     StreamStatus,
 )
 from hcsd.daemon.settings import SETTINGS, Limits
-from hcsd.daemon.spec import OrphanPolicy, StdinMode, resolve
+from hcsd.daemon.spec import StdinMode, resolve
 from hcsd.io import Overflow
 from hcsd.rpc import convert, enums
 from hcsd.rpc.rules import MAX_SECONDS
@@ -51,11 +52,16 @@ def full_spec() -> pb.ProcessSpec:
 
 def view_of(asked: pb.ProcessSpec, life: Life, exit_: Exit | None = None) -> ProcessView:
     key = ProcessKey("host", "a")
+    request = convert.process_request_from(
+        service_pb.CreateProcessRequest(parent="systems/host", spec=asked), owned=False
+    )
+    resolved = resolve(convert.spec_from(asked), request.options, LIMITS, owned=False)
     identity = Identity(
         key=key,
         uid="uid",
         incarnation="this",
-        spec=resolve(convert.spec_from(asked), LIMITS, owned=False).shown,
+        spec=resolved.shown,
+        options=resolved.options,
         labels={"k": "v"},
         origin=Origin.CREATED,
         create_time=1_000_000_001,

@@ -138,18 +138,21 @@ func (OverflowPolicy) EnumDescriptor() ([]byte, []int) {
 }
 
 // What happens to a process whose owner leaves before its end. The owner is the RunProcess call that
-// created the process, or the one that attached last with `RunAttach.owner`.
+// created the process, or the one that attached last with `RunAttach.owner`. It takes the place of the
+// former one, whose end means nothing from then on. A create that is repeated with its `request_id` is
+// such a call, too.
 type OrphanPolicy int32
 
 const (
 	// The default, `ORPHAN_POLICY_KEEP`.
 	OrphanPolicy_ORPHAN_POLICY_UNSPECIFIED OrphanPolicy = 0
-	// Nothing: the process goes on and anybody may attach to it.
+	// Nothing: the process goes on and anybody may attach to it, as the owner or not.
 	OrphanPolicy_ORPHAN_POLICY_KEEP OrphanPolicy = 1
 	// The process and its descendants, as far as the system can, are killed (exit reason
 	// `EXIT_REASON_OWNER_GONE`) `ProcessOptions.owner_grace` after the owner's call has ended, however
 	// it ended, unless another owner attaches before. A process of CreateProcess has no owner yet: its
-	// grace begins when it is created, and without one CreateProcess answers INVALID_ARGUMENT.
+	// grace begins when it has started, and without one CreateProcess answers INVALID_ARGUMENT. So it
+	// does for a call of RunProcess that has ended before the process has started.
 	OrphanPolicy_ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT OrphanPolicy = 2
 )
 
@@ -635,7 +638,9 @@ type ProcessSpec struct {
 	// Working directory inside the guest. It must be absolute; for POSIX guests that means that it
 	// begins with `/`. It is entered as the user that the process runs as. Default: the one the system
 	// gives its processes; for the embedded engine the home of that user, or `/` if he has none that he
-	// can enter.
+	// can enter. One that cannot be entered is INVALID_ARGUMENT with a violation of this field, whose
+	// reason is `not_found`, `not_a_directory`, `permission_denied`, `too_long`, `too_many_links` or
+	// `invalid`. Other fields that a start fails for have violations of the same kind.
 	WorkingDirectory string `protobuf:"bytes,3,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
 	// Variables added to, or replacing those of, the system's own environment. Order and empty values
 	// survive; of two with one name the last holds. The embedded engine has of its own `PATH`, `HOME`,
@@ -1124,8 +1129,9 @@ type OutputOptions struct {
 	// `STDERR_TO_STDOUT_NOT_SUPPORTED`: HCS has no place for it.
 	StderrToStdout bool `protobuf:"varint,3,opt,name=stderr_to_stdout,json=stderrToStdout,proto3" json:"stderr_to_stdout,omitempty"`
 	// Streams that nobody will read. The daemon makes no pipe for such a stream, and the stream is
-	// closed from the start. On POSIX the process has the null device there, on Windows what its guest
-	// gives it. Not for a console.
+	// closed from the start, at offset 0. On POSIX the process has the null device there, on Windows what
+	// its guest gives it. Not for a console, whose output is one stream, and not with `stderr_to_stdout`:
+	// to discard both, name both.
 	Discard       []OutputStream `protobuf:"varint,4,rep,packed,name=discard,proto3,enum=hcsd.v1.OutputStream" json:"discard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1190,8 +1196,9 @@ func (x *OutputOptions) GetDiscard() []OutputStream {
 }
 
 // How the daemon keeps a process, and for how long. These options hold for `spec` and for
-// `parameters_json` alike. Some of them have an older place in ProcessSpec; a request that says one
-// thing here and another there is INVALID_ARGUMENT.
+// `parameters_json` alike. Some of them have an older place in ProcessSpec. A request that says the same
+// in both places, or something in one of them only, is fine; one that says one thing here and another
+// there is INVALID_ARGUMENT. `Process` shows what is in force in both places.
 type ProcessOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How output is kept.
@@ -1204,11 +1211,12 @@ type ProcessOptions struct {
 	OrphanPolicy OrphanPolicy `protobuf:"varint,4,opt,name=orphan_policy,json=orphanPolicy,proto3,enum=hcsd.v1.OrphanPolicy" json:"orphan_policy,omitempty"`
 	// How long a process with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` lives without an owner. Whoever
 	// attaches as the owner in time (`RunAttach.owner`) keeps it. Default, and when zero: it is killed
-	// at once. At most `Limits.max_owner_grace`.
+	// at once. At most `Limits.max_owner_grace`. Only with that policy.
 	OwnerGrace *durationpb.Duration `protobuf:"bytes,5,opt,name=owner_grace,json=ownerGrace,proto3" json:"owner_grace,omitempty"`
 	// Keeps the exited process, with its output, until DeleteProcess. Without this the daemon forgets it
 	// by `Limits.exited_process_retention` and `max_exited_processes`. What is pinned still counts
-	// towards the memory limits.
+	// towards the memory limits, and is not forgotten when memory is short: creates are refused then
+	// with `RECORD_MEMORY_EXHAUSTED` or `RING_MEMORY_EXHAUSTED`.
 	Pin           bool `protobuf:"varint,6,opt,name=pin,proto3" json:"pin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

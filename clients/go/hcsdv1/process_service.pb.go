@@ -389,8 +389,11 @@ type CreateProcessRequest_Spec struct {
 }
 
 type CreateProcessRequest_ParametersJson struct {
-	// A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged.
-	// What HCS has no place for, like timeouts and output options, is in `options`.
+	// A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged, but
+	// for two options. `options.output.discard` sets `CreateStdOutPipe` and `CreateStdErrPipe` of the
+	// streams to false. `options.output.stderr_to_stdout` sets `CreateStdErrPipe` to false and adds
+	// the member `StdErrToStdOut`, which only the embedded engine knows. What HCS has no place for,
+	// like timeouts, is in `options`, too.
 	ParametersJson string `protobuf:"bytes,3,opt,name=parameters_json,json=parametersJson,proto3,oneof"`
 }
 
@@ -2523,10 +2526,14 @@ type RunAttach struct {
 	// such a request is an `op_error` with `STDIN_BUSY` if there is one.
 	TakeOver bool `protobuf:"varint,5,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
 	// Become the owner of the process, in the place of the present one if there is one. What that means
-	// is said at `OrphanPolicy`.
+	// is said at `OrphanPolicy`; with `ORPHAN_POLICY_KEEP`, and of an opened process, it means nothing.
+	// Whoever comes too late, as the process is being killed for want of an owner or has exited, is told
+	// the exit like any other. An attach that fails takes nobody's place.
 	Owner bool `protobuf:"varint,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Read no output: the call gives `started`, `exit` and `end`. So a caller can own a process, or wait
-	// for its exit, and read its output elsewhere. Not together with `cursors`.
+	// for its exit, and read its output elsewhere. The call is no reader: it does not count in
+	// `StreamStatus.readers`, and takes nothing out of a ring that blocks. Opened processes, whose output
+	// the daemon does not have, can be attached to in this way only. Not together with `cursors`.
 	WithoutOutput bool `protobuf:"varint,7,opt,name=without_output,json=withoutOutput,proto3" json:"without_output,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

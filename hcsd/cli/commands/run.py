@@ -16,6 +16,7 @@ from hcsd.cli.options import (
     SystemOption,
     check_pairs,
     expand_variables,
+    seconds_of,
 )
 from hcsd.cli.process_shape import check_limits, check_umask, shape
 from hcsd.cli.resource_names import system_of
@@ -46,6 +47,7 @@ Examples:
   hcsd run --env LANG=C --workdir /tmp ls -l
   hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- env
   hcsd run -d -w . --name build-1 -- make all
+  hcsd run --run-timeout 10m --stderr-to-stdout -- make test > log
 """
 
 
@@ -147,6 +149,21 @@ def run(
             "--no-new-privileges", help="Let no program, such as sudo, give it more rights."
         ),
     ] = False,
+    run_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=seconds_of,
+            help="How long it may run before it is killed, with all that it has started. Default:"
+            " without limit.",
+        ),
+    ] = None,
+    stderr_to_stdout: Annotated[
+        bool,
+        typer.Option(
+            "--stderr-to-stdout", help="Join its stderr to its stdout, in the order of writing."
+        ),
+    ] = False,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -176,6 +193,10 @@ def run(
         directory = _directory(workdir, local=client.address.is_unix)
         spec = _spec(command, env or [], directory, user, stdin=stdin, tty=tty)
         shape(spec, umask, ulimit or [], oom_score_adj, no_new_privileges=no_new_privileges)
+        if run_timeout is not None:
+            spec.run_timeout.FromNanoseconds(round(run_timeout * 1e9))
+        if stderr_to_stdout:
+            spec.output.stderr_to_stdout = True
         labels = dict(_pairs(label or []))
         if detach:
             return await _start(client, spec, parent, name, labels)

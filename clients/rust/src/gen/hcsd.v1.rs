@@ -363,7 +363,9 @@ pub struct ProcessSpec {
     /// Working directory inside the guest. It must be absolute; for POSIX guests that means that it
     /// begins with `/`. It is entered as the user that the process runs as. Default: the one the system
     /// gives its processes; for the embedded engine the home of that user, or `/` if he has none that he
-    /// can enter.
+    /// can enter. One that cannot be entered is INVALID_ARGUMENT with a violation of this field, whose
+    /// reason is `not_found`, `not_a_directory`, `permission_denied`, `too_long`, `too_many_links` or
+    /// `invalid`. Other fields that a start fails for have violations of the same kind.
     #[prost(string, tag = "3")]
     pub working_directory: ::prost::alloc::string::String,
     /// Variables added to, or replacing those of, the system's own environment. Order and empty values
@@ -563,8 +565,9 @@ pub struct OutputOptions {
     #[prost(bool, tag = "3")]
     pub stderr_to_stdout: bool,
     /// Streams that nobody will read. The daemon makes no pipe for such a stream, and the stream is
-    /// closed from the start. On POSIX the process has the null device there, on Windows what its guest
-    /// gives it. Not for a console.
+    /// closed from the start, at offset 0. On POSIX the process has the null device there, on Windows what
+    /// its guest gives it. Not for a console, whose output is one stream, and not with `stderr_to_stdout`:
+    /// to discard both, name both.
     #[prost(enumeration = "OutputStream", repeated, packed = "false", tag = "4")]
     pub discard: ::prost::alloc::vec::Vec<i32>,
 }
@@ -579,8 +582,9 @@ impl ::prost::Name for OutputOptions {
     }
 }
 /// How the daemon keeps a process, and for how long. These options hold for `spec` and for
-/// `parameters_json` alike. Some of them have an older place in ProcessSpec; a request that says one
-/// thing here and another there is INVALID_ARGUMENT.
+/// `parameters_json` alike. Some of them have an older place in ProcessSpec. A request that says the same
+/// in both places, or something in one of them only, is fine; one that says one thing here and another
+/// there is INVALID_ARGUMENT. `Process` shows what is in force in both places.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProcessOptions {
     /// How output is kept.
@@ -597,12 +601,13 @@ pub struct ProcessOptions {
     pub orphan_policy: i32,
     /// How long a process with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` lives without an owner. Whoever
     /// attaches as the owner in time (`RunAttach.owner`) keeps it. Default, and when zero: it is killed
-    /// at once. At most `Limits.max_owner_grace`.
+    /// at once. At most `Limits.max_owner_grace`. Only with that policy.
     #[prost(message, optional, tag = "5")]
     pub owner_grace: ::core::option::Option<::prost_types::Duration>,
     /// Keeps the exited process, with its output, until DeleteProcess. Without this the daemon forgets it
     /// by `Limits.exited_process_retention` and `max_exited_processes`. What is pinned still counts
-    /// towards the memory limits.
+    /// towards the memory limits, and is not forgotten when memory is short: creates are refused then
+    /// with `RECORD_MEMORY_EXHAUSTED` or `RING_MEMORY_EXHAUSTED`.
     #[prost(bool, tag = "6")]
     pub pin: bool,
 }
@@ -1144,18 +1149,21 @@ impl OverflowPolicy {
     }
 }
 /// What happens to a process whose owner leaves before its end. The owner is the RunProcess call that
-/// created the process, or the one that attached last with `RunAttach.owner`.
+/// created the process, or the one that attached last with `RunAttach.owner`. It takes the place of the
+/// former one, whose end means nothing from then on. A create that is repeated with its `request_id` is
+/// such a call, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum OrphanPolicy {
     /// The default, `ORPHAN_POLICY_KEEP`.
     Unspecified = 0,
-    /// Nothing: the process goes on and anybody may attach to it.
+    /// Nothing: the process goes on and anybody may attach to it, as the owner or not.
     Keep = 1,
     /// The process and its descendants, as far as the system can, are killed (exit reason
     /// `EXIT_REASON_OWNER_GONE`) `ProcessOptions.owner_grace` after the owner's call has ended, however
     /// it ended, unless another owner attaches before. A process of CreateProcess has no owner yet: its
-    /// grace begins when it is created, and without one CreateProcess answers INVALID_ARGUMENT.
+    /// grace begins when it has started, and without one CreateProcess answers INVALID_ARGUMENT. So it
+    /// does for a call of RunProcess that has ended before the process has started.
     KillOnOwnerDisconnect = 2,
 }
 impl OrphanPolicy {
@@ -3404,6 +3412,7 @@ pub mod compute_system_service_server {
 ///    REVISION_UNKNOWN                 OUT_OF_RANGE         there is no such revision yet
 ///    RING_MEMORY_EXHAUSTED            RESOURCE_EXHAUSTED   there is no memory for the output of one
 ///                                                          more process
+///    STDERR_TO_STDOUT_NOT_SUPPORTED   UNIMPLEMENTED        this engine cannot join stderr to stdout
 ///    STDIN_BUSY                       FAILED_PRECONDITION  somebody else is writing to stdin
 ///    STDIN_CLOSED                     FAILED_PRECONDITION  stdin was closed, or there never was one
 ///    STDIN_OFFSET                     OUT_OF_RANGE         the offset lies past the committed one
@@ -4926,8 +4935,11 @@ pub mod create_process_request {
         /// The typed form.
         #[prost(message, tag = "2")]
         Spec(super::ProcessSpec),
-        /// A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged.
-        /// What HCS has no place for, like timeouts and output options, is in `options`.
+        /// A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged, but
+        /// for two options. `options.output.discard` sets `CreateStdOutPipe` and `CreateStdErrPipe` of the
+        /// streams to false. `options.output.stderr_to_stdout` sets `CreateStdErrPipe` to false and adds
+        /// the member `StdErrToStdOut`, which only the embedded engine knows. What HCS has no place for,
+        /// like timeouts, is in `options`, too.
         #[prost(string, tag = "3")]
         ParametersJson(::prost::alloc::string::String),
     }
@@ -5695,11 +5707,15 @@ pub struct RunAttach {
     #[prost(bool, tag = "5")]
     pub take_over: bool,
     /// Become the owner of the process, in the place of the present one if there is one. What that means
-    /// is said at `OrphanPolicy`.
+    /// is said at `OrphanPolicy`; with `ORPHAN_POLICY_KEEP`, and of an opened process, it means nothing.
+    /// Whoever comes too late, as the process is being killed for want of an owner or has exited, is told
+    /// the exit like any other. An attach that fails takes nobody's place.
     #[prost(bool, tag = "6")]
     pub owner: bool,
     /// Read no output: the call gives `started`, `exit` and `end`. So a caller can own a process, or wait
-    /// for its exit, and read its output elsewhere. Not together with `cursors`.
+    /// for its exit, and read its output elsewhere. The call is no reader: it does not count in
+    /// `StreamStatus.readers`, and takes nothing out of a ring that blocks. Opened processes, whose output
+    /// the daemon does not have, can be attached to in this way only. Not together with `cursors`.
     #[prost(bool, tag = "7")]
     pub without_output: bool,
 }

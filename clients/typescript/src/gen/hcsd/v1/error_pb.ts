@@ -55,6 +55,7 @@ export const file_hcsd_v1_error: GenFile = /*@__PURE__*/
  *   REVISION_UNKNOWN                 OUT_OF_RANGE         there is no such revision yet
  *   RING_MEMORY_EXHAUSTED            RESOURCE_EXHAUSTED   there is no memory for the output of one
  *                                                         more process
+ *   STDERR_TO_STDOUT_NOT_SUPPORTED   UNIMPLEMENTED        this engine cannot join stderr to stdout
  *   STDIN_BUSY                       FAILED_PRECONDITION  somebody else is writing to stdin
  *   STDIN_CLOSED                     FAILED_PRECONDITION  stdin was closed, or there never was one
  *   STDIN_OFFSET                     OUT_OF_RANGE         the offset lies past the committed one

@@ -51,7 +51,9 @@ export type ProcessSpec = Message<"hcsd.v1.ProcessSpec"> & {
    * Working directory inside the guest. It must be absolute; for POSIX guests that means that it
    * begins with `/`. It is entered as the user that the process runs as. Default: the one the system
    * gives its processes; for the embedded engine the home of that user, or `/` if he has none that he
-   * can enter.
+   * can enter. One that cannot be entered is INVALID_ARGUMENT with a violation of this field, whose
+   * reason is `not_found`, `not_a_directory`, `permission_denied`, `too_long`, `too_many_links` or
+   * `invalid`. Other fields that a start fails for have violations of the same kind.
    *
    * @generated from field: string working_directory = 3;
    */
@@ -345,8 +347,9 @@ export type OutputOptions = Message<"hcsd.v1.OutputOptions"> & {
 
   /**
    * Streams that nobody will read. The daemon makes no pipe for such a stream, and the stream is
-   * closed from the start. On POSIX the process has the null device there, on Windows what its guest
-   * gives it. Not for a console.
+   * closed from the start, at offset 0. On POSIX the process has the null device there, on Windows what
+   * its guest gives it. Not for a console, whose output is one stream, and not with `stderr_to_stdout`:
+   * to discard both, name both.
    *
    * @generated from field: repeated hcsd.v1.OutputStream discard = 4;
    */
@@ -362,8 +365,9 @@ export const OutputOptionsSchema: GenMessage<OutputOptions> = /*@__PURE__*/
 
 /**
  * How the daemon keeps a process, and for how long. These options hold for `spec` and for
- * `parameters_json` alike. Some of them have an older place in ProcessSpec; a request that says one
- * thing here and another there is INVALID_ARGUMENT.
+ * `parameters_json` alike. Some of them have an older place in ProcessSpec. A request that says the same
+ * in both places, or something in one of them only, is fine; one that says one thing here and another
+ * there is INVALID_ARGUMENT. `Process` shows what is in force in both places.
  *
  * @generated from message hcsd.v1.ProcessOptions
  */
@@ -399,7 +403,7 @@ export type ProcessOptions = Message<"hcsd.v1.ProcessOptions"> & {
   /**
    * How long a process with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` lives without an owner. Whoever
    * attaches as the owner in time (`RunAttach.owner`) keeps it. Default, and when zero: it is killed
-   * at once. At most `Limits.max_owner_grace`.
+   * at once. At most `Limits.max_owner_grace`. Only with that policy.
    *
    * @generated from field: google.protobuf.Duration owner_grace = 5;
    */
@@ -408,7 +412,8 @@ export type ProcessOptions = Message<"hcsd.v1.ProcessOptions"> & {
   /**
    * Keeps the exited process, with its output, until DeleteProcess. Without this the daemon forgets it
    * by `Limits.exited_process_retention` and `max_exited_processes`. What is pinned still counts
-   * towards the memory limits.
+   * towards the memory limits, and is not forgotten when memory is short: creates are refused then
+   * with `RECORD_MEMORY_EXHAUSTED` or `RING_MEMORY_EXHAUSTED`.
    *
    * @generated from field: bool pin = 6;
    */
@@ -1218,7 +1223,9 @@ export const OverflowPolicySchema: GenEnum<OverflowPolicy> = /*@__PURE__*/
 
 /**
  * What happens to a process whose owner leaves before its end. The owner is the RunProcess call that
- * created the process, or the one that attached last with `RunAttach.owner`.
+ * created the process, or the one that attached last with `RunAttach.owner`. It takes the place of the
+ * former one, whose end means nothing from then on. A create that is repeated with its `request_id` is
+ * such a call, too.
  *
  * @generated from enum hcsd.v1.OrphanPolicy
  */
@@ -1231,7 +1238,7 @@ export enum OrphanPolicy {
   UNSPECIFIED = 0,
 
   /**
-   * Nothing: the process goes on and anybody may attach to it.
+   * Nothing: the process goes on and anybody may attach to it, as the owner or not.
    *
    * @generated from enum value: ORPHAN_POLICY_KEEP = 1;
    */
@@ -1241,7 +1248,8 @@ export enum OrphanPolicy {
    * The process and its descendants, as far as the system can, are killed (exit reason
    * `EXIT_REASON_OWNER_GONE`) `ProcessOptions.owner_grace` after the owner's call has ended, however
    * it ended, unless another owner attaches before. A process of CreateProcess has no owner yet: its
-   * grace begins when it is created, and without one CreateProcess answers INVALID_ARGUMENT.
+   * grace begins when it has started, and without one CreateProcess answers INVALID_ARGUMENT. So it
+   * does for a call of RunProcess that has ended before the process has started.
    *
    * @generated from enum value: ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT = 2;
    */

@@ -47,8 +47,11 @@ export type CreateProcessRequest = Message<"hcsd.v1.CreateProcessRequest"> & {
     case: "spec";
   } | {
     /**
-     * A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged.
-     * What HCS has no place for, like timeouts and output options, is in `options`.
+     * A document for HcsCreateProcess (JSON, HCS schema `ProcessParameters`), passed unchanged, but
+     * for two options. `options.output.discard` sets `CreateStdOutPipe` and `CreateStdErrPipe` of the
+     * streams to false. `options.output.stderr_to_stdout` sets `CreateStdErrPipe` to false and adds
+     * the member `StdErrToStdOut`, which only the embedded engine knows. What HCS has no place for,
+     * like timeouts, is in `options`, too.
      *
      * @generated from field: string parameters_json = 3;
      */
@@ -1232,7 +1235,9 @@ export type RunAttach = Message<"hcsd.v1.RunAttach"> & {
 
   /**
    * Become the owner of the process, in the place of the present one if there is one. What that means
-   * is said at `OrphanPolicy`.
+   * is said at `OrphanPolicy`; with `ORPHAN_POLICY_KEEP`, and of an opened process, it means nothing.
+   * Whoever comes too late, as the process is being killed for want of an owner or has exited, is told
+   * the exit like any other. An attach that fails takes nobody's place.
    *
    * @generated from field: bool owner = 6;
    */
@@ -1240,7 +1245,9 @@ export type RunAttach = Message<"hcsd.v1.RunAttach"> & {
 
   /**
    * Read no output: the call gives `started`, `exit` and `end`. So a caller can own a process, or wait
-   * for its exit, and read its output elsewhere. Not together with `cursors`.
+   * for its exit, and read its output elsewhere. The call is no reader: it does not count in
+   * `StreamStatus.readers`, and takes nothing out of a ring that blocks. Opened processes, whose output
+   * the daemon does not have, can be attached to in this way only. Not together with `cursors`.
    *
    * @generated from field: bool without_output = 7;
    */

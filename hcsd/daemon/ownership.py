@@ -1,0 +1,110 @@
+"""Who owns a process, and its end when nobody does.
+
+    UNOWNED ──own──▶ OWNED ──the call that owns it ends──▶ GRACE ──the grace is over──▶ OVER, killed
+       └──abandon──▶ GRACE ──own──▶ OWNED
+    OWNED ──own──▶ OWNED, by another call; the end of the former one means nothing
+    every state ──the process has ended──▶ OVER
+
+A process is UNOWNED from its start until the RunProcess call that creates it has its answer. `abandon`
+says that no such call is there: CreateProcess has created the process, or the caller is gone.
+
+A process that is kept without an owner has the same states, but nothing follows from them. One whose
+grace is over is being killed, so that a call that comes to own it then only sees its exit.
+
+Thread: the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class State(enum.Enum):
+    """See the module's head."""
+
+    UNOWNED = enum.auto()
+    OWNED = enum.auto()
+    GRACE = enum.auto()
+    OVER = enum.auto()
+
+
+class Ownership:
+    """The owner of one process.
+
+    Args:
+        grace: Seconds that the process may live without an owner; None if it may for ever.
+
+    Attributes:
+        state: See the module's head.
+    """
+
+    def __init__(self, grace: float | None) -> None:
+        self.state = State.UNOWNED
+        self._grace = grace
+        self._kill: Callable[[], None] = _nothing
+        self._call: object = None  # that owns it
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, kill: Callable[[], None]) -> None:
+        """Note that the process has started.
+
+        Args:
+            kill: Called once, when it has lived without an owner for too long.
+        """
+        self._kill = kill
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Own the process while the context lasts, in the place of whoever owned it before."""
+        call = object()
+        self._own(call)
+        try:
+            yield
+        finally:
+            if self.state is State.OWNED and self._call is call:
+                self._begin_grace()
+
+    def abandon(self) -> None:
+        """Note that no call owns it from its start; nothing happens if one has come since."""
+        if self.state is State.UNOWNED:
+            self._begin_grace()
+
+    def end(self) -> None:
+        """Note that the process has ended; idempotent."""
+        self.state = State.OVER
+        self._stop_timer()
+        self._kill = _nothing  # which holds the process
+
+    def _own(self, call: object) -> None:
+        if self.state is not State.OVER:
+            self._stop_timer()
+            self.state, self._call = State.OWNED, call
+
+    def _begin_grace(self) -> None:
+        self.state, self._call = State.GRACE, None
+        if self._grace is None:
+            return
+        if self._grace > 0:
+            self._timer = asyncio.get_running_loop().call_later(self._grace, self._be_over)
+        else:
+            self._be_over()
+
+    def _be_over(self) -> None:
+        kill = self._kill
+        self.end()
+        kill()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _nothing() -> None:
+    """Stand for the kill of a process that has ended."""
