@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -288,6 +289,31 @@ async def test_a_create_is_not_repeated_at_another_run_of_the_daemon(folder: Pat
                     # What was not sent before is for the daemon that there is now.
                     assert (await client.create(["true"])).name
     assert ran.read_text() == "x\n"
+
+
+# --- programs that are gone ---
+
+OWNS = """
+import asyncio, sys
+from hcsd_client import Client
+
+async def main():
+    async with Client(sys.argv[1]) as client, client.run(sys.argv[2:], owner_grace=0.2) as process:
+        print(process.name, flush=True)
+        await process.wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_process_of_a_program_that_is_killed_ends(daemon: Daemon, direct: Client) -> None:
+    words = [sys.executable, "-c", OWNS, daemon.address, *FOREVER]
+    async with await anyio.open_process(words) as program:
+        assert program.stdout is not None
+        name = (await program.stdout.receive()).decode().strip()
+        program.kill()
+    ended = (await direct.wait_process(name)).process.exit
+    assert ended.reason == pb.EXIT_REASON_OWNER_GONE
 
 
 # --- commands ---

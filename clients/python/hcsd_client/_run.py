@@ -114,8 +114,10 @@ class Run(OutputStream[RunProcessResponse]):
     async def __anext__(self) -> RunProcessResponse:
         try:
             event = await super().__anext__()
-        except BaseException:
+        except BaseException as error:
             self._stdin.end()
+            if isinstance(error, (CallError, StopAsyncIteration)):
+                await self._end_writing()
             raise
         kind = event.WhichOneof("event")
         if kind == "started":
@@ -228,8 +230,15 @@ class Run(OutputStream[RunProcessResponse]):
             return self._creation is not None and self._creation.is_survived(error)
         return super()._is_survived(error)
 
+    async def _end_writing(self) -> None:
+        """Let go of the writer of a call that is over: with interceptors gRPC has a task for it."""
+        if self._writer is not None and self._channel.link.interceptors:
+            with suppress(asyncio.InvalidStateError):
+                await self._writer.done_writing()
+
     async def _go_on(self) -> None:
         async with self._sending:
+            await self._end_writing()
             if self._place.process is None and self._creation:
                 self._channel = await self._creation.pin()
             await super()._go_on()
