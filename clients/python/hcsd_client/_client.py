@@ -13,18 +13,17 @@ from hcsd.v1.process_pb2 import (
     ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
     OVERFLOW_POLICY_BLOCK,
     OVERFLOW_POLICY_UNSPECIFIED,
-    STDIN_MODE_PIPE,
     ProcessSpec,
 )
 from hcsd_client._calls import Calls
 from hcsd_client._channel import Channel, read_token
-from hcsd_client._creation import Creation
-from hcsd_client._errors import CallError, DaemonRestartedError, HcsdClientError, NotFoundError
+from hcsd_client._creation import create
+from hcsd_client._errors import DaemonRestartedError, HcsdClientError, NotFoundError
 from hcsd_client._link import Link, keepalive_of
 from hcsd_client._options import make_options
 from hcsd_client._ownership import owning
 from hcsd_client._process import RemoteProcess
-from hcsd_client._requests import make_create, make_spec
+from hcsd_client._requests import copy_spec, make_create, with_stdin
 from hcsd_client._retry import Retry
 from hcsd_client._trust import TcpOptions, Trust, choose_trust
 from hcsd_client.address import Address, default_address, parse_address
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     import grpc
 
     from hcsd.v1.process_pb2 import Process
-    from hcsd.v1.process_service_pb2 import CreateProcessRequest
     from hcsd_client._link import ChannelOptions
     from hcsd_client._options import ProcessKeywords
 
@@ -203,7 +201,7 @@ class Client(Calls):
             TypeError: Not exactly one of `command` and `parameters_json` is given.
         """
         request = make_create(
-            _with_stdin(command) if command is not None and stdin else command,
+            with_stdin(command) if command is not None and stdin else command,
             parent,
             parameters_json=parameters_json,
             process_id=process_id,
@@ -211,7 +209,10 @@ class Client(Calls):
             request_id=request_id or str(uuid.uuid4()),
             options=make_options(**options),
         )
-        return self._process(await self._create(request), stdin_offset=None if request_id else 0)
+        return self._process(
+            await create(self._channel, request, self._timeout),
+            stdin_offset=None if request_id else 0,
+        )
 
     @asynccontextmanager
     async def run(
@@ -251,7 +252,7 @@ class Client(Calls):
         """
         kept = make_options(**options)
         if command is not None:
-            command = _copy(command)
+            command = copy_spec(command)
         if not kept.output.overflow:
             said = command.output.overflow if command else OVERFLOW_POLICY_UNSPECIFIED
             kept.output.overflow = said or OVERFLOW_POLICY_BLOCK
@@ -261,7 +262,7 @@ class Client(Calls):
             kept.orphan_policy = ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT
             kept.owner_grace.FromNanoseconds(round(owner_grace * 1e9))
         request = make_create(
-            _with_stdin(command) if command is not None and stdin else command,
+            with_stdin(command) if command is not None and stdin else command,
             parent,
             parameters_json=parameters_json,
             process_id=process_id,
@@ -269,7 +270,7 @@ class Client(Calls):
             request_id=str(uuid.uuid4()),
             options=kept,
         )
-        created = await self._create(request)
+        created = await create(self._channel, request, self._timeout)
         process = self._process(created, stdin_offset=0)
         async with process, owning(self._channel.pinned(created.incarnation), created):
             try:
@@ -290,41 +291,7 @@ class Client(Calls):
         """
         return self._process(await self.get_process(name), stdin_offset=None)
 
-    async def _create(self, request: CreateProcessRequest) -> Process:
-        """Create a process once; see `_creation`."""
-        creation, attempts = (
-            Creation(self._channel),
-            self._channel.attempts("the start of a process"),
-        )
-        while True:
-            channel = await creation.pin()
-            try:
-                async with channel.translating():
-                    created = await channel.processes.CreateProcess(
-                        request, timeout=self._timeout, metadata=channel.metadata
-                    )
-            except CallError as error:
-                if not creation.is_survived(error):
-                    raise
-                await attempts.failed(error)
-            else:
-                attempts.succeeded()
-                return created.process
-
     def _process(self, process: Process, *, stdin_offset: int | None) -> RemoteProcess:
         channel = self._channel.pinned(process.incarnation)
         calls = Calls(channel, self._timeout)
         return RemoteProcess(calls, channel, process, stdin_offset=stdin_offset)
-
-
-def _with_stdin(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
-    spec = _copy(command)
-    spec.stdin_mode = STDIN_MODE_PIPE
-    return spec
-
-
-def _copy(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
-    """Return a spec of our own; the caller's is not changed."""
-    spec = ProcessSpec()
-    spec.CopyFrom(make_spec(command))
-    return spec

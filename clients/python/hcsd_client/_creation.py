@@ -24,6 +24,8 @@ from hcsd_client._errors import (
 from hcsd_client._retry import retrying
 
 if TYPE_CHECKING:
+    from hcsd.v1.process_pb2 import Process
+    from hcsd.v1.process_service_pb2 import CreateProcessRequest
     from hcsd_client._channel import Channel
 
 
@@ -61,3 +63,28 @@ class Creation:
             return False
         self._doubtful = self._doubtful or error.may_have_arrived
         return self._reached or not isinstance(error, DaemonUnreachableError)
+
+
+async def create(channel: Channel, request: CreateProcessRequest, timeout: float | None) -> Process:
+    """Create a process by a request with an id, over lost connections.
+
+    Args:
+        channel: To the daemon, for no run of it in particular.
+        request: What to create.
+        timeout: Seconds for each answer; None for no limit.
+    """
+    creation, attempts = Creation(channel), channel.attempts("the start of a process")
+    while True:
+        pinned = await creation.pin()
+        try:
+            async with pinned.translating():
+                created = await pinned.processes.CreateProcess(
+                    request, timeout=timeout, metadata=pinned.metadata
+                )
+        except CallError as error:
+            if not creation.is_survived(error):
+                raise
+            await attempts.failed(error)
+        else:
+            attempts.succeeded()
+            return created.process

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import anyio
 import grpc
 
-from hcsd.v1.process_pb2 import ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT, Console
+from hcsd.v1.process_pb2 import Console
 from hcsd.v1.process_service_pb2 import (
     RUN_OPERATION_CLOSE_STDIN,
     RUN_OPERATION_STDIN,
@@ -40,8 +40,8 @@ from hcsd_client._errors import (
     UnavailableError,
     error_from_status,
 )
-from hcsd_client._requests import make_signal
-from hcsd_client._run_status import RunStatus
+from hcsd_client._requests import attach_again, make_signal
+from hcsd_client._run_status import RunStatus, end_writing
 from hcsd_client._run_stdin import StdinProgress, run_ended
 from hcsd_client._stream import OutputStream
 
@@ -117,7 +117,7 @@ class Run(OutputStream[RunProcessResponse]):
         except BaseException as error:
             self._stdin.end()
             if isinstance(error, (CallError, StopAsyncIteration)):
-                await self._end_writing()
+                await end_writing(self._writer, self._channel.link)
             raise
         kind = event.WhichOneof("event")
         if kind == "started":
@@ -230,15 +230,9 @@ class Run(OutputStream[RunProcessResponse]):
             return self._creation is not None and self._creation.is_survived(error)
         return super()._is_survived(error)
 
-    async def _end_writing(self) -> None:
-        """Let go of the writer of a call that is over: with interceptors gRPC has a task for it."""
-        if self._writer is not None and self._channel.link.interceptors:
-            with suppress(asyncio.InvalidStateError):
-                await self._writer.done_writing()
-
     async def _go_on(self) -> None:
         async with self._sending:
-            await self._end_writing()
+            await end_writing(self._writer, self._channel.link)
             if self._place.process is None and self._creation:
                 self._channel = await self._creation.pin()
             await super()._go_on()
@@ -252,25 +246,12 @@ class Run(OutputStream[RunProcessResponse]):
 
     def _first_again(self) -> RunProcessRequest:
         """Return the first message of another call."""
-        process = self._place.process
-        if process is None:
+        if self._place.process is None:
             return self._first
-        request = RunProcessRequest()
-        if self._first.HasField("attach"):
-            request.attach.CopyFrom(self._first.attach)
-        else:
-            create = self._first.create
-            policies = (create.options.orphan_policy, create.spec.orphan_policy)
-            request.attach.owner = ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT in policies
-        attach = request.attach
-        attach.name = process.name
-        del attach.cursors[:]
-        attach.cursors.extend(self._place.cursors)
         # The writer that the daemon knows may be the call that was lost.
-        attach.take_over = attach.take_over or (self._stdin.claimed and self._lost)
-        if heartbeat := self._channel.link.heartbeat:
-            request.heartbeat_interval.CopyFrom(heartbeat)
-        return request
+        take_over = self._stdin.claimed and self._lost
+        name = self._place.process.name
+        return attach_again(self._first, name, self._place.cursors, take_over=take_over)
 
     async def _send_held_back(self) -> None:
         """Send the stdin that was held back until `started`."""
