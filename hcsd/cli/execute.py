@@ -31,13 +31,14 @@ def execute(
 
     from hcsd.cli.errors import say_error
     from hcsd.cli.hints import add_hint
+    from hcsd.cli.lost_connection import telling_lost_connections
     from hcsd.cli.output.text import say
     from hcsd.cli.terminal.terminal import NoTerminalError
     from hcsd.cli.wake_on_signals import waking_on_signals
     from hcsd_client import HcsdClientError
 
     async def main() -> int:
-        with waking_on_signals():
+        with waking_on_signals(), telling_lost_connections():
             async with client_of(context) as client:
                 try:
                     return await work(client)

@@ -400,7 +400,7 @@ async def test_the_terminal_is_put_back_when_the_daemon_is_gone(own_place: Place
         code, seen = await person.leave()
         assert person.modes == before
     assert code == 125
-    assert seen.startswith(b"hcsd: lost the connection to the daemon")
+    assert seen.startswith(b"hcsd: cannot reach a daemon")
 
 
 async def test_a_stop_gives_the_terminal_back_for_as_long_as_it_lasts(place: Place) -> None:

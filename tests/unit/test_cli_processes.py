@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -319,7 +320,9 @@ async def test_logs_go_to_their_streams_and_gaps_are_said(daemon: FakeDaemon) ->
     assert result.stdout == b"\xffout"
     assert result.stderr == b"hcsd: 5 bytes of stdout are gone, from offset 0 to 5\nerr\n"
     assert daemon.requests == [
-        service_pb.ReadOutputRequest(name=NAME, gap_policy=pb.GAP_POLICY_REPORT)
+        service_pb.ReadOutputRequest(
+            name=NAME, gap_policy=pb.GAP_POLICY_REPORT, heartbeat_interval=Duration(seconds=20)
+        )
     ]
 
 

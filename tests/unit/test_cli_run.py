@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import anyio
 import grpc
 import pytest
 from anyio.abc import ByteReceiveStream, Process
+from anyio.streams.buffered import BufferedByteReceiveStream
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -195,6 +197,8 @@ async def test_options_become_the_request(daemon: FakeDaemon) -> None:
     options = "--system|a b|--name|one|-e|A=1=2|--env|B=|-e|HCSD_ADDRESS|-w|/tmp|-u|me|-l|k=v"
     options += "|--run-timeout|1m500ms|--stderr-to-stdout"
     await hcsd(daemon, "run", *options.split("|"), "ls", "-l", "--name", "x")
+    uuid.UUID(first[0].request_id)
+    first[0].request_id = ""
     variable = pb.EnvironmentVariable
     assert first == [
         service_pb.CreateProcessRequest(
@@ -299,9 +303,13 @@ async def test_a_process_that_has_read_enough_is_no_error(
     )
 
     async def handle(requests: Requests, context: Context) -> Events:
+        started, *events = run_events(
+            service_pb.RunProcessResponse(op_error=closed), *chunks([b"1\n"])
+        )
         await anext(requests)
+        yield started
         await anext(requests)
-        for event in run_events(service_pb.RunProcessResponse(op_error=closed), *chunks([b"1\n"])):
+        for event in events:
             yield event
 
     daemon.runs(handle)
@@ -490,7 +498,7 @@ async def test_a_daemon_that_stops_ends_the_command(daemon: FakeDaemon) -> None:
     assert result.stderr == b"hcsd: the hcsd daemon is stopping\n"
 
 
-async def test_a_daemon_that_dies_ends_the_command(daemon: FakeDaemon) -> None:
+async def test_a_daemon_that_dies_is_waited_for_until_interrupted(daemon: FakeDaemon) -> None:
     async def handle(requests: Requests, context: Context) -> Events:
         await anext(requests)
         for event in run_events(*chunks([b"so far"]))[:2]:
@@ -500,11 +508,17 @@ async def test_a_daemon_that_dies_ends_the_command(daemon: FakeDaemon) -> None:
     daemon.runs(handle)
     async with running(daemon, "run", "yes") as command:
         assert command.stdout is not None
+        assert command.stderr is not None
+        lines = BufferedByteReceiveStream(command.stderr)
         await command.stdout.receive(6)
         await daemon.server.stop(None)
-        assert await command.wait() == 125
-        text = await everything(command.stderr)
-    assert text.startswith(f"hcsd: lost the connection to the daemon at {daemon.target}".encode())
+        waits = "hcsd: connection lost, trying again…".encode()
+        assert await lines.receive_until(b"\n", 1000) == waits
+        command.send_signal(signal.SIGINT)
+        cannot = f"hcsd: cannot reach a daemon at {daemon.target}".encode()
+        assert (await lines.receive_until(b"\n", 1000)).startswith(cannot)
+        command.send_signal(signal.SIGINT)
+        assert await command.wait() == 130
 
 
 async def test_a_reader_that_was_ended_can_go_on_elsewhere(daemon: FakeDaemon) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -21,6 +22,7 @@ from tests.unit.test_client_fake import Context, FakeDaemon, fake_daemon, refuse
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the fake daemon's socket is POSIX")
 
 WEB = "systems/web"
+PIECE = Duration(seconds=20)  # of a long wait, asked for at once
 
 
 @pytest.fixture
@@ -207,7 +209,7 @@ async def test_a_kill_waits_for_the_end(daemon: FakeDaemon) -> None:
     assert (await hcsd(daemon, "system", "kill", "web")).returncode == 0
     assert daemon.requests == [
         service_pb.TerminateComputeSystemRequest(name=WEB),
-        service_pb.WaitComputeSystemRequest(name=WEB),
+        service_pb.WaitComputeSystemRequest(name=WEB, timeout=PIECE),
     ]
 
 

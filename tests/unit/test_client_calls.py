@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from hcsd.v1 import (
@@ -33,6 +34,7 @@ from hcsd_client import (
     ConnectionLostError,
     DaemonUnreachableError,
     Output,
+    Retry,
     TokenFileError,
     UnauthenticatedError,
     process_name,
@@ -45,6 +47,7 @@ LAST = "last"
 PROCESS = pb.Process(name=NAME, pid=7)
 BEST_EFFORT = service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
 TerminateRequest = service_pb.TerminateProcessRequest
+PIECE = Duration(seconds=20)  # of a long wait, asked for at once
 STDOUT = pb.OUTPUT_STREAM_STDOUT
 
 
@@ -56,7 +59,14 @@ async def daemon(tmp_path: Path) -> AsyncIterator[FakeDaemon]:
 
 @pytest.fixture
 async def client(daemon: FakeDaemon) -> AsyncIterator[Client]:
-    async with Client(daemon.target) as client:
+    async with Client(daemon.target, keepalive=None) as client:
+        yield client
+
+
+@pytest.fixture
+async def impatient(daemon: FakeDaemon) -> AsyncIterator[Client]:
+    """A client that does not go on after a lost connection."""
+    async with Client(daemon.target, retry=Retry(attempts=0)) as client:
         yield client
 
 
@@ -129,15 +139,24 @@ async def test_systems_and_the_host_are_described(daemon: FakeDaemon, client: Cl
 
 
 async def test_waiting_says_for_what_and_how_long(daemon: FakeDaemon, client: Client) -> None:
-    daemon.answers("WaitProcess", service_pb.WaitProcessResponse(process=PROCESS, timed_out=True))
-    assert (await client.wait_process(NAME)).timed_out
+    daemon.answers("WaitProcess", service_pb.WaitProcessResponse(process=PROCESS))
+    await client.wait_process(NAME)
     await client.wait_process(NAME, wait_for=service_pb.WAIT_FOR_OUTPUT_COMPLETE, timeout=1.5)
     unlimited, limited = daemon.requests
     assert isinstance(unlimited, service_pb.WaitProcessRequest)
     assert isinstance(limited, service_pb.WaitProcessRequest)
-    assert not unlimited.HasField("timeout")
-    assert limited.timeout.ToMilliseconds() == 1500
+    assert unlimited.timeout == PIECE
+    assert 0 < limited.timeout.ToMilliseconds() <= 1500
     assert limited.wait_for == service_pb.WAIT_FOR_OUTPUT_COMPLETE
+
+
+async def test_a_long_wait_is_asked_for_in_pieces(daemon: FakeDaemon, client: Client) -> None:
+    not_yet = service_pb.WaitProcessResponse(process=PROCESS, timed_out=True)
+    daemon.answers("WaitProcess", not_yet, not_yet, service_pb.WaitProcessResponse(process=PROCESS))
+    assert not (await client.wait_process(NAME)).timed_out
+    assert len(daemon.requests) == 3
+    daemon.answers("WaitProcess", not_yet)
+    assert (await client.wait_process(NAME, timeout=0.01)).timed_out
 
 
 async def test_no_time_is_not_the_same_as_no_limit(daemon: FakeDaemon, client: Client) -> None:
@@ -169,7 +188,7 @@ async def test_processes_are_changed(daemon: FakeDaemon, client: Client) -> None
     assert await client.delete_process(NAME, force=True) == deleted
     await client.delete_process(NAME)
     terminate = service_pb.TerminateProcessRequest(
-        name=NAME, scope=service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT
+        name=NAME, scope=service_pb.TERMINATE_SCOPE_TREE_BEST_EFFORT, timeout=PIECE
     )
     terminate.grace_period.FromSeconds(2)
     assert daemon.requests == [
@@ -204,7 +223,7 @@ async def test_the_end_of_a_run_ends_the_tree_also_of_a_process_that_has_exited(
         async with client.run(["x"]):
             _ = 1 // 0
     asked = [each for each in daemon.requests if isinstance(each, TerminateRequest)]
-    assert asked == [TerminateRequest(name=NAME, scope=BEST_EFFORT)] * 3
+    assert asked == [TerminateRequest(name=NAME, scope=BEST_EFFORT, timeout=PIECE)] * 3
 
 
 async def test_a_process_may_be_ended_alone(daemon: FakeDaemon, client: Client) -> None:
@@ -218,7 +237,7 @@ async def test_a_process_may_be_ended_alone(daemon: FakeDaemon, client: Client) 
     assert await process.terminate(scope=alone) == terminated
     assert await process.delete(force=True, scope=alone) == deleted
     assert daemon.requests[1:] == [
-        TerminateRequest(name=NAME, scope=alone),
+        TerminateRequest(name=NAME, scope=alone, timeout=PIECE),
         service_pb.DeleteProcessRequest(name=NAME, force=True, allow_missing=True, scope=alone),
     ]
 
@@ -334,7 +353,7 @@ async def test_a_cancellation_is_the_callers_own(daemon: FakeDaemon, client: Cli
 
 
 async def test_a_daemon_that_goes_away_is_a_lost_connection(
-    daemon: FakeDaemon, client: Client
+    daemon: FakeDaemon, client: Client, impatient: Client
 ) -> None:
     entered = anyio.Event()
 
@@ -344,11 +363,11 @@ async def test_a_daemon_that_goes_away_is_a_lost_connection(
         raise AssertionError
 
     daemon.does("GetHost", handle)
-    output = await first_of_endless_output(daemon, client)
+    output = await first_of_endless_output(daemon, impatient)
 
     async def call() -> None:
         with pytest.raises(ConnectionLostError, match="lost the connection"):
-            await client.get_host()
+            await impatient.get_host()
 
     async def read() -> None:
         with pytest.raises(ConnectionLostError, match="lost the connection"):

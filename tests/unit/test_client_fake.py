@@ -1,7 +1,8 @@
 """A daemon that answers from a script, over a real socket, and the tests of the script itself.
 
-A test says what a method does; what it does not mention is UNIMPLEMENTED. Handlers get what gRPC
-gives them: a request or an iterator of requests, and the context.
+A test says what a method does; what it does not mention is UNIMPLEMENTED, except that GetHost says which
+run of the daemon this is. Handlers get what gRPC gives them: a request or an iterator of requests, and the
+context.
 """
 
 import contextlib
@@ -39,6 +40,7 @@ SERVICES = [
     service_pb.DESCRIPTOR.services_by_name["ProcessService"],
 ]
 NAME = "systems/host/processes/one"
+INCARNATION = "boot"
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Message, Message]"
 Unary = Callable[[Message, Context], Awaitable[Message]]
@@ -54,7 +56,7 @@ class FakeDaemon:
     """What a test has scripted, and what its client has sent.
 
     Attributes:
-        requests: All unary requests, in order.
+        requests: All unary requests to methods that a test has mentioned, in order.
         metadata: That of the last call, by key.
         target: Where it listens, as clients take it.
     """
@@ -130,6 +132,8 @@ class FakeDaemon:
             return grpc.unary_stream_rpc_method_handler(self._serve_output, **kinds)
 
         async def serve(request: Message, context: Context) -> Message:
+            if method.name == "GetHost" and method.name not in self._unary:
+                return host_service_pb2.GetHostResponse(incarnation=INCARNATION)
             self._note(request, context)
             handler = self._unary.get(method.name)
             return await (handler(request, context) if handler else _unserved(request, context))

@@ -3,7 +3,7 @@
     from hcsd_client import Client
 
     async with Client() as client:
-        async with client.run(["make", "all"]) as process:
+        async with client.run(["make", "all"], stderr_to_stdout=True) as process:
             async for data in process.stdout:
                 ...
 
@@ -51,6 +51,7 @@ from hcsd_client._errors import (
 )
 from hcsd_client._events import Events
 from hcsd_client._input import RemoteInput
+from hcsd_client._options import ProcessKeywords
 from hcsd_client._output import RemoteOutput
 from hcsd_client._process import Completed, RemoteProcess
 from hcsd_client._retry import Retry
@@ -88,6 +89,7 @@ __all__ = [
     "Output",
     "OutputEvictedError",
     "PermissionDeniedError",
+    "ProcessKeywords",
     "RemoteInput",
     "RemoteOutput",
     "RemoteProcess",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import Message
 
 from hcsd_client._errors import ClientClosedError
+from hcsd_client._pieces import Pieces
+from hcsd_client._retry import retrying
 
 if TYPE_CHECKING:
     import grpc
@@ -41,6 +45,46 @@ class Asking:
         timeout = None if patient else self._timeout
         async with channel.translating():
             return await method(request, timeout=timeout, metadata=channel.metadata)
+
+    async def _look(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+    ) -> Response:
+        """Make a call that changes nothing, once more if its connection is lost."""
+        channel = self._channel
+        attempts = channel.attempts(f"a {type(request).__name__}")
+        return await retrying(
+            attempts,
+            lambda: self._ask(method, request),
+            reached=channel.is_pinned,
+            refused=channel.is_pinned,
+        )
+
+    async def _wait(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        what: str,
+        timeout: float | None = None,
+    ) -> Response:
+        """Make a call that waits, in pieces and over lost connections; see `_pieces`.
+
+        Args:
+            method: Whom to ask.
+            request: What; both it and the answer have the fields of a wait in pieces.
+            what: What is waited for, for the log.
+            timeout: Seconds after which an answer that the time is up will do.
+        """
+        pieces = Pieces(self._channel, what)
+        ends = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = max(0.0, ends - time.monotonic())
+            answer = await pieces.ask(method, request, left)
+            if answer is None:
+                continue
+            if not answer.timed_out or time.monotonic() >= ends:  # type: ignore[attr-defined]
+                return answer
 
     @property
     def _channel(self) -> Channel:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         GapPolicy,
         OutputCursor,
         Process,
+        ProcessOptions,
         ProcessSignal,
         ProcessSpec,
         ProcessState,
@@ -61,6 +62,7 @@ class Calls(SystemCalls, EventCalls):
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
         request_id: str = "",
+        options: ProcessOptions | None = None,
     ) -> CreateProcessResponse:
         """Start a process that lives on its own.
 
@@ -72,10 +74,12 @@ class Calls(SystemCalls, EventCalls):
             process_id: Last part of its name. Default: issued by the daemon.
             labels: Labels to store with it.
             request_id: A UUID that makes the call safe to repeat.
+            options: How the daemon keeps the process.
 
         Raises:
             ExecutableNotFoundError: There is no such program.
-            NotFoundError: There is no such system or folder.
+            NotFoundError: There is no such system.
+            InvalidRequestError: The working directory does not exist, or another field is wrong.
             AlreadyExistsError: `process_id` is taken.
             RequestIdReusedError: `request_id` was used with another request.
             FailedPreconditionError: The system is not running.
@@ -88,6 +92,7 @@ class Calls(SystemCalls, EventCalls):
             process_id=process_id,
             labels=labels,
             request_id=request_id,
+            options=options,
         )
         return await self._ask(self._channel.processes.CreateProcess, request)
 
@@ -115,7 +120,7 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
         """
         request = GetProcessRequest(name=name)
-        return (await self._ask(self._channel.processes.GetProcess, request)).process
+        return (await self._look(self._channel.processes.GetProcess, request)).process
 
     async def list_processes(
         self,
@@ -140,7 +145,7 @@ class Calls(SystemCalls, EventCalls):
             parent=parent, states=states, labels=labels, page_size=page_size
         )
         while True:
-            page = await self._ask(self._channel.processes.ListProcesses, request)
+            page = await self._look(self._channel.processes.ListProcesses, request)
             for process in page.processes:
                 yield process
             if not page.next_page_token:
@@ -152,6 +157,8 @@ class Calls(SystemCalls, EventCalls):
     ) -> WaitProcessResponse:
         """Wait until a process has exited, or its output is complete too.
 
+        The wait goes on after a lost connection, within the bounds of `Retry`.
+
         Args:
             name: The process.
             wait_for: `WAIT_FOR_EXIT` or `WAIT_FOR_OUTPUT_COMPLETE`.
@@ -160,8 +167,10 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such process, or it was deleted meanwhile.
         """
-        request = WaitProcessRequest(name=name, wait_for=wait_for, timeout=make_duration(timeout))
-        return await self._ask(self._channel.processes.WaitProcess, request, patient=True)
+        request = WaitProcessRequest(name=name, wait_for=wait_for)
+        return await self._wait(
+            self._channel.processes.WaitProcess, request, f"the wait for '{name}'", timeout
+        )
 
     async def signal_process(
         self, name: str, signal: str | int | ProcessSignal
@@ -189,7 +198,8 @@ class Calls(SystemCalls, EventCalls):
         """Kill a process with its descendants, and wait until it has exited.
 
         That it has exited before is no error: then what is left of its descendants is killed. A
-        cancellation ends the wait only: the kill comes all the same.
+        cancellation ends the wait only: the kill comes all the same. After a lost connection it is
+        asked for again, within the bounds of `Retry`.
 
         Args:
             name: The process.
@@ -207,7 +217,9 @@ class Calls(SystemCalls, EventCalls):
         request = TerminateProcessRequest(
             name=name, scope=scope, grace_period=make_duration(grace_period)
         )
-        return await self._ask(self._channel.processes.TerminateProcess, request, patient=True)
+        return await self._wait(
+            self._channel.processes.TerminateProcess, request, f"the end of '{name}'"
+        )
 
     async def modify_process(
         self,
@@ -247,7 +259,7 @@ class Calls(SystemCalls, EventCalls):
             FailedPreconditionError: HCS has no information on it.
         """
         request = GetProcessPropertiesRequest(name=name, property_query_json=property_query_json)
-        return await self._ask(self._channel.processes.GetProcessProperties, request)
+        return await self._look(self._channel.processes.GetProcessProperties, request)
 
     async def delete_process(
         self,
@@ -276,15 +288,24 @@ class Calls(SystemCalls, EventCalls):
         return await self._ask(self._channel.processes.DeleteProcess, request)
 
     async def write_input(
-        self, name: str, data: bytes = b"", *, offset: int = 0, close_stdin: bool = False
+        self,
+        name: str,
+        data: bytes = b"",
+        *,
+        offset: int = 0,
+        close_stdin: bool = False,
+        timeout: float | None = None,
     ) -> WriteInputResponse:
         """Write to the stdin of a process, and wait until the pipe has taken all of it.
+
+        It is asked once; `RemoteProcess.stdin` goes on after a lost connection.
 
         Args:
             name: The process.
             data: The bytes; those below the committed offset are skipped.
             offset: Where they start, counted from the start of the process.
             close_stdin: Whether the process is to read end-of-file after them.
+            timeout: Seconds after which to answer with `timed_out`. Default: without limit.
 
         Raises:
             NotFoundError: There is no such process.
@@ -292,7 +313,13 @@ class Calls(SystemCalls, EventCalls):
             StdinClosedError: Stdin is closed, and some of the bytes were not written before.
             OutOfRangeError: Bytes before `offset` are missing.
         """
-        request = WriteInputRequest(name=name, offset=offset, data=data, close_stdin=close_stdin)
+        request = WriteInputRequest(
+            name=name,
+            offset=offset,
+            data=data,
+            close_stdin=close_stdin,
+            timeout=make_duration(timeout),
+        )
         return await self._ask(self._channel.processes.WriteInput, request, patient=True)
 
     def read_output(
@@ -304,7 +331,7 @@ class Calls(SystemCalls, EventCalls):
         gap_policy: GapPolicy = GAP_POLICY_REPORT,
         max_chunk_bytes: int = 0,
     ) -> Output:
-        """Read what a process writes, from any place that is still kept.
+        """Read what a process writes, from any place that is still kept; see `Output`.
 
         Args:
             name: The process.
@@ -336,12 +363,14 @@ class Calls(SystemCalls, EventCalls):
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
         request_id: str = "",
+        options: ProcessOptions | None = None,
     ) -> Run:
         """Start a process and stay connected with it; see `Run`.
 
         Arguments and errors are those of `create_process` and `read_output`; entering the run
         starts the process, and the iteration raises. Its stdin is closed unless the spec's
-        `stdin_mode` is `STDIN_MODE_PIPE`.
+        `stdin_mode` is `STDIN_MODE_PIPE`. With a `request_id` it goes on also if the connection is lost
+        before the answer, and the process is started once.
         """
         request = make_create(
             command,
@@ -350,6 +379,7 @@ class Calls(SystemCalls, EventCalls):
             process_id=process_id,
             labels=labels,
             request_id=request_id,
+            options=options,
         )
         return Run(self._channel, RunProcessRequest(create=request))
 
@@ -361,6 +391,8 @@ class Calls(SystemCalls, EventCalls):
         gap_policy: GapPolicy = GAP_POLICY_REPORT,
         max_chunk_bytes: int = 0,
         take_over: bool = False,
+        owner: bool = False,
+        without_output: bool = False,
     ) -> Run:
         """Connect with a process that is there already, as its creator is; see `Run`.
 
@@ -371,6 +403,8 @@ class Calls(SystemCalls, EventCalls):
             gap_policy: What to do about bytes that are gone.
             max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
             take_over: Whether the first write to stdin takes the place of its present writer.
+            owner: Whether to become the owner of the process, see ``OrphanPolicy``.
+            without_output: Whether to read no output, only ``started``, ``exit`` and ``end``.
 
         Errors are those of `read_output`.
         """
@@ -380,5 +414,7 @@ class Calls(SystemCalls, EventCalls):
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,
             take_over=take_over,
+            owner=owner,
+            without_output=without_output,
         )
         return Run(self._channel, RunProcessRequest(attach=request))

@@ -18,18 +18,21 @@ from hcsd.v1 import (
     host_service_pb2_grpc,
     process_service_pb2_grpc,
 )
+from hcsd.v1.host_service_pb2 import GetHostRequest
 from hcsd_client._errors import (
     CallError,
     ClientClosedError,
     ConnectionLostError,
     DaemonUnreachableError,
+    DeadlineExceededError,
     InternalError,
     TokenFileError,
     UnauthenticatedError,
-    UnavailableError,
     error_from_status,
     status_of,
 )
+from hcsd_client._link import CONNECT_TIMEOUT_MS
+from hcsd_client._retry import Attempts
 from hcsd_client._tls import explain
 
 if TYPE_CHECKING:
@@ -37,31 +40,20 @@ if TYPE_CHECKING:
 
     import anyio
 
+    from hcsd_client._link import Link
     from hcsd_client._trust import Trust
     from hcsd_client.address import Address
 
-CONNECT_TIMEOUT_MS = 10_000  # for who listens and stays silent; who does not listen is seen at once
-LOOKAHEAD_BYTES = 128 * 1024  # with it, some 256 KiB are on their way at the most (measured)
-RECONNECT_MIN_MS = 100
-RECONNECT_MAX_MS = 1_000  # a daemon that was started again is found after this at the latest
-
-_OPTIONS = (
-    ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
-    ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
-    ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
-    # What is on its way must be read anew when the connection breaks, so it must not be more than the
-    # daemon keeps behind a reader. Left to itself gRPC takes 6 MiB ahead, and is no faster (measured).
-    ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
-    # Otherwise a new client shares the failed connection of an older one, and its waiting time.
-    ("grpc.use_local_subchannel_pool", 1),
-    # A page of processes with long command lines may be larger than the 4 MiB that gRPC allows.
-    ("grpc.max_receive_message_length", -1),
-)
-_NO_PROXY = (("grpc.enable_http_proxy", 0),)
-
+ANSWER_TIMEOUT = 15.0  # seconds for what the daemon answers at once; more than it takes to connect
 INCARNATION = "hcsd-incarnation"
 
+# What ends a call that is not the daemon's own word: it has lost its connection, whatever the code.
+_LOST = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.CANCELLED,
+}
 _NO_CONNECT = "failed to connect"
 _NO_ANSWER = "tcp handshaker shutdown"  # from nobody at all, not even a refusal
 # Of a host whose name is not found: what gRPC says today, and what it said before.
@@ -77,10 +69,23 @@ class Life:
     Attributes:
         connected: It has had an answer, so the daemon was there.
         left: Its owner left it, or a cancellation ended it.
+        silent: We have ended it, since nothing came any more.
     """
 
     connected: bool = False
     left: bool = False
+    silent: bool = False
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of the daemon; the views of a channel share it.
+
+    Attributes:
+        incarnation: Its present run, as far as is known; "" if nothing is.
+    """
+
+    incarnation: str = ""
 
 
 class Channel:
@@ -94,8 +99,12 @@ class Channel:
         token: Bearer token of the daemon, or "".
         trust: What `token` and `credentials` were made from, for error messages.
         credentials: For TLS; None to speak in clear, or to a Unix socket.
+        link: How to hold the connection.
 
     Attributes:
+        link: As given.
+        known: What is known of the daemon.
+        is_pinned: Its calls are meant for one run of the daemon alone, which was there.
         metadata: What to pass as `metadata` to every call.
         processes: Stub of ProcessService.
         systems: Stub of ComputeSystemService.
@@ -109,18 +118,22 @@ class Channel:
         token: str,
         trust: Trust,
         credentials: grpc.ChannelCredentials | None,
+        link: Link,
     ) -> None:
+        self.link = link
+        self.known = Known()
+        self.is_pinned = False
         self.metadata: tuple[tuple[str, str], ...] = ()
         if token:
             self.metadata = (("authorization", f"Bearer {token}"),)
         self._address = address
         self._trust = trust
         self._closing = asyncio.Event()  # the views of `pinned` share it
-        options = _OPTIONS + (_NO_PROXY if address.is_loopback else ())
+        options, interceptors = link.grpc_options(address), list(link.interceptors)
         self._grpc = (
-            grpc.aio.secure_channel(address.target, credentials, options=options)
+            grpc.aio.secure_channel(address.target, credentials, options, None, interceptors)
             if credentials
-            else grpc.aio.insecure_channel(address.target, options=options)
+            else grpc.aio.insecure_channel(address.target, options, None, interceptors)
         )
         self.processes = process_service_pb2_grpc.ProcessServiceStub(self._grpc)
         self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(self._grpc)
@@ -129,9 +142,30 @@ class Channel:
 
     def pinned(self, incarnation: str) -> Channel:
         """Return the same channel for calls that are meant for this run of the daemon alone."""
+        if self.is_pinned or not incarnation:
+            return self
         view = copy.copy(self)
         view.metadata = (*self.metadata, (INCARNATION, incarnation))
+        view.is_pinned = True
+        self.known.incarnation = incarnation
         return view
+
+    async def find_incarnation(self) -> str:
+        """Return the present run of the daemon, as far as it is known; asks if it is not."""
+        if not self.known.incarnation:
+            try:
+                async with self.translating():
+                    answer = await self.host.GetHost(
+                        GetHostRequest(), timeout=ANSWER_TIMEOUT, metadata=self.metadata
+                    )
+            except DeadlineExceededError as error:
+                raise self.lost(f"no answer in {ANSWER_TIMEOUT:.0f} s") from error
+            self.known.incarnation = answer.incarnation
+        return self.known.incarnation
+
+    def attempts(self, what: str) -> Attempts:
+        """Return the attempts at something, for as long as the daemon is out of reach."""
+        return Attempts(self.link.retry, what, str(self._address))
 
     async def close(self) -> None:
         """Close the connection; calls under way end with `ClientClosedError`."""
@@ -169,6 +203,8 @@ class Channel:
             # leaving the call and closing the channel do.
             if not _is_being_cancelled():
                 self.check_open(life or Life())
+                if life is not None and life.silent:
+                    raise self.lost(f"nothing has come for {self.link.silence:.1f} s") from None
             if life is not None:
                 life.left = True
             # gRPC awaits tasks of its own, and what they raise lacks the mark by which a cancel
@@ -187,20 +223,27 @@ class Channel:
         if isinstance(found, UnauthenticatedError) and not self._address.is_unix:
             status.message = f"{found.message}; {self._trust.shown}"
             return error_from_status(status)
-        if type(found) is not UnavailableError or found.reason:
+        if found.reason or found.code not in _LOST:
             return found
         # gRPC speaks, not the daemon.
-        if not connected and self._never_connected(status.message):
-            why = (
-                ""
-                if self._address.is_unix
-                else explain(status.message, self._address.host, self._trust.tls)
-            )
-            why = why or _why_unreachable(status.message)
-            status.message = f"cannot reach a daemon at {self._address}: {why}"
-            return DaemonUnreachableError(status)
-        status.message = f"lost the connection to the daemon at {self._address}: {status.message}"
-        return ConnectionLostError(status)
+        if connected or not self._never_connected(status.message):
+            return self.lost(status.message)
+        text = status.message
+        why = "" if self._address.is_unix else explain(text, self._address.host, self._trust.tls)
+        why = why or _why_unreachable(text)
+        status.code = grpc.StatusCode.UNAVAILABLE.value[0]
+        status.message = f"cannot reach a daemon at {self._address}: {why}"
+        unreachable = DaemonUnreachableError(status)
+        unreachable.may_have_arrived = not any(words in text for words in (_NO_CONNECT, *_NO_HOST))
+        return unreachable
+
+    def lost(self, why: str) -> ConnectionLostError:
+        """Return the error for a connection that is lost."""
+        message = f"lost the connection to the daemon at {self._address}: {why}"
+        code: int = grpc.StatusCode.UNAVAILABLE.value[0]
+        error = ConnectionLostError(status_pb2.Status(code=code, message=message))
+        error.may_have_arrived = True
+        return error
 
     def _never_connected(self, message: str) -> bool:
         """Whether a call failed since there was no connection, rather than lost one on its way.

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 import anyio
 
 from hcsd.v1.process_pb2 import (
+    ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
     OVERFLOW_POLICY_BLOCK,
     OVERFLOW_POLICY_UNSPECIFIED,
-    STDIN_MODE_PIPE,
     ProcessSpec,
 )
 from hcsd_client._calls import Calls
 from hcsd_client._channel import Channel, read_token
+from hcsd_client._creation import create
 from hcsd_client._errors import DaemonRestartedError, HcsdClientError, NotFoundError
+from hcsd_client._link import Link, keepalive_of
+from hcsd_client._options import make_options
+from hcsd_client._ownership import owning
 from hcsd_client._process import RemoteProcess
-from hcsd_client._requests import make_spec
-from hcsd_client._retry import Retry, retrying
+from hcsd_client._requests import copy_spec, make_create, with_stdin
+from hcsd_client._retry import Retry
 from hcsd_client._trust import TcpOptions, Trust, choose_trust
 from hcsd_client.address import Address, default_address, parse_address
 from hcsd_client.names import HOST_SYSTEM
@@ -28,10 +32,16 @@ from hcsd_client.names import HOST_SYSTEM
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
+
+    import grpc
 
     from hcsd.v1.process_pb2 import Process
+    from hcsd_client._link import ChannelOptions
+    from hcsd_client._options import ProcessKeywords
 
+KEEPALIVE = 20.0  # seconds; proxies cut what is silent for a minute, or for more
+OWNER_GRACE = 10.0  # seconds that a process lives without its owner
 LEAVE_TIMEOUT = 5.0  # seconds to end a process that is left; arbitrary
 
 
@@ -40,14 +50,21 @@ class Client(Calls):
 
         async with Client() as client:
             async with client.run(["sh", "-c", "echo hello; exit 7"]) as process:
-                async for data in process.stdout:
-                    print(data)
-                print((await process.wait()).exit_code)
+                done = await process.communicate()
+                print(done.stdout, done.exit.exit_code)
+
+    Who reads one output only joins the other to it, or discards it, as in ``run(argv, stderr_to_stdout=True)``:
+    a process that waits for its stderr to be read writes nothing to stdout, either.
 
     `run`, `create` and `open` give a `RemoteProcess`, which goes on after a lost connection. The other
-    methods are the calls of the contract, one each and by the same names; they are made once (those whose
-    answers are iterated over again after a pause, see `Output`), and their answers are the messages of `hcsd.v1`, documented there. An answer with a single member is returned as
-    that member. Names are resource names, as `process_name` makes them.
+    methods are the calls of the contract, one each and by the same names, and their answers are the
+    messages of `hcsd.v1`, documented there. An answer with a single member is returned as that member.
+    Names are resource names, as `process_name` makes them.
+
+    A lost connection is survived, within the bounds of `retry`, by what waits, is iterated over or changes
+    nothing: `read_output`, `run_process`, `attach_process`, `watch_events`, `wait_process`,
+    `terminate_process`, `wait_system`, and what only looks, such as `list_processes`. The other calls of
+    the contract are made once.
 
     It connects at the first call and never waits for a daemon that is not there.
 
@@ -68,7 +85,7 @@ class Client(Calls):
         timeout: Seconds after which a call without an answer is a `DeadlineExceededError`. Calls that
             wait for a process (its exit, its output, room in its stdin, a grace period) have no such
             limit. Default: none for any.
-        retry: How a `RemoteProcess` goes on after a lost connection.
+        retry: How it goes on after a lost connection. The logger ``hcsd_client`` tells each attempt.
         tls_ca_file: CA of the daemon's certificate (PEM). Default: what `HCSD_TLS_CA` names, else
             `server.pem` beside the token file if it is there, else those that the system trusts.
         tls_cert_file: Certificate of this client (PEM, with those between it and its CA after it),
@@ -76,8 +93,16 @@ class Client(Calls):
         tls_key_file: Its private key (PEM, without a passphrase). Default: what `HCSD_TLS_KEY` names.
         insecure: Whether to speak in clear, without TLS and token; only for TCP. Whoever is on the way
             reads and changes what is sent. Default: whether `HCSD_INSECURE` is ``1``.
+        keepalive: Seconds of silence after which a TCP connection is pinged (5 at the least), and the
+            daemon sends a heartbeat on a stream, so that proxies do not take it for dead. A stream on
+            which nothing comes for twice as long, and for a second at the least, has lost its
+            connection. 0 or None for neither.
+        interceptors: Interceptors of `grpc.aio` for the calls, as for tracing.
+        channel_options: Further options of the gRPC channel, as in ``("grpc.primary_user_agent", "me")``.
+            They win over the client's own.
 
     Raises:
+        ValueError: `keepalive` is negative.
         AddressError: The address is none.
         TokenFileError: A token file is named together with `insecure`.
         TlsError: A file of TLS is named together with `insecure`, there is a certificate without a
@@ -95,6 +120,9 @@ class Client(Calls):
         tls_cert_file: str | os.PathLike[str] | None = None,
         tls_key_file: str | os.PathLike[str] | None = None,
         insecure: bool | None = None,
+        keepalive: float | None = KEEPALIVE,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        channel_options: ChannelOptions = (),
     ) -> None:
         super().__init__(None, timeout)
         if address is None:
@@ -102,7 +130,7 @@ class Client(Calls):
         self._address = parse_address(address) if isinstance(address, str) else address
         options = TcpOptions(token_file, tls_ca_file, tls_cert_file, tls_key_file, insecure)
         self._trust = Trust() if self._address.is_unix else choose_trust(options, os.environ)
-        self._retry = retry
+        self._link = Link(retry, keepalive_of(keepalive), interceptors, channel_options)
 
     @property
     def address(self) -> Address:
@@ -119,7 +147,7 @@ class Client(Calls):
         trust = self._trust
         token = await read_token(anyio.Path(trust.token_file)) if trust.token_file else ""
         credentials = await trust.tls.credentials() if trust.tls else None
-        self._open_channel = Channel(self._address, token, trust, credentials)
+        self._open_channel = Channel(self._address, token, trust, credentials, self._link)
         return self
 
     async def __aexit__(
@@ -142,11 +170,15 @@ class Client(Calls):
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
         request_id: str = "",
+        **options: Unpack[ProcessKeywords],
     ) -> RemoteProcess:
         """Start a process that lives on its own, with its output kept as in a log.
 
-        Of each output the daemon keeps the last MiB, unless the spec says otherwise. Who reads too late
-        gets an `OutputEvictedError`, or see `RemoteProcess.output`.
+        Of each output the daemon keeps the last MiB, unless an option or the spec says otherwise. Who reads
+        too late gets an `OutputEvictedError`, or see `RemoteProcess.output`.
+
+        The command never runs twice: if the connection was lost and the daemon started anew meanwhile, so
+        that it cannot know of the first attempt, that is a `DaemonRestartedError`.
 
         Args:
             command: As in `create_process`.
@@ -157,32 +189,30 @@ class Client(Calls):
             labels: As in `create_process`.
             request_id: As in `create_process`. By default a new one, so that a call whose connection is
                 lost can be repeated and starts one process.
+            options: How the daemon keeps it, see `ProcessKeywords`.
 
         Raises:
             ExecutableNotFoundError: There is no such program.
-            NotFoundError: There is no such system or folder.
+            NotFoundError: There is no such system.
+            InvalidRequestError: The working directory does not exist, or another field is wrong.
             AlreadyExistsError: `process_id` is taken.
             RequestIdReusedError: `request_id` was used with another request.
-            FailedPreconditionError: The system is not running.
+            FailedPreconditionError: The system is not running; `DaemonRestartedError`, see above.
             TypeError: Not exactly one of `command` and `parameters_json` is given.
         """
-        if command is not None and stdin:
-            command = _copy(command)
-            command.stdin_mode = STDIN_MODE_PIPE
-        own_id = str(uuid.uuid4())
-        created = await retrying(
-            self._retry,
-            lambda: self.create_process(
-                command,
-                parent=parent,
-                parameters_json=parameters_json,
-                process_id=process_id,
-                labels=labels,
-                request_id=request_id or own_id,
-            ),
-            reached=False,
+        request = make_create(
+            with_stdin(command) if command is not None and stdin else command,
+            parent,
+            parameters_json=parameters_json,
+            process_id=process_id,
+            labels=labels,
+            request_id=request_id or str(uuid.uuid4()),
+            options=make_options(**options),
         )
-        return self._process(created.process, stdin_offset=None if request_id else 0)
+        return self._process(
+            await create(self._channel, request, self._timeout),
+            stdin_offset=None if request_id else 0,
+        )
 
     @asynccontextmanager
     async def run(
@@ -194,6 +224,8 @@ class Client(Calls):
         parameters_json: str | None = None,
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
+        owner_grace: float | None = OWNER_GRACE,
+        **options: Unpack[ProcessKeywords],
     ) -> AsyncIterator[RemoteProcess]:
         """Start a process that is for the block alone; at its end the process and its descendants are killed.
 
@@ -201,24 +233,46 @@ class Client(Calls):
         tell what descends from it, the process alone is.
 
         Nothing of its output is lost, however slowly it is read: as with a pipe, the process waits for
-        who reads it, unless the spec says otherwise. A client that is killed does not take it along;
-        `run_process` with `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT` does.
+        who reads it, unless an option or the spec says otherwise. So read both outputs, as
+        `RemoteProcess.communicate` does, or `discard` one, or join them by `stderr_to_stdout`: a process
+        that waits for its stderr to be read writes nothing to stdout, either.
 
-        Arguments and errors are those of `create`.
+        Arguments and errors are those of `create`, and:
+
+        Args:
+            command: As in `create`.
+            stdin: As in `create`.
+            parent: As in `create`.
+            parameters_json: As in `create`.
+            process_id: As in `create`.
+            labels: As in `create`.
+            owner_grace: Seconds after which the daemon kills the process and its descendants if this
+                program is gone or out of reach. None to let them run on then.
+            options: As in `create`.
         """
+        kept = make_options(**options)
         if command is not None:
-            command = _copy(command)
-            if command.output.overflow == OVERFLOW_POLICY_UNSPECIFIED:
-                command.output.overflow = OVERFLOW_POLICY_BLOCK
-        process = await self.create(
-            command,
-            stdin=stdin,
-            parent=parent,
+            command = copy_spec(command)
+        if not kept.output.overflow:
+            said = command.output.overflow if command else OVERFLOW_POLICY_UNSPECIFIED
+            kept.output.overflow = said or OVERFLOW_POLICY_BLOCK
+        if command is not None:  # an older daemon reads this one
+            command.output.overflow = kept.output.overflow
+        if owner_grace is not None:
+            kept.orphan_policy = ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT
+            kept.owner_grace.FromNanoseconds(round(owner_grace * 1e9))
+        request = make_create(
+            with_stdin(command) if command is not None and stdin else command,
+            parent,
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
+            request_id=str(uuid.uuid4()),
+            options=kept,
         )
-        async with process:
+        created = await create(self._channel, request, self._timeout)
+        process = self._process(created, stdin_offset=0)
+        async with process, owning(self._channel.pinned(created.incarnation), created):
             try:
                 yield process
             except BaseException:
@@ -235,16 +289,9 @@ class Client(Calls):
         Raises:
             NotFoundError: There is no such process.
         """
-        process = await retrying(self._retry, lambda: self.get_process(name), reached=False)
-        return self._process(process, stdin_offset=None)
+        return self._process(await self.get_process(name), stdin_offset=None)
 
     def _process(self, process: Process, *, stdin_offset: int | None) -> RemoteProcess:
-        calls = Calls(self._channel.pinned(process.incarnation), self._timeout)
-        return RemoteProcess(calls, process, self._retry, stdin_offset=stdin_offset)
-
-
-def _copy(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
-    """Return a spec of our own; the caller's is not changed."""
-    spec = ProcessSpec()
-    spec.CopyFrom(make_spec(command))
-    return spec
+        channel = self._channel.pinned(process.incarnation)
+        calls = Calls(channel, self._timeout)
+        return RemoteProcess(calls, channel, process, stdin_offset=stdin_offset)

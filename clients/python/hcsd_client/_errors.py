@@ -31,7 +31,7 @@
         ├── InternalError                a fault of the daemon, or of the contract
         └── UnavailableError             the daemon is stopping, or HCS is out of reach
             ├── DaemonUnreachableError   no daemon answers at the address
-            └── ConnectionLostError      the daemon went away during the call
+            └── ConnectionLostError      the connection was lost during the call
 
 `CLASSES` is the table. A cancellation by the caller's own task stays what it is,
 `asyncio.CancelledError`.
@@ -181,7 +181,7 @@ class InvalidRequestError(CallError):
 
 
 class NotFoundError(CallError):
-    """The process, system, program or folder does not exist."""
+    """The process, system or program does not exist."""
 
 
 class ExecutableNotFoundError(NotFoundError):
@@ -268,7 +268,13 @@ class InternalError(CallError):
 
 
 class UnavailableError(CallError):
-    """The daemon is stopping, HCS is out of reach, or no daemon could be reached."""
+    """The daemon is stopping, HCS is out of reach, or no daemon could be reached.
+
+    Attributes:
+        may_have_arrived: Whether the daemon may have got the request all the same, and acted on it.
+    """
+
+    may_have_arrived = False
 
 
 class DaemonUnreachableError(UnavailableError):
@@ -276,7 +282,7 @@ class DaemonUnreachableError(UnavailableError):
 
 
 class ConnectionLostError(UnavailableError):
-    """The daemon went away during the call."""
+    """The connection was lost during the call: the daemon went away, or something on the way to it."""
 
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

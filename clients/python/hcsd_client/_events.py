@@ -15,14 +15,40 @@ if TYPE_CHECKING:
 
 
 class Events(EventStream[WatchEventsResponse]):
-    """What `Client.watch_events` returns: what happens, as `WatchEventsResponse`s."""
+    """What `Client.watch_events` returns: what happens, as `WatchEventsResponse`s.
+
+    After a lost connection it goes on behind the revision of the last message: every event comes once. A
+    snapshot that broke before its last part is asked for anew, so the parts that follow have another
+    revision. A bookmark that tells no new revision is not handed out.
+    """
 
     def __init__(self, channel: Channel, request: WatchEventsRequest) -> None:
-        super().__init__(channel)
+        super().__init__(channel, "the watch of events")
         self._request = request
+        self._place: tuple[int, str] | None = None  # revision and incarnation of the last message
+        self._is_first = True  # the next message is the first one of its call
+        if heartbeat := channel.link.heartbeat:
+            request.heartbeat_interval.CopyFrom(heartbeat)
 
     def _start(self) -> Responses[WatchEventsResponse]:
+        self._is_first = True
+        if self._place is not None:
+            self._request.after_revision, self._request.incarnation = self._place
+            self._request.send_snapshot = False
         return self._channel.events.WatchEvents(self._request, metadata=self._channel.metadata)
+
+    def _note(self, message: WatchEventsResponse) -> bool:
+        item = message.WhichOneof("item")
+        is_first, self._is_first = self._is_first, False
+        if item is None or (item == "snapshot" and not message.snapshot.complete):
+            return True
+        found = getattr(message, item)
+        place = (found.revision, found.incarnation)
+        if item == "bookmark" and not is_first:
+            self._beats = True
+        is_news = item != "bookmark" or place != self._place
+        self._place = place
+        return is_news
 
 
 class EventCalls(Asking):
@@ -38,7 +64,8 @@ class EventCalls(Asking):
     ) -> Events:
         """Watch what happens to compute systems and processes, without an end.
 
-        Each message has the revision and the incarnation to go on with after a lost connection.
+        It goes on by itself after a lost connection. Each message has the revision and the
+        incarnation with which another watch, or another program, goes on behind it.
 
         Args:
             parent: Name of a system; by default all.

@@ -3,6 +3,7 @@
     state       event                                next
     KNOWN       write() or close()                   ON ITS WAY
     ON ITS WAY  the answer                           KNOWN
+    ON ITS WAY  the answer that its time is up       ON ITS WAY: the rest of it (see `_pieces`)
     ON ITS WAY  the daemon is out of reach           ON ITS WAY: after a while, the same write again
     ON ITS WAY  cancelled, or any other error        UNKNOWN
     UNKNOWN     the next write(), which asks first   KNOWN
@@ -17,18 +18,20 @@ is an error. Of a repeated write it cannot be told whose they were: clients that
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import anyio
 import grpc
 
+from hcsd.v1.process_service_pb2 import WriteInputRequest
 from hcsd_client._errors import CallError, StdinBusyError, UnavailableError, error_of
-from hcsd_client._retry import Attempts
+from hcsd_client._link import PIECE
+from hcsd_client._pieces import SLACK, Pieces
 
 if TYPE_CHECKING:
     from hcsd.v1.process_service_pb2 import WriteInputResponse
-    from hcsd_client._calls import Calls
-    from hcsd_client._retry import Retry
+    from hcsd_client._channel import Channel
 
 WRITE_BYTES = 1024 * 1024  # of one call; a daemon takes up to 4 MiB at once
 
@@ -49,13 +52,13 @@ class RemoteInput:
             not known, as after a write that was cancelled; see `committed`.
     """
 
-    def __init__(self, calls: Calls, name: str, offset: int | None, retry: Retry) -> None:
+    def __init__(self, channel: Channel, name: str, offset: int | None) -> None:
         self.offset = offset
-        self._calls = calls
+        self._channel = channel
         self._name = name
-        self._retry = retry
         self._writing = anyio.Lock()
         self._left = False  # a call of ours ended without an answer, and may go on at the daemon
+        self._over_by = 0.0  # by then it has ended
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`, as fast as the process reads it.
@@ -92,32 +95,47 @@ class RemoteInput:
     async def _call(
         self, data: bytes, offset: int, *, close_stdin: bool = False
     ) -> WriteInputResponse:
-        attempts = Attempts(self._retry)
+        request = WriteInputRequest(
+            name=self._name, offset=offset, data=data, close_stdin=close_stdin
+        )
+        pieces = Pieces(self._channel, f"the stdin of '{self._name}'")
         repeated = False
         while True:
             try:
-                answer = await self._calls.write_input(
-                    self._name, data, offset=offset, close_stdin=close_stdin
-                )
-            except UnavailableError as error:
-                self._left = repeated = True
-                await attempts.failed(error)
+                answer = await pieces.ask(self._channel.processes.WriteInput, request)
             except StdinBusyError as error:
                 if not self._left:
                     raise
-                await attempts.failed(error)
-            except CallError:
+                if time.monotonic() < self._over_by:  # the call that was lost ends by itself
+                    pieces.attempts.forgive()
+                await pieces.attempts.failed(error)
+                continue
+            except BaseException as error:
+                # Nobody has answered: a cancellation, or the daemon is out of reach.
+                if not isinstance(error, CallError) or isinstance(error, UnavailableError):
+                    self._leave()
                 raise
-            except BaseException:  # a cancellation: nobody has answered
-                self._left = True
-                raise
-            else:
-                self._left = False
-                if answer.skipped_bytes and not repeated:
-                    raise error_of(
-                        grpc.StatusCode.ABORTED,
-                        "STDIN_TAKEN_OVER",
-                        f"another client has written to stdin of '{self._name}': "
-                        f"{answer.skipped_bytes} bytes of this one were taken for its",
-                    )
+            if answer is None:
+                self._leave()
+                repeated = True
+                continue
+            self._left = False
+            if answer.skipped_bytes and not repeated:
+                raise self._taken_over(answer.skipped_bytes)
+            if not answer.timed_out:
                 return answer
+            repeated = False
+            request.data = request.data[answer.committed_offset - request.offset :]
+            request.offset = answer.committed_offset
+
+    def _leave(self) -> None:
+        self._left = True
+        self._over_by = time.monotonic() + PIECE + SLACK
+
+    def _taken_over(self, skipped: int) -> CallError:
+        return error_of(
+            grpc.StatusCode.ABORTED,
+            "STDIN_TAKEN_OVER",
+            f"another client has written to stdin of '{self._name}': {skipped} bytes of this one were"
+            " taken for its",
+        )

@@ -2,12 +2,12 @@
 
     state    event                                   next
     IDLE     receive()                               READING
-    READING  the daemon is out of reach              IDLE, and after a while READING again
     READING  cancelled, aclose(), any other error    IDLE
     READING  the end of the stream                   ENDED
 
-READING is a ReadOutput call that was asked for what follows `offset`. The offset moves with the bytes that
-are handed out, and only then, so whatever ends the call, the next one goes on at the right byte.
+READING is an `Output` that was asked for what follows `offset`; it survives lost connections by itself. The
+offset moves with the bytes that are handed out, and only then, so whatever ends the `Output`, the next one
+goes on at the right byte.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ import anyio
 from anyio.abc import ByteReceiveStream
 
 from hcsd.v1.process_pb2 import GAP_POLICY_FAIL, GAP_POLICY_REPORT, OutputCursor
-from hcsd_client._errors import UnavailableError, check_same
-from hcsd_client._retry import Attempts
+from hcsd_client._errors import check_same
 
 if TYPE_CHECKING:
     from hcsd.v1.process_pb2 import OutputStream, Process
     from hcsd.v1.process_service_pb2 import ReadOutputResponse
     from hcsd_client._calls import Calls
-    from hcsd_client._retry import Retry
     from hcsd_client._stream import Output
 
 
@@ -58,7 +56,6 @@ class RemoteOutput(ByteReceiveStream):
         calls: Calls,
         process: Process,
         cursor: OutputCursor,
-        retry: Retry,
         *,
         skip_gaps: bool,
     ) -> None:
@@ -69,7 +66,6 @@ class RemoteOutput(ByteReceiveStream):
         self._calls = calls
         self._process = process
         self._start = cursor
-        self._attempts = Attempts(retry)
         self._gap_policy = GAP_POLICY_REPORT if skip_gaps else GAP_POLICY_FAIL
         self._call: Output | None = None
         self._rest = b""  # received, and not yet handed out
@@ -90,9 +86,6 @@ class RemoteOutput(ByteReceiveStream):
                 raise anyio.EndOfStream
             try:
                 self._take(await self._next())
-            except UnavailableError as error:
-                await self.aclose()
-                await self._attempts.failed(error)
             except BaseException:
                 await self.aclose()
                 raise
@@ -122,7 +115,6 @@ class RemoteOutput(ByteReceiveStream):
         return await anext(self._call, None)
 
     def _take(self, event: ReadOutputResponse | None) -> None:
-        self._attempts.succeeded()
         kind = event.WhichOneof("event") if event else None
         if event is None or kind == "end":
             self._ended = True

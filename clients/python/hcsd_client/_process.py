@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         TerminateScope,
     )
     from hcsd_client._calls import Calls
-    from hcsd_client._retry import Retry
+    from hcsd_client._channel import Channel
 
 Result = TypeVar("Result")
 
@@ -81,16 +81,16 @@ class RemoteProcess:
     """
 
     def __init__(
-        self, calls: Calls, process: Process, retry: Retry, *, stdin_offset: int | None
+        self, calls: Calls, channel: Channel, process: Process, *, stdin_offset: int | None
     ) -> None:
         self.name = process.name
         self.pid = process.pid
         self.created = process
         self._calls = calls
-        self._retry = retry
+        self._channel = channel
         self._outputs: list[RemoteOutput] = []
         self._exit: ProcessExit | None = None
-        self.stdin = RemoteInput(calls, self.name, stdin_offset, retry)
+        self.stdin = RemoteInput(channel, self.name, stdin_offset)
         self.stdout = self.output(OUTPUT_STREAM_STDOUT)
         self.stderr = self.output(OUTPUT_STREAM_STDERR)
 
@@ -114,7 +114,6 @@ class RemoteProcess:
             self._calls,
             self.created,
             cursor_of(stream, offset, last_bytes),
-            self._retry,
             skip_gaps=skip_gaps,
         )
         self._outputs.append(output)
@@ -122,7 +121,7 @@ class RemoteProcess:
 
     async def get(self) -> Process:
         """Return the process as it is now."""
-        return self._checked(await self._repeat(lambda: self._calls.get_process(self.name)))
+        return self._checked(await self._calls.get_process(self.name))
 
     async def wait(self, timeout: float | None = None) -> ProcessExit:
         """Wait for the exit, which waits for no output, and return how the process ended.
@@ -138,7 +137,7 @@ class RemoteProcess:
         if self._exit is not None:
             return self._exit
         with anyio.fail_after(timeout):
-            answer = await self._repeat(lambda: self._calls.wait_process(self.name))
+            answer = await self._calls.wait_process(self.name)
         process = self._checked(answer.process)
         if process.state == PROCESS_STATE_EXITED:  # not LOST, which may be found again
             self._exit = process.exit
@@ -176,8 +175,8 @@ class RemoteProcess:
         Raises:
             UnimplementedError: `scope` is `TERMINATE_SCOPE_TREE`, and the engine cannot do that.
         """
-        return await self._repeat(
-            lambda: self._calls.terminate_process(self.name, scope=scope, grace_period=grace_period)
+        return await self._calls.terminate_process(
+            self.name, scope=scope, grace_period=grace_period
         )
 
     async def resize(self, columns: int, rows: int) -> None:
@@ -245,7 +244,7 @@ class RemoteProcess:
         await self.aclose()
 
     async def _repeat(self, call: Callable[[], Awaitable[Result]]) -> Result:
-        return await retrying(self._retry, call)
+        return await retrying(self._channel.attempts(f"a call about '{self.name}'"), call)
 
     def _checked(self, process: Process) -> Process:
         check_same(self.created, process)

@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 
-from hcsd.v1.process_pb2 import Argv, Console, ProcessSignal, ProcessSpec
+from hcsd.v1.process_pb2 import (
+    ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
+    STDIN_MODE_PIPE,
+    Argv,
+    Console,
+    ProcessSignal,
+    ProcessSpec,
+)
 from hcsd.v1.process_service_pb2 import (
     CloseHandles,
     CreateProcessRequest,
     ModifyProcessRequest,
+    RunProcessRequest,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hcsd.v1.process_pb2 import OutputCursor, ProcessOptions
     from hcsd.v1.process_service_pb2 import StdioHandle
 
 
@@ -27,6 +36,7 @@ def make_create(
     process_id: str,
     labels: Mapping[str, str] | None,
     request_id: str,
+    options: ProcessOptions | None,
 ) -> CreateProcessRequest:
     """Return the request for a process; see `Client.create_process`.
 
@@ -36,7 +46,11 @@ def make_create(
     if (command is None) == (parameters_json is None):
         raise TypeError("give either a command or parameters_json")
     request = CreateProcessRequest(
-        parent=parent, process_id=process_id, labels=labels, request_id=request_id
+        parent=parent,
+        process_id=process_id,
+        labels=labels,
+        request_id=request_id,
+        options=options if options and options.ByteSize() else None,
     )
     if command is not None:
         request.spec.CopyFrom(make_spec(command))
@@ -52,6 +66,47 @@ def make_spec(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
     if isinstance(command, str):
         return ProcessSpec(command_line=command)
     return ProcessSpec(argv=Argv(args=command))
+
+
+def copy_spec(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
+    """Return a spec of our own; the caller's is not changed."""
+    spec = ProcessSpec()
+    spec.CopyFrom(make_spec(command))
+    return spec
+
+
+def with_stdin(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
+    """Return a spec of our own for a process that is written to."""
+    spec = copy_spec(command)
+    spec.stdin_mode = STDIN_MODE_PIPE
+    return spec
+
+
+def attach_again(
+    first: RunProcessRequest, name: str, cursors: Iterable[OutputCursor], *, take_over: bool
+) -> RunProcessRequest:
+    """Return the first message of a call that goes on for one that was lost.
+
+    Args:
+        first: That of the lost one.
+        name: The process.
+        cursors: Where to go on.
+        take_over: Whether the present writer of stdin may be the lost call.
+    """
+    request = RunProcessRequest()
+    attach = request.attach
+    if first.HasField("attach"):
+        attach.CopyFrom(first.attach)
+    else:
+        policies = (first.create.options.orphan_policy, first.create.spec.orphan_policy)
+        attach.owner = ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT in policies
+    attach.name = name
+    del attach.cursors[:]
+    attach.cursors.extend(cursors)
+    attach.take_over = attach.take_over or take_over
+    if first.HasField("heartbeat_interval"):
+        request.heartbeat_interval.CopyFrom(first.heartbeat_interval)
+    return request
 
 
 def make_modify(

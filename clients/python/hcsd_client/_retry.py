@@ -1,7 +1,13 @@
-"""Trying again while the daemon is out of reach."""
+"""Trying again while the daemon is out of reach.
+
+Every attempt is told to the logger ``hcsd_client``, at the level INFO: what is tried again, the how
+manieth time, why, and after which delay; and then that it goes on. These records have the attributes
+``hcsd_address`` and ``hcsd_state``, which is ``lost`` or ``back``.
+"""
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -17,14 +23,17 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+LOGGER = logging.getLogger("hcsd_client")
+LOST, BACK = "lost", "back"
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a `RemoteProcess` goes on when the connection breaks.
+    """How a client goes on when the connection breaks.
 
     It tries again after `first_delay` seconds, doubling up to `max_delay`, each time with a random part
-    of it, and raises the last error after `attempts` in a row without any progress: by default after
-    some 10 s. The count begins anew with every answer.
+    of it, and raises the last error after `attempts` in a row without a word from the daemon: by default
+    after some 10 s. The count begins anew with every message of the daemon.
 
     Attributes:
         attempts: How often to try again; 0 raises the first error.
@@ -38,19 +47,27 @@ class Retry:
 
 
 class Attempts:
-    """The attempts of one task after its last progress.
+    """The attempts of one task after the daemon's last word.
 
     Args:
         retry: The bounds.
+        what: What is tried, for the log.
+        address: Where the daemon is, for the log.
     """
 
-    def __init__(self, retry: Retry) -> None:
+    def __init__(self, retry: Retry, what: str, address: str) -> None:
         self._retry = retry
+        self._what = what
+        self._address = address
         self._failed = 0
+        self._lost = False
 
     def succeeded(self) -> None:
-        """Note progress."""
+        """Note a word from the daemon."""
         self._failed = 0
+        if self._lost:
+            self._lost = False
+            self._log(BACK, "%s goes on", self._what)
 
     async def failed(self, error: CallError) -> None:
         """Wait before the next attempt.
@@ -61,30 +78,50 @@ class Attempts:
         if self._failed >= self._retry.attempts:
             raise error
         delay = min(self._retry.first_delay * 2**self._failed, self._retry.max_delay)
-        self._failed += 1
         # The random part keeps many clients from coming back in step.
-        await anyio.sleep(max(delay * random.uniform(0.5, 1), error.retry_delay or 0))  # noqa: S311
+        delay = max(delay * random.uniform(0.5, 1), error.retry_delay or 0)  # noqa: S311
+        self._failed += 1
+        self._lost = True
+        attempt = f"{self._failed} of {self._retry.attempts}"
+        self._log(LOST, "%s: attempt %s in %.2f s: %s", self._what, attempt, delay, error)
+        await anyio.sleep(delay)
+
+    def forgive(self) -> None:
+        """Begin the count anew: the daemon is there, though this has not succeeded."""
+        self._failed = 0
+
+    def _log(self, state: str, text: str, *arguments: object) -> None:
+        extra = {"hcsd_address": self._address, "hcsd_state": state}
+        LOGGER.info(text, *arguments, extra=extra)
 
 
 async def retrying(
-    retry: Retry, call: Callable[[], Awaitable[Result]], *, reached: bool = True
+    attempts: Attempts,
+    call: Callable[[], Awaitable[Result]],
+    *,
+    reached: bool = True,
+    refused: bool = True,
 ) -> Result:
     """Make a call that is safe to repeat until the daemon answers.
 
     Args:
-        retry: The bounds.
+        attempts: Bounds it.
         call: Makes the call.
         reached: Whether the daemon was there before. If it was not, that it is not is told at once.
+        refused: Whether to go on, too, if the daemon itself says that it is unavailable.
 
     Raises:
         CallError: What the daemon answers, or an `UnavailableError` when the attempts are used up.
     """
-    attempts = Attempts(retry)
     while True:
         try:
-            return await call()
+            result = await call()
         except UnavailableError as error:
-            if isinstance(error, DaemonUnreachableError) and not reached:
+            never = isinstance(error, DaemonUnreachableError) and not reached
+            if never or (error.reason and not refused):
                 raise
             reached = True
             await attempts.failed(error)
+        else:
+            attempts.succeeded()
+            return result

@@ -1,7 +1,17 @@
 """The client's side of RunProcess.
 
-A run may go on in another call (see `_stream`). `_run_stdin` keeps what is then sent again, and
-`_run_status` knows how a call has really ended.
+A run may go on in another call (see `_stream`):
+
+    the first call was lost            how it goes on
+    after `started`                    it attaches behind the last byte; stdin that the pipe has not taken
+                                       is sent again, and the size of the console
+    before, and it attached            it attaches again
+    before, and it has a request id    it creates again, at the same run of the daemon (see `_creation`)
+    before, and it has none            not at all: the command might run twice
+
+Stdin of a create with a request id is held back until `started`, so that the repeated create finds no
+writer, which would be the lost call. `_run_stdin` keeps what is sent again, and `_run_status` knows how a
+call has really ended.
 """
 
 from __future__ import annotations
@@ -18,14 +28,20 @@ from hcsd.v1.process_service_pb2 import (
     RUN_OPERATION_CLOSE_STDIN,
     RUN_OPERATION_STDIN,
     CloseStdin,
-    RunAttach,
     RunProcessRequest,
     RunProcessResponse,
     StdinData,
 )
-from hcsd_client._errors import InternalError, RunEndedError, error_from_status
-from hcsd_client._requests import make_signal
-from hcsd_client._run_status import RunStatus
+from hcsd_client._creation import Creation
+from hcsd_client._errors import (
+    CallError,
+    ConnectionLostError,
+    RunEndedError,
+    UnavailableError,
+    error_from_status,
+)
+from hcsd_client._requests import attach_again, make_signal
+from hcsd_client._run_status import RunStatus, end_writing
 from hcsd_client._run_stdin import StdinProgress, run_ended
 from hcsd_client._stream import OutputStream
 
@@ -42,7 +58,7 @@ STDIN_WINDOW_BYTES = 4 * STDIN_MESSAGE_BYTES
 
 
 class Run(OutputStream[RunProcessResponse]):
-    """One RunProcess call, as `Client.run_process` and `Client.attach_process` return it.
+    """A process that one is connected with, as `Client.run_process` and `Client.attach_process` return it.
 
     Enter it to start the process or attach to it, and iterate over it for what happens, as
     `RunProcessResponse`s: ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``, ``stdin_accepted`` and
@@ -55,22 +71,41 @@ class Run(OutputStream[RunProcessResponse]):
     write asks for the offset that stdin has reached, and takes over from its writer if
     `attach_process` was told so.
 
+    A lost connection shows only as a pause, within the bounds of `Retry`: no byte is missing, and none
+    comes twice, in either direction. Only a run that creates a process without a request id, and has not
+    got ``started`` yet, raises `ConnectionLostError`: whether the process was started is not known then.
+
     A cancellation inside any method ends the call, which detaches: the process goes on unless its
     ``orphan_policy`` says otherwise.
     """
 
     def __init__(self, channel: Channel, first: RunProcessRequest) -> None:
-        super().__init__(channel)
+        creates = first.HasField("create")
+        what = "the start of a process" if creates else f"the run of '{first.attach.name}'"
+        super().__init__(channel, what)
+        if heartbeat := channel.link.heartbeat:
+            first.heartbeat_interval.CopyFrom(heartbeat)
         self._first = first
         self._writer: grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse] | None = None
         self._sending = anyio.Lock()  # gRPC takes one message at a time
         self._writing = anyio.Lock()  # keeps the data of one write_stdin together
+        has_id = creates and bool(first.create.request_id)
+        self._creation = Creation(channel) if has_id else None
+        self._holds_back = has_id  # stdin, until `started`
+        self._lost = False  # the last call was, so that the daemon may not know yet that it is over
+        self._size: RunProcessRequest | None = None  # of the console, as it was last changed
         # A process without a request id is new, so nobody has written to it.
-        is_new = first.HasField("create") and not first.create.request_id
-        self._stdin = StdinProgress(is_new=is_new)
+        self._stdin = StdinProgress(is_new=creates and not has_id)
         self._status: RunStatus | None = None
 
     async def __aenter__(self) -> Self:
+        if self._creation:
+            try:
+                self._channel = await self._creation.pin()
+            except CallError as error:  # the iteration raises it
+                self._failure = error
+                self._stdin.end()
+                return self
         self._begin()
         with suppress(RunEndedError):  # refused already: the iteration raises why
             await self._send(self._first)
@@ -79,11 +114,15 @@ class Run(OutputStream[RunProcessResponse]):
     async def __anext__(self) -> RunProcessResponse:
         try:
             event = await super().__anext__()
-        except BaseException:
+        except BaseException as error:
             self._stdin.end()
+            if isinstance(error, (CallError, StopAsyncIteration)):
+                await end_writing(self._writer, self._channel.link)
             raise
         kind = event.WhichOneof("event")
-        if kind == "stdin_accepted":
+        if kind == "started":
+            await self._send_held_back()
+        elif kind == "stdin_accepted":
             self._stdin.note(event.stdin_accepted)
         elif kind == "op_error" and event.op_error.operation in {
             RUN_OPERATION_STDIN,
@@ -157,23 +196,27 @@ class Run(OutputStream[RunProcessResponse]):
         Raises:
             RunEndedError: The run has ended.
         """
-        await self._send(RunProcessRequest(resize=Console(columns=columns, rows=rows)))
+        request = RunProcessRequest(resize=Console(columns=columns, rows=rows))
+        async with self._sending:
+            self._stdin.check_running()
+            self._size = request
+            await self._try_to_send(request)  # if not, the iteration tells whether it goes on
 
     async def signal(self, signal: str | int | ProcessSignal) -> None:
         """Send a signal by name or number, or a `ProcessSignal`, to the process.
 
         It passes stdin that the process has not read. A failure is an ``op_error`` among the
-        events.
+        events. It is sent at most once: if the connection is lost, it may have been delivered.
 
         Raises:
-            RunEndedError: The run has ended.
+            RunEndedError: The run has ended, or its connection is lost and it has not gone on yet.
         """
         await self._send(RunProcessRequest(signal=make_signal(signal)))
 
     async def _receive(self) -> RunProcessResponse:
         try:
             return await super()._receive()
-        except InternalError as error:
+        except ConnectionLostError as error:
             status = await self._status.instead_of(error) if self._status else None
             if status is None:
                 raise
@@ -181,18 +224,42 @@ class Run(OutputStream[RunProcessResponse]):
                 raise StopAsyncIteration from None
             raise self._channel.error_of(status, connected=self._life.connected) from error
 
+    def _is_survived(self, error: CallError) -> bool:
+        self._lost = isinstance(error, UnavailableError)
+        if self._place.process is None and self._first.HasField("create"):
+            return self._creation is not None and self._creation.is_survived(error)
+        return super()._is_survived(error)
+
     async def _go_on(self) -> None:
-        place = self._place
-        attach = RunAttach(name=place.process.name if place.process else "", cursors=place.cursors)
-        if self._first.HasField("attach"):
-            asked = self._first.attach
-            attach.gap_policy, attach.max_chunk_bytes = asked.gap_policy, asked.max_chunk_bytes
-            attach.take_over = asked.take_over
         async with self._sending:
+            await end_writing(self._writer, self._channel.link)
+            if self._place.process is None and self._creation:
+                self._channel = await self._creation.pin()
             await super()._go_on()
-            for request in (RunProcessRequest(attach=attach), *self._stdin.untaken):
+            again = [self._first_again()]
+            if not self._holds_back:
+                again += [*([self._size] if self._size else []), *self._stdin.untaken]
+            with self._noticing_silence():
+                for request in again:
+                    if not await self._try_to_send(request):
+                        return  # the iteration raises why
+
+    def _first_again(self) -> RunProcessRequest:
+        """Return the first message of another call."""
+        if self._place.process is None:
+            return self._first
+        # The writer that the daemon knows may be the call that was lost.
+        take_over = self._stdin.claimed and self._lost
+        name = self._place.process.name
+        return attach_again(self._first, name, self._place.cursors, take_over=take_over)
+
+    async def _send_held_back(self) -> None:
+        """Send the stdin that was held back until `started`."""
+        async with self._sending:
+            held_back, self._holds_back = self._holds_back, False
+            for request in (*self._stdin.untaken,) if held_back else ():
                 if not await self._try_to_send(request):
-                    return  # the iteration raises why
+                    return  # it is sent again, or the iteration raises why
 
     def _start(self) -> grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse]:
         self._writer = self._channel.processes.RunProcess(metadata=self._channel.metadata)
@@ -210,6 +277,8 @@ class Run(OutputStream[RunProcessResponse]):
         async with self._sending:
             self._stdin.check_running()
             self._stdin.keep(request)
+            if self._holds_back:
+                return
             await self._try_to_send(request)  # if not, the iteration tells whether it goes on
 
     async def _try_to_send(self, request: RunProcessRequest) -> bool:
@@ -217,11 +286,11 @@ class Run(OutputStream[RunProcessResponse]):
         writer = self._writer
         if writer is None:
             raise RunEndedError("the run has not begun: enter it with 'async with'")
-        async with self._channel.translating(self._life):
-            try:
+        try:
+            async with self._channel.translating(self._life):
                 await writer.write(request)
-            except (asyncio.InvalidStateError, grpc.aio.AioRpcError):
-                return False
+        except (CallError, asyncio.InvalidStateError):
+            return False
         return True
 
     async def _ask_offset(self) -> int:

@@ -7,6 +7,8 @@ gRPC calls back whenever a status is set, so the true one is kept before or afte
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
     import grpc
     from google.rpc import status_pb2
 
+    from hcsd.v1.process_service_pb2 import RunProcessRequest, RunProcessResponse
     from hcsd_client._errors import CallError
+    from hcsd_client._link import Link
+
+    Writer = grpc.aio.StreamStreamCall[RunProcessRequest, RunProcessResponse]
 
 Result = TypeVar("Result")
 
@@ -37,7 +43,7 @@ class RunStatus:
 
     async def instead_of(self, error: CallError) -> status_pb2.Status | None:
         """Return what the call has really ended with, if `error` is but a write that failed."""
-        if error.message != WRITE_FAILED:
+        if not error.message.endswith(WRITE_FAILED):
             return None
         with anyio.move_on_after(STATUS_TIMEOUT):
             await self._known.wait()
@@ -48,6 +54,13 @@ class RunStatus:
         if status.message != WRITE_FAILED:
             self._status = status
             self._known.set()
+
+
+async def end_writing(writer: Writer | None, link: Link) -> None:
+    """Let go of the writer of a call that is over: with interceptors gRPC has a task for it."""
+    if writer is not None and link.interceptors:
+        with suppress(asyncio.InvalidStateError):
+            await writer.done_writing()
 
 
 def _at_once(ready: Coroutine[object, None, Result]) -> Result:

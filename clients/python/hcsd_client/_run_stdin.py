@@ -27,12 +27,14 @@ class StdinProgress:
     Attributes:
         sent: The offset after the last byte sent. None until it is known.
         untaken: The requests that may have to be sent again.
+        claimed: Something was sent, so that we are the writer unless it was refused.
         over: The run has ended.
     """
 
     def __init__(self, *, is_new: bool) -> None:
         self.sent: int | None = 0 if is_new else None
         self.untaken: deque[RunProcessRequest] = deque()
+        self.claimed = False
         self.over = False
         self._accepted = self.sent
         self._error: CallError | None = None
@@ -41,6 +43,7 @@ class StdinProgress:
     def keep(self, request: RunProcessRequest) -> None:
         """Keep a request that is about to be sent, until the pipe has taken it."""
         if self._error is None:
+            self.claimed = True
             self.untaken.append(request)
 
     def note(self, accepted: StdinAccepted) -> None:
@@ -53,6 +56,7 @@ class StdinProgress:
     def fail(self, error: CallError) -> None:
         """Note that the daemon has refused what was sent."""
         self._error = error
+        self.claimed = False
         self.untaken.clear()
         self._progress.set()
 

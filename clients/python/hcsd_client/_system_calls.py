@@ -64,7 +64,7 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
         """
         request = pb.GetComputeSystemRequest(name=name)
-        return (await self._ask(self._channel.systems.GetComputeSystem, request)).system
+        return (await self._look(self._channel.systems.GetComputeSystem, request)).system
 
     async def list_systems(
         self,
@@ -88,7 +88,7 @@ class SystemCalls(Asking):
             owners=owners, ids=ids, names=names, types=types, page_size=page_size
         )
         while True:
-            page = await self._ask(self._channel.systems.ListComputeSystems, request)
+            page = await self._look(self._channel.systems.ListComputeSystems, request)
             for system in page.systems:
                 yield system
             if not page.next_page_token:
@@ -200,7 +200,7 @@ class SystemCalls(Asking):
         request = pb.GetComputeSystemPropertiesRequest(
             name=name, property_types=property_types, property_query_json=property_query_json
         )
-        return await self._ask(self._channel.systems.GetComputeSystemProperties, request)
+        return await self._look(self._channel.systems.GetComputeSystemProperties, request)
 
     async def wait_system(
         self, name: str, *, timeout: float | None = None
@@ -214,17 +214,21 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: There is no such system.
         """
-        request = pb.WaitComputeSystemRequest(name=name, timeout=make_duration(timeout))
-        return await self._ask(self._channel.systems.WaitComputeSystem, request, patient=True)
+        request = pb.WaitComputeSystemRequest(name=name)
+        return await self._wait(
+            self._channel.systems.WaitComputeSystem, request, f"the wait for '{name}'", timeout
+        )
 
     async def get_host(self) -> GetHostResponse:
         """Return what the daemon is and what it allows."""
-        return await self._ask(self._channel.host.GetHost, GetHostRequest())
+        host = await self._look(self._channel.host.GetHost, GetHostRequest())
+        self._channel.known.incarnation = host.incarnation
+        return host
 
     async def get_service_properties(self, property_query_json: str = "") -> str:
         """Ask HCS about itself, by a Service_PropertyQuery document; returns its answer."""
         request = GetServicePropertiesRequest(property_query_json=property_query_json)
-        return (await self._ask(self._channel.host.GetServiceProperties, request)).properties_json
+        return (await self._look(self._channel.host.GetServiceProperties, request)).properties_json
 
     async def modify_service_settings(self, settings_json: str) -> str:
         """Change settings of HCS itself, for all its clients; returns its answer.

@@ -4,9 +4,8 @@
 
     with Client() as client:
         with client.run(["sh", "-c", "echo hello; exit 7"]) as process:
-            for data in process.stdout:
-                print(data)
-            print(process.wait().exit_code)
+            done = process.communicate()
+            print(done.stdout, done.exit.exit_code)
 
 Classes and methods are those of `hcsd_client`, with the same arguments, answers and errors, and no code of
 their own: an event loop in a thread of the client runs the asynchronous ones. Any thread may call, and
@@ -23,17 +22,21 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import hcsd_client as aio
 from hcsd_client import ClientClosedError, Retry
+from hcsd_client._client import KEEPALIVE
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import TracebackType
     from typing import Self
 
+    import grpc
+
     from hcsd.v1.event_service_pb2 import WatchEventsResponse
     from hcsd.v1.process_service_pb2 import ReadOutputResponse
     from hcsd_client import Address
+    from hcsd_client._link import ChannelOptions
 
 Inner = TypeVar("Inner")
 Inner_co = TypeVar("Inner_co", covariant=True)
@@ -140,7 +143,7 @@ def _enter(
 
 
 class Output(Face[aio.Output]):
-    """The messages of one ReadOutput call; see `hcsd_client.Output`."""
+    """The output of a process as messages; see `hcsd_client.Output`."""
 
     def __iter__(self) -> Iterator[ReadOutputResponse]:
         while (message := self._wait(lambda: anext(self._inner, None))) is not None:
@@ -150,7 +153,7 @@ class Output(Face[aio.Output]):
 
 
 class Events(Face[aio.Events]):
-    """The messages of one WatchEvents call; see `hcsd_client.Events`."""
+    """What happens, as messages; see `hcsd_client.Events`."""
 
     def __iter__(self) -> Iterator[WatchEventsResponse]:
         while (message := self._wait(lambda: anext(self._inner, None))) is not None:
@@ -255,6 +258,9 @@ class Client(Face[aio.Client]):
         tls_cert_file: str | os.PathLike[str] | None = None,
         tls_key_file: str | os.PathLike[str] | None = None,
         insecure: bool | None = None,
+        keepalive: float | None = KEEPALIVE,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        channel_options: ChannelOptions = (),
     ) -> None:
         client = aio.Client(
             address,
@@ -265,6 +271,9 @@ class Client(Face[aio.Client]):
             tls_cert_file=tls_cert_file,
             tls_key_file=tls_key_file,
             insecure=insecure,
+            keepalive=keepalive,
+            interceptors=interceptors,
+            channel_options=channel_options,
         )
         super().__init__(client, None)
         self._stack = ExitStack()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -203,7 +204,13 @@ def run(
         from hcsd.cli.session.console_session import ConsoleSession
         from hcsd.cli.session.session import Session
 
-        run = client.run_process(spec, parent=parent, process_id=name, labels=labels)
+        run = client.run_process(
+            spec,
+            parent=parent,
+            process_id=name,
+            labels=labels,
+            request_id=str(uuid.uuid4()),  # so that it goes on if the connection is lost at once
+        )
         if terminal is None:
             return await Session(client, run, forward_stdin=stdin, owned=True).execute()
         keys = DetachKeys(detach_keys) if stdin else None
@@ -228,12 +235,12 @@ async def _start(
     from hcsd_client import CallError
 
     try:
-        created = await client.create_process(spec, parent=parent, process_id=name, labels=labels)
+        created = await client.create(spec, parent=parent, process_id=name, labels=labels)
     except CallError as error:
         await add_hint(client, error)
         say_error(error)
         return start_exit_code(error)
-    show(created.process.name)
+    show(created.name)
     return 0
 
 

@@ -32,6 +32,12 @@ def say(text: str) -> None:
         print(f"hcsd: {printable(text)}", file=sys.stderr, flush=True)
 
 
+def say_now(text: str) -> None:
+    """Tell people what is of no use later; nothing while the screen belongs to a process."""
+    if _later is None:
+        say(text)
+
+
 @contextmanager
 def saying_later() -> Iterator[None]:
     """Keep what is to be said until the end, while the screen belongs to a process."""

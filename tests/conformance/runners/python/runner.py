@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import json
+import logging
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +19,59 @@ from hcsd.v1.process_service_pb2 import DeleteProcessResponse, TerminateProcessR
 from hcsd_client import CallError, Client, HcsdClientError, RemoteOutput, RemoteProcess, Retry
 
 Table = dict[str, Any]
+
+
+STREAMS = {"stdout": pb.OUTPUT_STREAM_STDOUT, "stderr": pb.OUTPUT_STREAM_STDERR}
+
+# What the library offers, as a program writes it.
+FEATURES = {
+    "run": "async with client.run(argv) as process",
+    "create": "await client.create(argv)",
+    "open": "await client.open(name)",
+    "list": "async for process in client.list_processes()",
+    "watch": "async for message in client.watch_events()",
+    "systems": "client.create_system(...), list_systems(), wait_system(name)",
+    "properties": "client.get_process_properties(name), get_system_properties(name)",
+    "modify": "client.modify_process(name, ...), modify_system(name, ...)",
+    "communicate": "await process.communicate(data)",
+    "wait": "await process.wait(timeout)",
+    "signal": "await process.signal('TERM')",
+    "terminate": "await process.terminate(grace_period=5)",
+    "stdout": "anyio.abc.ByteReceiveStream",
+    "stdin": "RemoteInput",
+    "options": "run(argv, ring_bytes=..., overflow=..., run_timeout=..., drain_timeout=...)",
+    "discard": "run(argv, discard=[OUTPUT_STREAM_STDERR])",
+    "stderr_to_stdout": "run(argv, stderr_to_stdout=True)",
+    "pin": "create(argv, pin=True)",
+    "owner_grace": "run(argv, owner_grace=10)",
+    "blocking": "hcsd_client.blocking.Client",
+    "async": "hcsd_client.Client, on asyncio",
+    "deadline": "Client(timeout=5), asyncio.timeout(5)",
+    "cancel": "cancellation of the task",
+    "retry": "Client(retry=Retry(attempts=12))",
+    "keepalive": "Client(keepalive=20)",
+    "tls": "Client(tls_ca_file=..., tls_cert_file=..., tls_key_file=...)",
+    "token": "Client(token_file=...)",
+    "logging": "logging.getLogger('hcsd_client')",
+    "interceptors": "Client(interceptors=[...]), of grpc.aio",
+    "channel": "Client(channel_options=[...])",
+    "errors": "subclasses of CallError",
+    "stubs": "hcsd.v1",
+}
+
+
+class Logs(logging.Handler):
+    """What the library has logged, by the address of the client."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: dict[str, list[str]] = defaultdict(list)
+        logger = logging.getLogger("hcsd_client")
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines[getattr(record, "hcsd_address", "")].append(record.getMessage())
 
 
 class Unsupported(Exception):  # noqa: N818  (the protocol's word)
@@ -60,6 +115,7 @@ class Runner:
         self._clients: dict[str, Client] = {}
         self._processes: dict[str, Held] = {}
         self._watches: dict[str, hcsd_client.Events] = {}
+        self._logs = Logs()
         self._tasks: dict[object, asyncio.Task[None]] = {}
 
     async def serve(self, lines: AsyncIterator[bytes]) -> None:
@@ -104,10 +160,18 @@ class Runner:
         **options: Any,
     ) -> Table:
         name = options.pop("as")
+        if "keepalive_ms" in options:
+            options["keepalive"] = options.pop("keepalive_ms") / 1000
         retry = Retry() if attempts is None else Retry(attempts=attempts)
         client = Client(address, token_file, retry=retry, **options)
         self._clients[name] = await client.__aenter__()
         return {}
+
+    async def offers(self) -> Table:
+        return {"features": FEATURES}
+
+    async def log(self, client: str) -> Table:
+        return {"lines": self._logs.lines[str(self._clients[client].address)]}
 
     async def disconnect(self, client: str) -> Table:
         await self._clients[client].__aexit__(None, None, None)
@@ -119,6 +183,8 @@ class Runner:
 
     async def run(self, *, client: str, **options: Any) -> Table:
         name = options.pop("as")
+        if "owner_grace_ms" in options:
+            options["owner_grace"] = options.pop("owner_grace_ms") / 1000
         scope = AsyncExitStack()
         process = await scope.enter_async_context(self._clients[client].run(**arguments(options)))
         held = Held(process)
@@ -223,15 +289,19 @@ class Runner:
 
 def arguments(options: Table) -> Table:
     """Return what `Client.create` takes for what the protocol has."""
-    argv, block = options.pop("argv", None), options.pop("block", False)
+    if options.pop("block", False):
+        options["overflow"] = pb.OVERFLOW_POLICY_BLOCK
+    if "discard" in options:
+        options["discard"] = [STREAMS[name] for name in options["discard"]]
+    for name in ("run_timeout", "drain_timeout"):
+        if f"{name}_ms" in options:
+            options[name] = options.pop(f"{name}_ms") / 1000
+    argv, console = options.pop("argv", None), options.pop("console", None)
     if argv is None:
         return options
     spec = pb.ProcessSpec(argv=pb.Argv(args=argv))
-    if console := options.pop("console", None):
+    if console:
         spec.console.CopyFrom(pb.Console(**console))
-    spec.output.ring_bytes = options.pop("ring_bytes", 0)
-    if block:
-        spec.output.overflow = pb.OVERFLOW_POLICY_BLOCK
     return options | {"command": spec}
 
 

@@ -1,0 +1,63 @@
+"""How the daemon keeps a process, as keywords of `Client.create` and `Client.run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from hcsd.v1.process_pb2 import OVERFLOW_POLICY_UNSPECIFIED, ProcessOptions
+from hcsd_client._requests import make_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hcsd.v1.process_pb2 import OutputStream, OverflowPolicy
+
+
+class ProcessKeywords(TypedDict, total=False):
+    """How the daemon keeps a process, whether it is given as a command or as a document.
+
+    What a `ProcessSpec` says of the same must not be something else: that is an `InvalidRequestError`.
+
+    Attributes:
+        ring_bytes: How many bytes of each output to keep. Default: the daemon's, see ``GetHost``.
+        overflow: `OVERFLOW_POLICY_DROP_OLDEST`, as a log, or `OVERFLOW_POLICY_BLOCK`, as a pipe: the
+            process then waits for who reads. Default: the first for `create`, the second for `run`.
+        stderr_to_stdout: Whether stderr goes where stdout does, in the order of writing, as with
+            ``2>&1``. `UnimplementedError` for systems of HCS.
+        discard: Streams that nobody will read, as in ``[OUTPUT_STREAM_STDERR]``.
+        run_timeout: Seconds after which the process is killed. Default: never.
+        drain_timeout: Seconds after its exit in which descendants may still write. Default: the
+            daemon's.
+        pin: Whether to keep the process after its exit until it is deleted.
+    """
+
+    ring_bytes: int
+    overflow: OverflowPolicy
+    stderr_to_stdout: bool
+    discard: Iterable[OutputStream]
+    run_timeout: float
+    drain_timeout: float
+    pin: bool
+
+
+def make_options(
+    *,
+    ring_bytes: int = 0,
+    overflow: OverflowPolicy = OVERFLOW_POLICY_UNSPECIFIED,
+    stderr_to_stdout: bool = False,
+    discard: Iterable[OutputStream] = (),
+    run_timeout: float | None = None,
+    drain_timeout: float | None = None,
+    pin: bool = False,
+) -> ProcessOptions:
+    """Return options of `ProcessKeywords`; what is not said is not set."""
+    options = ProcessOptions(
+        run_timeout=make_duration(run_timeout), drain_timeout=make_duration(drain_timeout), pin=pin
+    )
+    discarded = list(discard)
+    if ring_bytes or overflow or stderr_to_stdout or discarded:
+        options.output.ring_bytes = ring_bytes
+        options.output.overflow = overflow
+        options.output.stderr_to_stdout = stderr_to_stdout
+        options.output.discard.extend(discarded)
+    return options
