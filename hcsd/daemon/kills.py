@@ -13,6 +13,8 @@ import enum
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
+from hcsd.daemon.errors import RequestError
+from hcsd.daemon.reasons import Reason
 from hcsd.hcs.errors import HcsError, NotSupportedError
 
 if TYPE_CHECKING:
@@ -44,6 +46,17 @@ class Killed(NamedTuple):
 
 
 NOTHING = Killed(Scope.PROCESS, found=False)
+
+
+class TreeNotSupportedError(RequestError):
+    """The engine does not know what descends from a process."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Reason.TREE_NOT_SUPPORTED,
+            "this engine cannot kill a process together with its descendants, for HCS does not tell"
+            " them: terminate each process, or the compute system",
+        )
 
 
 async def kill(engine: EngineProcess, scope: Scope, name: str, *, kills_trees: bool) -> Killed:

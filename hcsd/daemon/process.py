@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import anyio
 
 from hcsd.daemon.errors import RequestError
-from hcsd.daemon.kills import NOTHING, Killed, Scope
+from hcsd.daemon.kills import NOTHING, Killed, Scope, TreeNotSupportedError
 from hcsd.daemon.kills import kill as kill_engine
 from hcsd.daemon.process_record import ProcessRecord, Surroundings
 from hcsd.daemon.process_view import ExitReason
@@ -50,17 +50,6 @@ class Household(Surroundings, Protocol):
     @property
     def kills_trees(self) -> bool:
         """Whether the engine can kill a process with all that descends from it."""
-
-
-class TreeNotSupportedError(RequestError):
-    """The engine does not know what descends from a process."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            Reason.TREE_NOT_SUPPORTED,
-            "this engine cannot kill a process together with its descendants, for HCS does not tell"
-            " them: terminate each process, or the compute system",
-        )
 
 
 class _Ending(NamedTuple):

@@ -15,6 +15,7 @@ import pytest
 
 from hcsd.v1 import event_pb2
 from hcsd.v1 import process_pb2 as pb
+from hcsd.v1.process_service_pb2 import ReadOutputResponse
 from hcsd_client import Client, ConnectionLostError, DaemonRestartedError, Retry
 from tests.support import commands
 from tests.support.daemon import Daemon, serving
@@ -202,18 +203,27 @@ async def test_a_write_survives_cuts(client: Client, proxy: Proxy, direct: Clien
     assert done.stdout == data
 
 
-async def test_heartbeats_hold_a_silent_stream(proxy: Proxy, direct: Client) -> None:
+async def test_heartbeats_hold_a_silent_stream(
+    proxy: Proxy, direct: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy.idle = 5.0
     made = await direct.create(LATER)
     async with Client(proxy.address, keepalive=0.1) as client:
         output = client.read_output(made.name, follow=True)
         assert (await anext(output)).HasField("started")
         assert (await anext(output)).chunk.data == b"one\n"
+        beats: list[bool] = []
+        note = output._note
+
+        def count(message: ReadOutputResponse) -> bool:
+            beats.append(message.HasField("heartbeat"))
+            return note(message)
 
         async def end() -> None:
-            await until(lambda: output._beats)
+            await until(lambda: any(beats))
             await made.signal("USR1")
 
+        monkeypatch.setattr(output, "_note", count)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(end)
             rest = [event.chunk.data async for event in output if event.HasField("chunk")]
@@ -234,12 +244,14 @@ async def test_a_connection_that_has_fallen_silent_is_left(
         data: list[bytes] = []
 
         async def read() -> None:
-            data.extend([event.chunk.data async for event in run if event.HasField("chunk")])
+            async for event in run:
+                if event.HasField("chunk"):
+                    data.append(event.chunk.data)  # noqa: PERF401  (one by one, to be seen)
 
         tasks.start_soon(read)
-        await until(lambda: run._beats)
+        await until(lambda: data == [b"one\n"])
         proxy.freeze()
-        await until(lambda: "nothing has come" in caplog.text)
+        await until(lambda: "nothing comes any more" in caplog.text)
         proxy.cut()
         proxy.thaw()
         await made.signal("USR1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,7 +27,6 @@ from hcsd_client._errors import (
     DaemonUnreachableError,
     DeadlineExceededError,
     InternalError,
-    TokenFileError,
     UnauthenticatedError,
     error_from_status,
     status_of,
@@ -34,11 +34,10 @@ from hcsd_client._errors import (
 from hcsd_client._link import CONNECT_TIMEOUT_MS
 from hcsd_client._retry import Attempts
 from hcsd_client._tls import explain
+from hcsd_client._wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import anyio
 
     from hcsd_client._link import Link
     from hcsd_client._trust import Trust
@@ -103,6 +102,7 @@ class Channel:
 
     Attributes:
         link: As given.
+        wire: What the stubs go over.
         known: What is known of the daemon.
         is_pinned: Its calls are meant for one run of the daemon alone, which was there.
         metadata: What to pass as `metadata` to every call.
@@ -130,15 +130,18 @@ class Channel:
         self._trust = trust
         self._closing = asyncio.Event()  # the views of `pinned` share it
         options, interceptors = link.grpc_options(address), list(link.interceptors)
-        self._grpc = (
-            grpc.aio.secure_channel(address.target, credentials, options, None, interceptors)
-            if credentials
-            else grpc.aio.insecure_channel(address.target, options, None, interceptors)
+        self.wire = Wire(
+            lambda: (
+                grpc.aio.secure_channel(address.target, credentials, options, None, interceptors)
+                if credentials
+                else grpc.aio.insecure_channel(address.target, options, None, interceptors)
+            )
         )
-        self.processes = process_service_pb2_grpc.ProcessServiceStub(self._grpc)
-        self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(self._grpc)
-        self.events = event_service_pb2_grpc.EventServiceStub(self._grpc)
-        self.host = host_service_pb2_grpc.HostServiceStub(self._grpc)
+        channel = self.wire.channel
+        self.processes = process_service_pb2_grpc.ProcessServiceStub(channel)
+        self.systems = compute_system_service_pb2_grpc.ComputeSystemServiceStub(channel)
+        self.events = event_service_pb2_grpc.EventServiceStub(channel)
+        self.host = host_service_pb2_grpc.HostServiceStub(channel)
 
     def pinned(self, incarnation: str) -> Channel:
         """Return the same channel for calls that are meant for this run of the daemon alone."""
@@ -153,12 +156,14 @@ class Channel:
     async def find_incarnation(self) -> str:
         """Return the present run of the daemon, as far as it is known; asks if it is not."""
         if not self.known.incarnation:
+            begun = time.monotonic()
             try:
                 async with self.translating():
                     answer = await self.host.GetHost(
                         GetHostRequest(), timeout=ANSWER_TIMEOUT, metadata=self.metadata
                     )
             except DeadlineExceededError as error:
+                await self.wire.renew(begun)
                 raise self.lost(f"no answer in {ANSWER_TIMEOUT:.0f} s") from error
             self.known.incarnation = answer.incarnation
         return self.known.incarnation
@@ -170,7 +175,7 @@ class Channel:
     async def close(self) -> None:
         """Close the connection; calls under way end with `ClientClosedError`."""
         self._closing.set()
-        await self._grpc.close()
+        await self.wire.close()
 
     def check_open(self, life: Life) -> None:
         """Refuse to go on with a call that is over by our own doing.
@@ -204,7 +209,7 @@ class Channel:
             if not _is_being_cancelled():
                 self.check_open(life or Life())
                 if life is not None and life.silent:
-                    raise self.lost(f"nothing has come for {self.link.silence:.1f} s") from None
+                    raise self.lost("nothing comes any more") from None
             if life is not None:
                 life.left = True
             # gRPC awaits tasks of its own, and what they raise lacks the mark by which a cancel
@@ -251,30 +256,10 @@ class Channel:
         The channel stays in this state from a connection that failed until one succeeds; one that
         breaks leaves it idle. The text is for the call that fails just as gRPC tries again.
         """
-        state = self._grpc.get_state()
+        state = self.wire.present.get_state()
         return state is grpc.ChannelConnectivity.TRANSIENT_FAILURE or message.startswith(
             _NO_CONNECT
         )
-
-
-async def read_token(file: anyio.Path) -> str:
-    """Read the token of a daemon.
-
-    Raises:
-        TokenFileError: The file cannot be read or does not hold a token.
-    """
-    remedy = "name the file that the daemon made with --token-file or HCSD_TOKEN_FILE"
-    try:
-        token = (await file.read_text(encoding="ascii")).strip()
-    except OSError as error:
-        raise TokenFileError(
-            f"cannot read the token file '{file}': {error.strerror}; {remedy}"
-        ) from error
-    except UnicodeDecodeError:  # not chained: it has the content of the file
-        token = ""
-    if not token.isprintable() or not token or " " in token:
-        raise TokenFileError(f"the token file '{file}' does not hold a token; {remedy}")
-    return token
 
 
 def _why_unreachable(text: str) -> str:

@@ -16,7 +16,7 @@ from hcsd.v1.process_pb2 import (
     ProcessSpec,
 )
 from hcsd_client._calls import Calls
-from hcsd_client._channel import Channel, read_token
+from hcsd_client._channel import Channel
 from hcsd_client._creation import create
 from hcsd_client._errors import DaemonRestartedError, HcsdClientError, NotFoundError
 from hcsd_client._link import Link, keepalive_of
@@ -25,7 +25,7 @@ from hcsd_client._ownership import owning
 from hcsd_client._process import RemoteProcess
 from hcsd_client._requests import copy_spec, make_create, with_stdin
 from hcsd_client._retry import Retry
-from hcsd_client._trust import TcpOptions, Trust, choose_trust
+from hcsd_client._trust import TcpOptions, Trust, choose_trust, read_token
 from hcsd_client.address import Address, default_address, parse_address
 from hcsd_client.names import HOST_SYSTEM
 

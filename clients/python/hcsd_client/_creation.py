@@ -13,6 +13,7 @@ a create that may be repeated is meant for one run of the daemon:
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from hcsd_client._errors import (
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from hcsd.v1.process_pb2 import Process
     from hcsd.v1.process_service_pb2 import CreateProcessRequest
     from hcsd_client._channel import Channel
+
+
+START_TIMEOUT = 60.0  # seconds; a daemon may take 30 for a program on a slow file system
 
 
 class Creation:
@@ -88,3 +92,12 @@ async def create(channel: Channel, request: CreateProcessRequest, timeout: float
         else:
             attempts.succeeded()
             return created.process
+
+
+def start_timeout(*, can_repeat: bool) -> float:
+    """Return how many seconds a start may take until its connection counts as lost.
+
+    Args:
+        can_repeat: Whether the create has a request id. One that has none is not given up.
+    """
+    return START_TIMEOUT if can_repeat else math.inf

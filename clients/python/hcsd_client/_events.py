@@ -26,12 +26,10 @@ class Events(EventStream[WatchEventsResponse]):
         super().__init__(channel, "the watch of events")
         self._request = request
         self._place: tuple[int, str] | None = None  # revision and incarnation of the last message
-        self._is_first = True  # the next message is the first one of its call
         if heartbeat := channel.link.heartbeat:
             request.heartbeat_interval.CopyFrom(heartbeat)
 
     def _start(self) -> Responses[WatchEventsResponse]:
-        self._is_first = True
         if self._place is not None:
             self._request.after_revision, self._request.incarnation = self._place
             self._request.send_snapshot = False
@@ -39,13 +37,10 @@ class Events(EventStream[WatchEventsResponse]):
 
     def _note(self, message: WatchEventsResponse) -> bool:
         item = message.WhichOneof("item")
-        is_first, self._is_first = self._is_first, False
         if item is None or (item == "snapshot" and not message.snapshot.complete):
             return True
         found = getattr(message, item)
         place = (found.revision, found.incarnation)
-        if item == "bookmark" and not is_first:
-            self._beats = True
         is_news = item != "bookmark" or place != self._place
         self._place = place
         return is_news

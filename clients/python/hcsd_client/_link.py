@@ -75,7 +75,7 @@ class Link:
 
     @property
     def silence(self) -> float | None:
-        """Seconds without a message after which a stream with heartbeats has lost its connection."""
+        """Seconds without a message after which a stream has lost its connection; None for never."""
         return None if self.keepalive is None else max(SILENCE * self.keepalive, SILENCE_LEAST)
 
     @property
@@ -93,6 +93,8 @@ class Link:
             options |= {
                 "grpc.keepalive_time_ms": min(round(interval * 1000), 2**31 - 1),
                 "grpc.keepalive_timeout_ms": PING_TIMEOUT_MS,
+                # Which of the two gRPC 1.85 goes by (seen with a proxy that had fallen silent).
+                "grpc.http2.ping_timeout_ms": PING_TIMEOUT_MS,
                 "grpc.keepalive_permit_without_calls": 1,
                 "grpc.http2.max_pings_without_data": 0,
             }

@@ -96,17 +96,22 @@ class Pieces:
         timeout: float,
     ) -> Response:
         channel = self._channel
+        begun = time.monotonic()
         try:
             async with channel.translating():
                 return await method(request, timeout=timeout, metadata=channel.metadata)
         except DeadlineExceededError as error:
             if error.reason:  # the daemon's own word
                 raise
-            await self._look_for_daemon()
+            await self._look_for_daemon(begun)
             raise channel.lost(f"no answer in {timeout:.0f} s") from error
 
-    async def _look_for_daemon(self) -> None:
-        """See whether the daemon is there, and only does not know of pieces, as an older one."""
+    async def _look_for_daemon(self, begun: float) -> None:
+        """See whether the daemon is there, and only does not know of pieces, as an older one.
+
+        Args:
+            begun: When the call began that had no answer.
+        """
         channel = self._channel
         try:
             async with channel.translating():
@@ -114,5 +119,6 @@ class Pieces:
                     GetHostRequest(), timeout=SLACK, metadata=channel.metadata
                 )
         except CallError:
-            return
-        self.attempts.forgive()
+            await channel.wire.renew(begun)
+        else:
+            self.attempts.forgive()

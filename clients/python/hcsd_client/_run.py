@@ -32,7 +32,7 @@ from hcsd.v1.process_service_pb2 import (
     RunProcessResponse,
     StdinData,
 )
-from hcsd_client._creation import Creation
+from hcsd_client._creation import Creation, start_timeout
 from hcsd_client._errors import (
     CallError,
     ConnectionLostError,
@@ -56,24 +56,25 @@ STDIN_MESSAGE_BYTES = 64 * 1024  # as much as a pipe holds by default
 # stops reading requests, and a signal would have to wait for the process to read its stdin.
 STDIN_WINDOW_BYTES = 4 * STDIN_MESSAGE_BYTES
 
+STDIN_OPERATIONS = {RUN_OPERATION_STDIN, RUN_OPERATION_CLOSE_STDIN}
+
 
 class Run(OutputStream[RunProcessResponse]):
     """A process that one is connected with, as `Client.run_process` and `Client.attach_process` return it.
 
     Enter it to start the process or attach to it, and iterate over it for what happens, as
     `RunProcessResponse`s: ``started`` first, then ``chunk``, ``gap``, ``eof``, ``exit``, ``stdin_accepted`` and
-    ``op_error``, and ``end`` last. A failure to start is raised by the iteration. The other methods
-    may be called at any time in between, from any task.
+    ``op_error``, and ``end`` last. A failure to start is raised by the iteration. The other methods may be
+    called at any time in between, from any task.
 
-    Whoever writes to stdin must iterate in another task at the same time: progress is reported
-    among the events, as with any process that both reads and writes. What is written is not
-    end-of-file until `close_stdin`. Of a process that others may have written to before, the first
-    write asks for the offset that stdin has reached, and takes over from its writer if
-    `attach_process` was told so.
+    Whoever writes to stdin must iterate in another task at the same time: progress is reported among the
+    events, as with any process that both reads and writes. Only `close_stdin` is end-of-file. Of a process
+    that others may have written to before, the first write asks for the offset that stdin has reached, and
+    takes over from its writer if `attach_process` was told so.
 
-    A lost connection shows only as a pause, within the bounds of `Retry`: no byte is missing, and none
-    comes twice, in either direction. Only a run that creates a process without a request id, and has not
-    got ``started`` yet, raises `ConnectionLostError`: whether the process was started is not known then.
+    A lost connection shows only as a pause, within the bounds of `Retry`: no byte is missing, and none comes
+    twice, either way. Only a run that creates a process without a request id, and has not got ``started``
+    yet, raises `ConnectionLostError`. It is not known then whether the process was started.
 
     A cancellation inside any method ends the call, which detaches: the process goes on unless its
     ``orphan_policy`` says otherwise.
@@ -92,6 +93,8 @@ class Run(OutputStream[RunProcessResponse]):
         has_id = creates and bool(first.create.request_id)
         self._creation = Creation(channel) if has_id else None
         self._holds_back = has_id  # stdin, until `started`
+        if creates:
+            self._first_timeout = start_timeout(can_repeat=has_id)
         self._lost = False  # the last call was, so that the daemon may not know yet that it is over
         self._size: RunProcessRequest | None = None  # of the console, as it was last changed
         # A process without a request id is new, so nobody has written to it.
@@ -124,10 +127,7 @@ class Run(OutputStream[RunProcessResponse]):
             await self._send_held_back()
         elif kind == "stdin_accepted":
             self._stdin.note(event.stdin_accepted)
-        elif kind == "op_error" and event.op_error.operation in {
-            RUN_OPERATION_STDIN,
-            RUN_OPERATION_CLOSE_STDIN,
-        }:
+        elif kind == "op_error" and event.op_error.operation in STDIN_OPERATIONS:
             self._stdin.fail(error_from_status(event.op_error.status))
         return event
 

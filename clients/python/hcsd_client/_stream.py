@@ -14,8 +14,9 @@ revision. It is asked of the same run of the daemon. What it repeats, such as `s
 again. A daemon that was not there at the first call is not waited for. One that says that it is stopping is
 waited for by the streams of a `RemoteProcess`, and ends others.
 
-Nothing for too long is a reason only with a daemon that has sent a heartbeat before: an older one sends
-none. The clock runs while a message is waited for, and not while the program does something else.
+Nothing for too long: the daemon sends a heartbeat long before. The clock runs while a message is waited
+for, and not while the program does something else. The next call then goes over a new connection. (An
+older daemon sends no heartbeats. There a silent stream goes on in another call now and then.)
 
 The daemon ends a call that has taken nothing for a minute while the process waited for it. To a program
 that pauses, that is no failure.
@@ -24,11 +25,12 @@ that pauses, that is no failure.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from hcsd.v1.process_pb2 import OutputCursor, Process
 from hcsd.v1.process_service_pb2 import (
     ReadOutputRequest,
     ReadOutputResponse,
@@ -40,15 +42,14 @@ from hcsd_client._errors import (
     DaemonUnreachableError,
     SubscriberStalledError,
     UnavailableError,
-    check_same,
 )
+from hcsd_client._place import Place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
     from typing import Self
 
-    from hcsd.v1 import process_pb2 as pb
     from hcsd_client._channel import Channel
 
 Message = TypeVar("Message")
@@ -56,66 +57,16 @@ Event = TypeVar("Event", bound=ReadOutputResponse | RunProcessResponse)
 Message_co = TypeVar("Message_co", covariant=True)
 
 
+FIRST_TIMEOUT = (
+    15.0  # seconds for a connection and the first message; more than connecting may take
+)
+
+
 class Responses(Protocol[Message_co]):
     """What a stream needs of a call of gRPC."""
 
     def __aiter__(self) -> AsyncIterator[Message_co]: ...
     def cancel(self) -> bool: ...
-
-
-class Place:
-    """How far a reader has come, and so where another call goes on.
-
-    Attributes:
-        process: Whose output, as it was at the first `started`; None before it.
-    """
-
-    def __init__(self) -> None:
-        self.process: Process | None = None
-        self._offsets: dict[pb.OutputStream, int] = {}
-        self._ended: set[pb.OutputStream] = set()
-        self._exited = False
-        self._sequence = 0  # of the last chunk
-        self._before = 0  # chunks of the calls before this one
-
-    @property
-    def cursors(self) -> list[OutputCursor]:
-        """What to ask for, to go on; empty before `started`."""
-        return [OutputCursor(stream=s, offset=offset) for s, offset in self._offsets.items()]
-
-    def note(self, event: ReadOutputResponse | RunProcessResponse) -> bool:
-        """Note an event, and tell whether it is news rather than a repetition of a later call.
-
-        Raises:
-            NotFoundError: A later call has come to another process, which has got the name.
-        """
-        kind = event.WhichOneof("event")
-        if kind == "chunk":
-            chunk = event.chunk
-            self._offsets[chunk.stream] = chunk.offset + len(chunk.data)
-            if self._before:  # each call counts from 1
-                chunk.sequence += self._before
-            self._sequence = chunk.sequence
-        elif kind == "gap":
-            self._offsets[event.gap.stream] = event.gap.to_offset
-        elif kind == "eof":
-            known = event.eof.stream in self._ended
-            self._ended.add(event.eof.stream)
-            return not known
-        elif kind == "exit":
-            known, self._exited = self._exited, True
-            return not known
-        elif kind == "heartbeat":
-            return False
-        elif kind == "started":
-            started = event.started
-            if self.process is not None:
-                check_same(self.process, started.process)
-                self._before = self._sequence
-                return False
-            self.process = started.process
-            self._offsets = {cursor.stream: cursor.offset for cursor in started.cursors}
-        return True
 
 
 class EventStream(ABC, Generic[Message]):
@@ -145,7 +96,8 @@ class EventStream(ABC, Generic[Message]):
         self._attempts = channel.attempts(what)
         self._reached = channel.is_pinned  # then the daemon was there before
         self._patient = channel.is_pinned  # a daemon that is stopping is waited for, too
-        self._beats = False  # the daemon sends heartbeats
+        self._begun = 0.0  # when the present call began
+        self._first_timeout = FIRST_TIMEOUT
         self._failure: CallError | None = None
 
     def __aiter__(self) -> Self:
@@ -185,6 +137,7 @@ class EventStream(ABC, Generic[Message]):
         self._channel.check_open(self._life)
         if self._messages is None:
             self._life = Life()
+            self._begun = time.monotonic()
             self._call = self._start()
             self._messages = aiter(self._call)
         return self._messages
@@ -204,6 +157,8 @@ class EventStream(ABC, Generic[Message]):
                 raise error
             if not isinstance(error, SubscriberStalledError):
                 self._reached = True
+                if self._life.silent:
+                    await self._channel.wire.renew(self._begun)
                 await self._attempts.failed(error)
             await self._go_on()
         except CallError as final:
@@ -226,9 +181,11 @@ class EventStream(ABC, Generic[Message]):
 
     @contextmanager
     def _noticing_silence(self) -> Iterator[None]:
-        """End the call if this takes longer than a daemon with heartbeats is silent."""
+        """End the call if this takes longer than the daemon is ever silent."""
         limit = self._channel.link.silence
-        if limit is None or not self._beats:
+        if limit is not None and not self._life.connected:
+            limit = max(limit, self._first_timeout)
+        if limit is None or limit == math.inf:
             yield
             return
         timer = asyncio.get_running_loop().call_later(limit, self._end_silence)
@@ -264,8 +221,6 @@ class OutputStream(EventStream[Event]):
         self._moved = False  # the present call has given news
 
     def _note(self, message: Event) -> bool:
-        if message.HasField("heartbeat"):
-            self._beats = True
         is_news = self._place.note(message)
         self._moved = self._moved or is_news
         if self._place.process is not None:  # what follows is meant for this run of the daemon

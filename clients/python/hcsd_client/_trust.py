@@ -25,6 +25,8 @@ from hcsd_client._tls import TlsFiles
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import anyio
+
     StrPath = str | os.PathLike[str]
 
 SERVER_CERTIFICATE = "server.pem"
@@ -164,3 +166,23 @@ def _refuse_half(certificate: Path | None, key: Path | None) -> None:
             f"the {alone} of this client is of no use without its {other}: name both, with "
             "--tls-cert and --tls-key, or HCSD_TLS_CERT and HCSD_TLS_KEY"
         )
+
+
+async def read_token(file: anyio.Path) -> str:
+    """Read the token of a daemon.
+
+    Raises:
+        TokenFileError: The file cannot be read or does not hold a token.
+    """
+    remedy = "name the file that the daemon made with --token-file or HCSD_TOKEN_FILE"
+    try:
+        token = (await file.read_text(encoding="ascii")).strip()
+    except OSError as error:
+        raise TokenFileError(
+            f"cannot read the token file '{file}': {error.strerror}; {remedy}"
+        ) from error
+    except UnicodeDecodeError:  # not chained: it has the content of the file
+        token = ""
+    if not token.isprintable() or not token or " " in token:
+        raise TokenFileError(f"the token file '{file}' does not hold a token; {remedy}")
+    return token
