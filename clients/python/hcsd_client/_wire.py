@@ -12,10 +12,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, cast
 
+import grpc
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import grpc
 
 LEFT_ALONE = 600.0  # seconds for the calls of a connection that was replaced; arbitrary
 
@@ -34,10 +34,12 @@ class Wire:
 
     Attributes:
         present: The channel of the next call.
+        closed: Nothing can be called any more.
     """
 
     def __init__(self, open_channel: Callable[[], grpc.aio.Channel]) -> None:
         self.present = open_channel()
+        self.closed = False
         self._open = open_channel
         self._renewed = time.monotonic()
         self._replaced: list[tuple[float, grpc.aio.Channel]] = []
@@ -54,7 +56,7 @@ class Wire:
             begun: When the call began that found the present one silent, by `time.monotonic`. If
                 another call has found that out since, nothing is left to do.
         """
-        if begun < self._renewed:
+        if self.closed or begun < self._renewed:
             return
         self._renewed = now = time.monotonic()
         self._replaced.append((now, self.present))
@@ -64,6 +66,7 @@ class Wire:
 
     async def close(self) -> None:
         """End all calls."""
+        self.closed = True
         for _, replaced in self._replaced:
             await replaced.close()
         await self.present.close()
@@ -87,6 +90,8 @@ class _Method:
         self._method: Callee = self
 
     def __call__(self, *arguments: object, **more: object) -> object:
+        if self._wire.closed:  # gRPC would crash over a method that it has not seen before
+            raise grpc.aio.UsageError("the channel is closed")
         present = self._wire.present
         if present is not self._channel:
             self._channel = present
