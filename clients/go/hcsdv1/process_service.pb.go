@@ -1033,7 +1033,8 @@ type TerminateProcessRequest struct {
 	// What the kill reaches. Default: `TERMINATE_SCOPE_PROCESS`.
 	Scope TerminateScope `protobuf:"varint,2,opt,name=scope,proto3,enum=hcsd.v1.TerminateScope" json:"scope,omitempty"`
 	// Send TERM first and kill only if the process has not exited after this time. Default, and when
-	// zero: kill at once. A second call with less time shortens it.
+	// zero: kill at once. A second call within that time does not send TERM again, and with less time
+	// shortens it.
 	GracePeriod *durationpb.Duration `protobuf:"bytes,3,opt,name=grace_period,json=gracePeriod,proto3" json:"grace_period,omitempty"`
 	// Answer after this time at the latest, with `timed_out`. What was begun completes all the same.
 	// Zero: at once. Default: without limit.

@@ -5194,7 +5194,8 @@ pub struct TerminateProcessRequest {
     #[prost(enumeration = "TerminateScope", tag = "2")]
     pub scope: i32,
     /// Send TERM first and kill only if the process has not exited after this time. Default, and when
-    /// zero: kill at once. A second call with less time shortens it.
+    /// zero: kill at once. A second call within that time does not send TERM again, and with less time
+    /// shortens it.
     #[prost(message, optional, tag = "3")]
     pub grace_period: ::core::option::Option<::prost_types::Duration>,
     /// Answer after this time at the latest, with `timed_out`. What was begun completes all the same.

@@ -444,7 +444,8 @@ export type TerminateProcessRequest = Message<"hcsd.v1.TerminateProcessRequest">
 
   /**
    * Send TERM first and kill only if the process has not exited after this time. Default, and when
-   * zero: kill at once. A second call with less time shortens it.
+   * zero: kill at once. A second call within that time does not send TERM again, and with less time
+   * shortens it.
    *
    * @generated from field: google.protobuf.Duration grace_period = 3;
    */
