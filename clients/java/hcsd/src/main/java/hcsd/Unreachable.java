@@ -11,6 +11,7 @@ import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateNotYetValidException;
 import java.util.List;
 import java.util.Objects;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLException;
@@ -29,6 +30,9 @@ record Unreachable(Address address, Proof proof) {
     // handshake.
     private static final String IN_HANDSHAKE = "Connection closed while performing TLS negotiation";
     private static final String RESET = "HTTP/2 error code: ";
+    // What the system says of a connection that the other side has ended in the middle.
+    private static final Pattern BROKEN =
+            Pattern.compile("reset by peer|[Bb]roken pipe|aborted by");
     private static final String HUNG_UP = "Network closed for unknown reason";
 
     /** What is meant if a failure of this kind is among the causes. */
@@ -142,7 +146,8 @@ record Unreachable(Address address, Proof proof) {
 
     private static boolean hungUp(Status ended) {
         return ended.getCause() instanceof ClosedChannelException
-                || description(ended).startsWith(HUNG_UP);
+                || description(ended).startsWith(HUNG_UP)
+                || BROKEN.matcher(why(ended)).find();
     }
 
     private static String description(Status ended) {
