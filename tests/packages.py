@@ -45,7 +45,12 @@ class Packages:
     @property
     def written(self) -> tuple[str, ...]:
         """Each value as it is written, so that nothing else is taken for it."""
-        return (self.owner, self.repository, f"<groupId>{self.maven_group}</groupId>")
+        return (
+            self.owner,
+            self.repository,
+            f"<groupId>{self.maven_group}</groupId>",
+            f"`{self.maven_group}:hcsd`",
+        )
 
 
 def wished(root: Path = ROOT) -> Packages:
