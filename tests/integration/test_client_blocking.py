@@ -30,6 +30,17 @@ def client(daemon: Daemon) -> Iterator[Client]:
         yield client
 
 
+def test_events_and_output_end_with_their_block(client: Client) -> None:
+    process = client.create(["echo", "hello"])
+    with client.watch_events(send_snapshot=True) as events:
+        assert next(iter(events)).HasField("snapshot")
+    with client.read_output(process.name, follow=True) as output:
+        assert next(iter(output)).HasField("started")
+    for ended in (events, output):
+        with pytest.raises(ClientClosedError):
+            next(iter(ended))
+
+
 def test_a_process_is_run_read_and_waited_for(client: Client) -> None:
     with client.run(["sh", "-c", "echo out; echo err >&2; exit 7"]) as process:
         assert list(process.stdout) == [b"out\n"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from hcsd.v1.process_pb2 import OVERFLOW_POLICY_UNSPECIFIED, ProcessOptions
+from hcsd.v1.process_pb2 import OVERFLOW_POLICY_UNSPECIFIED, OverflowPolicy, ProcessOptions
 from hcsd_client._requests import make_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hcsd.v1.process_pb2 import OutputStream, OverflowPolicy
+    from hcsd.v1.process_pb2 import OutputStream
 
 
 class ProcessKeywords(TypedDict, total=False):
@@ -50,7 +50,18 @@ def make_options(
     drain_timeout: float | None = None,
     pin: bool = False,
 ) -> ProcessOptions:
-    """Return options of `ProcessKeywords`; what is not said is not set."""
+    """Return options of `ProcessKeywords`; what is not said is not set.
+
+    Raises:
+        TypeError: `discard` is no list.
+        ValueError: `overflow` is no policy, or `ring_bytes` is negative.
+    """
+    if isinstance(discard, (str, int)):
+        raise TypeError(f"discard is {discard!r}; give a list, as [OUTPUT_STREAM_STDERR]")
+    if overflow not in OverflowPolicy.values():
+        raise ValueError(f"overflow is {overflow!r}; give a policy, as OVERFLOW_POLICY_BLOCK")
+    if ring_bytes < 0:
+        raise ValueError(f"ring_bytes is {ring_bytes}; give 0 or more bytes")
     options = ProcessOptions(
         run_timeout=make_duration(run_timeout), drain_timeout=make_duration(drain_timeout), pin=pin
     )

@@ -145,6 +145,12 @@ def _enter(
 class Output(Face[aio.Output]):
     """The output of a process as messages; see `hcsd_client.Output`."""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __iter__(self) -> Iterator[ReadOutputResponse]:
         while (message := self._wait(lambda: anext(self._inner, None))) is not None:
             yield message
@@ -154,6 +160,12 @@ class Output(Face[aio.Output]):
 
 class Events(Face[aio.Events]):
     """What happens, as messages; see `hcsd_client.Events`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __iter__(self) -> Iterator[WatchEventsResponse]:
         while (message := self._wait(lambda: anext(self._inner, None))) is not None:
