@@ -1122,8 +1122,8 @@ pub enum OverflowPolicy {
     /// whose connection breaks resumes without a gap, if no more than that was on its way to it (by
     /// default gRPC lets some MiB be on their way; a client can set a smaller window, a creator a larger
     /// ring). Without any reader nothing leaves. At the exit the daemon takes what is left in the pipe
-    /// beyond the size of the ring, so the end of the output waits for no reader. A reader without progress for `Limits.stall_timeout` is
-    /// ended with ABORTED and the process goes on with the others.
+    /// beyond the size of the ring, so the end of the output waits for no reader. A reader without
+    /// progress for `Limits.stall_timeout` is ended with ABORTED and the process goes on with the others.
     Block = 2,
 }
 impl OverflowPolicy {
