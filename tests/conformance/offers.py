@@ -16,38 +16,38 @@ NOTHING = "-"
 CELLS = re.compile(r"(?<!\\)\|")
 
 FEATURES = {
-    "run": "a process that ends with its block, handle or program",
+    "run": "a process that ends with its program",
     "create": "a process that lives on",
     "open": "a process that is there",
     "list": "the processes of a system",
-    "watch": "events as they happen, over lost connections",
-    "systems": "compute systems: create, list, terminate and the rest",
-    "properties": "what HCS knows of a process or system",
-    "modify": "changes to a process or system while it runs",
-    "communicate": "stdin, both outputs and the exit in one call",
+    "watch": "events as they happen",
+    "systems": "compute systems",
+    "properties": "properties of a process or system",
+    "modify": "changes to what runs, as of a console",
+    "communicate": "all input and output in one call",
     "wait": "the exit of a process",
     "signal": "signals and console events",
     "terminate": "the end of a process and its descendants",
     "stdout": "output as a stream of the language",
     "stdin": "input as a stream of the language",
-    "options": "options of a process, for a command and a document alike",
+    "options": "how a process is kept",
     "discard": "output that nobody will read",
     "stderr_to_stdout": "both outputs as one",
-    "pin": "a process that is kept until it is deleted",
-    "owner_grace": "how long the process of a run outlives its program",
+    "pin": "a process that stays until it is deleted",
+    "owner_grace": "how long it outlives its program",
     "blocking": "calls that block",
     "async": "calls that do not block",
     "deadline": "a deadline of a call",
     "cancel": "the end of a call",
-    "retry": "how lost connections are tried again",
-    "keepalive": "how silent connections are found dead, and kept alive",
+    "retry": "how often it is tried again",
+    "keepalive": "how silent connections are kept",
     "tls": "certificates",
     "token": "the token",
     "logging": "what the library logs",
-    "interceptors": "interceptors of gRPC, as for tracing",
+    "interceptors": "interceptors, as for tracing",
     "channel": "other options of the channel",
     "errors": "failures, told apart",
-    "stubs": "the calls of the contract as they are",
+    "stubs": "the calls of the contract",
 }
 
 Columns = dict[str, dict[str, str]]
@@ -72,7 +72,10 @@ async def offered(runner: Runner) -> dict[str, str]:
 
 
 def _cell(text: str | None) -> str:
-    return NOTHING if text is None else f"`{text.replace('|', chr(92) + '|')}`"
+    """Show each of the names by itself, so that a narrow column can break between them."""
+    if text is None:
+        return NOTHING
+    return ", ".join(f"`{name}`" for name in text.replace("|", "\\|").split(", "))
 
 
 def render(columns: Columns) -> str:
@@ -94,7 +97,7 @@ def shown() -> Columns:
         text, *cells = (cell.strip() for cell in CELLS.split(row)[1:-1])
         for column, cell in zip(found.values(), cells, strict=True):
             if text in names and cell != NOTHING:
-                column[names[text]] = cell.strip("`").replace("\\|", "|")
+                column[names[text]] = cell.replace("`", "").replace("\\|", "|")
     return found
 
 

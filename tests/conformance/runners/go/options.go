@@ -14,7 +14,7 @@ var features = map[string]string{
 	"run":              "Client.Run",
 	"create":           "Client.Create",
 	"open":             "Client.Open",
-	"list":             "Client.ListProcesses, Client.ListSystems",
+	"list":             "Client.ListProcesses",
 	"watch":            "Client.WatchEvents",
 	"systems":          "Client.ListSystems, Client.WaitSystem",
 	"modify":           "Process.Resize",
@@ -37,10 +37,10 @@ var features = map[string]string{
 	"keepalive":        "WithKeepalive",
 	"tls":              "WithCAFile, WithCertificate, WithInsecure",
 	"token":            "WithTokenFile",
-	"logging":          "WithLogger (log/slog)",
+	"logging":          "WithLogger of log/slog",
 	"interceptors":     "WithDialOptions",
 	"channel":          "WithDialOptions",
-	"errors":           "errors.Is, errors.As with *Error",
+	"errors":           "errors.Is, errors.As, Error",
 	"stubs":            "Client.Processes, Systems, Events, Host",
 }
 

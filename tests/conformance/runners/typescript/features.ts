@@ -6,9 +6,7 @@ export const FEATURES = {
   open: "client.open",
   list: "client.list",
   watch: "client.watchEvents",
-  systems: "client.systems",
-  properties: "client.processes.getProcessProperties",
-  modify: "process.resize, client.processes.modifyProcess",
+  modify: "process.resize",
   communicate: "process.communicate",
   wait: "process.wait",
   signal: "process.signal",
@@ -31,5 +29,5 @@ export const FEATURES = {
   interceptors: "interceptors of grpc-js",
   channel: "channelOptions of grpc-js",
   errors: "subclasses of CallError",
-  stubs: "client.processes, client.systems, client.events, client.host",
+  stubs: "client.processes, systems, events, host",
 };
