@@ -6,8 +6,9 @@ contract and the pages. tests/unit/test_packages.py says when they differ.
 
 import re
 import subprocess
+import sys
 import tomllib
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +26,7 @@ GENERATED = re.compile(r"hcsdv1/.*\.pb\.go$|_pb2\.pyi?$|/src/gen/")
 
 
 class PackagesError(Exception):
-    """A manifest lacks what should be there."""
+    """A manifest lacks what should be there, or the wish cannot be carried out."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,21 @@ class Packages:
 
 
 def wished(root: Path = ROOT) -> Packages:
-    """Return what is asked for."""
-    return Packages(**tomllib.loads((root / WISH).read_text("utf-8")))
+    """Return what is asked for.
+
+    Raises:
+        PackagesError: A value is missing, or the repository is written in another way.
+    """
+    said = tomllib.loads((root / WISH).read_text("utf-8"))
+    for field in fields(Packages):
+        if not said.get(field.name):
+            raise PackagesError(f"{WISH} does not say '{field.name}'")
+    wish = Packages(**said)
+    if "://" in wish.repository or wish.repository.endswith((".git", "/")):
+        raise PackagesError(
+            f"{WISH}: repository is '{wish.repository}'; give host and path alone, as 'github.com/name/project'"
+        )
+    return wish
 
 
 def present(root: Path = ROOT) -> Packages:
@@ -72,18 +86,28 @@ def present(root: Path = ROOT) -> Packages:
 
 
 def apply(root: Path = ROOT) -> list[str]:
-    """Write what is asked for wherever it belongs, and return the files that have changed."""
+    """Write what is asked for wherever it belongs, and return the files that have changed.
+
+    Raises:
+        PackagesError: A value stands for something else in one of the files already, so that a later change
+            could not tell the two apart.
+    """
     old, new = present(root), wished(root)
-    changed = []
+    changed: dict[Path, str] = {}
     for name in files(root):
         path = root / name
         text = before = path.read_text("utf-8")
         for is_there, should_be in zip(old.written, new.written, strict=True):
+            if is_there != should_be and should_be in text.replace(is_there, ""):
+                raise PackagesError(
+                    f"'{should_be}' is in {name} already; give another one in {WISH}"
+                )
             text = text.replace(is_there, should_be)
         if text != before:
-            path.write_text(text, "utf-8", newline="\n")
-            changed.append(name)
-    return changed
+            changed[path] = text
+    for path, text in changed.items():
+        path.write_text(text, "utf-8", newline="\n")
+    return [str(path.relative_to(root)) for path in changed]
 
 
 def files(root: Path = ROOT) -> list[str]:
@@ -106,6 +130,8 @@ def _find(path: Path, pattern: str) -> str:
 
 
 if __name__ == "__main__":
-    assert all(astuple(wished()))
-    for name in apply():
-        print(f"wrote {name}")  # noqa: T201
+    try:
+        for name in apply():
+            print(f"wrote {name}")  # noqa: T201
+    except PackagesError as error:
+        sys.exit(f"packages: {error}")

@@ -2,11 +2,12 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.packages import ROOT, WISH, Packages, apply, files, present, wished
+from tests.packages import ROOT, WISH, Packages, PackagesError, apply, files, present, wished
 
 
 @pytest.fixture
@@ -24,11 +25,32 @@ def test_the_manifests_say_what_is_written_there() -> None:
     assert present() == wished()
 
 
+def wish(tree: Path, new: Packages) -> None:
+    text = "".join(f'{key} = "{value}"\n' for key, value in vars(new).items())
+    (tree / WISH).write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("repository", "https://git.example/else", "host and path alone"),
+        ("repository", "git.example/else.git", "host and path alone"),
+        ("owner", "", "does not say 'owner'"),
+        ("owner", "hcsd", "'hcsd' is in .* already"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(tree: Path, key: str, value: str, problem: str) -> None:
+    before = present(tree)
+    wish(tree, replace(before, **{key: value}))
+    with pytest.raises(PackagesError, match=problem):
+        apply(tree)
+    assert present(tree) == before
+
+
 def test_another_owner_is_written_everywhere(tree: Path) -> None:
     old = wished(tree)
     new = Packages("Somebody Else", "git.example/else/processes", "example.processes")
-    text = "".join(f'{key} = "{value}"\n' for key, value in vars(new).items())
-    (tree / WISH).write_text(text, "utf-8")
+    wish(tree, new)
     changed = apply(tree)
     assert present(tree) == new
     assert {
