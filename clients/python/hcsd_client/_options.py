@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from hcsd.v1.process_pb2 import OVERFLOW_POLICY_UNSPECIFIED, OverflowPolicy, ProcessOptions
 from hcsd_client._requests import make_duration
@@ -40,7 +40,21 @@ class ProcessKeywords(TypedDict, total=False):
     pin: bool
 
 
-def make_options(
+def make_options(**options: Unpack[ProcessKeywords]) -> ProcessOptions:
+    """Return options; what is not said is not set.
+
+    Raises:
+        TypeError: There is no such option, or `discard` is no list.
+        ValueError: `overflow` is no policy, or `ring_bytes` is negative.
+    """
+    for name in options.keys() - ProcessKeywords.__optional_keys__:
+        raise TypeError(
+            f"'{name}' is not an option of a process; a ProcessSpec says what to run, and where"
+        )
+    return _make(**options)
+
+
+def _make(
     *,
     ring_bytes: int = 0,
     overflow: OverflowPolicy = OVERFLOW_POLICY_UNSPECIFIED,
@@ -50,12 +64,6 @@ def make_options(
     drain_timeout: float | None = None,
     pin: bool = False,
 ) -> ProcessOptions:
-    """Return options of `ProcessKeywords`; what is not said is not set.
-
-    Raises:
-        TypeError: `discard` is no list.
-        ValueError: `overflow` is no policy, or `ring_bytes` is negative.
-    """
     if isinstance(discard, (str, int)):
         raise TypeError(f"discard is {discard!r}; give a list, as [OUTPUT_STREAM_STDERR]")
     if overflow not in OverflowPolicy.values():
