@@ -1,5 +1,6 @@
 """Streams, waits and commands behind proxies that cut what is silent, or cut at random."""
 
+import asyncio
 import contextlib
 import os
 import random
@@ -414,3 +415,37 @@ async def test_a_detached_start_that_is_cut_starts_once(
         await direct.wait_process(done.stdout.decode().strip())
     assert ran.read_text() == "400\n800\n1200\n"
     assert proxy.cuts
+
+
+async def test_a_command_says_that_a_daemon_started_anew_has_ended_its_process(
+    folder: Path,
+) -> None:
+    with serving() as old, serving() as new:
+        async with proxying(old.socket, folder) as proxy:
+            with started(proxy, "run", "--", *LATER) as (run, out, err):
+                assert await read_until(out, b"one\n") == b"one\n"
+                proxy.target = new.socket
+                proxy.cut()
+                assert await ended(run) == 125
+                told = await read_until(err, b"")
+    assert b"started anew" in told
+    assert b"goes on" not in told
+
+
+async def test_figures_go_on_when_the_daemon_is_back(proxy: Proxy, folder: Path) -> None:
+    tried = anyio.Event()
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+        tried.set()
+
+    words = "stats host --interval 100ms --count 3 -o json"
+    there, nobody = proxy.target, folder / "nobody"
+    async with await asyncio.start_unix_server(refuse, nobody):
+        with started(proxy, *words.split()) as (stats, out, err):
+            await read_until(out, b"\n")
+            proxy.target = nobody
+            proxy.cut()
+            await tried.wait()
+            proxy.target = there
+            assert (await ended(stats), await read_until(err, b"")) == (0, b"")
