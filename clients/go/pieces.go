@@ -26,7 +26,7 @@ type pieces struct {
 func newPieces(c *connection, what string) *pieces {
 	length := longestPiece
 	if c.keepalive > 0 {
-		length = min(length, c.keepalive)
+		length = min(length, max(c.keepalive, shortestHeartbeat))
 	}
 	return &pieces{attempts{connection: c, what: what}, length}
 }

@@ -1,5 +1,6 @@
 """Streams, waits and commands behind proxies that cut what is silent, or cut at random."""
 
+import asyncio
 import contextlib
 import os
 import random
@@ -12,11 +13,13 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+from google.protobuf import duration_pb2
 
 from hcsd.v1 import event_pb2
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1.process_service_pb2 import ReadOutputResponse
-from hcsd_client import Client, ConnectionLostError, DaemonRestartedError, Retry
+from hcsd_client import Client, ConnectionLostError, DaemonRestartedError, Retry, UnavailableError
+from hcsd_client._ownership import owning
 from tests.support import commands
 from tests.support.daemon import Daemon, serving
 from tests.support.proxy import Proxy, proxying
@@ -60,6 +63,20 @@ async def direct(daemon: Daemon) -> AsyncIterator[Client]:
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110  (nobody tells of it)
         await anyio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def refusing(folder: Path) -> AsyncIterator[tuple[Path, list[None]]]:
+    """Listen in the place of a daemon, end every connection, and note it in the list."""
+    tried: list[None] = []
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+        tried.append(None)
+
+    socket = folder / "nobody"
+    async with await asyncio.start_unix_server(refuse, socket):
+        yield socket, tried
 
 
 async def until_cut(proxy: Proxy, times: int = 2) -> None:
@@ -328,6 +345,51 @@ async def test_the_process_of_a_program_that_is_killed_ends(daemon: Daemon, dire
     assert ended.reason == pb.EXIT_REASON_OWNER_GONE
 
 
+async def test_an_owner_tries_for_longer_than_calls_do(
+    proxy: Proxy, direct: Client, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = proxy.target
+    async with (
+        Client(proxy.address, retry=Retry(attempts=0)) as client,
+        client.run(FOREVER) as process,
+    ):
+        proxy.target = folder / "nobody"
+        proxy.cut()
+        await until(lambda: sum("has no owner now" in text for text in caplog.messages) >= 2)
+        proxy.target = there
+        with anyio.fail_after(5):
+            while True:
+                with contextlib.suppress(UnavailableError):  # gRPC has not tried again yet
+                    await client.get_host()
+                    break
+                await anyio.sleep(0.01)
+    ended = (await direct.wait_process(process.name)).process.exit
+    assert ended.reason == pb.EXIT_REASON_TERMINATED
+
+
+async def test_the_cancellation_of_an_owner_is_not_lost(client: Client, direct: Client) -> None:
+    made = await direct.create_process(
+        FOREVER,
+        options=pb.ProcessOptions(
+            orphan_policy=pb.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
+            owner_grace=duration_pb2.Duration(seconds=60),
+        ),
+    )
+
+    async def own() -> None:
+        async with owning(client._channel, made.process):
+            await asyncio.sleep(0)
+
+    for steps in range(1, 6):
+        task = asyncio.create_task(own())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    await direct.terminate_process(made.process.name)
+
+
 # --- commands ---
 
 
@@ -414,3 +476,31 @@ async def test_a_detached_start_that_is_cut_starts_once(
         await direct.wait_process(done.stdout.decode().strip())
     assert ran.read_text() == "400\n800\n1200\n"
     assert proxy.cuts
+
+
+async def test_a_command_says_that_a_daemon_started_anew_has_ended_its_process(
+    folder: Path,
+) -> None:
+    with serving() as old, serving() as new:
+        async with proxying(old.socket, folder) as proxy:
+            with started(proxy, "run", "--", *LATER) as (run, out, err):
+                assert await read_until(out, b"one\n") == b"one\n"
+                proxy.target = new.socket
+                proxy.cut()
+                assert await ended(run) == 125
+                told = await read_until(err, b"")
+    assert b"started anew" in told
+    assert b"goes on" not in told
+
+
+async def test_figures_go_on_when_the_daemon_is_back(proxy: Proxy, folder: Path) -> None:
+    words = "stats host --interval 100ms --count 3 -o json"
+    there = proxy.target
+    async with refusing(folder) as (nobody, tried):
+        with started(proxy, *words.split()) as (stats, out, err):
+            await read_until(out, b"\n")
+            proxy.target = nobody
+            proxy.cut()
+            await until(lambda: bool(tried))
+            proxy.target = there
+            assert (await ended(stats), await read_until(err, b"")) == (0, b"")

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -128,6 +129,22 @@ async def test_a_silent_call_with_interceptors_is_left(daemon: FakeDaemon) -> No
         assert (calls, kinds[0], kinds[-1]) == (2, "started", "end")
         assert kinds.count("started") == 1
         assert "heartbeat" not in kinds
+
+
+async def test_a_short_keepalive_asks_for_no_shorter_pieces_than_heartbeats(
+    daemon: FakeDaemon,
+) -> None:
+    asked: list[int] = []
+
+    async def wait(request: Message, _context: Context) -> Message:
+        assert isinstance(request, service_pb.WaitProcessRequest)
+        asked.append(request.timeout.ToMilliseconds())
+        return service_pb.WaitProcessResponse(process=pb.Process(name=NAME))
+
+    daemon.does("WaitProcess", wait)
+    async with Client(daemon.target, keepalive=1e-9) as client:
+        await client.wait_process(NAME)
+    assert asked == [100]
 
 
 async def test_the_process_of_a_block_has_an_owner_beside_it(daemon: FakeDaemon) -> None:

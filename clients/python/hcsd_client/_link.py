@@ -81,7 +81,7 @@ class Link:
     @property
     def piece(self) -> float:
         """Seconds of a long wait that are asked for at once."""
-        return PIECE if self.keepalive is None else min(self.keepalive, PIECE)
+        return PIECE if self.keepalive is None else min(max(self.keepalive, HEARTBEAT_LEAST), PIECE)
 
     def grpc_options(self, address: Address) -> list[tuple[str, str | int]]:
         """Return the options of the channel to an address."""

@@ -2,18 +2,21 @@
 
 The daemon kills a process of `run` when it has had no owner for its grace period. The owner is a call that
 reads nothing, beside those that do. It goes on after a lost connection, and ends with the program, however
-that ends.
+that ends. It is never given up while the daemon is out of reach, since only the daemon knows when the
+grace is over.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+import anyio
 
 from hcsd.v1.process_pb2 import ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT
 from hcsd.v1.process_service_pb2 import RunAttach, RunProcessRequest
-from hcsd_client._errors import HcsdClientError
+from hcsd_client._errors import ClientClosedError, HcsdClientError, UnavailableError
 from hcsd_client._retry import LOGGER
 from hcsd_client._run import Run
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
     from hcsd.v1.process_pb2 import Process
     from hcsd_client._channel import Channel
+
+PAUSE = 0.5  # seconds before it begins anew, beside those of `Retry`; arbitrary
 
 
 @asynccontextmanager
@@ -42,15 +47,25 @@ async def owning(channel: Channel, process: Process) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])  # and not for its result: its cancellation is not ours
+        if not task.cancelled():
+            task.result()
 
 
 async def _own(channel: Channel, name: str) -> None:
     attach = RunAttach(name=name, owner=True, without_output=True)
-    try:
-        async with Run(channel, RunProcessRequest(attach=attach)) as run:
-            async for _ in run:
-                pass
-    except HcsdClientError as error:  # its end, of which everybody learns, tells the rest
-        LOGGER.warning("'%s' has lost its owner, and may be killed: %s", name, error)
+    while True:
+        try:
+            async with Run(channel, RunProcessRequest(attach=attach)) as run:
+                async for _ in run:
+                    pass
+        except ClientClosedError:
+            return
+        except UnavailableError as error:
+            LOGGER.warning("'%s' has no owner now, and may be killed: %s", name, error)
+            await anyio.sleep(PAUSE)
+        except HcsdClientError as error:  # its end, of which everybody learns, tells the rest
+            LOGGER.warning("'%s' has lost its owner, and may be killed: %s", name, error)
+            return
+        else:
+            return

@@ -33,6 +33,10 @@ HEADER = ("SYSTEM", "STATE", "CPU", "MEMORY", "PEAK", "READ", "WRITTEN", "PROCES
 PROCESS_HEADER = ("PID", "IMAGE", "CPU TIME", "PRIVATE", "SHARED", "COMMITTED", "STARTED")
 FIGURES = ("Statistics", "ProcessList")
 LEAST_INTERVAL = 0.1  # seconds; more often says little and costs much
+PATIENCE = (
+    10.0  # seconds without the daemon between two tables, about as long as other commands wait
+)
+PAUSE = 0.25  # seconds before it is asked again; arbitrary
 
 
 def _interval(text: str) -> float:
@@ -152,10 +156,32 @@ async def _tables(
     made = 0
     while count is None or made < count:
         await anyio.sleep(interval)
-        samples = await _samples(client, names)
+        samples = await _later_samples(client, names)
         yield samples, [_row(sample, before.get(sample.system.name)) for sample in samples]
         before = {sample.system.name: sample for sample in samples}
         made += 1
+
+
+async def _later_samples(client: Client, names: list[str]) -> list[Sample]:
+    """Take samples from a daemon that was there: if it is away, it may be being started anew.
+
+    Raises:
+        UnavailableError: It was away for too long.
+    """
+    import time
+
+    import anyio
+
+    from hcsd_client import UnavailableError
+
+    given_up = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await _samples(client, names)
+        except UnavailableError:
+            if time.monotonic() >= given_up:
+                raise
+        await anyio.sleep(PAUSE)
 
 
 async def _samples(client: Client, names: list[str]) -> list[Sample]:

@@ -35,7 +35,9 @@ from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd_client import (
     CallError,
+    DaemonRestartedError,
     HcsdClientError,
+    NotFoundError,
     RunEndedError,
     StdinBusyError,
     StdinClosedError,
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hcsd_client import Client, Run
+
+# Failures after which the process is over, or nobody knows.
+UNKNOWN_OR_OVER = (UnavailableError, DaemonRestartedError, NotFoundError)
 
 SIGNALS = {
     signal.SIGINT: pb.ProcessSignal(console_event=pb.CONSOLE_EVENT_CTRL_C),
@@ -125,7 +130,7 @@ class Session:
         say_error(failure)
         if not self._name:
             return start_exit_code(failure) if self._owned else exit_codes.RUN_FAILED
-        if not isinstance(failure, UnavailableError):
+        if not isinstance(failure, UNKNOWN_OR_OVER):
             self._say_left()
         return exit_codes.RUN_FAILED
 
