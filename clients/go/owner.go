@@ -13,10 +13,11 @@ import (
 const DefaultOwnerGrace = 10 * time.Second
 
 // own shows the daemon that this program is there, in the background, until the process ends or is closed.
-// When the program is gone, so is the call, and the daemon ends the process once its grace is over.
+// When the program is gone, so is the call, and the daemon ends the process once its grace is over. It does not
+// give up while the daemon is out of reach: only the daemon knows when the grace is over.
 func (p *Process) own() {
 	p.owner.Go(func() {
-		tries := attempts{connection: p.connection, what: "RunProcess " + p.Name() + " as its owner"}
+		tries := attempts{connection: p.connection, what: "RunProcess " + p.Name() + " as its owner", endless: true}
 		for {
 			err := p.ownOnce(&tries)
 			if err != nil {

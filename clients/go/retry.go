@@ -27,6 +27,7 @@ var DefaultRetry = Retry{Attempts: 12, FirstDelay: 50 * time.Millisecond, MaxDel
 type attempts struct {
 	connection *connection
 	what       string // the task, for the log
+	endless    bool   // it goes on for as long as its context lasts
 	failed     int
 }
 
@@ -48,7 +49,7 @@ func (a *attempts) wait(ctx context.Context, err error) error {
 
 // waitAnyway waits before the next attempt, or returns the error to give up with.
 func (a *attempts) waitAnyway(ctx context.Context, err error) error {
-	if a.failed >= a.connection.retry.Attempts || !a.connection.reached.Load() {
+	if !a.endless && a.failed >= a.connection.retry.Attempts || !a.connection.reached.Load() {
 		return err
 	}
 	return a.pause(ctx, err)

@@ -7,7 +7,7 @@
 use tracing::{debug, warn};
 
 use crate::{
-    ErrorKind, Process, Result, Retry,
+    ErrorKind, Process, Result,
     listening::Listening,
     v1::{
         OrphanPolicy, ProcessOptions, RunAttach, RunProcessRequest, RunProcessResponse,
@@ -35,8 +35,8 @@ pub(crate) async fn own(process: Process) {
 
 async fn stay(process: &Process) -> Result<()> {
     let mut calls = process.calls().clone();
-    // For a program that wants the first error, too: this one nobody sees, and it ends the process.
-    calls.retry.attempts = calls.retry.attempts.max(Retry::default().attempts);
+    // It is not given up while the daemon is out of reach: only that knows when the grace is over.
+    calls.retry.attempts = u32::MAX;
     let mut attempts = calls.attempts("own");
     loop {
         let attach = RunAttach {

@@ -6,7 +6,8 @@
  *     OWNING   leave(), the end of the process    OVER
  *     OWNING   any other error                    OVER, which the log tells
  *
- * If the program goes, its connection does, and the daemon kills the process some time later.
+ * If the program goes, its connection does, and the daemon kills the process some time later. It is not
+ * given up while the daemon is out of reach: only the daemon knows when that time is over.
  */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -45,7 +46,7 @@ export class Ownership {
   async #own(): Promise<void> {
     const limits = new Limits({ signal: this.#left.signal });
     const what = `owning ${this.process.name}`;
-    const attempts = new Attempts(this.session, what);
+    const attempts = new Attempts(this.session, what, true);
     try {
       while (!(await this.#attach(limits, attempts))) {
         // again

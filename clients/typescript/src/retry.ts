@@ -9,10 +9,14 @@ import type { CallOptions } from "./stubs.js";
 export class Attempts {
   #failed = 0;
 
-  /** @param what - Names the task in the log. */
+  /**
+   * @param what - Names the task in the log.
+   * @param endless - Whether it goes on until it is stopped.
+   */
   constructor(
     private readonly session: Session,
     private readonly what: string,
+    private readonly endless = false,
   ) {}
 
   /** Note a word from the daemon. */
@@ -26,7 +30,7 @@ export class Attempts {
   /** Wait before the next attempt; throw the error given if there is to be none. */
   async failed(error: CallError, limits: Limits): Promise<void> {
     const { retry, logger } = this.session;
-    if (this.#failed >= retry.attempts) {
+    if (!this.endless && this.#failed >= retry.attempts) {
       logger?.info(`${this.what} failed for good: ${error.message}`);
       throw error;
     }

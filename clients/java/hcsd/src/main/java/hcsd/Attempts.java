@@ -12,15 +12,25 @@ final class Attempts {
     private final Retry retry;
     private final Journal journal;
     private final String what;
+    private final boolean endless;
     private int failed;
 
     /**
      * @param what the task, for the log
      */
     Attempts(Settings settings, String what) {
+        this(settings, what, false);
+    }
+
+    /**
+     * @param what the task, for the log
+     * @param endless whether it goes on until it is stopped
+     */
+    Attempts(Settings settings, String what, boolean endless) {
         this.retry = settings.retry();
         this.journal = settings.journal();
         this.what = what;
+        this.endless = endless;
     }
 
     /** Makes a call that is safe to repeat until the daemon answers. */
@@ -45,7 +55,7 @@ final class Attempts {
 
     /** Completes when it is time for the next attempt; with the error if there is to be none. */
     CompletableFuture<Void> failed(HcsdException error) {
-        if (failed >= retry.attempts()) {
+        if (!endless && failed >= retry.attempts()) {
             return CompletableFuture.failedFuture(error);
         }
         double doubled = retry.firstDelay().toNanos() * Math.pow(2, failed);

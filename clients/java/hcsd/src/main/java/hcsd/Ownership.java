@@ -14,9 +14,11 @@ import java.util.Optional;
  * HOLDING   a message                              HOLDING
  * HOLDING   a lost connection                      HOLDING, by another call, after a while
  * HOLDING   the process has ended, or is deleted   OVER
- * HOLDING   any other error, or lost for too long  OVER, and the log says so
+ * HOLDING   any other error                        OVER, and the log says so
  * any       close()                                OVER, and the daemon begins to count the grace
  * </pre>
+ *
+ * <p>It is not given up while the daemon is out of reach: only that knows when the grace is over.
  */
 final class Ownership implements AutoCloseable {
     private final Connection connection;
@@ -29,7 +31,7 @@ final class Ownership implements AutoCloseable {
         this.connection = connection;
         this.process = process;
         this.attempts =
-                new Attempts(connection.settings(), "RunProcess of the owner of " + process);
+                new Attempts(connection.settings(), "RunProcess of the owner of " + process, true);
     }
 
     /** Takes hold of a process in the background; whoever wants to know reads its end. */
