@@ -16,7 +16,7 @@ from tests.windows import places
 from tests.windows.assemble import run
 
 SOURCES = places.SOURCES / "double"
-EXPORTS = SOURCES / "computecore.def"
+EXPORTS = SOURCES / "library" / "computecore.def"
 STAMP = places.DOUBLE.with_name("stamp")
 OLDEST = "Windows 10 1809"
 
@@ -38,7 +38,7 @@ def build() -> None:
     places.OLD_DOUBLE.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places.HOME) as scratch:
         objects = []
-        for source in sorted(SOURCES.glob("*.c")):
+        for source in sorted((SOURCES / "service").glob("*.c")):
             objects.append(Path(scratch) / source.with_suffix(".o").name)
             run(places.COMPILER, *FLAGS, "-c", source, "-o", objects[-1])
         for target, names in (

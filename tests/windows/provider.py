@@ -13,7 +13,7 @@ class DoubleProvider(loader.WindowsProvider):
     """What stands in System32, with the counts that only the double has.
 
     Args:
-        script: Rules for its faults; see double/faults.c.
+        script: Rules for its faults; see double/service/faults.c.
     """
 
     def __init__(self, *script: dict[str, object], library: str = loader.COMPUTECORE) -> None:
