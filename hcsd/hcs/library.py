@@ -179,7 +179,12 @@ class Library:
 
 
 def error_for(
-    hresult: int, function: str, *, subject: str = "", document: str | None = None
+    hresult: int,
+    function: str,
+    *,
+    subject: str = "",
+    text: str = "",
+    document: str | None = None,
 ) -> HcsError:
     """Make the error for a failed call or operation.
 
@@ -187,6 +192,7 @@ def error_for(
         hresult: The code, in any spelling.
         function: The export that failed, or that started the failed operation.
         subject: What was being done.
+        text: Why, if the document does not tell.
         document: The result document; its first event, else its message, becomes the text.
 
     Returns:
@@ -197,7 +203,7 @@ def error_for(
         hresult,
         function,
         subject=subject,
-        text=result.text,
+        text=result.text or text,
         document=document,
         events=result.error_events,
         stage=result.stage,
@@ -220,7 +226,10 @@ def _absent(row: Function) -> Callable[..., Any]:
         raise NotSupportedError(
             HR.ERROR_PROC_NOT_FOUND,
             row.name,
-            text=f"this build of computecore has no {row.name} (it needs {row.since})",
+            text=(
+                f"this build of computecore has no {row.name}"
+                f" (by its documentation, {row.since} and later have it)"
+            ),
         )
 
     return call

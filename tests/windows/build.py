@@ -1,7 +1,7 @@
 """Build the test double of computecore.dll with mingw, against mingw's own header of it.
 
 Two DLLs come of the same code: one that exports all that the header declares, and one like Windows
-10 1809, which lacks what the table of functions says came later.
+10 1809, see `tests.windows.old_build`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from hcsd.abi.functions import FUNCTIONS
-from tests.windows import places
+from tests.windows import old_build, places
 from tests.windows.assemble import run
 
 SOURCES = places.SOURCES / "double"
 EXPORTS = SOURCES / "library" / "computecore.def"
 STAMP = places.DOUBLE.with_name("stamp")
-OLDEST = "Windows 10 1809"
 
 # Windows 10 2004 as the headers know it: pseudo consoles are declared.
 FLAGS = (
@@ -33,7 +31,6 @@ def build() -> None:
     if STAMP.is_file() and STAMP.read_text() == inputs:
         return
     STAMP.unlink(missing_ok=True)
-    later = {row.name for row in FUNCTIONS if row.since != OLDEST and row.module == "computecore"}
     exports = EXPORTS.read_text().splitlines()
     places.OLD_DOUBLE.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places.HOME) as scratch:
@@ -43,7 +40,7 @@ def build() -> None:
             run(places.COMPILER, *FLAGS, "-c", source, "-o", objects[-1])
         for target, names in (
             (places.DOUBLE, exports),
-            (places.OLD_DOUBLE, [name for name in exports if name not in later]),
+            (places.OLD_DOUBLE, [name for name in exports if name.strip() not in old_build.LACKS]),
         ):
             definition = Path(scratch) / "computecore.def"
             definition.write_text("\n".join(names) + "\n")
@@ -63,7 +60,7 @@ def build() -> None:
 
 def fingerprint() -> str:
     """Tell the inputs apart: the sources, how they are built, and what was not in 1809."""
-    digest = hashlib.sha256(repr(FUNCTIONS).encode())
+    digest = hashlib.sha256(repr(sorted(old_build.LACKS)).encode())
     for path in (Path(__file__), places.SOURCES / "guest.c", *sorted(SOURCES.rglob("*.*"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
