@@ -14,6 +14,7 @@ from hcsd.abi.functions import FUNCTIONS, Check, Function, Param
 from hcsd.abi.hresult import HR, is_pending, normalise, succeeded
 from hcsd.abi.types import INVALID_HANDLE_VALUE, read_wide
 from hcsd.errors import HcsdError
+from hcsd.hcs.documents import valid_text
 from hcsd.hcs.errors import CLASSES, HcsError, NotSupportedError
 from hcsd.hcs.schema import ResultError
 
@@ -88,8 +89,8 @@ class Library:
 
     In-parameters are passed in the order of the row, out-parameters are returned: none gives None
     (or the plain result of a function that does not return an HRESULT), one gives its value, more
-    give a tuple. Strings arrive as `str | None` and are freed already; handles arrive as instances
-    of their opaque type and belong to the caller.
+    give a tuple. Strings arrive as `str | None`, can be written as UTF-8 and are freed already;
+    handles arrive as instances of their opaque type and belong to the caller.
 
     Thread: any. The GIL is released during each call.
 
@@ -173,7 +174,7 @@ class Library:
         if not address:
             return None
         try:
-            return read_wide(address)
+            return valid_text(read_wide(address))
         finally:
             self._functions[FREE](address)
 
