@@ -3,7 +3,7 @@
  * and says what it was given without any shell's quoting.
  *
  *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
- *         | arguments ARG... | zeros COUNT | tick | stubborn TEXT | parent
+ *         | arguments ARG... | units ARG... | zeros COUNT | tick | stubborn TEXT | parent
  */
 #include <fcntl.h>
 #include <io.h>
@@ -135,6 +135,10 @@ int wmain(int argc, WCHAR **argv)
             put(stdout, argv[i]);
             puts("]");
         }
+    } else if (!wcscmp(verb, L"units")) {
+        for (int i = 2; i < argc; i++, putchar('\n'))
+            for (const WCHAR *unit = argv[i]; *unit; unit++)
+                printf("%04x", *unit);
     } else if (!wcscmp(verb, L"zeros")) {
         zeros(wcstoull(operand, NULL, 10));
     } else if (!wcscmp(verb, L"tick")) {
