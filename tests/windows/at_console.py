@@ -22,7 +22,7 @@ assert sys.platform == "win32"
 CTRL_C = 0
 
 _kernel32 = ctypes.WinDLL("kernel32")
-_kernel32.GetStdHandle.restype = ctypes.c_void_p
+_kernel32.GetStdHandle.restype = _kernel32.CreateEventW.restype = ctypes.c_void_p
 
 
 def modes() -> list[int]:
@@ -38,7 +38,10 @@ def modes() -> list[int]:
 
 def obey(link: IO[str]) -> None:
     for line in link:
-        if line.strip() == "interrupt":
+        if line.strip() == "event":
+            asked = ctypes.c_void_p(_kernel32.CreateEventW(None, True, False, "hcsd-console-event"))
+            _kernel32.SetEvent(asked)
+        elif line.strip() == "interrupt":
             _kernel32.GenerateConsoleCtrlEvent(CTRL_C, 0)
         else:
             subprocess.run([os.environ["HCSD_CONSOLE"], *line.split()], check=False)
@@ -56,7 +59,7 @@ def main() -> None:
         handler = ctypes.WINFUNCTYPE(ctypes.c_int32, ctypes.c_uint32)(ignore)
         _kernel32.SetConsoleCtrlHandler(handler, True)
         print(json.dumps({"modes": modes()}), file=link, flush=True)
-        process = subprocess.Popen([sys.executable, "-P", "-m", "hcsd", *arguments])
+        process = subprocess.Popen([sys.executable, "-P", *arguments])
         threading.Thread(target=obey, args=(link,), daemon=True).start()
         code = process.wait()
         print(json.dumps({"modes": modes(), "code": code}), file=link, flush=True)

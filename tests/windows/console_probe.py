@@ -85,6 +85,7 @@ def main() -> None:
         with console_io.raw_input(0):
             found = read(
                 key("\x1b[A"),
+                key("\x03"),
                 key("\0"),
                 [
                     (RESIZE, 0, 0, 0, 0),

@@ -19,7 +19,7 @@ from typing import IO, Protocol
 import anyio
 import pytest
 
-from hcsd.cli.exit_codes import INTERRUPTED
+from hcsd.cli.exit_codes import HUNG_UP, INTERRUPTED
 from hcsd.v1 import process_pb2 as pb
 from tests.integration.wire import HOST, Client
 from tests.support.daemon import Daemon
@@ -31,6 +31,9 @@ from tests.windows.wine import Wine, windows_path
 
 SCRIPTS = Path(__file__).parents[1]
 CONSOLE = places.DOUBLE.with_name("console.exe")
+HCSD = ("-m", "hcsd")
+EVENTS = windows_path(SCRIPTS / "console_events.py")
+CTRL_BREAK, CLOSING = 1, 2
 GUEST = os.environ["HCSD_GUEST"]
 DETACH = b"\x10\x11"
 PATIENCE = 60
@@ -112,7 +115,7 @@ class Sit(Protocol):
 
 @pytest.fixture
 def sit(wine: Wine, daemon: Daemon) -> Sit:
-    """Sit down at a console at which the command line runs with some arguments."""
+    """Sit down at a console at which the Windows Python runs with some arguments."""
 
     @asynccontextmanager
     async def sitting(*arguments: str, script: str = "at_console.py") -> AsyncIterator[Sitting]:
@@ -146,13 +149,13 @@ def name(client: Client) -> str:
 
 
 async def test_a_process_that_ends_by_itself_ends_the_command_without_a_key(sit: Sit) -> None:
-    async with sit("run", "-it", "--", GUEST, "exit", "7") as sitting:
+    async with sit(*HCSD, "run", "-it", "--", GUEST, "exit", "7") as sitting:
         assert await sitting.leave() == 7
 
 
 async def test_what_is_typed_and_written_comes_through_unit_by_unit(sit: Sit) -> None:
     async with sit(script="console_probe.py") as sitting:
-        typed = ["\x1b[A", "\0", "b", "aaa", "\u00e9", "\U0001f600", "\ufffdc"]
+        typed = ["\x1b[A", "\x03", "\0", "b", "aaa", "\u00e9", "\U0001f600", "\ufffdc"]
         assert sitting.first == {
             "keys": [*(text.encode().hex() for text in typed), "", ""],  # and then its end
             "put_back": True,
@@ -165,14 +168,14 @@ async def test_what_is_typed_and_written_comes_through_unit_by_unit(sit: Sit) ->
 async def test_keys_reach_the_process_until_those_to_detach_and_attach_returns(
     sit: Sit, client: Client, name: str
 ) -> None:
-    async with sit("run", "-it", "--name", name, "--", GUEST, "cat") as sitting:
+    async with sit(*HCSD, "run", "-it", "--name", name, "--", GUEST, "cat") as sitting:
         sitting.person.type("h\u00e9llo".encode())
         await sitting.expect("h\u00e9llo")
         sitting.person.type(DETACH)
         assert await sitting.leave() == 0
         assert "detached" in sitting.seen
     assert (await client.get(f"{HOST}/processes/{name}")).state == pb.PROCESS_STATE_RUNNING
-    async with sit("attach", name) as sitting:
+    async with sit(*HCSD, "attach", name) as sitting:
         sitting.person.type(b" again\r")
         await sitting.expect("again")
         await client.terminate(f"{HOST}/processes/{name}")
@@ -180,7 +183,7 @@ async def test_keys_reach_the_process_until_those_to_detach_and_attach_returns(
 
 
 async def test_a_new_size_of_the_console_is_one_of_the_process(sit: Sit, name: str) -> None:
-    async with sit("run", "-it", "--name", name, "--", GUEST, "size") as sitting:
+    async with sit(*HCSD, "run", "-it", "--name", name, "--", GUEST, "size") as sitting:
         await sitting.expect("100x30")
         sitting.order("90 20")
         await sitting.expect("90x20")
@@ -191,10 +194,23 @@ async def test_a_new_size_of_the_console_is_one_of_the_process(sit: Sit, name: s
 async def test_an_interrupt_from_outside_leaves_the_console_as_it_was_and_the_process_running(
     sit: Sit, client: Client, name: str
 ) -> None:
-    async with sit("run", "-it", "--name", name, "--", GUEST, "say", "ready") as sitting:
+    async with sit(*HCSD, "run", "-it", "--name", name, "--", GUEST, "say", "ready") as sitting:
         await sitting.expect("ready")
         sitting.order("interrupt")
         assert await sitting.leave() == INTERRUPTED
+    assert (await client.get(f"{HOST}/processes/{name}")).state == pb.PROCESS_STATE_RUNNING
+
+
+@pytest.mark.parametrize("event", [CTRL_BREAK, CLOSING])
+async def test_ctrl_break_and_the_closing_of_the_window_are_ways_out(
+    sit: Sit, client: Client, name: str, event: int
+) -> None:
+    run = ("run", "-it", "--name", name, "--", GUEST, "say", "ready")
+    async with sit(EVENTS, str(event), *run) as sitting:
+        await sitting.expect("ready")
+        sitting.order("event")
+        assert await sitting.leave() == HUNG_UP
+        await sitting.expect("detached; the process goes on")
     assert (await client.get(f"{HOST}/processes/{name}")).state == pb.PROCESS_STATE_RUNNING
 
 
