@@ -47,6 +47,10 @@ def _posix(spec: ProcessSpec) -> Iterator[Violation]:
 def _windows(spec: ProcessSpec) -> Iterator[Violation]:
     if spec.command_line is None:
         yield from windows_command.violations(spec.argv)
+    elif not spec.command_line.strip(" \t"):
+        yield Violation(
+            "spec.command_line", "required", "is required: the program and its arguments"
+        )
     else:
         yield from windows_command.too_long(spec.command_line, "spec.command_line")
     directory = spec.working_directory

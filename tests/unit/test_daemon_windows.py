@@ -73,6 +73,11 @@ def test_the_longest_command_line_passes_and_one_unit_more_is_refused() -> None:
         assert not refused(ProcessSpec(**made(MAX_UNITS + 1)), LINUX)
 
 
+@pytest.mark.parametrize("line", ["", " \t"])
+def test_a_command_line_without_a_program_is_refused(line: str) -> None:
+    assert refused(ProcessSpec(command_line=line)).keys() == {"spec.command_line"}
+
+
 def test_a_megabyte_of_backslashes_is_refused_within_the_time_of_a_test() -> None:
     assert refused(ProcessSpec(argv=("a", "\\" * 1_000_000 + " "))).keys() == {"spec.argv"}
 
