@@ -3,11 +3,12 @@
     python console_events.py EVENT ARGUMENT...
 
 When somebody sets the event object `NAME`, the handler of the command is called as Windows would: on a
-native thread made for it.
+native thread made for it. Without a handler the event is Ctrl-Break, which the C runtime makes a signal of.
 """
 
 import ctypes
 import runpy
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -34,6 +35,9 @@ def main() -> None:
     def give() -> None:
         asked = ctypes.c_void_p(kernel32.CreateEventW(None, True, False, NAME))
         kernel32.WaitForSingleObject(asked, -1)
+        if not handlers:
+            signal.raise_signal(signal.SIGBREAK)
+            return
         kernel32.CreateThread(None, 0, handlers[-1], ctypes.c_void_p(event), 0, None)
 
     console.make_handler = make_and_keep

@@ -26,7 +26,7 @@ from tests.support.daemon import Daemon
 from tests.support.guest import WindowsGuest
 from tests.support.person import Person
 from tests.windows import places
-from tests.windows.from_linux.test_daemon import guest
+from tests.windows.from_linux.test_daemon import CTRL_C_EXIT, guest
 from tests.windows.wine import Wine, windows_path
 
 SCRIPTS = Path(__file__).parents[1]
@@ -212,6 +212,13 @@ async def test_ctrl_break_and_the_closing_of_the_window_are_ways_out(
         assert await sitting.leave() == HUNG_UP
         await sitting.expect("detached; the process goes on")
     assert (await client.get(f"{HOST}/processes/{name}")).state == pb.PROCESS_STATE_RUNNING
+
+
+async def test_without_a_console_ctrl_break_goes_to_the_process(sit: Sit) -> None:
+    async with sit(EVENTS, str(CTRL_BREAK), "run", "--", GUEST, "say", "ready") as sitting:
+        await sitting.expect("ready")
+        sitting.order("event")
+        assert await sitting.leave() == CTRL_C_EXIT
 
 
 # --- output that is redirected ---
