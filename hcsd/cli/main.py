@@ -7,6 +7,7 @@ the rest when it runs. The daemon is loaded by `serve` alone.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import Annotated
@@ -115,6 +116,7 @@ def options(
 def main() -> None:
     """Run the command line."""
     _open_standard_streams()
+    _write_any_text()
     completion.prepare()
     try:
         app(prog_name=completion.PROGRAM)
@@ -141,6 +143,19 @@ def _open_standard_streams() -> None:
             except OSError:  # a service of Windows has numbers that lead nowhere
                 stream = open(os.devnull, mode)  # noqa: SIM115
             setattr(sys, name, stream)
+
+
+def _write_any_text() -> None:
+    """Make stdout and stderr take every text; what their encoding lacks is shown as an escape.
+
+    On Windows a file or a pipe would get the code page of the user, which has few characters and which
+    hardly any program expects of its input. It gets UTF-8, unless PYTHONIOENCODING says otherwise.
+    """
+    chosen = os.name != "nt" or "PYTHONIOENCODING" in os.environ
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            errors = "backslashreplace" if stream.errors == "strict" else stream.errors
+            stream.reconfigure(encoding=stream.encoding if chosen else "utf-8", errors=errors)
 
 
 def forget_lost_readers() -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from hcsd.daemon.errors import Violation
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hcsd.daemon.guests import Guest
     from hcsd.hcs.schema import ProcessParameters
 
 
@@ -108,29 +105,3 @@ def _integers(value: object, most: int) -> list[int]:
     if not isinstance(value, list):
         return []
     return [item for item in value if type(item) is int and 0 <= item <= most]
-
-
-def violations(directory: str, shape: Shape, guest: Guest, *, shapes: bool) -> list[Violation]:
-    """Return what the system cannot do of a spec, whatever the contract says of it.
-
-    Args:
-        directory: Working directory that was asked for; "" for the default.
-        shape: What else was asked for.
-        guest: What runs in the system.
-        shapes: Whether its engine has a place for a `Shape`.
-    """
-    found: list[Violation] = []
-    if directory and guest.has_posix_paths and not directory.startswith("/"):
-        found.append(
-            Violation(
-                "spec.working_directory",
-                "string.prefix",
-                f"must be absolute: '{directory}' does not begin with '/'",
-            )
-        )
-    if not shapes:
-        found += [
-            Violation(f"spec.{name}", "engine.unsupported", "is for the embedded engine alone")
-            for name in shape.asked_for
-        ]
-    return found

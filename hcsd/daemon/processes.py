@@ -23,12 +23,12 @@ from hcsd.daemon.errors import (
     RequestError,
     StoppingError,
 )
+from hcsd.daemon.guest_rules import violations
 from hcsd.daemon.idempotency import Idempotency
 from hcsd.daemon.kills import Scope
 from hcsd.daemon.known_processes import KnownProcesses
 from hcsd.daemon.options import JoinNotSupportedError, require_sense
 from hcsd.daemon.process_life import Life
-from hcsd.daemon.process_shape import violations
 from hcsd.daemon.process_view import ExitReason, Origin
 from hcsd.daemon.raw_document import read_document, with_pipes
 from hcsd.daemon.reasons import Reason
@@ -131,7 +131,7 @@ class Processes(KnownProcesses):
             raise JoinNotSupportedError
         if request.document is not None:
             return with_pipes(request.document, options, console=console)
-        if broken := violations(spec.working_directory, spec.shape, system.guest, shapes=shapes):
+        if broken := violations(spec, system.guest, shapes=shapes):
             raise InvalidRequestError(broken)
         return parameters(spec, system.guest, options)
 

@@ -13,11 +13,12 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from hcsd.daemon.guests import quote_windows
 from hcsd.daemon.idempotency import NO_KEY, RequestKey
 from hcsd.daemon.options import NO_OPTIONS, Options
 from hcsd.daemon.process_shape import NO_SHAPE, Shape
 from hcsd.daemon.streams import Stream
+from hcsd.daemon.windows_command import quote_windows
+from hcsd.daemon.windows_environment import merge
 from hcsd.hcs.schema import ProcessParameters
 from hcsd.io import Overflow
 
@@ -187,7 +188,7 @@ def parameters(spec: ProcessSpec, guest: Guest, options: Options = NO_OPTIONS) -
         command_args=args,
         user=spec.user,
         working_directory=spec.working_directory,
-        environment=dict(spec.env),
+        environment=merge(spec.env) if guest.ignores_case_of_variables else dict(spec.env),
         restricted_token=spec.restricted_token,
         emulate_console=console is not None,
         create_std_in_pipe=console is not None or spec.stdin_mode is StdinMode.PIPE,

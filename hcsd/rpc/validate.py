@@ -258,7 +258,8 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 "name",
                 "string.not_contains",
                 lambda m: not {"=", "\0"} & set(str(value_of(m, "name"))),
-                "must not contain '=' or a NUL character",
+                "must not contain '=' or a NUL character; leave out what is no variable, such as the '=C:' of"
+                " Windows",
             ),
             no_nul("value"),
         ),

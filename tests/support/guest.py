@@ -9,7 +9,7 @@ import os
 import re
 from typing import Protocol
 
-from hcsd.daemon.guests import quote_windows
+from hcsd.daemon.windows_command import quote_windows
 
 Parameters = dict[str, object]
 

@@ -27,13 +27,14 @@ class Person:
     Attributes:
         seen: What has come to the terminal and was not yet expected.
         process: The command.
+        terminal: Our side of the terminal; -1 once it was closed.
     """
 
     def __init__(self, terminal: int, inside: int, process: Command) -> None:
         self.seen = b""
         self.process = process
         self._before = b""  # what came ahead of what was expected last
-        self._terminal = terminal
+        self.terminal = terminal
         self._inside = inside
 
     @property
@@ -42,10 +43,10 @@ class Person:
         return termios.tcgetattr(self._inside)
 
     def type(self, keys: bytes) -> None:
-        os.write(self._terminal, keys)
+        os.write(self.terminal, keys)
 
     def resize(self, columns: int, rows: int) -> None:
-        termios.tcsetwinsize(self._terminal, (rows, columns))
+        termios.tcsetwinsize(self.terminal, (rows, columns))
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -53,13 +54,13 @@ class Person:
     def hang_up(self) -> None:
         """Close the terminal's window."""
         self._close_inside()
-        os.close(self._terminal)
-        self._terminal = -1
+        os.close(self.terminal)
+        self.terminal = -1
 
     async def expect(self, pattern: bytes) -> re.Match[bytes]:
         """Look until a regular expression is seen; what comes up to it counts as seen."""
         while not (found := re.search(pattern, self.seen)):
-            more = await self._look()
+            more = await self.look()
             assert more, f"{pattern!r} has not come; seen: {self.seen!r}"
         self._before, self.seen = self.seen[: found.start()], self.seen[found.end() :]
         return found
@@ -75,11 +76,11 @@ class Person:
             Its exit code, and all that has been seen since what was expected last.
         """
         async with anyio.create_task_group() as tasks:
-            if self._terminal >= 0:
+            if self.terminal >= 0:
                 tasks.start_soon(self._look_on)
             code = await anyio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
             tasks.cancel_scope.cancel()
-        if self._terminal >= 0:
+        if self.terminal >= 0:
             # Our own last line comes after all of the command's, which may still be on its way.
             os.write(self._inside, END)
             await self.expect(END)
@@ -89,8 +90,8 @@ class Person:
         self.process.kill()
         self.process.wait()
         self._close_inside()
-        if self._terminal >= 0:
-            os.close(self._terminal)
+        if self.terminal >= 0:
+            os.close(self.terminal)
 
     def _close_inside(self) -> None:
         inside, self._inside = self._inside, -1
@@ -98,13 +99,14 @@ class Person:
             os.close(inside)
 
     async def _look_on(self) -> None:
-        while await self._look():
+        while await self.look():
             pass
 
-    async def _look(self) -> bytes:
-        await anyio.wait_readable(self._terminal)
+    async def look(self) -> bytes:
+        """Wait for more to see; b"" if nothing can come any more."""
+        await anyio.wait_readable(self.terminal)
         try:
-            more = os.read(self._terminal, READ_BYTES)
+            more = os.read(self.terminal, READ_BYTES)
         except OSError:  # EIO: nobody has the other side any more
             return b""
         self.seen += more

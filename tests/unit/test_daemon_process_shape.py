@@ -2,10 +2,8 @@
 
 import json
 
-import pytest
-
 from hcsd.daemon.guests import Guest
-from hcsd.daemon.process_shape import NO_SHAPE, ResourceLimit, Shape, violations
+from hcsd.daemon.process_shape import NO_SHAPE, ResourceLimit, Shape
 from hcsd.daemon.raw_document import read_document
 from hcsd.daemon.spec import ProcessSpec, parameters
 
@@ -45,22 +43,3 @@ def test_what_a_raw_document_asks_for_is_shown() -> None:
     assert shown.no_new_privileges
     wrong = {"Uid": "x", "Gid": True, "Umask": [], "ResourceLimits": {"core": 1, "cpu": [1]}}
     assert read_document(json.dumps(wrong)).shape == NO_SHAPE
-
-
-@pytest.mark.parametrize("guest", Guest)
-def test_hcs_is_asked_for_nothing_that_it_has_no_place_for(guest: Guest) -> None:
-    found = violations("", WHOLE, guest, shapes=False)
-    assert [item.field for item in found] == [
-        *("spec.uid", "spec.gid", "spec.supplementary_groups", "spec.resource_limits"),
-        *("spec.umask", "spec.oom_score_adj", "spec.no_new_privileges"),
-    ]
-    assert violations("", NO_SHAPE, guest, shapes=False) == []
-    assert violations("", WHOLE, guest, shapes=True) == []
-
-
-@pytest.mark.parametrize("directory", [".", "a", "~", "C:\\"])
-def test_a_relative_directory_is_wrong_where_paths_begin_with_a_slash(directory: str) -> None:
-    (found,) = violations(directory, NO_SHAPE, LINUX, shapes=True)
-    assert found.field == "spec.working_directory"
-    assert violations(directory, NO_SHAPE, WINDOWS, shapes=False) == []
-    assert violations("/a", NO_SHAPE, LINUX, shapes=True) == []

@@ -3,7 +3,7 @@
  * and says what it was given without any shell's quoting.
  *
  *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
- *         | arguments ARG... | zeros COUNT | tick | stubborn TEXT | parent
+ *         | arguments ARG... | units ARG... | zeros COUNT | tick | stubborn TEXT | parent | size
  */
 #include <fcntl.h>
 #include <io.h>
@@ -83,6 +83,27 @@ static void tick(void)
     }
 }
 
+/* Say the size of the console's window, and each new one. */
+static void size(void)
+{
+    HANDLE output = CreateFileW(L"CONOUT$", GENERIC_READ | GENERIC_WRITE,
+                                FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+    CONSOLE_SCREEN_BUFFER_INFO now;
+    int columns = 0, rows = 0;
+
+    for (; GetConsoleScreenBufferInfo(output, &now); Sleep(10)) {
+        int width = now.srWindow.Right - now.srWindow.Left + 1,
+            height = now.srWindow.Bottom - now.srWindow.Top + 1;
+
+        if (width == columns && height == rows)
+            continue;
+        columns = width;
+        rows = height;
+        printf("%dx%d\r\n", columns, rows);
+        fflush(stdout);
+    }
+}
+
 static BOOL WINAPI ignore(DWORD event)
 {
     (void)event;
@@ -135,10 +156,16 @@ int wmain(int argc, WCHAR **argv)
             put(stdout, argv[i]);
             puts("]");
         }
+    } else if (!wcscmp(verb, L"units")) {
+        for (int i = 2; i < argc; i++, putchar('\n'))
+            for (const WCHAR *unit = argv[i]; *unit; unit++)
+                printf("%04x", *unit);
     } else if (!wcscmp(verb, L"zeros")) {
         zeros(wcstoull(operand, NULL, 10));
     } else if (!wcscmp(verb, L"tick")) {
         tick();
+    } else if (!wcscmp(verb, L"size")) {
+        size();
     } else if (!wcscmp(verb, L"stubborn")) {
         SetConsoleCtrlHandler(ignore, TRUE);
         put(stdout, operand);

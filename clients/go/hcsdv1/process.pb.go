@@ -636,18 +636,20 @@ type ProcessSpec struct {
 	//	*ProcessSpec_Argv
 	Command isProcessSpec_Command `protobuf_oneof:"command"`
 	// Working directory inside the guest. It must be absolute; for POSIX guests that means that it
-	// begins with `/`. It is entered as the user that the process runs as. Default: the one the system
+	// begins with `/`, for Windows guests that it begins with a slash or a backslash, a drive before it
+	// or not. It is entered as the user that the process runs as. Default: the one the system
 	// gives its processes; for the embedded engine the home of that user, or `/` if he has none that he
 	// can enter. One that cannot be entered is INVALID_ARGUMENT with a violation of this field, whose
 	// reason is `not_found`, `not_a_directory`, `permission_denied`, `too_long`, `too_many_links` or
 	// `invalid`. Other fields that a start fails for have violations of the same kind.
 	WorkingDirectory string `protobuf:"bytes,3,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
 	// Variables added to, or replacing those of, the system's own environment. Order and empty values
-	// survive; of two with one name the last holds. The embedded engine has of its own `PATH`, `HOME`,
+	// survive; of two with one name the last holds. Names of Windows guests do not differ by case: the
+	// last one holds with its spelling. The embedded engine has of its own `PATH`, `HOME`,
 	// `USER`, `LOGNAME` and `SHELL` of the user, `PWD`, `LANG` and `TZ` of the host, what the operator
 	// passes on (`hcsd serve --pass-env`), and nothing else of the daemon's environment.
 	Env []*EnvironmentVariable `protobuf:"bytes,4,rep,name=env,proto3" json:"env,omitempty"`
-	// Account inside the guest. Default: the system's own. POSIX guests of the embedded engine take a
+	// Account inside the guest, for Windows guests without a group. Default: the system's own. POSIX guests of the embedded engine take a
 	// name or a uid, and a group or gid behind a colon, as in `build:docker` and `1000:1000`. Who names
 	// a group gets that group and no other; who names none gets the groups of the account. A uid
 	// without an account has the group of the same number and `/` for a home.
@@ -874,13 +876,15 @@ type isProcessSpec_Command interface {
 
 type ProcessSpec_CommandLine struct {
 	// Full command line. Windows guests get it unchanged. For POSIX guests it is split into words
-	// as a shell would (quotes and backslashes), but no shell runs and nothing is expanded.
+	// as a shell would (quotes and backslashes), but no shell runs and nothing is expanded. Windows
+	// takes at most 32766 UTF-16 units.
 	CommandLine string `protobuf:"bytes,1,opt,name=command_line,json=commandLine,proto3,oneof"`
 }
 
 type ProcessSpec_Argv struct {
 	// Program and arguments. POSIX guests get them unchanged. For Windows guests they are quoted by
-	// the rules of CommandLineToArgvW.
+	// the rules of CommandLineToArgvW, so that the program gets the same words. The limit of
+	// `command_line` holds for the result. See `Argv` for batch files.
 	Argv *Argv `protobuf:"bytes,2,opt,name=argv,proto3,oneof"`
 }
 
@@ -958,6 +962,12 @@ func (x *ResourceLimit) GetHard() uint64 {
 type Argv struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program and its arguments, at least one. The program is looked up as the guest does it.
+	//
+	// For a Windows guest the program must not contain a `"`, since no command line can hold that.
+	// Windows runs a program whose name ends with `.bat` or `.cmd` through cmd, which expands and splits
+	// arguments by rules of its own. What it takes as it is, is passed on; an argument with `"`, `%`, `!`
+	// or a control character other than a tab is INVALID_ARGUMENT, and so is one that needs quotes and
+	// ends with a backslash. Use `command_line` for those. cmd takes at most 8189 UTF-16 units.
 	Args          []string `protobuf:"bytes,1,rep,name=args,proto3" json:"args,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1003,7 +1013,8 @@ func (x *Argv) GetArgs() []string {
 // One environment variable.
 type EnvironmentVariable struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Not empty, without `=` and NUL. Windows guests ignore the case.
+	// Not empty, without `=` and NUL. Windows guests ignore the case. They also take at most 32766
+	// UTF-16 units of name, `=` and value together.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// May be empty, which is not the same as an absent variable. Without NUL.
 	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`

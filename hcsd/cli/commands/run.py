@@ -22,7 +22,7 @@ from hcsd.cli.process_shape import check_limits, check_umask, shape
 from hcsd.cli.resource_names import system_of
 from hcsd.cli.session.session_command import SessionCommand
 from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys
-from hcsd.cli.terminal.terminal import NoTerminalError, Terminal
+from hcsd.cli.terminal.terminal import KIND, NoTerminalError, Terminal
 
 if TYPE_CHECKING:
     from hcsd.v1.process_pb2 import ProcessSpec
@@ -276,7 +276,7 @@ def _make_console(spec: ProcessSpec) -> list[tuple[str, str]]:
     spec.console.columns, spec.console.rows = size.columns, size.rows
     # What outlives a shell in the background has lost its terminal. Nobody waits for it.
     spec.drain_timeout.FromMilliseconds(100)
-    kind = os.environ.get("TERM")
+    kind = os.environ.get("TERM", KIND)
     return [("TERM", kind)] if kind else []
 
 

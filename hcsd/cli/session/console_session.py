@@ -22,6 +22,7 @@ the size is changed twice, which makes programs draw again what is to be seen.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,19 @@ from hcsd.cli import exit_codes
 from hcsd.cli.output.text import say, saying_later
 from hcsd.cli.resource_names import short_name
 from hcsd.cli.session.session import Session
-from hcsd.cli.session.standard_streams import STDIN, STDOUT
-from hcsd.cli.session.stdin_reader import Stdin
+from hcsd.cli.session.standard_streams import STDOUT
 from hcsd.cli.terminal.modes import TerminalModes
-from hcsd.cli.terminal.terminal import CONTINUES, ENDS, RESIZES, STOPS, Size, stop_this_program
+from hcsd.cli.terminal.terminal import (
+    CONTINUES,
+    ENDS,
+    RESIZES,
+    SIZE_INTERVAL,
+    STOPS,
+    Size,
+    showing,
+    stop_this_program,
+    telling_of_the_end,
+)
 from hcsd.v1 import process_pb2 as pb
 from hcsd_client import CallError, RunEndedError, StdinBusyError, StdinTakenOverError
 
@@ -92,11 +102,20 @@ class ConsoleSession(Session):
 
     async def execute(self) -> int:
         """Run to the end and return the exit code; the terminal ends as it was."""
-        try:
-            return await super().execute()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._return_screen()
+        loop = asyncio.get_running_loop()
+
+        def hang_up() -> None:
+            with suppress(RuntimeError):  # the loop is closed, and all is over
+                loop.call_soon_threadsafe(self._leave, exit_codes.HUNG_UP)
+
+        with showing(STDOUT) as writer, telling_of_the_end(hang_up):
+            if writer is not None:
+                self._sink.write_by(STDOUT, writer)
+            try:
+                return await super().execute()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._return_screen()
 
     async def _on_started(self, process: pb.Process) -> None:
         if process.state == pb.PROCESS_STATE_EXITED and not self._owned:
@@ -108,6 +127,8 @@ class ConsoleSession(Session):
             self._holds_screen = True
             self._take_screen()
             self._tasks.start_soon(self._pass_keys, self._keys)
+        if SIZE_INTERVAL is not None and (self._owned or self._keys is not None):
+            self._tasks.start_soon(self._look_at_size, SIZE_INTERVAL)
         if self._owned:
             self._change_size()
         else:
@@ -153,6 +174,11 @@ class ConsoleSession(Session):
             self._size = size
             self._tasks.start_soon(self._send_size)
 
+    async def _look_at_size(self, interval: float) -> None:
+        while True:
+            await anyio.sleep(interval)
+            self._change_size()
+
     async def _send_size(self) -> None:
         with suppress(RunEndedError):
             await self._run.resize(self._size.columns, self._size.rows)
@@ -162,16 +188,15 @@ class ConsoleSession(Session):
 
         Another task writes it, so that they are found even if the process or the daemon hangs.
         """
-        stdin = Stdin(STDIN)
         typed, pending = anyio.create_memory_object_stream[bytes](PENDING_READS)
         all_written = anyio.Event()
         self._tasks.start_soon(self._write_keys, pending, all_written)
         found = False
-        with typed:
+        with typed, self._terminal.reading_keys() as terminal:
             while not found:
                 data = b""
                 with anyio.move_on_after(KEY_TIMEOUT if keys.holding else None) as waiting:
-                    data = await stdin.read()
+                    data = await terminal.read()
                 if waiting.cancelled_caught:
                     passed = keys.release()
                 elif data:

@@ -61,6 +61,11 @@ SIGNALS = {
         for name in ("TERM", "HUP", "QUIT", "USR1", "USR2")
         if f"SIG{name}" in signal.Signals.__members__  # Windows has the first alone
     },
+    **{
+        number: pb.ProcessSignal(console_event=pb.CONSOLE_EVENT_CTRL_BREAK)
+        for name, number in signal.Signals.__members__.items()
+        if name == "SIGBREAK"  # of Windows: Ctrl-Break
+    },
 }
 
 

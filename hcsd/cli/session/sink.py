@@ -18,13 +18,16 @@ import os
 import queue
 import select
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 
 import anyio
 
 PENDING_BYTES = 1024 * 1024  # as much as the daemon holds per stream before the process waits
+Writer = Callable[[list[bytes]], None]  # raises OSError, as `write_all` does
 BATCH = 64  # chunks per system call; POSIX allows at least 16, all of today's systems 1024
 
 
@@ -49,7 +52,12 @@ class Sink:
         self._pending = 0
         self._changed = anyio.Event()
         self._queue: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+        self._writers: dict[int, Writer] = {}
         threading.Thread(target=self._work, name="sink", daemon=True).start()
+
+    def write_by(self, descriptor: int, writer: Writer) -> None:
+        """Write to a descriptor by something else than its system call, on the sink's thread."""
+        self._writers[descriptor] = writer
 
     async def write(self, descriptor: int, data: bytes) -> None:
         """Write in the background; waits while too much is pending. After a failure it drops."""
@@ -78,7 +86,7 @@ class Sink:
                 batch = self._take()
                 for descriptor, items in itertools.groupby(batch, itemgetter(0)):
                     chunks = [data for _, data in items]
-                    failure = _try_to_write(descriptor, chunks)
+                    failure = self._try_to_write(descriptor, chunks)
                     count = sum(map(len, chunks))
                     self._loop.call_soon_threadsafe(self._wrote, count, failure)
                     if failure is not None:
@@ -92,19 +100,18 @@ class Sink:
                 batch.append(self._queue.get_nowait())
         return batch
 
+    def _try_to_write(self, descriptor: int, chunks: list[bytes]) -> SinkFailure | None:
+        try:
+            self._writers.get(descriptor, partial(write_all, descriptor))(chunks)
+        except OSError as error:
+            return SinkFailure(descriptor, error)
+        return None
+
     def _wrote(self, count: int, failure: SinkFailure | None) -> None:
         self._pending -= count
         self.failure = failure
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
-
-
-def _try_to_write(descriptor: int, chunks: list[bytes]) -> SinkFailure | None:
-    try:
-        write_all(descriptor, chunks)
-    except OSError as error:
-        return SinkFailure(descriptor, error)
-    return None
 
 
 def write_all(descriptor: int, chunks: list[bytes]) -> None:

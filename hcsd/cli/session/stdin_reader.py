@@ -12,21 +12,26 @@ import errno
 import os
 import select
 import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHUNK_BYTES = 64 * 1024
 READ_AHEAD = 1  # chunk, while the one before is on its way
 _ENDS = {errno.EBADF, errno.EIO}  # closed by who started us; the terminal is gone
 
 
-class Stdin:
-    """Reads a descriptor to its end; made on the running loop.
+class Reader:
+    """Reads to the end, on a thread; made on the running loop.
 
     Args:
-        descriptor: What to read; it stays the caller's.
+        read: Reads on the thread; may wait. It returns b"" at the end.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
         self._wanted = threading.Semaphore(READ_AHEAD)
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[bytes | OSError] = asyncio.Queue()
@@ -58,13 +63,25 @@ class Stdin:
             except RuntimeError:  # the loop is closed: nobody waits for this any more
                 return
 
-    def _read(self) -> bytes:
-        while True:
-            try:
-                return os.read(self._descriptor, CHUNK_BYTES)
-            except BlockingIOError:  # somebody we share it with made it non-blocking
-                select.select([self._descriptor], [], [])
-            except OSError as error:
-                if error.errno in _ENDS:
-                    return b""
-                raise
+
+class Stdin(Reader):
+    """Reads a descriptor to its end; made on the running loop.
+
+    Args:
+        descriptor: What to read; it stays the caller's.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(partial(_read_some, descriptor))
+
+
+def _read_some(descriptor: int) -> bytes:
+    while True:
+        try:
+            return os.read(descriptor, CHUNK_BYTES)
+        except BlockingIOError:  # somebody we share it with made it non-blocking
+            select.select([descriptor], [], [])
+        except OSError as error:
+            if error.errno in _ENDS:
+                return b""
+            raise

@@ -3,25 +3,39 @@
 In raw mode every byte typed is read as it is, Ctrl-C among them, and every byte written is shown as
 it is: the console of the process does what the terminal's own driver does otherwise.
 
-What is particular to a platform stands at the end: the raw mode, and the signals that have to do
-with terminals. A console of Windows needs SetConsoleMode there, with virtual terminal input and
-output, and something that tells about a new size; until then keys are not passed on from it, which
-is refused before anything is started.
+What is particular to a platform is in `posix.py` and `windows.py`, which have the same names:
+
+    is_terminal, why_not_raw, size_of          what there is
+    raw_mode, reading_keys, showing            what it does for as long as a block
+    telling_of_the_end, SIZE_INTERVAL          what no signal tells
+    ENDS, HANG_UPS, RESIZES, STOPS, CONTINUES  the signals that have to do with terminals
+    KIND, stop_this_program
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+if sys.platform == "win32":  # noqa: TID251  (a terminal is an affair of the platform)
+    from hcsd.cli.terminal import windows as platform
+else:
+    from hcsd.cli.terminal import posix as platform
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from hcsd.cli.session.sink import Writer
+    from hcsd.cli.session.stdin_reader import Reader
+
+ENDS, HANG_UPS, RESIZES = platform.ENDS, platform.HANG_UPS, platform.RESIZES
+STOPS, CONTINUES = platform.STOPS, platform.CONTINUES
+SIZE_INTERVAL = platform.SIZE_INTERVAL  # seconds between looks at the size; None: RESIZES tell
+KIND = platform.KIND  # what TERM says of a terminal if it is not set
+stop_this_program = platform.stop_this_program
 
 NAMES = ("stdin", "stdout", "stderr")
 
@@ -53,10 +67,10 @@ class Terminal:
     """
 
     def __init__(self, descriptor: int, *, raw: bool) -> None:
-        if not os.isatty(descriptor):
+        if not platform.is_terminal(descriptor):
             raise NoTerminalError(f"{NAMES[descriptor]} is not a terminal")
-        if raw and not CAN_BE_RAW:
-            raise NoTerminalError("keys cannot be passed on from a console of Windows yet")
+        if raw and (why_not := platform.why_not_raw(descriptor)):
+            raise NoTerminalError(f"{NAMES[descriptor]} cannot pass on keys: {why_not}")
         self._descriptor = descriptor
 
     @classmethod
@@ -71,85 +85,43 @@ class Terminal:
     @staticmethod
     def size_of_ours() -> Size:
         """Return the size of the terminal that our standard streams are at, if one is."""
-        sizes = (Terminal(fd, raw=False).size for fd in range(len(NAMES)) if os.isatty(fd))
+        sizes = (
+            Terminal(fd, raw=False).size for fd in range(len(NAMES)) if platform.is_terminal(fd)
+        )
         return next(filter(None, sizes), Size())
 
     @property
     def size(self) -> Size:
         """Its size now."""
         with suppress(OSError):  # it is gone
-            return Size(*os.get_terminal_size(self._descriptor))
+            return Size(*platform.size_of(self._descriptor))
         return Size()
 
-    @contextmanager
-    def raw(self) -> Iterator[None]:
+    def raw(self) -> AbstractContextManager[None]:
         """Have it in raw mode while inside."""
-        with raw_mode(self._descriptor):
-            yield
+        return platform.raw_mode(self._descriptor)
+
+    def reading_keys(self) -> AbstractContextManager[Reader]:
+        """Read what is typed while inside; on the running loop."""
+        return platform.reading_keys(self._descriptor)
 
 
-if sys.platform == "win32":  # noqa: TID251  (a terminal is an affair of the platform)
-    CAN_BE_RAW = False
-    ENDS = (signal.SIGINT, signal.SIGTERM)
-    RESIZES: tuple[signal.Signals, ...] = ()
-    HANG_UPS: tuple[signal.Signals, ...] = ()
-    STOPS: tuple[signal.Signals, ...] = ()
-    CONTINUES: tuple[signal.Signals, ...] = ()
+def showing(descriptor: int) -> AbstractContextManager[Writer | None]:
+    """Have what a process writes shown while inside, if it is a terminal.
 
-    def raw_mode(descriptor: int) -> AbstractContextManager[None]:
-        """Refuse; see the module's head."""
-        raise NotImplementedError(f"raw mode of a console, {descriptor}")
+    Args:
+        descriptor: Where it is written to.
 
-    def stop_this_program() -> None:
-        """Do nothing: there is no such state."""
+    Returns:
+        What writes there; None if bytes can be written as they are.
+    """
+    return platform.showing(descriptor)
 
-else:
-    import termios
 
-    CAN_BE_RAW = True
-    ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    HANG_UPS = (signal.SIGHUP,)
-    RESIZES = (signal.SIGWINCH,)
-    STOPS = (signal.SIGTSTP,)
-    CONTINUES = (signal.SIGCONT,)
+def telling_of_the_end(on_end: Callable[[], None]) -> AbstractContextManager[None]:
+    """Tell while inside when the terminal ends, if no signal does.
 
-    @contextmanager
-    def raw_mode(descriptor: int) -> Iterator[None]:
-        """Have a terminal in raw mode while inside; it ends as it was."""
-        try:
-            before = termios.tcgetattr(descriptor)
-            # At once: what was typed ahead is for the process, and waiting for output that nobody
-            # takes would never end.
-            termios.tcsetattr(descriptor, termios.TCSANOW, _raw(before))
-        except termios.error:  # it is gone: reading it will tell
-            yield
-            return
-        try:
-            yield
-        finally:
-            with suppress(termios.error):
-                termios.tcsetattr(descriptor, termios.TCSANOW, before)
-
-    def stop_this_program() -> None:
-        """Stop this program until somebody continues it."""
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-    def _raw(mode: list[int | list[bytes | int]]) -> list[int | list[bytes | int]]:
-        """Return the mode in which nothing is done to what is read or written."""
-        _, output, control, local, in_speed, out_speed, characters = mode
-        assert isinstance(output, int)  # noqa: S101  (for the type checker)
-        assert isinstance(control, int)  # noqa: S101
-        assert isinstance(local, int)  # noqa: S101
-        assert isinstance(characters, list)  # noqa: S101
-        characters = list(characters)
-        characters[termios.VMIN], characters[termios.VTIME] = 1, 0
-        off = termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
-        return [
-            0,
-            output & ~termios.OPOST,
-            (control & ~(termios.CSIZE | termios.PARENB)) | termios.CS8,
-            local & ~off,
-            in_speed,
-            out_speed,
-            characters,
-        ]
+    Args:
+        on_end: Called on any thread.
+    """
+    return platform.telling_of_the_end(on_end)

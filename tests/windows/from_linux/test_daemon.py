@@ -2,6 +2,7 @@
 
 import os
 import random
+from pathlib import Path
 
 import anyio
 import grpc
@@ -13,6 +14,7 @@ from tests.integration.wire import STDOUT, Client, connected, refused
 from tests.support.daemon import Daemon
 from tests.support.guest import WindowsGuest
 from tests.support.tls import credentials_for
+from tests.windows.wine import windows_path
 
 Code = grpc.StatusCode
 
@@ -53,6 +55,36 @@ async def test_words_with_spaces_and_quotes_arrive(client: Client) -> None:
     words = ["a b", 'say "x"', "back\\slash\\", ""]
     output = await (await client.run(guest("arguments", *words))).finish()
     assert output.stdout.decode() == "".join(f"[{word}]\n" for word in words)
+
+
+async def test_a_batch_file_is_run_with_what_is_safe_and_refused_what_is_not(
+    client: Client, tmp_path: Path
+) -> None:
+    batch = tmp_path / "tell.cmd"
+    batch.write_text("@echo %*\r\n")
+    program = windows_path(batch)
+    output = await (await client.run(pb.Argv(args=[program, "a b", "&exit 7", "c"]))).finish()
+    assert (output.stdout, output.code) == (b'"a b" "&exit 7" c\r\n', 0)
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        await client.create(pb.Argv(args=[program, "a", '" & exit 7 & "', "%PATH%"]))
+    for field in ("spec.argv.args[2]", "spec.argv.args[3]"):
+        assert field in refusal.value.message
+
+
+async def test_of_the_spellings_of_a_variable_the_last_is_set(client: Client) -> None:
+    pairs = (("Path", "A"), ("foo", "1"), ("PATH", "B"), ("FOO", ""))
+    env = [pb.EnvironmentVariable(name=name, value=value) for name, value in pairs]
+    for name, value in (("path", "B"), ("Foo", "")):
+        run = await client.run(guest("variable", name), spec=pb.ProcessSpec(env=env))
+        assert (await run.finish()).stdout.decode() == f"[{value}]"
+
+
+@pytest.mark.parametrize("name", ["=C:", "", "a=b", "a\0"])
+async def test_a_variable_that_cannot_be_is_refused_by_its_place(client: Client, name: str) -> None:
+    env = [pb.EnvironmentVariable(name=each, value="x") for each in ("fine", name)]
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        await client.create(guest("exit", "0"), spec=pb.ProcessSpec(env=env))
+    assert "spec.env[1].name" in refusal.value.message
 
 
 async def test_twenty_megabytes_pass_both_ways_byte_for_byte(client: Client) -> None:
