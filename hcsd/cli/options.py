@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -115,3 +116,19 @@ def seconds_of(text: str) -> float:
     if not re.fullmatch(f"(?:{_PART.pattern})+", text):
         raise typer.BadParameter(f"'{text}' is not a duration; write it as in 10s, 500ms or 1m30s")
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+
+
+def moment_of(text: str) -> datetime:
+    """Read a time such as ``10m`` (ago), ``2026-11-30T14:05``, or one with a zone.
+
+    Without a zone it is local.
+    """
+    if re.match(r"\d+(\.\d+)?(ms|s|m|h|$)", text):
+        return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise typer.BadParameter(
+            f"'{text}' is not a time; write it as in 10m (ago), 2026-11-30T14:05:00 or"
+            " 2026-11-30T14:05:00Z"
+        ) from None

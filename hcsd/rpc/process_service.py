@@ -23,16 +23,14 @@ from hcsd.rpc.convert import (
     scope_from,
     seconds,
     signal_from,
-    starts_from,
     status_message,
 )
 from hcsd.rpc.enums import DELIVERIES, PROCESS_STATES, STDIO_HANDLES
 from hcsd.rpc.input import stream_input, write_input
-from hcsd.rpc.output import write_events
+from hcsd.rpc.output import wanted_from, write_events
 from hcsd.rpc.paging import fill_page
 from hcsd.rpc.run import run_process
 from hcsd.rpc.sizes import sendable
-from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd.v1.process_service_pb2_grpc import ProcessServiceServicer
 
@@ -195,11 +193,8 @@ class ProcessService(ProcessServiceServicer):
         feed: OutputFeed[service_pb.ReadOutputResponse] = OutputFeed(
             self._get(request.name),
             self._daemon.stalls,
-            starts=starts_from(request.cursors),
+            wanted_from(request, self._daemon.limits, request.heartbeat_interval),
             follow=request.follow,
-            fail_on_gap=request.gap_policy == pb.GAP_POLICY_FAIL,
-            max_chunk_bytes=request.max_chunk_bytes or self._daemon.limits.default_chunk_bytes,
-            heartbeat_interval=seconds(request.heartbeat_interval),
         )
         try:
             await write_events(feed, service_pb.ReadOutputResponse, context)

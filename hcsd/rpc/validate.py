@@ -24,6 +24,7 @@ from hcsd.rpc.rules import (
     defined,
     duration_in_range,
     interval_in_range,
+    is_said,
     is_uuid,
     matches,
     no_nul,
@@ -171,11 +172,14 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             _one_per_stream,
             defined("gap_policy", process_pb2.GapPolicy),
             chunk,
-            Rule(
-                "cursors",
-                "field.exclusive",
-                lambda m: not (value_of(m, "without_output") and value_of(m, "cursors")),
-                "must not be set with 'without_output'",
+            *(
+                Rule(
+                    path,
+                    "field.exclusive",
+                    lambda m, path=path: not (value_of(m, "without_output") and is_said(m, path)),  # type: ignore[misc]
+                    "must not be set with 'without_output'",
+                )
+                for path in ("cursors", "timestamps", "since", "last_lines")
             ),
         ),
         process_pb.CloseHandles: (

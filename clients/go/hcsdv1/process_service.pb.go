@@ -12,6 +12,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -1658,8 +1659,17 @@ type ReadOutputRequest struct {
 	// silent stream for a dead one, and the caller a dead one for silent. Default, and when zero: none.
 	// Otherwise from 100 ms to 1 h.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,6,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Tell in each chunk when it was read from the process, `read_time`. Chunks are smaller then.
+	Timestamps bool `protobuf:"varint,7,opt,name=timestamps,proto3" json:"timestamps,omitempty"`
+	// Leave out what was read from the process before this time. Of output that is no longer kept the
+	// time is not known: a `gap` tells of it unless something that is kept is older.
+	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	// Begin with this many last lines of what is kept, over all streams that are read; a last line
+	// that has no end yet is one. 0: only what comes from now on. Together with `cursors` or `since`,
+	// the latest begin counts.
+	LastLines     *uint32 `protobuf:"varint,9,opt,name=last_lines,json=lastLines,proto3,oneof" json:"last_lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadOutputRequest) Reset() {
@@ -1732,6 +1742,27 @@ func (x *ReadOutputRequest) GetHeartbeatInterval() *durationpb.Duration {
 		return x.HeartbeatInterval
 	}
 	return nil
+}
+
+func (x *ReadOutputRequest) GetTimestamps() bool {
+	if x != nil {
+		return x.Timestamps
+	}
+	return false
+}
+
+func (x *ReadOutputRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ReadOutputRequest) GetLastLines() uint32 {
+	if x != nil && x.LastLines != nil {
+		return *x.LastLines
+	}
+	return 0
 }
 
 // Response of ReadOutput. RunProcessResponse has all of its members, with the same numbers.
@@ -2536,6 +2567,12 @@ type RunAttach struct {
 	// `StreamStatus.readers`, and takes nothing out of a ring that blocks. Opened processes, whose output
 	// the daemon does not have, can be attached to in this way only. Not together with `cursors`.
 	WithoutOutput bool `protobuf:"varint,7,opt,name=without_output,json=withoutOutput,proto3" json:"without_output,omitempty"`
+	// As in ReadOutputRequest.
+	Timestamps bool `protobuf:"varint,8,opt,name=timestamps,proto3" json:"timestamps,omitempty"`
+	// As in ReadOutputRequest.
+	Since *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=since,proto3" json:"since,omitempty"`
+	// As in ReadOutputRequest.
+	LastLines     *uint32 `protobuf:"varint,10,opt,name=last_lines,json=lastLines,proto3,oneof" json:"last_lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2617,6 +2654,27 @@ func (x *RunAttach) GetWithoutOutput() bool {
 		return x.WithoutOutput
 	}
 	return false
+}
+
+func (x *RunAttach) GetTimestamps() bool {
+	if x != nil {
+		return x.Timestamps
+	}
+	return false
+}
+
+func (x *RunAttach) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RunAttach) GetLastLines() uint32 {
+	if x != nil && x.LastLines != nil {
+		return *x.LastLines
+	}
+	return 0
 }
 
 // Bytes for stdin.
@@ -3032,7 +3090,7 @@ var File_hcsd_v1_process_service_proto protoreflect.FileDescriptor
 
 const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhcsd/v1/process_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x15hcsd/v1/process.proto\"\x9c\x03\n" +
+	"\x1dhcsd/v1/process_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x15hcsd/v1/process.proto\"\x9c\x03\n" +
 	"\x14CreateProcessRequest\x12\x1c\n" +
 	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06parent\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x14.hcsd.v1.ProcessSpecH\x00R\x04spec\x12)\n" +
@@ -3122,7 +3180,7 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x05scope\x18\x04 \x01(\x0e2\x17.hcsd.v1.TerminateScopeB\x04\xe2A\x01\x01R\x05scope\"\x84\x01\n" +
 	"\x15DeleteProcessResponse\x12<\n" +
 	"\rscope_applied\x18\x01 \x01(\x0e2\x17.hcsd.v1.TerminateScopeR\fscopeApplied\x12-\n" +
-	"\x12descendants_killed\x18\x02 \x01(\rR\x11descendantsKilled\"\xb9\x02\n" +
+	"\x12descendants_killed\x18\x02 \x01(\rR\x11descendantsKilled\"\xd0\x03\n" +
 	"\x11ReadOutputRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x125\n" +
 	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorB\x04\xe2A\x01\x01R\acursors\x12\x1c\n" +
@@ -3130,7 +3188,14 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\n" +
 	"gap_policy\x18\x04 \x01(\x0e2\x12.hcsd.v1.GapPolicyB\x04\xe2A\x01\x01R\tgapPolicy\x12,\n" +
 	"\x0fmax_chunk_bytes\x18\x05 \x01(\rB\x04\xe2A\x01\x01R\rmaxChunkBytes\x12N\n" +
-	"\x12heartbeat_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatInterval\"\xd7\x02\n" +
+	"\x12heartbeat_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatInterval\x12$\n" +
+	"\n" +
+	"timestamps\x18\a \x01(\bB\x04\xe2A\x01\x01R\n" +
+	"timestamps\x126\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\x05since\x12(\n" +
+	"\n" +
+	"last_lines\x18\t \x01(\rB\x04\xe2A\x01\x01H\x00R\tlastLines\x88\x01\x01B\r\n" +
+	"\v_last_lines\"\xd7\x02\n" +
 	"\x12ReadOutputResponse\x122\n" +
 	"\astarted\x18\x01 \x01(\v2\x16.hcsd.v1.OutputStartedH\x00R\astarted\x12,\n" +
 	"\x05chunk\x18\x02 \x01(\v2\x14.hcsd.v1.OutputChunkH\x00R\x05chunk\x12&\n" +
@@ -3175,7 +3240,7 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x06signal\x18\x06 \x01(\v2\x16.hcsd.v1.ProcessSignalH\x00R\x06signal\x122\n" +
 	"\theartbeat\x18\a \x01(\v2\x12.hcsd.v1.HeartbeatH\x00R\theartbeat\x12N\n" +
 	"\x12heartbeat_interval\x18\b \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatIntervalB\t\n" +
-	"\arequest\"\xaf\x02\n" +
+	"\arequest\"\xc6\x03\n" +
 	"\tRunAttach\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x125\n" +
 	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorB\x04\xe2A\x01\x01R\acursors\x127\n" +
@@ -3184,7 +3249,15 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x0fmax_chunk_bytes\x18\x04 \x01(\rB\x04\xe2A\x01\x01R\rmaxChunkBytes\x12!\n" +
 	"\ttake_over\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\btakeOver\x12\x1a\n" +
 	"\x05owner\x18\x06 \x01(\bB\x04\xe2A\x01\x01R\x05owner\x12+\n" +
-	"\x0ewithout_output\x18\a \x01(\bB\x04\xe2A\x01\x01R\rwithoutOutput\"C\n" +
+	"\x0ewithout_output\x18\a \x01(\bB\x04\xe2A\x01\x01R\rwithoutOutput\x12$\n" +
+	"\n" +
+	"timestamps\x18\b \x01(\bB\x04\xe2A\x01\x01R\n" +
+	"timestamps\x126\n" +
+	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\x05since\x12(\n" +
+	"\n" +
+	"last_lines\x18\n" +
+	" \x01(\rB\x04\xe2A\x01\x01H\x00R\tlastLines\x88\x01\x01B\r\n" +
+	"\v_last_lines\"C\n" +
 	"\tStdinData\x12\x1c\n" +
 	"\x06offset\x18\x01 \x01(\x04B\x04\xe2A\x01\x01R\x06offset\x12\x18\n" +
 	"\x04data\x18\x02 \x01(\fB\x04\xe2A\x01\x01R\x04data\"\f\n" +
@@ -3318,13 +3391,14 @@ var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(*ProcessStats)(nil),                 // 51: hcsd.v1.ProcessStats
 	(*OutputCursor)(nil),                 // 52: hcsd.v1.OutputCursor
 	(GapPolicy)(0),                       // 53: hcsd.v1.GapPolicy
-	(*OutputStarted)(nil),                // 54: hcsd.v1.OutputStarted
-	(*OutputChunk)(nil),                  // 55: hcsd.v1.OutputChunk
-	(*OutputGap)(nil),                    // 56: hcsd.v1.OutputGap
-	(*OutputEof)(nil),                    // 57: hcsd.v1.OutputEof
-	(*ProcessExit)(nil),                  // 58: hcsd.v1.ProcessExit
-	(*OutputEnd)(nil),                    // 59: hcsd.v1.OutputEnd
-	(*status.Status)(nil),                // 60: google.rpc.Status
+	(*timestamppb.Timestamp)(nil),        // 54: google.protobuf.Timestamp
+	(*OutputStarted)(nil),                // 55: hcsd.v1.OutputStarted
+	(*OutputChunk)(nil),                  // 56: hcsd.v1.OutputChunk
+	(*OutputGap)(nil),                    // 57: hcsd.v1.OutputGap
+	(*OutputEof)(nil),                    // 58: hcsd.v1.OutputEof
+	(*ProcessExit)(nil),                  // 59: hcsd.v1.ProcessExit
+	(*OutputEnd)(nil),                    // 60: hcsd.v1.OutputEnd
+	(*status.Status)(nil),                // 61: google.rpc.Status
 }
 var file_hcsd_v1_process_service_proto_depIdxs = []int32{
 	42, // 0: hcsd.v1.CreateProcessRequest.spec:type_name -> hcsd.v1.ProcessSpec
@@ -3358,70 +3432,72 @@ var file_hcsd_v1_process_service_proto_depIdxs = []int32{
 	52, // 28: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
 	53, // 29: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
 	46, // 30: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	54, // 31: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
-	55, // 32: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	56, // 33: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
-	57, // 34: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
-	58, // 35: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
-	59, // 36: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
-	27, // 37: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	46, // 38: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
-	31, // 39: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
-	36, // 40: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
-	4,  // 41: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
-	34, // 42: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
-	35, // 43: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
-	36, // 44: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
-	49, // 45: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
-	47, // 46: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	27, // 47: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
-	46, // 48: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	52, // 49: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
-	53, // 50: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
-	54, // 51: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
-	55, // 52: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	56, // 53: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
-	57, // 54: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
-	58, // 55: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
-	59, // 56: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
-	38, // 57: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
-	39, // 58: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
-	27, // 59: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	3,  // 60: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
-	60, // 61: hcsd.v1.OpError.status:type_name -> google.rpc.Status
-	4,  // 62: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
-	6,  // 63: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
-	8,  // 64: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
-	10, // 65: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
-	12, // 66: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
-	14, // 67: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
-	16, // 68: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
-	19, // 69: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
-	21, // 70: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
-	23, // 71: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
-	25, // 72: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
-	28, // 73: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
-	30, // 74: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
-	33, // 75: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
-	5,  // 76: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
-	7,  // 77: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
-	9,  // 78: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
-	11, // 79: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
-	13, // 80: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
-	15, // 81: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
-	17, // 82: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
-	20, // 83: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
-	22, // 84: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
-	24, // 85: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
-	26, // 86: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
-	29, // 87: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
-	32, // 88: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
-	37, // 89: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
-	76, // [76:90] is the sub-list for method output_type
-	62, // [62:76] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	54, // 31: hcsd.v1.ReadOutputRequest.since:type_name -> google.protobuf.Timestamp
+	55, // 32: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
+	56, // 33: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	57, // 34: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
+	58, // 35: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
+	59, // 36: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
+	60, // 37: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
+	27, // 38: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	46, // 39: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
+	31, // 40: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
+	36, // 41: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
+	4,  // 42: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	34, // 43: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
+	35, // 44: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
+	36, // 45: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
+	49, // 46: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
+	47, // 47: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	27, // 48: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
+	46, // 49: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	52, // 50: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
+	53, // 51: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
+	54, // 52: hcsd.v1.RunAttach.since:type_name -> google.protobuf.Timestamp
+	55, // 53: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
+	56, // 54: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	57, // 55: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
+	58, // 56: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
+	59, // 57: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
+	60, // 58: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
+	38, // 59: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
+	39, // 60: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
+	27, // 61: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	3,  // 62: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
+	61, // 63: hcsd.v1.OpError.status:type_name -> google.rpc.Status
+	4,  // 64: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
+	6,  // 65: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
+	8,  // 66: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
+	10, // 67: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
+	12, // 68: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
+	14, // 69: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
+	16, // 70: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
+	19, // 71: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
+	21, // 72: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
+	23, // 73: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
+	25, // 74: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
+	28, // 75: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
+	30, // 76: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
+	33, // 77: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
+	5,  // 78: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
+	7,  // 79: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
+	9,  // 80: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
+	11, // 81: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
+	13, // 82: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
+	15, // 83: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
+	17, // 84: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
+	20, // 85: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
+	22, // 86: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
+	24, // 87: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
+	26, // 88: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
+	29, // 89: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
+	32, // 90: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
+	37, // 91: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
+	78, // [78:92] is the sub-list for method output_type
+	64, // [64:78] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_service_proto_init() }
@@ -3439,6 +3515,7 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*ModifyProcessRequest_CloseHandles)(nil),
 		(*ModifyProcessRequest_ModificationJson)(nil),
 	}
+	file_hcsd_v1_process_service_proto_msgTypes[21].OneofWrappers = []any{}
 	file_hcsd_v1_process_service_proto_msgTypes[22].OneofWrappers = []any{
 		(*ReadOutputResponse_Started)(nil),
 		(*ReadOutputResponse_Chunk)(nil),
@@ -3462,6 +3539,7 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*RunProcessRequest_Signal)(nil),
 		(*RunProcessRequest_Heartbeat)(nil),
 	}
+	file_hcsd_v1_process_service_proto_msgTypes[30].OneofWrappers = []any{}
 	file_hcsd_v1_process_service_proto_msgTypes[33].OneofWrappers = []any{
 		(*RunProcessResponse_Started)(nil),
 		(*RunProcessResponse_Chunk)(nil),

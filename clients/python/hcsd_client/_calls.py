@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from hcsd.v1.process_pb2 import GAP_POLICY_REPORT
@@ -37,6 +38,7 @@ from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from hcsd.v1.process_pb2 import (
         GapPolicy,
@@ -330,6 +332,9 @@ class Calls(SystemCalls, EventCalls):
         follow: bool = False,
         gap_policy: GapPolicy = GAP_POLICY_REPORT,
         max_chunk_bytes: int = 0,
+        timestamps: bool = False,
+        since: datetime | None = None,
+        last_lines: int | None = None,
     ) -> Output:
         """Read what a process writes, from any place that is still kept; see `Output`.
 
@@ -339,6 +344,9 @@ class Calls(SystemCalls, EventCalls):
             follow: Go on until the process has exited and its streams have ended.
             gap_policy: `GAP_POLICY_FAIL` to fail where bytes are gone, instead of a ``gap``.
             max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
+            timestamps: Tell in each chunk when it was read from the process, `read_time`.
+            since: Leave out what was read before. A time without a zone is local.
+            last_lines: Begin with this many last lines of all streams together. Default: all.
 
         Raises (while iterating):
             NotFoundError: There is no such process, or it was deleted meanwhile.
@@ -351,6 +359,9 @@ class Calls(SystemCalls, EventCalls):
             follow=follow,
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,
+            timestamps=timestamps,
+            since=since.astimezone(UTC) if since is not None else None,
+            last_lines=last_lines,
         )
         return Output(self._channel, request)
 

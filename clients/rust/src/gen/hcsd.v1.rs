@@ -889,10 +889,16 @@ pub struct OutputChunk {
     /// The bytes, at least one. To resume after this chunk ask for `offset` plus their number.
     #[prost(bytes = "bytes", tag = "3")]
     pub data: ::prost::bytes::Bytes,
-    /// Number of this chunk among all chunks of this response, from 1, over both streams. Restores the
-    /// order for a client that handles the streams apart.
+    /// Number of this chunk among all chunks of this response, from 1, over both streams. Who reads both
+    /// gets them in the order in which the daemon read them from the process, however late they are
+    /// asked for. Of output that was written in very small pieces the order of the oldest may be lost:
+    /// it comes stream by stream.
     #[prost(uint64, tag = "4")]
     pub sequence: u64,
+    /// When the daemon read the first of these bytes from the process, to a millisecond. Only if
+    /// `timestamps` were asked for: then a chunk has only bytes that were read together.
+    #[prost(message, optional, tag = "5")]
+    pub read_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 impl ::prost::Name for OutputChunk {
     const NAME: &'static str = "OutputChunk";
@@ -5430,6 +5436,18 @@ pub struct ReadOutputRequest {
     /// Otherwise from 100 ms to 1 h.
     #[prost(message, optional, tag = "6")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+    /// Tell in each chunk when it was read from the process, `read_time`. Chunks are smaller then.
+    #[prost(bool, tag = "7")]
+    pub timestamps: bool,
+    /// Leave out what was read from the process before this time. Of output that is no longer kept the
+    /// time is not known: a `gap` tells of it unless something that is kept is older.
+    #[prost(message, optional, tag = "8")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Begin with this many last lines of what is kept, over all streams that are read; a last line
+    /// that has no end yet is one. 0: only what comes from now on. Together with `cursors` or `since`,
+    /// the latest begin counts.
+    #[prost(uint32, optional, tag = "9")]
+    pub last_lines: ::core::option::Option<u32>,
 }
 impl ::prost::Name for ReadOutputRequest {
     const NAME: &'static str = "ReadOutputRequest";
@@ -5719,6 +5737,15 @@ pub struct RunAttach {
     /// the daemon does not have, can be attached to in this way only. Not together with `cursors`.
     #[prost(bool, tag = "7")]
     pub without_output: bool,
+    /// As in ReadOutputRequest.
+    #[prost(bool, tag = "8")]
+    pub timestamps: bool,
+    /// As in ReadOutputRequest.
+    #[prost(message, optional, tag = "9")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// As in ReadOutputRequest.
+    #[prost(uint32, optional, tag = "10")]
+    pub last_lines: ::core::option::Option<u32>,
 }
 impl ::prost::Name for RunAttach {
     const NAME: &'static str = "RunAttach";
