@@ -26,6 +26,7 @@ from hcsd.rpc.convert import (
     status_message,
 )
 from hcsd.rpc.enums import DELIVERIES, PROCESS_STATES, STDIO_HANDLES
+from hcsd.rpc.exec_process import exec_process
 from hcsd.rpc.input import stream_input, write_input
 from hcsd.rpc.output import wanted_from, write_events
 from hcsd.rpc.paging import fill_page
@@ -210,6 +211,11 @@ class ProcessService(ProcessServiceServicer):
         self, request_iterator: AsyncIterator[service_pb.StreamInputRequest], context: Context
     ) -> service_pb.StreamInputResponse:
         return await stream_input(self._processes, self._validator, request_iterator)
+
+    async def ExecProcess(
+        self, request: service_pb.ExecProcessRequest, context: Context
+    ) -> service_pb.ExecProcessResponse:
+        return await exec_process(self._daemon, request)
 
     async def RunProcess(  # type: ignore[override]  # a coroutine that writes is legal, too
         self,

@@ -457,6 +457,213 @@ func (x *CreateProcessResponse) GetReplayed() bool {
 	return false
 }
 
+// Request of ExecProcess.
+type ExecProcessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
+	// there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+	// `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
+	// reads while the process runs.
+	Create *CreateProcessRequest `protobuf:"bytes,1,opt,name=create,proto3" json:"create,omitempty"`
+	// What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
+	// have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+	Stdin []byte `protobuf:"bytes,2,opt,name=stdin,proto3" json:"stdin,omitempty"`
+	// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
+	// which is the most.
+	MaxOutputBytes uint32 `protobuf:"varint,3,opt,name=max_output_bytes,json=maxOutputBytes,proto3" json:"max_output_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ExecProcessRequest) Reset() {
+	*x = ExecProcessRequest{}
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecProcessRequest) ProtoMessage() {}
+
+func (x *ExecProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecProcessRequest.ProtoReflect.Descriptor instead.
+func (*ExecProcessRequest) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExecProcessRequest) GetCreate() *CreateProcessRequest {
+	if x != nil {
+		return x.Create
+	}
+	return nil
+}
+
+func (x *ExecProcessRequest) GetStdin() []byte {
+	if x != nil {
+		return x.Stdin
+	}
+	return nil
+}
+
+func (x *ExecProcessRequest) GetMaxOutputBytes() uint32 {
+	if x != nil {
+		return x.MaxOutputBytes
+	}
+	return 0
+}
+
+// Response of ExecProcess.
+type ExecProcessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process, with its `exit`. Its output is complete.
+	Process *Process `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	// What it has written to stdout; with a console, all output.
+	Stdout *CapturedOutput `protobuf:"bytes,2,opt,name=stdout,proto3" json:"stdout,omitempty"`
+	// What it has written to stderr.
+	Stderr *CapturedOutput `protobuf:"bytes,3,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	// Whether an earlier request with the same `request_id` had begun it.
+	Replayed      bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecProcessResponse) Reset() {
+	*x = ExecProcessResponse{}
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecProcessResponse) ProtoMessage() {}
+
+func (x *ExecProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecProcessResponse.ProtoReflect.Descriptor instead.
+func (*ExecProcessResponse) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ExecProcessResponse) GetProcess() *Process {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+func (x *ExecProcessResponse) GetStdout() *CapturedOutput {
+	if x != nil {
+		return x.Stdout
+	}
+	return nil
+}
+
+func (x *ExecProcessResponse) GetStderr() *CapturedOutput {
+	if x != nil {
+		return x.Stderr
+	}
+	return nil
+}
+
+func (x *ExecProcessResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// What a process has written to one stream.
+type CapturedOutput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last bytes of the stream.
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// How many bytes the stream had. If that is more than `data` has, the first ones are missing.
+	EndOffset uint64 `protobuf:"varint,2,opt,name=end_offset,json=endOffset,proto3" json:"end_offset,omitempty"`
+	// Whether the daemon gave up on a pipe that a descendant of the exited process kept open, as in
+	// OutputEof.
+	Forced        bool `protobuf:"varint,3,opt,name=forced,proto3" json:"forced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapturedOutput) Reset() {
+	*x = CapturedOutput{}
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapturedOutput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapturedOutput) ProtoMessage() {}
+
+func (x *CapturedOutput) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapturedOutput.ProtoReflect.Descriptor instead.
+func (*CapturedOutput) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CapturedOutput) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *CapturedOutput) GetEndOffset() uint64 {
+	if x != nil {
+		return x.EndOffset
+	}
+	return 0
+}
+
+func (x *CapturedOutput) GetForced() bool {
+	if x != nil {
+		return x.Forced
+	}
+	return false
+}
+
 // Request of OpenProcess.
 type OpenProcessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -472,7 +679,7 @@ type OpenProcessRequest struct {
 
 func (x *OpenProcessRequest) Reset() {
 	*x = OpenProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +691,7 @@ func (x *OpenProcessRequest) String() string {
 func (*OpenProcessRequest) ProtoMessage() {}
 
 func (x *OpenProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +704,7 @@ func (x *OpenProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenProcessRequest.ProtoReflect.Descriptor instead.
 func (*OpenProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{2}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OpenProcessRequest) GetParent() string {
@@ -532,7 +739,7 @@ type OpenProcessResponse struct {
 
 func (x *OpenProcessResponse) Reset() {
 	*x = OpenProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +751,7 @@ func (x *OpenProcessResponse) String() string {
 func (*OpenProcessResponse) ProtoMessage() {}
 
 func (x *OpenProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +764,7 @@ func (x *OpenProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenProcessResponse.ProtoReflect.Descriptor instead.
 func (*OpenProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{3}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OpenProcessResponse) GetProcess() *Process {
@@ -578,7 +785,7 @@ type GetProcessRequest struct {
 
 func (x *GetProcessRequest) Reset() {
 	*x = GetProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +797,7 @@ func (x *GetProcessRequest) String() string {
 func (*GetProcessRequest) ProtoMessage() {}
 
 func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +810,7 @@ func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessRequest.ProtoReflect.Descriptor instead.
 func (*GetProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{4}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetProcessRequest) GetName() string {
@@ -624,7 +831,7 @@ type GetProcessResponse struct {
 
 func (x *GetProcessResponse) Reset() {
 	*x = GetProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +843,7 @@ func (x *GetProcessResponse) String() string {
 func (*GetProcessResponse) ProtoMessage() {}
 
 func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +856,7 @@ func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessResponse.ProtoReflect.Descriptor instead.
 func (*GetProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{5}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetProcessResponse) GetProcess() *Process {
@@ -679,7 +886,7 @@ type ListProcessesRequest struct {
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -691,7 +898,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -704,7 +911,7 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{6}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListProcessesRequest) GetParent() string {
@@ -755,7 +962,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +974,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +987,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{7}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListProcessesResponse) GetProcesses() []*Process {
@@ -812,7 +1019,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +1031,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +1044,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{8}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WaitProcessRequest) GetName() string {
@@ -874,7 +1081,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +1093,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +1106,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{9}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WaitProcessResponse) GetProcess() *Process {
@@ -929,7 +1136,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1148,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1161,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{10}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SignalProcessRequest) GetName() string {
@@ -984,7 +1191,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1203,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1216,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{11}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignalProcessResponse) GetDelivery() SignalDelivery {
@@ -1046,7 +1253,7 @@ type TerminateProcessRequest struct {
 
 func (x *TerminateProcessRequest) Reset() {
 	*x = TerminateProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1265,7 @@ func (x *TerminateProcessRequest) String() string {
 func (*TerminateProcessRequest) ProtoMessage() {}
 
 func (x *TerminateProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1278,7 @@ func (x *TerminateProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateProcessRequest.ProtoReflect.Descriptor instead.
 func (*TerminateProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{12}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TerminateProcessRequest) GetName() string {
@@ -1120,7 +1327,7 @@ type TerminateProcessResponse struct {
 
 func (x *TerminateProcessResponse) Reset() {
 	*x = TerminateProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1339,7 @@ func (x *TerminateProcessResponse) String() string {
 func (*TerminateProcessResponse) ProtoMessage() {}
 
 func (x *TerminateProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1352,7 @@ func (x *TerminateProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateProcessResponse.ProtoReflect.Descriptor instead.
 func (*TerminateProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{13}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TerminateProcessResponse) GetProcess() *Process {
@@ -1187,7 +1394,7 @@ type CloseHandles struct {
 
 func (x *CloseHandles) Reset() {
 	*x = CloseHandles{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1406,7 @@ func (x *CloseHandles) String() string {
 func (*CloseHandles) ProtoMessage() {}
 
 func (x *CloseHandles) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1419,7 @@ func (x *CloseHandles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseHandles.ProtoReflect.Descriptor instead.
 func (*CloseHandles) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{14}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CloseHandles) GetHandles() []StdioHandle {
@@ -1241,7 +1448,7 @@ type ModifyProcessRequest struct {
 
 func (x *ModifyProcessRequest) Reset() {
 	*x = ModifyProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1460,7 @@ func (x *ModifyProcessRequest) String() string {
 func (*ModifyProcessRequest) ProtoMessage() {}
 
 func (x *ModifyProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1473,7 @@ func (x *ModifyProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModifyProcessRequest.ProtoReflect.Descriptor instead.
 func (*ModifyProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{15}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ModifyProcessRequest) GetName() string {
@@ -1346,7 +1553,7 @@ type ModifyProcessResponse struct {
 
 func (x *ModifyProcessResponse) Reset() {
 	*x = ModifyProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1565,7 @@ func (x *ModifyProcessResponse) String() string {
 func (*ModifyProcessResponse) ProtoMessage() {}
 
 func (x *ModifyProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1578,7 @@ func (x *ModifyProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModifyProcessResponse.ProtoReflect.Descriptor instead.
 func (*ModifyProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{16}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ModifyProcessResponse) GetProcess() *Process {
@@ -1397,7 +1604,7 @@ type GetProcessPropertiesRequest struct {
 
 func (x *GetProcessPropertiesRequest) Reset() {
 	*x = GetProcessPropertiesRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1616,7 @@ func (x *GetProcessPropertiesRequest) String() string {
 func (*GetProcessPropertiesRequest) ProtoMessage() {}
 
 func (x *GetProcessPropertiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1629,7 @@ func (x *GetProcessPropertiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessPropertiesRequest.ProtoReflect.Descriptor instead.
 func (*GetProcessPropertiesRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{17}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetProcessPropertiesRequest) GetName() string {
@@ -1462,7 +1669,7 @@ type GetProcessPropertiesResponse struct {
 
 func (x *GetProcessPropertiesResponse) Reset() {
 	*x = GetProcessPropertiesResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1681,7 @@ func (x *GetProcessPropertiesResponse) String() string {
 func (*GetProcessPropertiesResponse) ProtoMessage() {}
 
 func (x *GetProcessPropertiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1694,7 @@ func (x *GetProcessPropertiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessPropertiesResponse.ProtoReflect.Descriptor instead.
 func (*GetProcessPropertiesResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{18}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetProcessPropertiesResponse) GetPropertiesJson() string {
@@ -1530,7 +1737,7 @@ type DeleteProcessRequest struct {
 
 func (x *DeleteProcessRequest) Reset() {
 	*x = DeleteProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1749,7 @@ func (x *DeleteProcessRequest) String() string {
 func (*DeleteProcessRequest) ProtoMessage() {}
 
 func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1762,7 @@ func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{19}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteProcessRequest) GetName() string {
@@ -1599,7 +1806,7 @@ type DeleteProcessResponse struct {
 
 func (x *DeleteProcessResponse) Reset() {
 	*x = DeleteProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1818,7 @@ func (x *DeleteProcessResponse) String() string {
 func (*DeleteProcessResponse) ProtoMessage() {}
 
 func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1831,7 @@ func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{20}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeleteProcessResponse) GetScopeApplied() TerminateScope {
@@ -1674,7 +1881,7 @@ type ReadOutputRequest struct {
 
 func (x *ReadOutputRequest) Reset() {
 	*x = ReadOutputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +1893,7 @@ func (x *ReadOutputRequest) String() string {
 func (*ReadOutputRequest) ProtoMessage() {}
 
 func (x *ReadOutputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +1906,7 @@ func (x *ReadOutputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadOutputRequest.ProtoReflect.Descriptor instead.
 func (*ReadOutputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{21}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReadOutputRequest) GetName() string {
@@ -1786,7 +1993,7 @@ type ReadOutputResponse struct {
 
 func (x *ReadOutputResponse) Reset() {
 	*x = ReadOutputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +2005,7 @@ func (x *ReadOutputResponse) String() string {
 func (*ReadOutputResponse) ProtoMessage() {}
 
 func (x *ReadOutputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +2018,7 @@ func (x *ReadOutputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadOutputResponse.ProtoReflect.Descriptor instead.
 func (*ReadOutputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{22}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReadOutputResponse) GetEvent() isReadOutputResponse_Event {
@@ -1947,7 +2154,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1959,7 +2166,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1972,7 +2179,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{23}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{26}
 }
 
 // Request of WriteInput.
@@ -1996,7 +2203,7 @@ type WriteInputRequest struct {
 
 func (x *WriteInputRequest) Reset() {
 	*x = WriteInputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2215,7 @@ func (x *WriteInputRequest) String() string {
 func (*WriteInputRequest) ProtoMessage() {}
 
 func (x *WriteInputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2228,7 @@ func (x *WriteInputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteInputRequest.ProtoReflect.Descriptor instead.
 func (*WriteInputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{24}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WriteInputRequest) GetName() string {
@@ -2078,7 +2285,7 @@ type WriteInputResponse struct {
 
 func (x *WriteInputResponse) Reset() {
 	*x = WriteInputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2297,7 @@ func (x *WriteInputResponse) String() string {
 func (*WriteInputResponse) ProtoMessage() {}
 
 func (x *WriteInputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2310,7 @@ func (x *WriteInputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteInputResponse.ProtoReflect.Descriptor instead.
 func (*WriteInputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{25}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WriteInputResponse) GetCommittedOffset() uint64 {
@@ -2151,7 +2358,7 @@ type StreamInputRequest struct {
 
 func (x *StreamInputRequest) Reset() {
 	*x = StreamInputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2370,7 @@ func (x *StreamInputRequest) String() string {
 func (*StreamInputRequest) ProtoMessage() {}
 
 func (x *StreamInputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2383,7 @@ func (x *StreamInputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputRequest.ProtoReflect.Descriptor instead.
 func (*StreamInputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{26}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StreamInputRequest) GetRequest() isStreamInputRequest_Request {
@@ -2255,7 +2462,7 @@ type StreamInputStart struct {
 
 func (x *StreamInputStart) Reset() {
 	*x = StreamInputStart{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2474,7 @@ func (x *StreamInputStart) String() string {
 func (*StreamInputStart) ProtoMessage() {}
 
 func (x *StreamInputStart) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2487,7 @@ func (x *StreamInputStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputStart.ProtoReflect.Descriptor instead.
 func (*StreamInputStart) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{27}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StreamInputStart) GetName() string {
@@ -2317,7 +2524,7 @@ type StreamInputResponse struct {
 
 func (x *StreamInputResponse) Reset() {
 	*x = StreamInputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2329,7 +2536,7 @@ func (x *StreamInputResponse) String() string {
 func (*StreamInputResponse) ProtoMessage() {}
 
 func (x *StreamInputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2342,7 +2549,7 @@ func (x *StreamInputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputResponse.ProtoReflect.Descriptor instead.
 func (*StreamInputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{28}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StreamInputResponse) GetCommittedOffset() uint64 {
@@ -2382,7 +2589,7 @@ type RunProcessRequest struct {
 
 func (x *RunProcessRequest) Reset() {
 	*x = RunProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2601,7 @@ func (x *RunProcessRequest) String() string {
 func (*RunProcessRequest) ProtoMessage() {}
 
 func (x *RunProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2614,7 @@ func (x *RunProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunProcessRequest.ProtoReflect.Descriptor instead.
 func (*RunProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{29}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RunProcessRequest) GetRequest() isRunProcessRequest_Request {
@@ -2579,7 +2786,7 @@ type RunAttach struct {
 
 func (x *RunAttach) Reset() {
 	*x = RunAttach{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2591,7 +2798,7 @@ func (x *RunAttach) String() string {
 func (*RunAttach) ProtoMessage() {}
 
 func (x *RunAttach) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2604,7 +2811,7 @@ func (x *RunAttach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunAttach.ProtoReflect.Descriptor instead.
 func (*RunAttach) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{30}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RunAttach) GetName() string {
@@ -2691,7 +2898,7 @@ type StdinData struct {
 
 func (x *StdinData) Reset() {
 	*x = StdinData{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2703,7 +2910,7 @@ func (x *StdinData) String() string {
 func (*StdinData) ProtoMessage() {}
 
 func (x *StdinData) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2716,7 +2923,7 @@ func (x *StdinData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdinData.ProtoReflect.Descriptor instead.
 func (*StdinData) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{31}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StdinData) GetOffset() uint64 {
@@ -2742,7 +2949,7 @@ type CloseStdin struct {
 
 func (x *CloseStdin) Reset() {
 	*x = CloseStdin{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2754,7 +2961,7 @@ func (x *CloseStdin) String() string {
 func (*CloseStdin) ProtoMessage() {}
 
 func (x *CloseStdin) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2767,7 +2974,7 @@ func (x *CloseStdin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseStdin.ProtoReflect.Descriptor instead.
 func (*CloseStdin) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{32}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{35}
 }
 
 // Response of RunProcess. Members 1 to 6, and 9, are those of ReadOutputResponse.
@@ -2793,7 +3000,7 @@ type RunProcessResponse struct {
 
 func (x *RunProcessResponse) Reset() {
 	*x = RunProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2805,7 +3012,7 @@ func (x *RunProcessResponse) String() string {
 func (*RunProcessResponse) ProtoMessage() {}
 
 func (x *RunProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2818,7 +3025,7 @@ func (x *RunProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunProcessResponse.ProtoReflect.Descriptor instead.
 func (*RunProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{33}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RunProcessResponse) GetEvent() isRunProcessResponse_Event {
@@ -2989,7 +3196,7 @@ type StdinAccepted struct {
 
 func (x *StdinAccepted) Reset() {
 	*x = StdinAccepted{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +3208,7 @@ func (x *StdinAccepted) String() string {
 func (*StdinAccepted) ProtoMessage() {}
 
 func (x *StdinAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +3221,7 @@ func (x *StdinAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdinAccepted.ProtoReflect.Descriptor instead.
 func (*StdinAccepted) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{34}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StdinAccepted) GetCommittedOffset() uint64 {
@@ -3044,7 +3251,7 @@ type OpError struct {
 
 func (x *OpError) Reset() {
 	*x = OpError{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3056,7 +3263,7 @@ func (x *OpError) String() string {
 func (*OpError) ProtoMessage() {}
 
 func (x *OpError) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3069,7 +3276,7 @@ func (x *OpError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpError.ProtoReflect.Descriptor instead.
 func (*OpError) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{35}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OpError) GetOperation() RunOperation {
@@ -3107,7 +3314,21 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x06source\"_\n" +
 	"\x15CreateProcessResponse\x12*\n" +
 	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"o\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x9d\x01\n" +
+	"\x12ExecProcessRequest\x12;\n" +
+	"\x06create\x18\x01 \x01(\v2\x1d.hcsd.v1.CreateProcessRequestB\x04\xe2A\x01\x02R\x06create\x12\x1a\n" +
+	"\x05stdin\x18\x02 \x01(\fB\x04\xe2A\x01\x01R\x05stdin\x12.\n" +
+	"\x10max_output_bytes\x18\x03 \x01(\rB\x04\xe2A\x01\x01R\x0emaxOutputBytes\"\xbf\x01\n" +
+	"\x13ExecProcessResponse\x12*\n" +
+	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12/\n" +
+	"\x06stdout\x18\x02 \x01(\v2\x17.hcsd.v1.CapturedOutputR\x06stdout\x12/\n" +
+	"\x06stderr\x18\x03 \x01(\v2\x17.hcsd.v1.CapturedOutputR\x06stderr\x12\x1a\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\"[\n" +
+	"\x0eCapturedOutput\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1d\n" +
+	"\n" +
+	"end_offset\x18\x02 \x01(\x04R\tendOffset\x12\x16\n" +
+	"\x06forced\x18\x03 \x01(\bR\x06forced\"o\n" +
 	"\x12OpenProcessRequest\x12\x1c\n" +
 	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06parent\x12\x16\n" +
 	"\x03pid\x18\x02 \x01(\rB\x04\xe2A\x01\x02R\x03pid\x12#\n" +
@@ -3300,7 +3521,7 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x13RUN_OPERATION_STDIN\x10\x01\x12\x1d\n" +
 	"\x19RUN_OPERATION_CLOSE_STDIN\x10\x02\x12\x18\n" +
 	"\x14RUN_OPERATION_RESIZE\x10\x03\x12\x18\n" +
-	"\x14RUN_OPERATION_SIGNAL\x10\x042\x8d\t\n" +
+	"\x14RUN_OPERATION_SIGNAL\x10\x042\xd7\t\n" +
 	"\x0eProcessService\x12N\n" +
 	"\rCreateProcess\x12\x1d.hcsd.v1.CreateProcessRequest\x1a\x1e.hcsd.v1.CreateProcessResponse\x12M\n" +
 	"\vOpenProcess\x12\x1b.hcsd.v1.OpenProcessRequest\x1a\x1c.hcsd.v1.OpenProcessResponse\"\x03\x90\x02\x02\x12J\n" +
@@ -3317,7 +3538,8 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"ReadOutput\x12\x1a.hcsd.v1.ReadOutputRequest\x1a\x1b.hcsd.v1.ReadOutputResponse\"\x03\x90\x02\x010\x01\x12J\n" +
 	"\n" +
 	"WriteInput\x12\x1a.hcsd.v1.WriteInputRequest\x1a\x1b.hcsd.v1.WriteInputResponse\"\x03\x90\x02\x02\x12J\n" +
-	"\vStreamInput\x12\x1b.hcsd.v1.StreamInputRequest\x1a\x1c.hcsd.v1.StreamInputResponse(\x01\x12I\n" +
+	"\vStreamInput\x12\x1b.hcsd.v1.StreamInputRequest\x1a\x1c.hcsd.v1.StreamInputResponse(\x01\x12H\n" +
+	"\vExecProcess\x12\x1b.hcsd.v1.ExecProcessRequest\x1a\x1c.hcsd.v1.ExecProcessResponse\x12I\n" +
 	"\n" +
 	"RunProcess\x12\x1a.hcsd.v1.RunProcessRequest\x1a\x1b.hcsd.v1.RunProcessResponse(\x010\x01BD\n" +
 	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
@@ -3335,7 +3557,7 @@ func file_hcsd_v1_process_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hcsd_v1_process_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hcsd_v1_process_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_hcsd_v1_process_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(WaitFor)(0),                         // 0: hcsd.v1.WaitFor
 	(TerminateScope)(0),                  // 1: hcsd.v1.TerminateScope
@@ -3343,161 +3565,170 @@ var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(RunOperation)(0),                    // 3: hcsd.v1.RunOperation
 	(*CreateProcessRequest)(nil),         // 4: hcsd.v1.CreateProcessRequest
 	(*CreateProcessResponse)(nil),        // 5: hcsd.v1.CreateProcessResponse
-	(*OpenProcessRequest)(nil),           // 6: hcsd.v1.OpenProcessRequest
-	(*OpenProcessResponse)(nil),          // 7: hcsd.v1.OpenProcessResponse
-	(*GetProcessRequest)(nil),            // 8: hcsd.v1.GetProcessRequest
-	(*GetProcessResponse)(nil),           // 9: hcsd.v1.GetProcessResponse
-	(*ListProcessesRequest)(nil),         // 10: hcsd.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil),        // 11: hcsd.v1.ListProcessesResponse
-	(*WaitProcessRequest)(nil),           // 12: hcsd.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),          // 13: hcsd.v1.WaitProcessResponse
-	(*SignalProcessRequest)(nil),         // 14: hcsd.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),        // 15: hcsd.v1.SignalProcessResponse
-	(*TerminateProcessRequest)(nil),      // 16: hcsd.v1.TerminateProcessRequest
-	(*TerminateProcessResponse)(nil),     // 17: hcsd.v1.TerminateProcessResponse
-	(*CloseHandles)(nil),                 // 18: hcsd.v1.CloseHandles
-	(*ModifyProcessRequest)(nil),         // 19: hcsd.v1.ModifyProcessRequest
-	(*ModifyProcessResponse)(nil),        // 20: hcsd.v1.ModifyProcessResponse
-	(*GetProcessPropertiesRequest)(nil),  // 21: hcsd.v1.GetProcessPropertiesRequest
-	(*GetProcessPropertiesResponse)(nil), // 22: hcsd.v1.GetProcessPropertiesResponse
-	(*DeleteProcessRequest)(nil),         // 23: hcsd.v1.DeleteProcessRequest
-	(*DeleteProcessResponse)(nil),        // 24: hcsd.v1.DeleteProcessResponse
-	(*ReadOutputRequest)(nil),            // 25: hcsd.v1.ReadOutputRequest
-	(*ReadOutputResponse)(nil),           // 26: hcsd.v1.ReadOutputResponse
-	(*Heartbeat)(nil),                    // 27: hcsd.v1.Heartbeat
-	(*WriteInputRequest)(nil),            // 28: hcsd.v1.WriteInputRequest
-	(*WriteInputResponse)(nil),           // 29: hcsd.v1.WriteInputResponse
-	(*StreamInputRequest)(nil),           // 30: hcsd.v1.StreamInputRequest
-	(*StreamInputStart)(nil),             // 31: hcsd.v1.StreamInputStart
-	(*StreamInputResponse)(nil),          // 32: hcsd.v1.StreamInputResponse
-	(*RunProcessRequest)(nil),            // 33: hcsd.v1.RunProcessRequest
-	(*RunAttach)(nil),                    // 34: hcsd.v1.RunAttach
-	(*StdinData)(nil),                    // 35: hcsd.v1.StdinData
-	(*CloseStdin)(nil),                   // 36: hcsd.v1.CloseStdin
-	(*RunProcessResponse)(nil),           // 37: hcsd.v1.RunProcessResponse
-	(*StdinAccepted)(nil),                // 38: hcsd.v1.StdinAccepted
-	(*OpError)(nil),                      // 39: hcsd.v1.OpError
-	nil,                                  // 40: hcsd.v1.CreateProcessRequest.LabelsEntry
-	nil,                                  // 41: hcsd.v1.ListProcessesRequest.LabelsEntry
-	(*ProcessSpec)(nil),                  // 42: hcsd.v1.ProcessSpec
-	(*ProcessOptions)(nil),               // 43: hcsd.v1.ProcessOptions
-	(*Process)(nil),                      // 44: hcsd.v1.Process
-	(ProcessState)(0),                    // 45: hcsd.v1.ProcessState
-	(*durationpb.Duration)(nil),          // 46: google.protobuf.Duration
-	(*ProcessSignal)(nil),                // 47: hcsd.v1.ProcessSignal
-	(SignalDelivery)(0),                  // 48: hcsd.v1.SignalDelivery
-	(*Console)(nil),                      // 49: hcsd.v1.Console
-	(*ProcessStatus)(nil),                // 50: hcsd.v1.ProcessStatus
-	(*ProcessStats)(nil),                 // 51: hcsd.v1.ProcessStats
-	(*OutputCursor)(nil),                 // 52: hcsd.v1.OutputCursor
-	(GapPolicy)(0),                       // 53: hcsd.v1.GapPolicy
-	(*timestamppb.Timestamp)(nil),        // 54: google.protobuf.Timestamp
-	(*OutputStarted)(nil),                // 55: hcsd.v1.OutputStarted
-	(*OutputChunk)(nil),                  // 56: hcsd.v1.OutputChunk
-	(*OutputGap)(nil),                    // 57: hcsd.v1.OutputGap
-	(*OutputEof)(nil),                    // 58: hcsd.v1.OutputEof
-	(*ProcessExit)(nil),                  // 59: hcsd.v1.ProcessExit
-	(*OutputEnd)(nil),                    // 60: hcsd.v1.OutputEnd
-	(*status.Status)(nil),                // 61: google.rpc.Status
+	(*ExecProcessRequest)(nil),           // 6: hcsd.v1.ExecProcessRequest
+	(*ExecProcessResponse)(nil),          // 7: hcsd.v1.ExecProcessResponse
+	(*CapturedOutput)(nil),               // 8: hcsd.v1.CapturedOutput
+	(*OpenProcessRequest)(nil),           // 9: hcsd.v1.OpenProcessRequest
+	(*OpenProcessResponse)(nil),          // 10: hcsd.v1.OpenProcessResponse
+	(*GetProcessRequest)(nil),            // 11: hcsd.v1.GetProcessRequest
+	(*GetProcessResponse)(nil),           // 12: hcsd.v1.GetProcessResponse
+	(*ListProcessesRequest)(nil),         // 13: hcsd.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),        // 14: hcsd.v1.ListProcessesResponse
+	(*WaitProcessRequest)(nil),           // 15: hcsd.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),          // 16: hcsd.v1.WaitProcessResponse
+	(*SignalProcessRequest)(nil),         // 17: hcsd.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),        // 18: hcsd.v1.SignalProcessResponse
+	(*TerminateProcessRequest)(nil),      // 19: hcsd.v1.TerminateProcessRequest
+	(*TerminateProcessResponse)(nil),     // 20: hcsd.v1.TerminateProcessResponse
+	(*CloseHandles)(nil),                 // 21: hcsd.v1.CloseHandles
+	(*ModifyProcessRequest)(nil),         // 22: hcsd.v1.ModifyProcessRequest
+	(*ModifyProcessResponse)(nil),        // 23: hcsd.v1.ModifyProcessResponse
+	(*GetProcessPropertiesRequest)(nil),  // 24: hcsd.v1.GetProcessPropertiesRequest
+	(*GetProcessPropertiesResponse)(nil), // 25: hcsd.v1.GetProcessPropertiesResponse
+	(*DeleteProcessRequest)(nil),         // 26: hcsd.v1.DeleteProcessRequest
+	(*DeleteProcessResponse)(nil),        // 27: hcsd.v1.DeleteProcessResponse
+	(*ReadOutputRequest)(nil),            // 28: hcsd.v1.ReadOutputRequest
+	(*ReadOutputResponse)(nil),           // 29: hcsd.v1.ReadOutputResponse
+	(*Heartbeat)(nil),                    // 30: hcsd.v1.Heartbeat
+	(*WriteInputRequest)(nil),            // 31: hcsd.v1.WriteInputRequest
+	(*WriteInputResponse)(nil),           // 32: hcsd.v1.WriteInputResponse
+	(*StreamInputRequest)(nil),           // 33: hcsd.v1.StreamInputRequest
+	(*StreamInputStart)(nil),             // 34: hcsd.v1.StreamInputStart
+	(*StreamInputResponse)(nil),          // 35: hcsd.v1.StreamInputResponse
+	(*RunProcessRequest)(nil),            // 36: hcsd.v1.RunProcessRequest
+	(*RunAttach)(nil),                    // 37: hcsd.v1.RunAttach
+	(*StdinData)(nil),                    // 38: hcsd.v1.StdinData
+	(*CloseStdin)(nil),                   // 39: hcsd.v1.CloseStdin
+	(*RunProcessResponse)(nil),           // 40: hcsd.v1.RunProcessResponse
+	(*StdinAccepted)(nil),                // 41: hcsd.v1.StdinAccepted
+	(*OpError)(nil),                      // 42: hcsd.v1.OpError
+	nil,                                  // 43: hcsd.v1.CreateProcessRequest.LabelsEntry
+	nil,                                  // 44: hcsd.v1.ListProcessesRequest.LabelsEntry
+	(*ProcessSpec)(nil),                  // 45: hcsd.v1.ProcessSpec
+	(*ProcessOptions)(nil),               // 46: hcsd.v1.ProcessOptions
+	(*Process)(nil),                      // 47: hcsd.v1.Process
+	(ProcessState)(0),                    // 48: hcsd.v1.ProcessState
+	(*durationpb.Duration)(nil),          // 49: google.protobuf.Duration
+	(*ProcessSignal)(nil),                // 50: hcsd.v1.ProcessSignal
+	(SignalDelivery)(0),                  // 51: hcsd.v1.SignalDelivery
+	(*Console)(nil),                      // 52: hcsd.v1.Console
+	(*ProcessStatus)(nil),                // 53: hcsd.v1.ProcessStatus
+	(*ProcessStats)(nil),                 // 54: hcsd.v1.ProcessStats
+	(*OutputCursor)(nil),                 // 55: hcsd.v1.OutputCursor
+	(GapPolicy)(0),                       // 56: hcsd.v1.GapPolicy
+	(*timestamppb.Timestamp)(nil),        // 57: google.protobuf.Timestamp
+	(*OutputStarted)(nil),                // 58: hcsd.v1.OutputStarted
+	(*OutputChunk)(nil),                  // 59: hcsd.v1.OutputChunk
+	(*OutputGap)(nil),                    // 60: hcsd.v1.OutputGap
+	(*OutputEof)(nil),                    // 61: hcsd.v1.OutputEof
+	(*ProcessExit)(nil),                  // 62: hcsd.v1.ProcessExit
+	(*OutputEnd)(nil),                    // 63: hcsd.v1.OutputEnd
+	(*status.Status)(nil),                // 64: google.rpc.Status
 }
 var file_hcsd_v1_process_service_proto_depIdxs = []int32{
-	42, // 0: hcsd.v1.CreateProcessRequest.spec:type_name -> hcsd.v1.ProcessSpec
-	40, // 1: hcsd.v1.CreateProcessRequest.labels:type_name -> hcsd.v1.CreateProcessRequest.LabelsEntry
-	43, // 2: hcsd.v1.CreateProcessRequest.options:type_name -> hcsd.v1.ProcessOptions
-	44, // 3: hcsd.v1.CreateProcessResponse.process:type_name -> hcsd.v1.Process
-	44, // 4: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
-	44, // 5: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
-	45, // 6: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
-	41, // 7: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
-	44, // 8: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
-	0,  // 9: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
-	46, // 10: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
-	44, // 11: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
-	47, // 12: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	48, // 13: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
-	44, // 14: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 15: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	46, // 16: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
-	46, // 17: hcsd.v1.TerminateProcessRequest.timeout:type_name -> google.protobuf.Duration
-	44, // 18: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 19: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	2,  // 20: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
-	49, // 21: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
-	18, // 22: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
-	44, // 23: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
-	50, // 24: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
-	51, // 25: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
-	1,  // 26: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	1,  // 27: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	52, // 28: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
-	53, // 29: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
-	46, // 30: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	54, // 31: hcsd.v1.ReadOutputRequest.since:type_name -> google.protobuf.Timestamp
-	55, // 32: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
-	56, // 33: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	57, // 34: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
-	58, // 35: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
-	59, // 36: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
-	60, // 37: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
-	27, // 38: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	46, // 39: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
-	31, // 40: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
-	36, // 41: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
-	4,  // 42: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
-	34, // 43: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
-	35, // 44: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
-	36, // 45: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
-	49, // 46: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
-	47, // 47: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	27, // 48: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
-	46, // 49: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	52, // 50: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
-	53, // 51: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
-	54, // 52: hcsd.v1.RunAttach.since:type_name -> google.protobuf.Timestamp
-	55, // 53: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
-	56, // 54: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	57, // 55: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
-	58, // 56: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
-	59, // 57: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
-	60, // 58: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
-	38, // 59: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
-	39, // 60: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
-	27, // 61: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	3,  // 62: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
-	61, // 63: hcsd.v1.OpError.status:type_name -> google.rpc.Status
-	4,  // 64: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
-	6,  // 65: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
-	8,  // 66: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
-	10, // 67: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
-	12, // 68: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
-	14, // 69: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
-	16, // 70: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
-	19, // 71: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
-	21, // 72: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
-	23, // 73: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
-	25, // 74: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
-	28, // 75: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
-	30, // 76: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
-	33, // 77: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
-	5,  // 78: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
-	7,  // 79: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
-	9,  // 80: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
-	11, // 81: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
-	13, // 82: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
-	15, // 83: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
-	17, // 84: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
-	20, // 85: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
-	22, // 86: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
-	24, // 87: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
-	26, // 88: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
-	29, // 89: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
-	32, // 90: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
-	37, // 91: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
-	78, // [78:92] is the sub-list for method output_type
-	64, // [64:78] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	45, // 0: hcsd.v1.CreateProcessRequest.spec:type_name -> hcsd.v1.ProcessSpec
+	43, // 1: hcsd.v1.CreateProcessRequest.labels:type_name -> hcsd.v1.CreateProcessRequest.LabelsEntry
+	46, // 2: hcsd.v1.CreateProcessRequest.options:type_name -> hcsd.v1.ProcessOptions
+	47, // 3: hcsd.v1.CreateProcessResponse.process:type_name -> hcsd.v1.Process
+	4,  // 4: hcsd.v1.ExecProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	47, // 5: hcsd.v1.ExecProcessResponse.process:type_name -> hcsd.v1.Process
+	8,  // 6: hcsd.v1.ExecProcessResponse.stdout:type_name -> hcsd.v1.CapturedOutput
+	8,  // 7: hcsd.v1.ExecProcessResponse.stderr:type_name -> hcsd.v1.CapturedOutput
+	47, // 8: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
+	47, // 9: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
+	48, // 10: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
+	44, // 11: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
+	47, // 12: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
+	0,  // 13: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
+	49, // 14: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 15: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
+	50, // 16: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	51, // 17: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
+	47, // 18: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 19: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	49, // 20: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
+	49, // 21: hcsd.v1.TerminateProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 22: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 23: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	2,  // 24: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
+	52, // 25: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
+	21, // 26: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
+	47, // 27: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
+	53, // 28: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
+	54, // 29: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
+	1,  // 30: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	1,  // 31: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	55, // 32: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
+	56, // 33: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
+	49, // 34: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	57, // 35: hcsd.v1.ReadOutputRequest.since:type_name -> google.protobuf.Timestamp
+	58, // 36: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
+	59, // 37: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	60, // 38: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
+	61, // 39: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
+	62, // 40: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
+	63, // 41: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
+	30, // 42: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	49, // 43: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
+	34, // 44: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
+	39, // 45: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
+	4,  // 46: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	37, // 47: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
+	38, // 48: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
+	39, // 49: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
+	52, // 50: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
+	50, // 51: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	30, // 52: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
+	49, // 53: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	55, // 54: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
+	56, // 55: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
+	57, // 56: hcsd.v1.RunAttach.since:type_name -> google.protobuf.Timestamp
+	58, // 57: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
+	59, // 58: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	60, // 59: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
+	61, // 60: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
+	62, // 61: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
+	63, // 62: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
+	41, // 63: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
+	42, // 64: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
+	30, // 65: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	3,  // 66: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
+	64, // 67: hcsd.v1.OpError.status:type_name -> google.rpc.Status
+	4,  // 68: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
+	9,  // 69: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
+	11, // 70: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
+	13, // 71: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
+	15, // 72: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
+	17, // 73: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
+	19, // 74: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
+	22, // 75: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
+	24, // 76: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
+	26, // 77: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
+	28, // 78: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
+	31, // 79: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
+	33, // 80: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
+	6,  // 81: hcsd.v1.ProcessService.ExecProcess:input_type -> hcsd.v1.ExecProcessRequest
+	36, // 82: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
+	5,  // 83: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
+	10, // 84: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
+	12, // 85: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
+	14, // 86: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
+	16, // 87: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
+	18, // 88: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
+	20, // 89: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
+	23, // 90: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
+	25, // 91: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
+	27, // 92: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
+	29, // 93: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
+	32, // 94: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
+	35, // 95: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
+	7,  // 96: hcsd.v1.ProcessService.ExecProcess:output_type -> hcsd.v1.ExecProcessResponse
+	40, // 97: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
+	83, // [83:98] is the sub-list for method output_type
+	68, // [68:83] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_service_proto_init() }
@@ -3510,13 +3741,13 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*CreateProcessRequest_Spec)(nil),
 		(*CreateProcessRequest_ParametersJson)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[15].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[18].OneofWrappers = []any{
 		(*ModifyProcessRequest_ConsoleSize)(nil),
 		(*ModifyProcessRequest_CloseHandles)(nil),
 		(*ModifyProcessRequest_ModificationJson)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[21].OneofWrappers = []any{}
-	file_hcsd_v1_process_service_proto_msgTypes[22].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[24].OneofWrappers = []any{}
+	file_hcsd_v1_process_service_proto_msgTypes[25].OneofWrappers = []any{
 		(*ReadOutputResponse_Started)(nil),
 		(*ReadOutputResponse_Chunk)(nil),
 		(*ReadOutputResponse_Gap)(nil),
@@ -3525,12 +3756,12 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*ReadOutputResponse_End)(nil),
 		(*ReadOutputResponse_Heartbeat)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[26].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[29].OneofWrappers = []any{
 		(*StreamInputRequest_Start)(nil),
 		(*StreamInputRequest_Data)(nil),
 		(*StreamInputRequest_Close)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[29].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[32].OneofWrappers = []any{
 		(*RunProcessRequest_Create)(nil),
 		(*RunProcessRequest_Attach)(nil),
 		(*RunProcessRequest_Stdin)(nil),
@@ -3539,8 +3770,8 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*RunProcessRequest_Signal)(nil),
 		(*RunProcessRequest_Heartbeat)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[30].OneofWrappers = []any{}
-	file_hcsd_v1_process_service_proto_msgTypes[33].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[33].OneofWrappers = []any{}
+	file_hcsd_v1_process_service_proto_msgTypes[36].OneofWrappers = []any{
 		(*RunProcessResponse_Started)(nil),
 		(*RunProcessResponse_Chunk)(nil),
 		(*RunProcessResponse_Gap)(nil),
@@ -3557,7 +3788,7 @@ func file_hcsd_v1_process_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_process_service_proto_rawDesc), len(file_hcsd_v1_process_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   38,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -93,6 +93,38 @@ class CreateProcessResponse(_message.Message):
     replayed: bool
     def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
+class ExecProcessRequest(_message.Message):
+    __slots__ = ("create", "stdin", "max_output_bytes")
+    CREATE_FIELD_NUMBER: _ClassVar[int]
+    STDIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    create: CreateProcessRequest
+    stdin: bytes
+    max_output_bytes: int
+    def __init__(self, create: _Optional[_Union[CreateProcessRequest, _Mapping]] = ..., stdin: _Optional[bytes] = ..., max_output_bytes: _Optional[int] = ...) -> None: ...
+
+class ExecProcessResponse(_message.Message):
+    __slots__ = ("process", "stdout", "stderr", "replayed")
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    STDOUT_FIELD_NUMBER: _ClassVar[int]
+    STDERR_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    process: _process_pb2.Process
+    stdout: CapturedOutput
+    stderr: CapturedOutput
+    replayed: bool
+    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., stdout: _Optional[_Union[CapturedOutput, _Mapping]] = ..., stderr: _Optional[_Union[CapturedOutput, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
+
+class CapturedOutput(_message.Message):
+    __slots__ = ("data", "end_offset", "forced")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    END_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    FORCED_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    end_offset: int
+    forced: bool
+    def __init__(self, data: _Optional[bytes] = ..., end_offset: _Optional[int] = ..., forced: _Optional[bool] = ...) -> None: ...
+
 class OpenProcessRequest(_message.Message):
     __slots__ = ("parent", "pid", "process_id")
     PARENT_FIELD_NUMBER: _ClassVar[int]

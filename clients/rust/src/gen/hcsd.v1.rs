@@ -4980,6 +4980,84 @@ impl ::prost::Name for CreateProcessResponse {
         "/hcsd.v1.CreateProcessResponse".into()
     }
 }
+/// Request of ExecProcess.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExecProcessRequest {
+    /// The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
+    /// there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+    /// `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
+    /// reads while the process runs.
+    #[prost(message, optional, tag = "1")]
+    pub create: ::core::option::Option<CreateProcessRequest>,
+    /// What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
+    /// have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub stdin: ::prost::bytes::Bytes,
+    /// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
+    /// which is the most.
+    #[prost(uint32, tag = "3")]
+    pub max_output_bytes: u32,
+}
+impl ::prost::Name for ExecProcessRequest {
+    const NAME: &'static str = "ExecProcessRequest";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ExecProcessRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ExecProcessRequest".into()
+    }
+}
+/// Response of ExecProcess.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExecProcessResponse {
+    /// The process, with its `exit`. Its output is complete.
+    #[prost(message, optional, tag = "1")]
+    pub process: ::core::option::Option<Process>,
+    /// What it has written to stdout; with a console, all output.
+    #[prost(message, optional, tag = "2")]
+    pub stdout: ::core::option::Option<CapturedOutput>,
+    /// What it has written to stderr.
+    #[prost(message, optional, tag = "3")]
+    pub stderr: ::core::option::Option<CapturedOutput>,
+    /// Whether an earlier request with the same `request_id` had begun it.
+    #[prost(bool, tag = "4")]
+    pub replayed: bool,
+}
+impl ::prost::Name for ExecProcessResponse {
+    const NAME: &'static str = "ExecProcessResponse";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ExecProcessResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ExecProcessResponse".into()
+    }
+}
+/// What a process has written to one stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CapturedOutput {
+    /// The last bytes of the stream.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub data: ::prost::bytes::Bytes,
+    /// How many bytes the stream had. If that is more than `data` has, the first ones are missing.
+    #[prost(uint64, tag = "2")]
+    pub end_offset: u64,
+    /// Whether the daemon gave up on a pipe that a descendant of the exited process kept open, as in
+    /// OutputEof.
+    #[prost(bool, tag = "3")]
+    pub forced: bool,
+}
+impl ::prost::Name for CapturedOutput {
+    const NAME: &'static str = "CapturedOutput";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.CapturedOutput".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.CapturedOutput".into()
+    }
+}
 /// Request of OpenProcess.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OpenProcessRequest {
@@ -6536,6 +6614,41 @@ pub mod process_service_client {
                 .insert(GrpcMethod::new("hcsd.v1.ProcessService", "StreamInput"));
             self.inner.client_streaming(req, path, codec).await
         }
+        /// Runs a process to its end and answers with how it ended and what it has written: a command and its
+        /// result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+        /// that and then end of file.
+        /// The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+        /// process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+        /// otherwise. The same request within that time joins the run.
+        /// Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+        /// gets the result again for as long as the daemon keeps the process.
+        /// Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+        /// Cancellation: as a lost connection.
+        /// Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+        pub async fn exec_process(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExecProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExecProcessResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hcsd.v1.ProcessService/ExecProcess",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hcsd.v1.ProcessService", "ExecProcess"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Creates a process or attaches to one, and connects the caller with it both ways: the shape of
         /// an interactive session. The first message is `create` or `attach`. Responses are those of
         /// ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
@@ -6789,6 +6902,26 @@ pub mod process_service_server {
             request: tonic::Request<tonic::Streaming<super::StreamInputRequest>>,
         ) -> std::result::Result<
             tonic::Response<super::StreamInputResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Runs a process to its end and answers with how it ended and what it has written: a command and its
+        /// result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+        /// that and then end of file.
+        /// The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+        /// process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+        /// otherwise. The same request within that time joins the run.
+        /// Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+        /// gets the result again for as long as the daemon keeps the process.
+        /// Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+        /// Cancellation: as a lost connection.
+        /// Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+        async fn exec_process(
+            &self,
+            request: tonic::Request<super::ExecProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExecProcessResponse>,
             tonic::Status,
         > {
             Err(tonic::Status::unimplemented("Not yet implemented"))
@@ -7493,6 +7626,51 @@ pub mod process_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/ExecProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExecProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::ExecProcessRequest>
+                    for ExecProcessSvc<T> {
+                        type Response = super::ExecProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExecProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::exec_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExecProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/process_service.proto.
  */
 export const file_hcsd_v1_process_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oY3NkL3YxL3Byb2Nlc3Nfc2VydmljZS5wcm90bxIHaGNzZC52MSLLAgoUQ3JlYXRlUHJvY2Vzc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEiQKBHNwZWMYAiABKAsyFC5oY3NkLnYxLlByb2Nlc3NTcGVjSAASGQoPcGFyYW1ldGVyc19qc29uGAMgASgJSAASGAoKcHJvY2Vzc19pZBgEIAEoCUIE4kEBARI/CgZsYWJlbHMYBSADKAsyKS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0LkxhYmVsc0VudHJ5QgTiQQEBEhgKCnJlcXVlc3RfaWQYBiABKAlCBOJBAQESLgoHb3B0aW9ucxgHIAEoCzIXLmhjc2QudjEuUHJvY2Vzc09wdGlvbnNCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZzb3VyY2UiTAoVQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEAoIcmVwbGF5ZWQYAiABKAgiVwoST3BlblByb2Nlc3NSZXF1ZXN0EhQKBnBhcmVudBgBIAEoCUIE4kEBAhIRCgNwaWQYAiABKA1CBOJBAQISGAoKcHJvY2Vzc19pZBgDIAEoCUIE4kEBASI4ChNPcGVuUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MiJwoRR2V0UHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiI3ChJHZXRQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcyL8AQoUTGlzdFByb2Nlc3Nlc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEhcKCXBhZ2Vfc2l6ZRgCIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAMgASgJQgTiQQEBEisKBnN0YXRlcxgEIAMoDjIVLmhjc2QudjEuUHJvY2Vzc1N0YXRlQgTiQQEBEj8KBmxhYmVscxgFIAMoCzIpLmhjc2QudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QuTGFiZWxzRW50cnlCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVChVMaXN0UHJvY2Vzc2VzUmVzcG9uc2USIwoJcHJvY2Vzc2VzGAEgAygLMhAuaGNzZC52MS5Qcm9jZXNzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoSV2FpdFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISKAoId2FpdF9mb3IYAiABKA4yEC5oY3NkLnYxLldhaXRGb3JCBOJBAQESMAoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASJLChNXYWl0UHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEQoJdGltZWRfb3V0GAIgASgIIlgKFFNpZ25hbFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISLAoGc2lnbmFsGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU2lnbmFsQgTiQQECImUKFVNpZ25hbFByb2Nlc3NSZXNwb25zZRIpCghkZWxpdmVyeRgBIAEoDjIXLmhjc2QudjEuU2lnbmFsRGVsaXZlcnkSIQoHcHJvY2VzcxgCIAEoCzIQLmhjc2QudjEuUHJvY2VzcyLEAQoXVGVybWluYXRlUHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgVzY29wZRgCIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQESNQoMZ3JhY2VfcGVyaW9kGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEjAKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQEinAEKGFRlcm1pbmF0ZVByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzEi4KDXNjb3BlX2FwcGxpZWQYAiABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlEhoKEmRlc2NlbmRhbnRzX2tpbGxlZBgDIAEoDRIRCgl0aW1lZF9vdXQYBCABKAgiOwoMQ2xvc2VIYW5kbGVzEisKB2hhbmRsZXMYASADKA4yFC5oY3NkLnYxLlN0ZGlvSGFuZGxlQgTiQQECIrEBChRNb2RpZnlQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEigKDGNvbnNvbGVfc2l6ZRgCIAEoCzIQLmhjc2QudjEuQ29uc29sZUgAEi4KDWNsb3NlX2hhbmRsZXMYAyABKAsyFS5oY3NkLnYxLkNsb3NlSGFuZGxlc0gAEhsKEW1vZGlmaWNhdGlvbl9qc29uGAQgASgJSABCDgoMbW9kaWZpY2F0aW9uIjoKFU1vZGlmeVByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzInEKG0dldFByb2Nlc3NQcm9wZXJ0aWVzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEiEKE3Byb3BlcnR5X3F1ZXJ5X2pzb24YAiABKAlCBOJBAQESGwoNaW5jbHVkZV9zdGF0cxgDIAEoCEIE4kEBASKFAQocR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXNwb25zZRIXCg9wcm9wZXJ0aWVzX2pzb24YASABKAkSJgoGc3RhdHVzGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU3RhdHVzEiQKBXN0YXRzGAMgASgLMhUuaGNzZC52MS5Qcm9jZXNzU3RhdHMiigEKFERlbGV0ZVByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISEwoFZm9yY2UYAiABKAhCBOJBAQESGwoNYWxsb3dfbWlzc2luZxgDIAEoCEIE4kEBARIsCgVzY29wZRgEIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQEiYwoVRGVsZXRlUHJvY2Vzc1Jlc3BvbnNlEi4KDXNjb3BlX2FwcGxpZWQYASABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlEhoKEmRlc2NlbmRhbnRzX2tpbGxlZBgCIAEoDSLuAgoRUmVhZE91dHB1dFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgdjdXJzb3JzGAIgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3JCBOJBAQESFAoGZm9sbG93GAMgASgIQgTiQQEBEiwKCmdhcF9wb2xpY3kYBCABKA4yEi5oY3NkLnYxLkdhcFBvbGljeUIE4kEBARIdCg9tYXhfY2h1bmtfYnl0ZXMYBSABKA1CBOJBAQESOwoSaGVhcnRiZWF0X2ludGVydmFsGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEhgKCnRpbWVzdGFtcHMYByABKAhCBOJBAQESLwoFc2luY2UYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEh0KCmxhc3RfbGluZXMYCSABKA1CBOJBAQFIAIgBAUINCgtfbGFzdF9saW5lcyKnAgoSUmVhZE91dHB1dFJlc3BvbnNlEikKB3N0YXJ0ZWQYASABKAsyFi5oY3NkLnYxLk91dHB1dFN0YXJ0ZWRIABIlCgVjaHVuaxgCIAEoCzIULmhjc2QudjEuT3V0cHV0Q2h1bmtIABIhCgNnYXAYAyABKAsyEi5oY3NkLnYxLk91dHB1dEdhcEgAEiEKA2VvZhgEIAEoCzISLmhjc2QudjEuT3V0cHV0RW9mSAASJAoEZXhpdBgFIAEoCzIULmhjc2QudjEuUHJvY2Vzc0V4aXRIABIhCgNlbmQYBiABKAsyEi5oY3NkLnYxLk91dHB1dEVuZEgAEicKCWhlYXJ0YmVhdBgJIAEoCzISLmhjc2QudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiCwoJSGVhcnRiZWF0Ip4BChFXcml0ZUlucHV0UmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhQKBm9mZnNldBgCIAEoBEIE4kEBARISCgRkYXRhGAMgASgMQgTiQQEBEhkKC2Nsb3NlX3N0ZGluGAQgASgIQgTiQQEBEjAKB3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQEiaAoSV3JpdGVJbnB1dFJlc3BvbnNlEhgKEGNvbW1pdHRlZF9vZmZzZXQYASABKAQSDgoGY2xvc2VkGAIgASgIEhUKDXNraXBwZWRfYnl0ZXMYAyABKAQSEQoJdGltZWRfb3V0GAQgASgIIoEBChJTdHJlYW1JbnB1dFJlcXVlc3QSKgoFc3RhcnQYASABKAsyGS5oY3NkLnYxLlN0cmVhbUlucHV0U3RhcnRIABIOCgRkYXRhGAIgASgMSAASJAoFY2xvc2UYAyABKAsyEy5oY3NkLnYxLkNsb3NlU3RkaW5IAEIJCgdyZXF1ZXN0IlUKEFN0cmVhbUlucHV0U3RhcnQSEgoEbmFtZRgBIAEoCUIE4kEBAhIUCgZvZmZzZXQYAiABKARCBOJBAQESFwoJdGFrZV9vdmVyGAMgASgIQgTiQQEBIj8KE1N0cmVhbUlucHV0UmVzcG9uc2USGAoQY29tbWl0dGVkX29mZnNldBgBIAEoBBIOCgZjbG9zZWQYAiABKAgi+gIKEVJ1blByb2Nlc3NSZXF1ZXN0Ei8KBmNyZWF0ZRgBIAEoCzIdLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1JlcXVlc3RIABIkCgZhdHRhY2gYAiABKAsyEi5oY3NkLnYxLlJ1bkF0dGFjaEgAEiMKBXN0ZGluGAMgASgLMhIuaGNzZC52MS5TdGRpbkRhdGFIABIqCgtjbG9zZV9zdGRpbhgEIAEoCzITLmhjc2QudjEuQ2xvc2VTdGRpbkgAEiIKBnJlc2l6ZRgFIAEoCzIQLmhjc2QudjEuQ29uc29sZUgAEigKBnNpZ25hbBgGIAEoCzIWLmhjc2QudjEuUHJvY2Vzc1NpZ25hbEgAEicKCWhlYXJ0YmVhdBgHIAEoCzISLmhjc2QudjEuSGVhcnRiZWF0SAASOwoSaGVhcnRiZWF0X2ludGVydmFsGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBQgkKB3JlcXVlc3Qi3wIKCVJ1bkF0dGFjaBISCgRuYW1lGAEgASgJQgTiQQECEiwKB2N1cnNvcnMYAiADKAsyFS5oY3NkLnYxLk91dHB1dEN1cnNvckIE4kEBARIsCgpnYXBfcG9saWN5GAMgASgOMhIuaGNzZC52MS5HYXBQb2xpY3lCBOJBAQESHQoPbWF4X2NodW5rX2J5dGVzGAQgASgNQgTiQQEBEhcKCXRha2Vfb3ZlchgFIAEoCEIE4kEBARITCgVvd25lchgGIAEoCEIE4kEBARIcCg53aXRob3V0X291dHB1dBgHIAEoCEIE4kEBARIYCgp0aW1lc3RhbXBzGAggASgIQgTiQQEBEi8KBXNpbmNlGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIdCgpsYXN0X2xpbmVzGAogASgNQgTiQQEBSACIAQFCDQoLX2xhc3RfbGluZXMiNQoJU3RkaW5EYXRhEhQKBm9mZnNldBgBIAEoBEIE4kEBARISCgRkYXRhGAIgASgMQgTiQQEBIgwKCkNsb3NlU3RkaW4i/wIKElJ1blByb2Nlc3NSZXNwb25zZRIpCgdzdGFydGVkGAEgASgLMhYuaGNzZC52MS5PdXRwdXRTdGFydGVkSAASJQoFY2h1bmsYAiABKAsyFC5oY3NkLnYxLk91dHB1dENodW5rSAASIQoDZ2FwGAMgASgLMhIuaGNzZC52MS5PdXRwdXRHYXBIABIhCgNlb2YYBCABKAsyEi5oY3NkLnYxLk91dHB1dEVvZkgAEiQKBGV4aXQYBSABKAsyFC5oY3NkLnYxLlByb2Nlc3NFeGl0SAASIQoDZW5kGAYgASgLMhIuaGNzZC52MS5PdXRwdXRFbmRIABIwCg5zdGRpbl9hY2NlcHRlZBgHIAEoCzIWLmhjc2QudjEuU3RkaW5BY2NlcHRlZEgAEiQKCG9wX2Vycm9yGAggASgLMhAuaGNzZC52MS5PcEVycm9ySAASJwoJaGVhcnRiZWF0GAkgASgLMhIuaGNzZC52MS5IZWFydGJlYXRIAEIHCgVldmVudCI5Cg1TdGRpbkFjY2VwdGVkEhgKEGNvbW1pdHRlZF9vZmZzZXQYASABKAQSDgoGY2xvc2VkGAIgASgIIlcKB09wRXJyb3ISKAoJb3BlcmF0aW9uGAEgASgOMhUuaGNzZC52MS5SdW5PcGVyYXRpb24SIgoGc3RhdHVzGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMqVAoHV2FpdEZvchIYChRXQUlUX0ZPUl9VTlNQRUNJRklFRBAAEhEKDVdBSVRfRk9SX0VYSVQQARIcChhXQUlUX0ZPUl9PVVRQVVRfQ09NUExFVEUQAiqOAQoOVGVybWluYXRlU2NvcGUSHwobVEVSTUlOQVRFX1NDT1BFX1VOU1BFQ0lGSUVEEAASGwoXVEVSTUlOQVRFX1NDT1BFX1BST0NFU1MQARIYChRURVJNSU5BVEVfU0NPUEVfVFJFRRACEiQKIFRFUk1JTkFURV9TQ09QRV9UUkVFX0JFU1RfRUZGT1JUEAMqiwEKC1N0ZGlvSGFuZGxlEhwKGFNURElPX0hBTkRMRV9VTlNQRUNJRklFRBAAEhYKElNURElPX0hBTkRMRV9TVERJThABEhcKE1NURElPX0hBTkRMRV9TVERPVVQQAhIXChNTVERJT19IQU5ETEVfU1RERVJSEAMSFAoQU1RESU9fSEFORExFX0FMTBAEKpkBCgxSdW5PcGVyYXRpb24SHQoZUlVOX09QRVJBVElPTl9VTlNQRUNJRklFRBAAEhcKE1JVTl9PUEVSQVRJT05fU1RESU4QARIdChlSVU5fT1BFUkFUSU9OX0NMT1NFX1NURElOEAISGAoUUlVOX09QRVJBVElPTl9SRVNJWkUQAxIYChRSVU5fT1BFUkFUSU9OX1NJR05BTBAEMo0JCg5Qcm9jZXNzU2VydmljZRJOCg1DcmVhdGVQcm9jZXNzEh0uaGNzZC52MS5DcmVhdGVQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEk0KC09wZW5Qcm9jZXNzEhsuaGNzZC52MS5PcGVuUHJvY2Vzc1JlcXVlc3QaHC5oY3NkLnYxLk9wZW5Qcm9jZXNzUmVzcG9uc2UiA5ACAhJKCgpHZXRQcm9jZXNzEhouaGNzZC52MS5HZXRQcm9jZXNzUmVxdWVzdBobLmhjc2QudjEuR2V0UHJvY2Vzc1Jlc3BvbnNlIgOQAgESUwoNTGlzdFByb2Nlc3NlcxIdLmhjc2QudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QaHi5oY3NkLnYxLkxpc3RQcm9jZXNzZXNSZXNwb25zZSIDkAIBEk0KC1dhaXRQcm9jZXNzEhsuaGNzZC52MS5XYWl0UHJvY2Vzc1JlcXVlc3QaHC5oY3NkLnYxLldhaXRQcm9jZXNzUmVzcG9uc2UiA5ACARJOCg1TaWduYWxQcm9jZXNzEh0uaGNzZC52MS5TaWduYWxQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuU2lnbmFsUHJvY2Vzc1Jlc3BvbnNlElwKEFRlcm1pbmF0ZVByb2Nlc3MSIC5oY3NkLnYxLlRlcm1pbmF0ZVByb2Nlc3NSZXF1ZXN0GiEuaGNzZC52MS5UZXJtaW5hdGVQcm9jZXNzUmVzcG9uc2UiA5ACAhJOCg1Nb2RpZnlQcm9jZXNzEh0uaGNzZC52MS5Nb2RpZnlQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuTW9kaWZ5UHJvY2Vzc1Jlc3BvbnNlEmgKFEdldFByb2Nlc3NQcm9wZXJ0aWVzEiQuaGNzZC52MS5HZXRQcm9jZXNzUHJvcGVydGllc1JlcXVlc3QaJS5oY3NkLnYxLkdldFByb2Nlc3NQcm9wZXJ0aWVzUmVzcG9uc2UiA5ACARJTCg1EZWxldGVQcm9jZXNzEh0uaGNzZC52MS5EZWxldGVQcm9jZXNzUmVxdWVzdBoeLmhjc2QudjEuRGVsZXRlUHJvY2Vzc1Jlc3BvbnNlIgOQAgISTAoKUmVhZE91dHB1dBIaLmhjc2QudjEuUmVhZE91dHB1dFJlcXVlc3QaGy5oY3NkLnYxLlJlYWRPdXRwdXRSZXNwb25zZSIDkAIBMAESSgoKV3JpdGVJbnB1dBIaLmhjc2QudjEuV3JpdGVJbnB1dFJlcXVlc3QaGy5oY3NkLnYxLldyaXRlSW5wdXRSZXNwb25zZSIDkAICEkoKC1N0cmVhbUlucHV0EhsuaGNzZC52MS5TdHJlYW1JbnB1dFJlcXVlc3QaHC5oY3NkLnYxLlN0cmVhbUlucHV0UmVzcG9uc2UoARJJCgpSdW5Qcm9jZXNzEhouaGNzZC52MS5SdW5Qcm9jZXNzUmVxdWVzdBobLmhjc2QudjEuUnVuUHJvY2Vzc1Jlc3BvbnNlKAEwAUJECgdoY3NkLnYxUAFaLWdpdGh1Yi5jb20vaGNzZC9oY3NkL2NsaWVudHMvZ28vaGNzZHYxO2hjc2R2MaoCB0hjc2QuVjFiBnByb3RvMw", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status, file_hcsd_v1_process]);
+  fileDesc("Ch1oY3NkL3YxL3Byb2Nlc3Nfc2VydmljZS5wcm90bxIHaGNzZC52MSLLAgoUQ3JlYXRlUHJvY2Vzc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEiQKBHNwZWMYAiABKAsyFC5oY3NkLnYxLlByb2Nlc3NTcGVjSAASGQoPcGFyYW1ldGVyc19qc29uGAMgASgJSAASGAoKcHJvY2Vzc19pZBgEIAEoCUIE4kEBARI/CgZsYWJlbHMYBSADKAsyKS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0LkxhYmVsc0VudHJ5QgTiQQEBEhgKCnJlcXVlc3RfaWQYBiABKAlCBOJBAQESLgoHb3B0aW9ucxgHIAEoCzIXLmhjc2QudjEuUHJvY2Vzc09wdGlvbnNCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZzb3VyY2UiTAoVQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEAoIcmVwbGF5ZWQYAiABKAgifgoSRXhlY1Byb2Nlc3NSZXF1ZXN0EjMKBmNyZWF0ZRgBIAEoCzIdLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1JlcXVlc3RCBOJBAQISEwoFc3RkaW4YAiABKAxCBOJBAQESHgoQbWF4X291dHB1dF9ieXRlcxgDIAEoDUIE4kEBASKcAQoTRXhlY1Byb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzEicKBnN0ZG91dBgCIAEoCzIXLmhjc2QudjEuQ2FwdHVyZWRPdXRwdXQSJwoGc3RkZXJyGAMgASgLMhcuaGNzZC52MS5DYXB0dXJlZE91dHB1dBIQCghyZXBsYXllZBgEIAEoCCJCCg5DYXB0dXJlZE91dHB1dBIMCgRkYXRhGAEgASgMEhIKCmVuZF9vZmZzZXQYAiABKAQSDgoGZm9yY2VkGAMgASgIIlcKEk9wZW5Qcm9jZXNzUmVxdWVzdBIUCgZwYXJlbnQYASABKAlCBOJBAQISEQoDcGlkGAIgASgNQgTiQQECEhgKCnByb2Nlc3NfaWQYAyABKAlCBOJBAQEiOAoTT3BlblByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzIicKEUdldFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQIiNwoSR2V0UHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3Mi/AEKFExpc3RQcm9jZXNzZXNSZXF1ZXN0EhQKBnBhcmVudBgBIAEoCUIE4kEBAhIXCglwYWdlX3NpemUYAiABKAVCBOJBAQESGAoKcGFnZV90b2tlbhgDIAEoCUIE4kEBARIrCgZzdGF0ZXMYBCADKA4yFS5oY3NkLnYxLlByb2Nlc3NTdGF0ZUIE4kEBARI/CgZsYWJlbHMYBSADKAsyKS5oY3NkLnYxLkxpc3RQcm9jZXNzZXNSZXF1ZXN0LkxhYmVsc0VudHJ5QgTiQQEBGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiVQoVTGlzdFByb2Nlc3Nlc1Jlc3BvbnNlEiMKCXByb2Nlc3NlcxgBIAMoCzIQLmhjc2QudjEuUHJvY2VzcxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihAEKEldhaXRQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEigKCHdhaXRfZm9yGAIgASgOMhAuaGNzZC52MS5XYWl0Rm9yQgTiQQEBEjAKB3RpbWVvdXQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQEiSwoTV2FpdFByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzEhEKCXRpbWVkX291dBgCIAEoCCJYChRTaWduYWxQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEiwKBnNpZ25hbBgCIAEoCzIWLmhjc2QudjEuUHJvY2Vzc1NpZ25hbEIE4kEBAiJlChVTaWduYWxQcm9jZXNzUmVzcG9uc2USKQoIZGVsaXZlcnkYASABKA4yFy5oY3NkLnYxLlNpZ25hbERlbGl2ZXJ5EiEKB3Byb2Nlc3MYAiABKAsyEC5oY3NkLnYxLlByb2Nlc3MixAEKF1Rlcm1pbmF0ZVByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISLAoFc2NvcGUYAiABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlQgTiQQEBEjUKDGdyYWNlX3BlcmlvZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBARIwCgd0aW1lb3V0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBIpwBChhUZXJtaW5hdGVQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcxIuCg1zY29wZV9hcHBsaWVkGAIgASgOMhcuaGNzZC52MS5UZXJtaW5hdGVTY29wZRIaChJkZXNjZW5kYW50c19raWxsZWQYAyABKA0SEQoJdGltZWRfb3V0GAQgASgIIjsKDENsb3NlSGFuZGxlcxIrCgdoYW5kbGVzGAEgAygOMhQuaGNzZC52MS5TdGRpb0hhbmRsZUIE4kEBAiKxAQoUTW9kaWZ5UHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIoCgxjb25zb2xlX3NpemUYAiABKAsyEC5oY3NkLnYxLkNvbnNvbGVIABIuCg1jbG9zZV9oYW5kbGVzGAMgASgLMhUuaGNzZC52MS5DbG9zZUhhbmRsZXNIABIbChFtb2RpZmljYXRpb25fanNvbhgEIAEoCUgAQg4KDG1vZGlmaWNhdGlvbiI6ChVNb2RpZnlQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcyJxChtHZXRQcm9jZXNzUHJvcGVydGllc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIhChNwcm9wZXJ0eV9xdWVyeV9qc29uGAIgASgJQgTiQQEBEhsKDWluY2x1ZGVfc3RhdHMYAyABKAhCBOJBAQEihQEKHEdldFByb2Nlc3NQcm9wZXJ0aWVzUmVzcG9uc2USFwoPcHJvcGVydGllc19qc29uGAEgASgJEiYKBnN0YXR1cxgCIAEoCzIWLmhjc2QudjEuUHJvY2Vzc1N0YXR1cxIkCgVzdGF0cxgDIAEoCzIVLmhjc2QudjEuUHJvY2Vzc1N0YXRzIooBChREZWxldGVQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEhMKBWZvcmNlGAIgASgIQgTiQQEBEhsKDWFsbG93X21pc3NpbmcYAyABKAhCBOJBAQESLAoFc2NvcGUYBCABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlQgTiQQEBImMKFURlbGV0ZVByb2Nlc3NSZXNwb25zZRIuCg1zY29wZV9hcHBsaWVkGAEgASgOMhcuaGNzZC52MS5UZXJtaW5hdGVTY29wZRIaChJkZXNjZW5kYW50c19raWxsZWQYAiABKA0i7gIKEVJlYWRPdXRwdXRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISLAoHY3Vyc29ycxgCIAMoCzIVLmhjc2QudjEuT3V0cHV0Q3Vyc29yQgTiQQEBEhQKBmZvbGxvdxgDIAEoCEIE4kEBARIsCgpnYXBfcG9saWN5GAQgASgOMhIuaGNzZC52MS5HYXBQb2xpY3lCBOJBAQESHQoPbWF4X2NodW5rX2J5dGVzGAUgASgNQgTiQQEBEjsKEmhlYXJ0YmVhdF9pbnRlcnZhbBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBARIYCgp0aW1lc3RhbXBzGAcgASgIQgTiQQEBEi8KBXNpbmNlGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBARIdCgpsYXN0X2xpbmVzGAkgASgNQgTiQQEBSACIAQFCDQoLX2xhc3RfbGluZXMipwIKElJlYWRPdXRwdXRSZXNwb25zZRIpCgdzdGFydGVkGAEgASgLMhYuaGNzZC52MS5PdXRwdXRTdGFydGVkSAASJQoFY2h1bmsYAiABKAsyFC5oY3NkLnYxLk91dHB1dENodW5rSAASIQoDZ2FwGAMgASgLMhIuaGNzZC52MS5PdXRwdXRHYXBIABIhCgNlb2YYBCABKAsyEi5oY3NkLnYxLk91dHB1dEVvZkgAEiQKBGV4aXQYBSABKAsyFC5oY3NkLnYxLlByb2Nlc3NFeGl0SAASIQoDZW5kGAYgASgLMhIuaGNzZC52MS5PdXRwdXRFbmRIABInCgloZWFydGJlYXQYCSABKAsyEi5oY3NkLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50IgsKCUhlYXJ0YmVhdCKeAQoRV3JpdGVJbnB1dFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIUCgZvZmZzZXQYAiABKARCBOJBAQESEgoEZGF0YRgDIAEoDEIE4kEBARIZCgtjbG9zZV9zdGRpbhgEIAEoCEIE4kEBARIwCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBImgKEldyaXRlSW5wdXRSZXNwb25zZRIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCBIVCg1za2lwcGVkX2J5dGVzGAMgASgEEhEKCXRpbWVkX291dBgEIAEoCCKBAQoSU3RyZWFtSW5wdXRSZXF1ZXN0EioKBXN0YXJ0GAEgASgLMhkuaGNzZC52MS5TdHJlYW1JbnB1dFN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAEiQKBWNsb3NlGAMgASgLMhMuaGNzZC52MS5DbG9zZVN0ZGluSABCCQoHcmVxdWVzdCJVChBTdHJlYW1JbnB1dFN0YXJ0EhIKBG5hbWUYASABKAlCBOJBAQISFAoGb2Zmc2V0GAIgASgEQgTiQQEBEhcKCXRha2Vfb3ZlchgDIAEoCEIE4kEBASI/ChNTdHJlYW1JbnB1dFJlc3BvbnNlEhgKEGNvbW1pdHRlZF9vZmZzZXQYASABKAQSDgoGY2xvc2VkGAIgASgIIvoCChFSdW5Qcm9jZXNzUmVxdWVzdBIvCgZjcmVhdGUYASABKAsyHS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0SAASJAoGYXR0YWNoGAIgASgLMhIuaGNzZC52MS5SdW5BdHRhY2hIABIjCgVzdGRpbhgDIAEoCzISLmhjc2QudjEuU3RkaW5EYXRhSAASKgoLY2xvc2Vfc3RkaW4YBCABKAsyEy5oY3NkLnYxLkNsb3NlU3RkaW5IABIiCgZyZXNpemUYBSABKAsyEC5oY3NkLnYxLkNvbnNvbGVIABIoCgZzaWduYWwYBiABKAsyFi5oY3NkLnYxLlByb2Nlc3NTaWduYWxIABInCgloZWFydGJlYXQYByABKAsyEi5oY3NkLnYxLkhlYXJ0YmVhdEgAEjsKEmhlYXJ0YmVhdF9pbnRlcnZhbBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBAUIJCgdyZXF1ZXN0It8CCglSdW5BdHRhY2gSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgdjdXJzb3JzGAIgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3JCBOJBAQESLAoKZ2FwX3BvbGljeRgDIAEoDjISLmhjc2QudjEuR2FwUG9saWN5QgTiQQEBEh0KD21heF9jaHVua19ieXRlcxgEIAEoDUIE4kEBARIXCgl0YWtlX292ZXIYBSABKAhCBOJBAQESEwoFb3duZXIYBiABKAhCBOJBAQESHAoOd2l0aG91dF9vdXRwdXQYByABKAhCBOJBAQESGAoKdGltZXN0YW1wcxgIIAEoCEIE4kEBARIvCgVzaW5jZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESHQoKbGFzdF9saW5lcxgKIAEoDUIE4kEBAUgAiAEBQg0KC19sYXN0X2xpbmVzIjUKCVN0ZGluRGF0YRIUCgZvZmZzZXQYASABKARCBOJBAQESEgoEZGF0YRgCIAEoDEIE4kEBASIMCgpDbG9zZVN0ZGluIv8CChJSdW5Qcm9jZXNzUmVzcG9uc2USKQoHc3RhcnRlZBgBIAEoCzIWLmhjc2QudjEuT3V0cHV0U3RhcnRlZEgAEiUKBWNodW5rGAIgASgLMhQuaGNzZC52MS5PdXRwdXRDaHVua0gAEiEKA2dhcBgDIAEoCzISLmhjc2QudjEuT3V0cHV0R2FwSAASIQoDZW9mGAQgASgLMhIuaGNzZC52MS5PdXRwdXRFb2ZIABIkCgRleGl0GAUgASgLMhQuaGNzZC52MS5Qcm9jZXNzRXhpdEgAEiEKA2VuZBgGIAEoCzISLmhjc2QudjEuT3V0cHV0RW5kSAASMAoOc3RkaW5fYWNjZXB0ZWQYByABKAsyFi5oY3NkLnYxLlN0ZGluQWNjZXB0ZWRIABIkCghvcF9lcnJvchgIIAEoCzIQLmhjc2QudjEuT3BFcnJvckgAEicKCWhlYXJ0YmVhdBgJIAEoCzISLmhjc2QudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiOQoNU3RkaW5BY2NlcHRlZBIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCCJXCgdPcEVycm9yEigKCW9wZXJhdGlvbhgBIAEoDjIVLmhjc2QudjEuUnVuT3BlcmF0aW9uEiIKBnN0YXR1cxgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzKlQKB1dhaXRGb3ISGAoUV0FJVF9GT1JfVU5TUEVDSUZJRUQQABIRCg1XQUlUX0ZPUl9FWElUEAESHAoYV0FJVF9GT1JfT1VUUFVUX0NPTVBMRVRFEAIqjgEKDlRlcm1pbmF0ZVNjb3BlEh8KG1RFUk1JTkFURV9TQ09QRV9VTlNQRUNJRklFRBAAEhsKF1RFUk1JTkFURV9TQ09QRV9QUk9DRVNTEAESGAoUVEVSTUlOQVRFX1NDT1BFX1RSRUUQAhIkCiBURVJNSU5BVEVfU0NPUEVfVFJFRV9CRVNUX0VGRk9SVBADKosBCgtTdGRpb0hhbmRsZRIcChhTVERJT19IQU5ETEVfVU5TUEVDSUZJRUQQABIWChJTVERJT19IQU5ETEVfU1RESU4QARIXChNTVERJT19IQU5ETEVfU1RET1VUEAISFwoTU1RESU9fSEFORExFX1NUREVSUhADEhQKEFNURElPX0hBTkRMRV9BTEwQBCqZAQoMUnVuT3BlcmF0aW9uEh0KGVJVTl9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIXChNSVU5fT1BFUkFUSU9OX1NURElOEAESHQoZUlVOX09QRVJBVElPTl9DTE9TRV9TVERJThACEhgKFFJVTl9PUEVSQVRJT05fUkVTSVpFEAMSGAoUUlVOX09QRVJBVElPTl9TSUdOQUwQBDLXCQoOUHJvY2Vzc1NlcnZpY2USTgoNQ3JlYXRlUHJvY2VzcxIdLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXNwb25zZRJNCgtPcGVuUHJvY2VzcxIbLmhjc2QudjEuT3BlblByb2Nlc3NSZXF1ZXN0GhwuaGNzZC52MS5PcGVuUHJvY2Vzc1Jlc3BvbnNlIgOQAgISSgoKR2V0UHJvY2VzcxIaLmhjc2QudjEuR2V0UHJvY2Vzc1JlcXVlc3QaGy5oY3NkLnYxLkdldFByb2Nlc3NSZXNwb25zZSIDkAIBElMKDUxpc3RQcm9jZXNzZXMSHS5oY3NkLnYxLkxpc3RQcm9jZXNzZXNSZXF1ZXN0Gh4uaGNzZC52MS5MaXN0UHJvY2Vzc2VzUmVzcG9uc2UiA5ACARJNCgtXYWl0UHJvY2VzcxIbLmhjc2QudjEuV2FpdFByb2Nlc3NSZXF1ZXN0GhwuaGNzZC52MS5XYWl0UHJvY2Vzc1Jlc3BvbnNlIgOQAgESTgoNU2lnbmFsUHJvY2VzcxIdLmhjc2QudjEuU2lnbmFsUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLlNpZ25hbFByb2Nlc3NSZXNwb25zZRJcChBUZXJtaW5hdGVQcm9jZXNzEiAuaGNzZC52MS5UZXJtaW5hdGVQcm9jZXNzUmVxdWVzdBohLmhjc2QudjEuVGVybWluYXRlUHJvY2Vzc1Jlc3BvbnNlIgOQAgISTgoNTW9kaWZ5UHJvY2VzcxIdLmhjc2QudjEuTW9kaWZ5UHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLk1vZGlmeVByb2Nlc3NSZXNwb25zZRJoChRHZXRQcm9jZXNzUHJvcGVydGllcxIkLmhjc2QudjEuR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXF1ZXN0GiUuaGNzZC52MS5HZXRQcm9jZXNzUHJvcGVydGllc1Jlc3BvbnNlIgOQAgESUwoNRGVsZXRlUHJvY2VzcxIdLmhjc2QudjEuRGVsZXRlUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLkRlbGV0ZVByb2Nlc3NSZXNwb25zZSIDkAICEkwKClJlYWRPdXRwdXQSGi5oY3NkLnYxLlJlYWRPdXRwdXRSZXF1ZXN0GhsuaGNzZC52MS5SZWFkT3V0cHV0UmVzcG9uc2UiA5ACATABEkoKCldyaXRlSW5wdXQSGi5oY3NkLnYxLldyaXRlSW5wdXRSZXF1ZXN0GhsuaGNzZC52MS5Xcml0ZUlucHV0UmVzcG9uc2UiA5ACAhJKCgtTdHJlYW1JbnB1dBIbLmhjc2QudjEuU3RyZWFtSW5wdXRSZXF1ZXN0GhwuaGNzZC52MS5TdHJlYW1JbnB1dFJlc3BvbnNlKAESSAoLRXhlY1Byb2Nlc3MSGy5oY3NkLnYxLkV4ZWNQcm9jZXNzUmVxdWVzdBocLmhjc2QudjEuRXhlY1Byb2Nlc3NSZXNwb25zZRJJCgpSdW5Qcm9jZXNzEhouaGNzZC52MS5SdW5Qcm9jZXNzUmVxdWVzdBobLmhjc2QudjEuUnVuUHJvY2Vzc1Jlc3BvbnNlKAEwAUJECgdoY3NkLnYxUAFaLWdpdGh1Yi5jb20vaGNzZC9oY3NkL2NsaWVudHMvZ28vaGNzZHYxO2hjc2R2MaoCB0hjc2QuVjFiBnByb3RvMw", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status, file_hcsd_v1_process]);
 
 /**
  * Request of CreateProcess.
@@ -128,6 +128,124 @@ export const CreateProcessResponseSchema: GenMessage<CreateProcessResponse> = /*
   messageDesc(file_hcsd_v1_process_service, 1);
 
 /**
+ * Request of ExecProcess.
+ *
+ * @generated from message hcsd.v1.ExecProcessRequest
+ */
+export type ExecProcessRequest = Message<"hcsd.v1.ExecProcessRequest"> & {
+  /**
+   * The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
+   * there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+   * `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
+   * reads while the process runs.
+   *
+   * @generated from field: hcsd.v1.CreateProcessRequest create = 1;
+   */
+  create?: CreateProcessRequest | undefined;
+
+  /**
+   * What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
+   * have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+   *
+   * @generated from field: bytes stdin = 2;
+   */
+  stdin: Uint8Array;
+
+  /**
+   * At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
+   * which is the most.
+   *
+   * @generated from field: uint32 max_output_bytes = 3;
+   */
+  maxOutputBytes: number;
+};
+
+/**
+ * Describes the message hcsd.v1.ExecProcessRequest.
+ * Use `create(ExecProcessRequestSchema)` to create a new message.
+ */
+export const ExecProcessRequestSchema: GenMessage<ExecProcessRequest> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process_service, 2);
+
+/**
+ * Response of ExecProcess.
+ *
+ * @generated from message hcsd.v1.ExecProcessResponse
+ */
+export type ExecProcessResponse = Message<"hcsd.v1.ExecProcessResponse"> & {
+  /**
+   * The process, with its `exit`. Its output is complete.
+   *
+   * @generated from field: hcsd.v1.Process process = 1;
+   */
+  process?: Process | undefined;
+
+  /**
+   * What it has written to stdout; with a console, all output.
+   *
+   * @generated from field: hcsd.v1.CapturedOutput stdout = 2;
+   */
+  stdout?: CapturedOutput | undefined;
+
+  /**
+   * What it has written to stderr.
+   *
+   * @generated from field: hcsd.v1.CapturedOutput stderr = 3;
+   */
+  stderr?: CapturedOutput | undefined;
+
+  /**
+   * Whether an earlier request with the same `request_id` had begun it.
+   *
+   * @generated from field: bool replayed = 4;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message hcsd.v1.ExecProcessResponse.
+ * Use `create(ExecProcessResponseSchema)` to create a new message.
+ */
+export const ExecProcessResponseSchema: GenMessage<ExecProcessResponse> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process_service, 3);
+
+/**
+ * What a process has written to one stream.
+ *
+ * @generated from message hcsd.v1.CapturedOutput
+ */
+export type CapturedOutput = Message<"hcsd.v1.CapturedOutput"> & {
+  /**
+   * The last bytes of the stream.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * How many bytes the stream had. If that is more than `data` has, the first ones are missing.
+   *
+   * @generated from field: uint64 end_offset = 2;
+   */
+  endOffset: bigint;
+
+  /**
+   * Whether the daemon gave up on a pipe that a descendant of the exited process kept open, as in
+   * OutputEof.
+   *
+   * @generated from field: bool forced = 3;
+   */
+  forced: boolean;
+};
+
+/**
+ * Describes the message hcsd.v1.CapturedOutput.
+ * Use `create(CapturedOutputSchema)` to create a new message.
+ */
+export const CapturedOutputSchema: GenMessage<CapturedOutput> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process_service, 4);
+
+/**
  * Request of OpenProcess.
  *
  * @generated from message hcsd.v1.OpenProcessRequest
@@ -160,7 +278,7 @@ export type OpenProcessRequest = Message<"hcsd.v1.OpenProcessRequest"> & {
  * Use `create(OpenProcessRequestSchema)` to create a new message.
  */
 export const OpenProcessRequestSchema: GenMessage<OpenProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 2);
+  messageDesc(file_hcsd_v1_process_service, 5);
 
 /**
  * Response of OpenProcess.
@@ -181,7 +299,7 @@ export type OpenProcessResponse = Message<"hcsd.v1.OpenProcessResponse"> & {
  * Use `create(OpenProcessResponseSchema)` to create a new message.
  */
 export const OpenProcessResponseSchema: GenMessage<OpenProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 3);
+  messageDesc(file_hcsd_v1_process_service, 6);
 
 /**
  * Request of GetProcess.
@@ -202,7 +320,7 @@ export type GetProcessRequest = Message<"hcsd.v1.GetProcessRequest"> & {
  * Use `create(GetProcessRequestSchema)` to create a new message.
  */
 export const GetProcessRequestSchema: GenMessage<GetProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 4);
+  messageDesc(file_hcsd_v1_process_service, 7);
 
 /**
  * Response of GetProcess.
@@ -223,7 +341,7 @@ export type GetProcessResponse = Message<"hcsd.v1.GetProcessResponse"> & {
  * Use `create(GetProcessResponseSchema)` to create a new message.
  */
 export const GetProcessResponseSchema: GenMessage<GetProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 5);
+  messageDesc(file_hcsd_v1_process_service, 8);
 
 /**
  * Request of ListProcesses.
@@ -273,7 +391,7 @@ export type ListProcessesRequest = Message<"hcsd.v1.ListProcessesRequest"> & {
  * Use `create(ListProcessesRequestSchema)` to create a new message.
  */
 export const ListProcessesRequestSchema: GenMessage<ListProcessesRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 6);
+  messageDesc(file_hcsd_v1_process_service, 9);
 
 /**
  * Response of ListProcesses.
@@ -301,7 +419,7 @@ export type ListProcessesResponse = Message<"hcsd.v1.ListProcessesResponse"> & {
  * Use `create(ListProcessesResponseSchema)` to create a new message.
  */
 export const ListProcessesResponseSchema: GenMessage<ListProcessesResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 7);
+  messageDesc(file_hcsd_v1_process_service, 10);
 
 /**
  * Request of WaitProcess.
@@ -336,7 +454,7 @@ export type WaitProcessRequest = Message<"hcsd.v1.WaitProcessRequest"> & {
  * Use `create(WaitProcessRequestSchema)` to create a new message.
  */
 export const WaitProcessRequestSchema: GenMessage<WaitProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 8);
+  messageDesc(file_hcsd_v1_process_service, 11);
 
 /**
  * Response of WaitProcess.
@@ -364,7 +482,7 @@ export type WaitProcessResponse = Message<"hcsd.v1.WaitProcessResponse"> & {
  * Use `create(WaitProcessResponseSchema)` to create a new message.
  */
 export const WaitProcessResponseSchema: GenMessage<WaitProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 9);
+  messageDesc(file_hcsd_v1_process_service, 12);
 
 /**
  * Request of SignalProcess.
@@ -392,7 +510,7 @@ export type SignalProcessRequest = Message<"hcsd.v1.SignalProcessRequest"> & {
  * Use `create(SignalProcessRequestSchema)` to create a new message.
  */
 export const SignalProcessRequestSchema: GenMessage<SignalProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 10);
+  messageDesc(file_hcsd_v1_process_service, 13);
 
 /**
  * Response of SignalProcess.
@@ -420,7 +538,7 @@ export type SignalProcessResponse = Message<"hcsd.v1.SignalProcessResponse"> & {
  * Use `create(SignalProcessResponseSchema)` to create a new message.
  */
 export const SignalProcessResponseSchema: GenMessage<SignalProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 11);
+  messageDesc(file_hcsd_v1_process_service, 14);
 
 /**
  * Request of TerminateProcess.
@@ -465,7 +583,7 @@ export type TerminateProcessRequest = Message<"hcsd.v1.TerminateProcessRequest">
  * Use `create(TerminateProcessRequestSchema)` to create a new message.
  */
 export const TerminateProcessRequestSchema: GenMessage<TerminateProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 12);
+  messageDesc(file_hcsd_v1_process_service, 15);
 
 /**
  * Response of TerminateProcess.
@@ -508,7 +626,7 @@ export type TerminateProcessResponse = Message<"hcsd.v1.TerminateProcessResponse
  * Use `create(TerminateProcessResponseSchema)` to create a new message.
  */
 export const TerminateProcessResponseSchema: GenMessage<TerminateProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 13);
+  messageDesc(file_hcsd_v1_process_service, 16);
 
 /**
  * Handles to close.
@@ -529,7 +647,7 @@ export type CloseHandles = Message<"hcsd.v1.CloseHandles"> & {
  * Use `create(CloseHandlesSchema)` to create a new message.
  */
 export const CloseHandlesSchema: GenMessage<CloseHandles> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 14);
+  messageDesc(file_hcsd_v1_process_service, 17);
 
 /**
  * Request of ModifyProcess.
@@ -581,7 +699,7 @@ export type ModifyProcessRequest = Message<"hcsd.v1.ModifyProcessRequest"> & {
  * Use `create(ModifyProcessRequestSchema)` to create a new message.
  */
 export const ModifyProcessRequestSchema: GenMessage<ModifyProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 15);
+  messageDesc(file_hcsd_v1_process_service, 18);
 
 /**
  * Response of ModifyProcess.
@@ -602,7 +720,7 @@ export type ModifyProcessResponse = Message<"hcsd.v1.ModifyProcessResponse"> & {
  * Use `create(ModifyProcessResponseSchema)` to create a new message.
  */
 export const ModifyProcessResponseSchema: GenMessage<ModifyProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 16);
+  messageDesc(file_hcsd_v1_process_service, 19);
 
 /**
  * Request of GetProcessProperties.
@@ -638,7 +756,7 @@ export type GetProcessPropertiesRequest = Message<"hcsd.v1.GetProcessPropertiesR
  * Use `create(GetProcessPropertiesRequestSchema)` to create a new message.
  */
 export const GetProcessPropertiesRequestSchema: GenMessage<GetProcessPropertiesRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 17);
+  messageDesc(file_hcsd_v1_process_service, 20);
 
 /**
  * Response of GetProcessProperties.
@@ -674,7 +792,7 @@ export type GetProcessPropertiesResponse = Message<"hcsd.v1.GetProcessProperties
  * Use `create(GetProcessPropertiesResponseSchema)` to create a new message.
  */
 export const GetProcessPropertiesResponseSchema: GenMessage<GetProcessPropertiesResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 18);
+  messageDesc(file_hcsd_v1_process_service, 21);
 
 /**
  * Request of DeleteProcess.
@@ -718,7 +836,7 @@ export type DeleteProcessRequest = Message<"hcsd.v1.DeleteProcessRequest"> & {
  * Use `create(DeleteProcessRequestSchema)` to create a new message.
  */
 export const DeleteProcessRequestSchema: GenMessage<DeleteProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 19);
+  messageDesc(file_hcsd_v1_process_service, 22);
 
 /**
  * Response of DeleteProcess.
@@ -746,7 +864,7 @@ export type DeleteProcessResponse = Message<"hcsd.v1.DeleteProcessResponse"> & {
  * Use `create(DeleteProcessResponseSchema)` to create a new message.
  */
 export const DeleteProcessResponseSchema: GenMessage<DeleteProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 20);
+  messageDesc(file_hcsd_v1_process_service, 23);
 
 /**
  * Request of ReadOutput.
@@ -829,7 +947,7 @@ export type ReadOutputRequest = Message<"hcsd.v1.ReadOutputRequest"> & {
  * Use `create(ReadOutputRequestSchema)` to create a new message.
  */
 export const ReadOutputRequestSchema: GenMessage<ReadOutputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 21);
+  messageDesc(file_hcsd_v1_process_service, 24);
 
 /**
  * Response of ReadOutput. RunProcessResponse has all of its members, with the same numbers.
@@ -907,7 +1025,7 @@ export type ReadOutputResponse = Message<"hcsd.v1.ReadOutputResponse"> & {
  * Use `create(ReadOutputResponseSchema)` to create a new message.
  */
 export const ReadOutputResponseSchema: GenMessage<ReadOutputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 22);
+  messageDesc(file_hcsd_v1_process_service, 25);
 
 /**
  * Tells that the connection and the other side are alive.
@@ -922,7 +1040,7 @@ export type Heartbeat = Message<"hcsd.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 23);
+  messageDesc(file_hcsd_v1_process_service, 26);
 
 /**
  * Request of WriteInput.
@@ -973,7 +1091,7 @@ export type WriteInputRequest = Message<"hcsd.v1.WriteInputRequest"> & {
  * Use `create(WriteInputRequestSchema)` to create a new message.
  */
 export const WriteInputRequestSchema: GenMessage<WriteInputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 24);
+  messageDesc(file_hcsd_v1_process_service, 27);
 
 /**
  * Response of WriteInput.
@@ -1017,7 +1135,7 @@ export type WriteInputResponse = Message<"hcsd.v1.WriteInputResponse"> & {
  * Use `create(WriteInputResponseSchema)` to create a new message.
  */
 export const WriteInputResponseSchema: GenMessage<WriteInputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 25);
+  messageDesc(file_hcsd_v1_process_service, 28);
 
 /**
  * Request of StreamInput.
@@ -1063,7 +1181,7 @@ export type StreamInputRequest = Message<"hcsd.v1.StreamInputRequest"> & {
  * Use `create(StreamInputRequestSchema)` to create a new message.
  */
 export const StreamInputRequestSchema: GenMessage<StreamInputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 26);
+  messageDesc(file_hcsd_v1_process_service, 29);
 
 /**
  * Says what to write to.
@@ -1099,7 +1217,7 @@ export type StreamInputStart = Message<"hcsd.v1.StreamInputStart"> & {
  * Use `create(StreamInputStartSchema)` to create a new message.
  */
 export const StreamInputStartSchema: GenMessage<StreamInputStart> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 27);
+  messageDesc(file_hcsd_v1_process_service, 30);
 
 /**
  * Response of StreamInput.
@@ -1127,7 +1245,7 @@ export type StreamInputResponse = Message<"hcsd.v1.StreamInputResponse"> & {
  * Use `create(StreamInputResponseSchema)` to create a new message.
  */
 export const StreamInputResponseSchema: GenMessage<StreamInputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 28);
+  messageDesc(file_hcsd_v1_process_service, 31);
 
 /**
  * Request of RunProcess.
@@ -1214,7 +1332,7 @@ export type RunProcessRequest = Message<"hcsd.v1.RunProcessRequest"> & {
  * Use `create(RunProcessRequestSchema)` to create a new message.
  */
 export const RunProcessRequestSchema: GenMessage<RunProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 29);
+  messageDesc(file_hcsd_v1_process_service, 32);
 
 /**
  * What to attach to.
@@ -1305,7 +1423,7 @@ export type RunAttach = Message<"hcsd.v1.RunAttach"> & {
  * Use `create(RunAttachSchema)` to create a new message.
  */
 export const RunAttachSchema: GenMessage<RunAttach> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 30);
+  messageDesc(file_hcsd_v1_process_service, 33);
 
 /**
  * Bytes for stdin.
@@ -1334,7 +1452,7 @@ export type StdinData = Message<"hcsd.v1.StdinData"> & {
  * Use `create(StdinDataSchema)` to create a new message.
  */
 export const StdinDataSchema: GenMessage<StdinData> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 31);
+  messageDesc(file_hcsd_v1_process_service, 34);
 
 /**
  * Asks for the end of stdin. Nothing else ends it but the process itself and `CloseHandles`.
@@ -1349,7 +1467,7 @@ export type CloseStdin = Message<"hcsd.v1.CloseStdin"> & {
  * Use `create(CloseStdinSchema)` to create a new message.
  */
 export const CloseStdinSchema: GenMessage<CloseStdin> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 32);
+  messageDesc(file_hcsd_v1_process_service, 35);
 
 /**
  * Response of RunProcess. Members 1 to 6, and 9, are those of ReadOutputResponse.
@@ -1442,7 +1560,7 @@ export type RunProcessResponse = Message<"hcsd.v1.RunProcessResponse"> & {
  * Use `create(RunProcessResponseSchema)` to create a new message.
  */
 export const RunProcessResponseSchema: GenMessage<RunProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 33);
+  messageDesc(file_hcsd_v1_process_service, 36);
 
 /**
  * How far stdin has come.
@@ -1470,7 +1588,7 @@ export type StdinAccepted = Message<"hcsd.v1.StdinAccepted"> & {
  * Use `create(StdinAcceptedSchema)` to create a new message.
  */
 export const StdinAcceptedSchema: GenMessage<StdinAccepted> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 34);
+  messageDesc(file_hcsd_v1_process_service, 37);
 
 /**
  * The failure of one request of RunProcess.
@@ -1498,7 +1616,7 @@ export type OpError = Message<"hcsd.v1.OpError"> & {
  * Use `create(OpErrorSchema)` to create a new message.
  */
 export const OpErrorSchema: GenMessage<OpError> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 35);
+  messageDesc(file_hcsd_v1_process_service, 38);
 
 /**
  * What to wait for.
@@ -1898,6 +2016,26 @@ export const ProcessService: GenService<{
     methodKind: "client_streaming";
     input: typeof StreamInputRequestSchema;
     output: typeof StreamInputResponseSchema;
+  },
+  /**
+   * Runs a process to its end and answers with how it ended and what it has written: a command and its
+   * result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+   * that and then end of file.
+   * The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+   * process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+   * otherwise. The same request within that time joins the run.
+   * Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+   * gets the result again for as long as the daemon keeps the process.
+   * Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+   * Cancellation: as a lost connection.
+   * Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+   *
+   * @generated from rpc hcsd.v1.ProcessService.ExecProcess
+   */
+  execProcess: {
+    methodKind: "unary";
+    input: typeof ExecProcessRequestSchema;
+    output: typeof ExecProcessResponseSchema;
   },
   /**
    * Creates a process or attaches to one, and connects the caller with it both ways: the shape of
