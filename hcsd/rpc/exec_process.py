@@ -1,6 +1,7 @@
 """ExecProcess: a process from its start to its end, in one call.
 
     create, or join an equal request ─▶ own it, feed its stdin ─▶ its output is complete ─▶ answer
+                                            ├──the time for the answer is up──▶ answer; the owner has left
                                             └──the call ends early──▶ the owner has left
 
 A call that joins feeds stdin, too, in the place of the one before: what the pipe has taken is skipped. So
@@ -24,7 +25,7 @@ from hcsd.daemon.stdin import StdinError
 from hcsd.daemon.streams import Stream
 from hcsd.hcs.errors import HcsError
 from hcsd.io import Overflow
-from hcsd.rpc.convert import fill_process, key_from, process_request_from
+from hcsd.rpc.convert import fill_process, key_from, process_request_from, timeout_of
 from hcsd.rpc.input import close_stdin, stdin_of
 from hcsd.rpc.sizes import MAX_CAPTURE_BYTES, sendable
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -52,11 +53,16 @@ async def exec_process(
     asked = _with_defaults(process_request_from(request.create, owned=True), request, daemon.limits)
     process, replayed = await daemon.processes.create(asked)
     with process.ownership.held():
-        await _run(process, request.stdin)
+        if not process.ended.is_set:  # else a timeout of zero would come first
+            with anyio.move_on_after(timeout_of(request)):
+                await _run(process, request.stdin)
     if process.deleted:
         raise ProcessNotFoundError(process.name)
     response = service_pb.ExecProcessResponse(replayed=replayed)
     fill_process(response.process, process.view())
+    if not process.ended.is_set:
+        response.timed_out = True
+        return response
     _fill(response.stdout, process.rings[Stream.STDOUT], size)
     _fill(response.stderr, process.rings[Stream.STDERR], size)
     return sendable(response, "ask for less with 'max_output_bytes'")
@@ -81,7 +87,10 @@ def _with_defaults(
         orphan_policy=policy,
         owner_grace=grace if options.owner_grace is None and kills else options.owner_grace,
     )
-    key = key_from(request, request.create.request_id)
+    same = service_pb.ExecProcessRequest()
+    same.CopyFrom(request)
+    same.ClearField("timeout")
+    key = key_from(same, request.create.request_id)
     asked = replace(asked, options=options, key=key)
     if not request.stdin:
         return asked

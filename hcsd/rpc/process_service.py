@@ -24,6 +24,7 @@ from hcsd.rpc.convert import (
     seconds,
     signal_from,
     status_message,
+    timeout_of,
 )
 from hcsd.rpc.enums import DELIVERIES, PROCESS_STATES, STDIO_HANDLES
 from hcsd.rpc.exec_process import exec_process
@@ -116,7 +117,7 @@ class ProcessService(ProcessServiceServicer):
         complete = request.wait_for == service_pb.WAIT_FOR_OUTPUT_COMPLETE
         awaited = process.ended if complete else process.exited
         if not awaited.is_set:  # else a timeout of zero would come first
-            with anyio.move_on_after(_timeout(request)):
+            with anyio.move_on_after(timeout_of(request)):
                 await awaited.wait()
             if process.deleted and (complete or process.exit is None):
                 raise ProcessNotFoundError(process.name)
@@ -135,7 +136,7 @@ class ProcessService(ProcessServiceServicer):
         process = self._get(request.name)
         scope = scope_from(request.scope, Scope.PROCESS)
         response = service_pb.TerminateProcessResponse(timed_out=True)
-        with anyio.move_on_after(_timeout(request)):
+        with anyio.move_on_after(timeout_of(request)):
             killed = await process.terminate(seconds(request.grace_period), scope)
             response.timed_out = False
             fill_killed(response, killed)
@@ -234,13 +235,6 @@ class StillRunningError(RequestError):
             f"process '{name}' is running: terminate it first, or delete it with 'force'",
             metadata={"process": name},
         )
-
-
-def _timeout(
-    request: service_pb.WaitProcessRequest | service_pb.TerminateProcessRequest,
-) -> float | None:
-    """Return how many seconds the answer has; None for as long as it takes."""
-    return seconds(request.timeout) if request.HasField("timeout") else None
 
 
 def _with(response: R, process: Process) -> R:

@@ -144,6 +144,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
                 for place in ("spec", "options")
             ),
             at_most("max_output_bytes", MAX_CAPTURE_BYTES),
+            duration_in_range("timeout"),
         ),
         process_pb.OpenProcessRequest: (
             *_one_parent,

@@ -147,6 +147,24 @@ async def test_a_call_that_was_lost_is_made_again_in_time(
     assert (done.process.exit.exit_code, len(done.stdout.data)) == (4, MIB)
 
 
+async def test_a_long_run_is_asked_for_in_pieces(client: Client, tmp_path: Path, name: str) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    request = exec_of(sh(f'read line < "{go}"; cat; exit 5'), stdin=b"input", process_id=name)
+    request.timeout.FromMilliseconds(50)
+    for replayed in (False, True):
+        piece = await run(client, request)
+        assert (piece.timed_out, piece.replayed) == (True, replayed)
+        assert piece.process.state == pb.PROCESS_STATE_RUNNING
+        assert not piece.HasField("stdout")
+    await anyio.Path(go).write_text("go\n")
+    request.ClearField("timeout")
+    done = await run(client, request)
+    assert (done.process.exit.exit_code, done.stdout.data) == (5, b"input")
+    request.timeout.FromSeconds(0)
+    assert await run(client, request) == done
+
+
 async def test_a_process_whose_caller_has_left_is_killed(client: Client, name: str) -> None:
     options = pb.ProcessOptions(
         orphan_policy=pb.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT, owner_grace=seconds(0.05)

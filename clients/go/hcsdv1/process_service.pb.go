@@ -471,8 +471,12 @@ type ExecProcessRequest struct {
 	// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
 	// which is the most.
 	MaxOutputBytes uint32 `protobuf:"varint,3,opt,name=max_output_bytes,json=maxOutputBytes,proto3" json:"max_output_bytes,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Answer after this time at the latest, with `timed_out` and the process as it is then. It goes on for
+	// `owner_grace`, so the caller makes the same request again: a long run in pieces that no proxy takes
+	// for dead. Does not tell one request from another. Zero: at once. Default: without limit.
+	Timeout       *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecProcessRequest) Reset() {
@@ -526,6 +530,13 @@ func (x *ExecProcessRequest) GetMaxOutputBytes() uint32 {
 	return 0
 }
 
+func (x *ExecProcessRequest) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
 // Response of ExecProcess.
 type ExecProcessResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -536,7 +547,9 @@ type ExecProcessResponse struct {
 	// What it has written to stderr.
 	Stderr *CapturedOutput `protobuf:"bytes,3,opt,name=stderr,proto3" json:"stderr,omitempty"`
 	// Whether an earlier request with the same `request_id` had begun it.
-	Replayed      bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Replayed bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// Whether `timeout` was up first. There is no output then.
+	TimedOut      bool `protobuf:"varint,5,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -595,6 +608,13 @@ func (x *ExecProcessResponse) GetStderr() *CapturedOutput {
 func (x *ExecProcessResponse) GetReplayed() bool {
 	if x != nil {
 		return x.Replayed
+	}
+	return false
+}
+
+func (x *ExecProcessResponse) GetTimedOut() bool {
+	if x != nil {
+		return x.TimedOut
 	}
 	return false
 }
@@ -3314,16 +3334,18 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x06source\"_\n" +
 	"\x15CreateProcessResponse\x12*\n" +
 	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x9d\x01\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xd8\x01\n" +
 	"\x12ExecProcessRequest\x12;\n" +
 	"\x06create\x18\x01 \x01(\v2\x1d.hcsd.v1.CreateProcessRequestB\x04\xe2A\x01\x02R\x06create\x12\x1a\n" +
 	"\x05stdin\x18\x02 \x01(\fB\x04\xe2A\x01\x01R\x05stdin\x12.\n" +
-	"\x10max_output_bytes\x18\x03 \x01(\rB\x04\xe2A\x01\x01R\x0emaxOutputBytes\"\xbf\x01\n" +
+	"\x10max_output_bytes\x18\x03 \x01(\rB\x04\xe2A\x01\x01R\x0emaxOutputBytes\x129\n" +
+	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\atimeout\"\xdc\x01\n" +
 	"\x13ExecProcessResponse\x12*\n" +
 	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12/\n" +
 	"\x06stdout\x18\x02 \x01(\v2\x17.hcsd.v1.CapturedOutputR\x06stdout\x12/\n" +
 	"\x06stderr\x18\x03 \x01(\v2\x17.hcsd.v1.CapturedOutputR\x06stderr\x12\x1a\n" +
-	"\breplayed\x18\x04 \x01(\bR\breplayed\"[\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\x12\x1b\n" +
+	"\ttimed_out\x18\x05 \x01(\bR\btimedOut\"[\n" +
 	"\x0eCapturedOutput\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1d\n" +
 	"\n" +
@@ -3607,8 +3629,8 @@ var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(*ProcessSpec)(nil),                  // 45: hcsd.v1.ProcessSpec
 	(*ProcessOptions)(nil),               // 46: hcsd.v1.ProcessOptions
 	(*Process)(nil),                      // 47: hcsd.v1.Process
-	(ProcessState)(0),                    // 48: hcsd.v1.ProcessState
-	(*durationpb.Duration)(nil),          // 49: google.protobuf.Duration
+	(*durationpb.Duration)(nil),          // 48: google.protobuf.Duration
+	(ProcessState)(0),                    // 49: hcsd.v1.ProcessState
 	(*ProcessSignal)(nil),                // 50: hcsd.v1.ProcessSignal
 	(SignalDelivery)(0),                  // 51: hcsd.v1.SignalDelivery
 	(*Console)(nil),                      // 52: hcsd.v1.Console
@@ -3631,104 +3653,105 @@ var file_hcsd_v1_process_service_proto_depIdxs = []int32{
 	46, // 2: hcsd.v1.CreateProcessRequest.options:type_name -> hcsd.v1.ProcessOptions
 	47, // 3: hcsd.v1.CreateProcessResponse.process:type_name -> hcsd.v1.Process
 	4,  // 4: hcsd.v1.ExecProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
-	47, // 5: hcsd.v1.ExecProcessResponse.process:type_name -> hcsd.v1.Process
-	8,  // 6: hcsd.v1.ExecProcessResponse.stdout:type_name -> hcsd.v1.CapturedOutput
-	8,  // 7: hcsd.v1.ExecProcessResponse.stderr:type_name -> hcsd.v1.CapturedOutput
-	47, // 8: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
-	47, // 9: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
-	48, // 10: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
-	44, // 11: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
-	47, // 12: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
-	0,  // 13: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
-	49, // 14: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
-	47, // 15: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
-	50, // 16: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	51, // 17: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
-	47, // 18: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 19: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	49, // 20: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
-	49, // 21: hcsd.v1.TerminateProcessRequest.timeout:type_name -> google.protobuf.Duration
-	47, // 22: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 23: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	2,  // 24: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
-	52, // 25: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
-	21, // 26: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
-	47, // 27: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
-	53, // 28: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
-	54, // 29: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
-	1,  // 30: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	1,  // 31: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	55, // 32: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
-	56, // 33: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
-	49, // 34: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	57, // 35: hcsd.v1.ReadOutputRequest.since:type_name -> google.protobuf.Timestamp
-	58, // 36: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
-	59, // 37: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	60, // 38: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
-	61, // 39: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
-	62, // 40: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
-	63, // 41: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
-	30, // 42: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	49, // 43: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
-	34, // 44: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
-	39, // 45: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
-	4,  // 46: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
-	37, // 47: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
-	38, // 48: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
-	39, // 49: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
-	52, // 50: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
-	50, // 51: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	30, // 52: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
-	49, // 53: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	55, // 54: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
-	56, // 55: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
-	57, // 56: hcsd.v1.RunAttach.since:type_name -> google.protobuf.Timestamp
-	58, // 57: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
-	59, // 58: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	60, // 59: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
-	61, // 60: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
-	62, // 61: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
-	63, // 62: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
-	41, // 63: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
-	42, // 64: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
-	30, // 65: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	3,  // 66: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
-	64, // 67: hcsd.v1.OpError.status:type_name -> google.rpc.Status
-	4,  // 68: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
-	9,  // 69: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
-	11, // 70: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
-	13, // 71: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
-	15, // 72: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
-	17, // 73: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
-	19, // 74: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
-	22, // 75: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
-	24, // 76: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
-	26, // 77: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
-	28, // 78: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
-	31, // 79: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
-	33, // 80: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
-	6,  // 81: hcsd.v1.ProcessService.ExecProcess:input_type -> hcsd.v1.ExecProcessRequest
-	36, // 82: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
-	5,  // 83: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
-	10, // 84: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
-	12, // 85: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
-	14, // 86: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
-	16, // 87: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
-	18, // 88: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
-	20, // 89: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
-	23, // 90: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
-	25, // 91: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
-	27, // 92: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
-	29, // 93: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
-	32, // 94: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
-	35, // 95: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
-	7,  // 96: hcsd.v1.ProcessService.ExecProcess:output_type -> hcsd.v1.ExecProcessResponse
-	40, // 97: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
-	83, // [83:98] is the sub-list for method output_type
-	68, // [68:83] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	48, // 5: hcsd.v1.ExecProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 6: hcsd.v1.ExecProcessResponse.process:type_name -> hcsd.v1.Process
+	8,  // 7: hcsd.v1.ExecProcessResponse.stdout:type_name -> hcsd.v1.CapturedOutput
+	8,  // 8: hcsd.v1.ExecProcessResponse.stderr:type_name -> hcsd.v1.CapturedOutput
+	47, // 9: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
+	47, // 10: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
+	49, // 11: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
+	44, // 12: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
+	47, // 13: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
+	0,  // 14: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
+	48, // 15: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 16: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
+	50, // 17: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	51, // 18: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
+	47, // 19: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 20: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	48, // 21: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
+	48, // 22: hcsd.v1.TerminateProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 23: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 24: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	2,  // 25: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
+	52, // 26: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
+	21, // 27: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
+	47, // 28: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
+	53, // 29: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
+	54, // 30: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
+	1,  // 31: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	1,  // 32: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	55, // 33: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
+	56, // 34: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
+	48, // 35: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	57, // 36: hcsd.v1.ReadOutputRequest.since:type_name -> google.protobuf.Timestamp
+	58, // 37: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
+	59, // 38: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	60, // 39: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
+	61, // 40: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
+	62, // 41: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
+	63, // 42: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
+	30, // 43: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	48, // 44: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
+	34, // 45: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
+	39, // 46: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
+	4,  // 47: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	37, // 48: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
+	38, // 49: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
+	39, // 50: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
+	52, // 51: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
+	50, // 52: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	30, // 53: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
+	48, // 54: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	55, // 55: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
+	56, // 56: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
+	57, // 57: hcsd.v1.RunAttach.since:type_name -> google.protobuf.Timestamp
+	58, // 58: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
+	59, // 59: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	60, // 60: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
+	61, // 61: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
+	62, // 62: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
+	63, // 63: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
+	41, // 64: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
+	42, // 65: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
+	30, // 66: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	3,  // 67: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
+	64, // 68: hcsd.v1.OpError.status:type_name -> google.rpc.Status
+	4,  // 69: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
+	9,  // 70: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
+	11, // 71: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
+	13, // 72: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
+	15, // 73: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
+	17, // 74: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
+	19, // 75: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
+	22, // 76: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
+	24, // 77: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
+	26, // 78: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
+	28, // 79: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
+	31, // 80: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
+	33, // 81: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
+	6,  // 82: hcsd.v1.ProcessService.ExecProcess:input_type -> hcsd.v1.ExecProcessRequest
+	36, // 83: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
+	5,  // 84: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
+	10, // 85: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
+	12, // 86: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
+	14, // 87: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
+	16, // 88: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
+	18, // 89: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
+	20, // 90: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
+	23, // 91: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
+	25, // 92: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
+	27, // 93: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
+	29, // 94: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
+	32, // 95: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
+	35, // 96: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
+	7,  // 97: hcsd.v1.ProcessService.ExecProcess:output_type -> hcsd.v1.ExecProcessResponse
+	40, // 98: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
+	84, // [84:99] is the sub-list for method output_type
+	69, // [69:84] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_service_proto_init() }

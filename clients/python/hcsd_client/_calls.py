@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from hcsd.v1.process_service_pb2 import (
     CreateProcessResponse,
     DeleteProcessRequest,
     DeleteProcessResponse,
+    ExecProcessRequest,
+    ExecProcessResponse,
     GetProcessPropertiesRequest,
     GetProcessPropertiesResponse,
     GetProcessRequest,
@@ -30,6 +33,7 @@ from hcsd.v1.process_service_pb2 import (
     WriteInputResponse,
 )
 from hcsd_client._events import EventCalls
+from hcsd_client._exec import run_to_end
 from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
 from hcsd_client._run import Run
 from hcsd_client._stream import Output
@@ -97,6 +101,54 @@ class Calls(SystemCalls, EventCalls):
             options=options,
         )
         return await self._ask(self._channel.processes.CreateProcess, request)
+
+    async def exec_process(
+        self,
+        command: ProcessSpec | Sequence[str] | str | None = None,
+        *,
+        stdin: bytes = b"",
+        max_output_bytes: int = 0,
+        parent: str = HOST_SYSTEM,
+        parameters_json: str | None = None,
+        process_id: str = "",
+        labels: Mapping[str, str] | None = None,
+        request_id: str = "",
+        options: ProcessOptions | None = None,
+    ) -> ExecProcessResponse:
+        """Run a process to its end; return how it ended, and what it has written.
+
+        A code other than 0 is no error. A lost connection shows only as a pause: the process is run once.
+        A call that is cancelled leaves the process its `owner_grace`, 10 s by default; then it is killed
+        with what it has started.
+
+        Args:
+            command: As in `create_process`, and so is what is not described here.
+            stdin: What it reads before end of file.
+            max_output_bytes: How many bytes of each stream to return, the last ones. Default, and at
+                most: 1 MiB.
+            parent: Name of the system to run in.
+            parameters_json: Instead of `command`, a document for HcsCreateProcess.
+            process_id: Last part of its name. Default: issued by the daemon.
+            labels: Labels to store with it.
+            request_id: A UUID. The same call with it returns the result of the same run. Default: a new one.
+            options: How the daemon keeps the process; `run_timeout` ends one that takes too long.
+
+        Raises:
+            NotFoundError: The process was deleted meanwhile.
+            DaemonRestartedError: The daemon was started anew while the process ran.
+            CallError: It was not started; see `create_process`.
+        """
+        create = make_create(
+            command,
+            parent,
+            parameters_json=parameters_json,
+            process_id=process_id,
+            labels=labels,
+            request_id=request_id or str(uuid.uuid4()),
+            options=options,
+        )
+        request = ExecProcessRequest(create=create, stdin=stdin, max_output_bytes=max_output_bytes)
+        return await run_to_end(self._channel, request)
 
     async def open_process(
         self, pid: int, *, parent: str = HOST_SYSTEM, process_id: str = ""

@@ -323,6 +323,7 @@ class Client(Face[aio.Client]):
     open = _give(aio.Client.open, RemoteProcess)
 
     create_process = _call(aio.Client.create_process)
+    exec_process = _call(aio.Client.exec_process)
     open_process = _call(aio.Client.open_process)
     get_process = _call(aio.Client.get_process)
     list_processes = _iterate(aio.Client.list_processes)

@@ -94,26 +94,30 @@ class CreateProcessResponse(_message.Message):
     def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class ExecProcessRequest(_message.Message):
-    __slots__ = ("create", "stdin", "max_output_bytes")
+    __slots__ = ("create", "stdin", "max_output_bytes", "timeout")
     CREATE_FIELD_NUMBER: _ClassVar[int]
     STDIN_FIELD_NUMBER: _ClassVar[int]
     MAX_OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     create: CreateProcessRequest
     stdin: bytes
     max_output_bytes: int
-    def __init__(self, create: _Optional[_Union[CreateProcessRequest, _Mapping]] = ..., stdin: _Optional[bytes] = ..., max_output_bytes: _Optional[int] = ...) -> None: ...
+    timeout: _duration_pb2.Duration
+    def __init__(self, create: _Optional[_Union[CreateProcessRequest, _Mapping]] = ..., stdin: _Optional[bytes] = ..., max_output_bytes: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ExecProcessResponse(_message.Message):
-    __slots__ = ("process", "stdout", "stderr", "replayed")
+    __slots__ = ("process", "stdout", "stderr", "replayed", "timed_out")
     PROCESS_FIELD_NUMBER: _ClassVar[int]
     STDOUT_FIELD_NUMBER: _ClassVar[int]
     STDERR_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
     process: _process_pb2.Process
     stdout: CapturedOutput
     stderr: CapturedOutput
     replayed: bool
-    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., stdout: _Optional[_Union[CapturedOutput, _Mapping]] = ..., stderr: _Optional[_Union[CapturedOutput, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
+    timed_out: bool
+    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., stdout: _Optional[_Union[CapturedOutput, _Mapping]] = ..., stderr: _Optional[_Union[CapturedOutput, _Mapping]] = ..., replayed: _Optional[bool] = ..., timed_out: _Optional[bool] = ...) -> None: ...
 
 class CapturedOutput(_message.Message):
     __slots__ = ("data", "end_offset", "forced")

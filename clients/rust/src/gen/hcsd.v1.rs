@@ -4997,6 +4997,11 @@ pub struct ExecProcessRequest {
     /// which is the most.
     #[prost(uint32, tag = "3")]
     pub max_output_bytes: u32,
+    /// Answer after this time at the latest, with `timed_out` and the process as it is then. It goes on for
+    /// `owner_grace`, so the caller makes the same request again: a long run in pieces that no proxy takes
+    /// for dead. Does not tell one request from another. Zero: at once. Default: without limit.
+    #[prost(message, optional, tag = "4")]
+    pub timeout: ::core::option::Option<::prost_types::Duration>,
 }
 impl ::prost::Name for ExecProcessRequest {
     const NAME: &'static str = "ExecProcessRequest";
@@ -5023,6 +5028,9 @@ pub struct ExecProcessResponse {
     /// Whether an earlier request with the same `request_id` had begun it.
     #[prost(bool, tag = "4")]
     pub replayed: bool,
+    /// Whether `timeout` was up first. There is no output then.
+    #[prost(bool, tag = "5")]
+    pub timed_out: bool,
 }
 impl ::prost::Name for ExecProcessResponse {
     const NAME: &'static str = "ExecProcessResponse";
