@@ -33,15 +33,15 @@ from hcsd.v1.process_service_pb2 import (
     WriteInputResponse,
 )
 from hcsd_client._events import EventCalls
-from hcsd_client._exec import run_to_end
 from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
 from hcsd_client._run import Run
+from hcsd_client._run_once import run_to_end
 from hcsd_client._stream import Output
 from hcsd_client._system_calls import SystemCalls
-from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM
+from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM, full_process_name, full_system_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from datetime import datetime
 
     from hcsd.v1.process_pb2 import (
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
         Process,
         ProcessOptions,
         ProcessSignal,
-        ProcessSpec,
         ProcessState,
     )
     from hcsd.v1.process_service_pb2 import StdioHandle, TerminateScope, WaitFor
+    from hcsd_client._requests import Command
 
 
 class Calls(SystemCalls, EventCalls):
@@ -61,7 +61,7 @@ class Calls(SystemCalls, EventCalls):
 
     async def create_process(
         self,
-        command: ProcessSpec | Sequence[str] | str | None = None,
+        command: Command | None = None,
         *,
         parent: str = HOST_SYSTEM,
         parameters_json: str | None = None,
@@ -93,7 +93,7 @@ class Calls(SystemCalls, EventCalls):
         """
         request = make_create(
             command,
-            parent,
+            full_system_name(parent),
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
@@ -104,7 +104,7 @@ class Calls(SystemCalls, EventCalls):
 
     async def exec_process(
         self,
-        command: ProcessSpec | Sequence[str] | str | None = None,
+        command: Command | None = None,
         *,
         stdin: bytes = b"",
         max_output_bytes: int = 0,
@@ -140,7 +140,7 @@ class Calls(SystemCalls, EventCalls):
         """
         create = make_create(
             command,
-            parent,
+            full_system_name(parent),
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
@@ -164,7 +164,9 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such system, or no such process in it.
             AlreadyExistsError: `process_id` is taken, or the process has another.
         """
-        request = OpenProcessRequest(parent=parent, pid=pid, process_id=process_id)
+        request = OpenProcessRequest(
+            parent=full_system_name(parent), pid=pid, process_id=process_id
+        )
         return (await self._ask(self._channel.processes.OpenProcess, request)).process
 
     async def get_process(self, name: str) -> Process:
@@ -173,7 +175,7 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such process.
         """
-        request = GetProcessRequest(name=name)
+        request = GetProcessRequest(name=full_process_name(name))
         return (await self._look(self._channel.processes.GetProcess, request)).process
 
     async def list_processes(
@@ -196,7 +198,7 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such system.
         """
         request = ListProcessesRequest(
-            parent=parent, states=states, labels=labels, page_size=page_size
+            parent=full_system_name(parent), states=states, labels=labels, page_size=page_size
         )
         while True:
             page = await self._look(self._channel.processes.ListProcesses, request)
@@ -221,7 +223,7 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such process, or it was deleted meanwhile.
         """
-        request = WaitProcessRequest(name=name, wait_for=wait_for)
+        request = WaitProcessRequest(name=full_process_name(name), wait_for=wait_for)
         return await self._wait(
             self._channel.processes.WaitProcess, request, f"the wait for '{name}'", timeout
         )
@@ -239,7 +241,7 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
             FailedPreconditionError: It has not started.
         """
-        request = SignalProcessRequest(name=name, signal=make_signal(signal))
+        request = SignalProcessRequest(name=full_process_name(name), signal=make_signal(signal))
         return await self._ask(self._channel.processes.SignalProcess, request)
 
     async def terminate_process(
@@ -269,7 +271,7 @@ class Calls(SystemCalls, EventCalls):
             UnimplementedError: `scope` is `TERMINATE_SCOPE_TREE`, and the engine cannot do that.
         """
         request = TerminateProcessRequest(
-            name=name, scope=scope, grace_period=make_duration(grace_period)
+            name=full_process_name(name), scope=scope, grace_period=make_duration(grace_period)
         )
         return await self._wait(
             self._channel.processes.TerminateProcess, request, f"the end of '{name}'"
@@ -312,7 +314,9 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
             FailedPreconditionError: HCS has no information on it.
         """
-        request = GetProcessPropertiesRequest(name=name, property_query_json=property_query_json)
+        request = GetProcessPropertiesRequest(
+            name=full_process_name(name), property_query_json=property_query_json
+        )
         return await self._look(self._channel.processes.GetProcessProperties, request)
 
     async def delete_process(
@@ -337,7 +341,10 @@ class Calls(SystemCalls, EventCalls):
             UnimplementedError: As in `terminate_process`.
         """
         request = DeleteProcessRequest(
-            name=name, force=force, allow_missing=allow_missing, scope=scope if force else None
+            name=full_process_name(name),
+            force=force,
+            allow_missing=allow_missing,
+            scope=scope if force else None,
         )
         return await self._ask(self._channel.processes.DeleteProcess, request)
 
@@ -368,7 +375,7 @@ class Calls(SystemCalls, EventCalls):
             OutOfRangeError: Bytes before `offset` are missing.
         """
         request = WriteInputRequest(
-            name=name,
+            name=full_process_name(name),
             offset=offset,
             data=data,
             close_stdin=close_stdin,
@@ -406,7 +413,7 @@ class Calls(SystemCalls, EventCalls):
             OutOfRangeError: A cursor lies past the end; `OutputEvictedError` before the start.
         """
         request = ReadOutputRequest(
-            name=name,
+            name=full_process_name(name),
             cursors=cursors,
             follow=follow,
             gap_policy=gap_policy,
@@ -419,7 +426,7 @@ class Calls(SystemCalls, EventCalls):
 
     def run_process(
         self,
-        command: ProcessSpec | Sequence[str] | str | None = None,
+        command: Command | None = None,
         *,
         parent: str = HOST_SYSTEM,
         parameters_json: str | None = None,
@@ -437,7 +444,7 @@ class Calls(SystemCalls, EventCalls):
         """
         request = make_create(
             command,
-            parent,
+            full_system_name(parent),
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
@@ -472,7 +479,7 @@ class Calls(SystemCalls, EventCalls):
         Errors are those of `read_output`.
         """
         request = RunAttach(
-            name=name,
+            name=full_process_name(name),
             cursors=cursors,
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,

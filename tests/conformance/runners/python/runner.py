@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT
 from typing import Any
 
 import anyio
@@ -39,9 +40,9 @@ FEATURES = {
     "terminate": "process.terminate",
     "stdout": "AsyncIterable, ByteReceiveStream of anyio",
     "stdin": "write",
-    "options": "ring_bytes, overflow, run_timeout, drain_timeout",
-    "discard": "discard",
-    "stderr_to_stdout": "stderr_to_stdout",
+    "options": "ring_bytes, overflow, timeout, drain_timeout",
+    "discard": "stdout=DEVNULL, stderr=DEVNULL",
+    "stderr_to_stdout": "stderr=STDOUT",
     "pin": "pin",
     "owner_grace": "owner_grace",
     "blocking": "hcsd_client.blocking",
@@ -291,18 +292,19 @@ def arguments(options: Table) -> Table:
     """Return what `Client.create` takes for what the protocol has."""
     if options.pop("block", False):
         options["overflow"] = pb.OVERFLOW_POLICY_BLOCK
-    if "discard" in options:
-        options["discard"] = [STREAMS[name] for name in options["discard"]]
-    for name in ("run_timeout", "drain_timeout"):
-        if f"{name}_ms" in options:
-            options[name] = options.pop(f"{name}_ms") / 1000
-    argv, console = options.pop("argv", None), options.pop("console", None)
-    if argv is None:
-        return options
-    spec = pb.ProcessSpec(argv=pb.Argv(args=argv))
-    if console:
-        spec.console.CopyFrom(pb.Console(**console))
-    return options | {"command": spec}
+    for stream in options.pop("discard", []):
+        options[stream] = DEVNULL
+    if options.pop("stderr_to_stdout", False):
+        options["stderr"] = STDOUT
+    if "run_timeout_ms" in options:
+        options["timeout"] = options.pop("run_timeout_ms") / 1000
+    if "drain_timeout_ms" in options:
+        options["drain_timeout"] = options.pop("drain_timeout_ms") / 1000
+    if console := options.pop("console", None):
+        options["console"] = (console["columns"], console["rows"])
+    if "argv" in options:
+        options["command"] = options.pop("argv")
+    return options
 
 
 def content(file: str | None, text: str | None) -> bytes:
