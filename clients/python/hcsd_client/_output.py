@@ -22,7 +22,7 @@ from hcsd_client._errors import check_same
 from hcsd_client._lines import STREAM_NAMES, LineCutter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from hcsd.v1.process_pb2 import OutputStream, Process
     from hcsd.v1.process_service_pb2 import ReadOutputResponse
@@ -100,7 +100,7 @@ class RemoteOutput(ByteReceiveStream):
         """Return all that is left, when the stream has ended."""
         return b"".join([data async for data in self])
 
-    async def lines(self) -> AsyncIterator[str]:
+    async def lines(self) -> AsyncGenerator[str, None]:
         """Give each line as text, by UTF-8 and without its end; a line over 1 MiB comes in pieces."""
         cutter = LineCutter()
         async for data in self:

@@ -26,7 +26,7 @@ from hcsd_client._output import RemoteOutput, cursor_of
 from hcsd_client._retry import retrying
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
@@ -111,7 +111,7 @@ class RemoteProcess:
         self._outputs.append(output)
         return output
 
-    async def lines(self, *, last_lines: int | None = None) -> AsyncIterator[Line]:
+    async def lines(self, *, last_lines: int | None = None) -> AsyncGenerator[Line, None]:
         """Give each line of both outputs as text, in the order in which they were written.
 
         It is a reader of its own, and goes on until both have ended. A process of `Client.run` waits for it.
