@@ -18,26 +18,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hcsd.daemon.streams import Stream
-from hcsd.io import Drain, DrainState, Overflow, Ring
+from hcsd.io import Drain, DrainState, Overflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hcsd.daemon.spec import ResolvedSpec
-
-
-def make_rings(resolved: ResolvedSpec) -> dict[Stream, Ring]:
-    """Make the rings of a process; that of a stream without a pipe has ended.
-
-    Half of a ring that blocks is for what is on its way to a reader, see `io.ring`.
-    """
-    size = resolved.ring_bytes
-    rings = {stream: Ring(size, resolved.overflow, kept_behind=size // 2) for stream in Stream}
-    for stream, ring in rings.items():
-        if not resolved.options.has_pipe(stream):
-            ring.close()
-    return rings
+    from hcsd.daemon.streams import Stream
+    from hcsd.io import Ring
 
 
 class Drains:

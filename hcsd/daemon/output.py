@@ -1,7 +1,7 @@
 """The output of a process as a stream of events, for every call that delivers it.
 
-A feed is a cursor on each ring it reads and one wake-up. It takes what the rings have, a chunk of
-each stream in turn, and waits when there is nothing:
+A feed is a cursor on each ring it reads and one wake-up. It takes what the rings have, in the order in
+which it was read from the process, and waits when there is nothing:
 
     started ─▶ (chunk | gap | eof | exit)… ─▶ end
 
@@ -39,12 +39,13 @@ from hcsd.daemon.output_events import (
 )
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.streams import Stream
+from hcsd.daemon.turns import Turns
 from hcsd.io import Gap, OffsetOutOfRangeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from hcsd.daemon.output_events import OutputEvent
+    from hcsd.daemon.output_events import OutputEvent, Wanted
     from hcsd.daemon.process import Process
     from hcsd.daemon.stalls import StallWatch
     from hcsd.io import Cursor
@@ -60,12 +61,8 @@ class OutputFeed(Generic[N]):
     Args:
         process: Whose output.
         stalls: Watches its writes.
-        starts: Where to start, once per stream; empty for both streams from offset 0.
+        wanted: What of it.
         follow: Go on until the process has exited and its output is complete.
-        fail_on_gap: End with OUTPUT_EVICTED where bytes are gone, in place of an event.
-        max_chunk_bytes: Largest chunk.
-        without_output: Read no stream: there is only the start, the exit and the end.
-        heartbeat_interval: Seconds without an event after which there is a heartbeat; 0 for none.
 
     Raises:
         RequestError: A cursor lies outside its stream, or the daemon has no output of the process.
@@ -75,31 +72,33 @@ class OutputFeed(Generic[N]):
         self,
         process: Process,
         stalls: StallWatch,
+        wanted: Wanted,
         *,
-        starts: Sequence[Start],
         follow: bool,
-        fail_on_gap: bool,
-        max_chunk_bytes: int,
-        without_output: bool = False,
-        heartbeat_interval: float = 0.0,
     ) -> None:
-        if not without_output:
+        if not wanted.no_output:
             process.require_stdio()
         self._process = process
         self._stalls = stalls
         self._stalled: RequestError | None = None
         self._follow = follow
-        self._fail_on_gap = fail_on_gap
-        self._max_chunk_bytes = max_chunk_bytes
+        self._wanted = wanted
         self._awake = asyncio.Event()
-        self._heartbeats = Heartbeats(heartbeat_interval, self._awake)
+        self._heartbeats = Heartbeats(wanted.heartbeat_interval, self._awake)
         self._posted: collections.deque[N] = collections.deque()
         self._sequence = 0
         self._cursors: dict[Stream, Cursor] = {}
         self._until: dict[Stream, int] = {}  # where to stop; MAX_OFFSET if it follows
+        self._turns = Turns(
+            process.rings.order,
+            self._cursors,
+            self._until,
+            max_bytes=wanted.max_chunk_bytes,
+            apart=wanted.times,
+        )
         try:
-            if not without_output:
-                self._open(starts)
+            if not wanted.no_output:
+                self._open()
         except BaseException:
             self.close()
             raise
@@ -160,16 +159,15 @@ class OutputFeed(Generic[N]):
                 exit_due = False
                 yield Exited(self._process.exit)
             for stream, cursor in list(open_streams.items()):
-                self._check_known()
-                left = self._until[stream] - cursor.offset
-                taken = cursor.take(min(self._max_chunk_bytes, left)) if left > 0 else None
-                if taken is not None:
-                    progress = True
-                    yield self._output(stream, cursor, taken)
-                elif cursor.at_end:
+                if cursor.at_end:
                     del open_streams[stream]
                     ring = self._process.rings[stream]
                     yield Eof(stream, ring.end_offset, ring.forced)
+                    progress = True
+            output = self._next()
+            if output is not None:
+                progress = True
+                yield output
             if progress:
                 continue
             if not self._follow or not (open_streams or exit_due):
@@ -187,11 +185,29 @@ class OutputFeed(Generic[N]):
         if self._process.deleted:
             raise ProcessNotFoundError(self._process.name)
 
-    def _open(self, starts: Sequence[Start]) -> None:
-        for start in starts or [Start(stream) for stream in Stream]:
+    def _next(self) -> Chunk | Missing | None:
+        """Take the next bytes. If there are none, each cursor is owed a wake."""
+        turn = self._turns.next()
+        if turn is not None:
+            taken = self._cursors[turn.stream].take(turn.size)
+            return None if taken is None else self._output(turn.stream, taken, turn.time)
+        for stream, cursor in self._cursors.items():
+            left = min(self._wanted.max_chunk_bytes, self._until[stream] - cursor.offset)
+            if left > 0 and (taken := cursor.take(left)) is not None:
+                return self._output(stream, taken, None)
+        return None
+
+    def _open(self) -> None:
+        wanted, rings = self._wanted, self._process.rings
+        for start in wanted.starts or [Start(stream) for stream in Stream]:
+            ring = rings[start.stream]
+            self._until[start.stream] = MAX_OFFSET if self._follow else ring.end_offset
             self._cursors[start.stream] = self._cursor(start)
-            end = self._process.rings[start.stream].end_offset
-            self._until[start.stream] = MAX_OFFSET if self._follow else end
+        begins = rings.begin(self._cursors, since=wanted.since, lines=wanted.last_lines)
+        for stream, offset in begins.items():
+            if offset > max(rings[stream].start_offset, self._cursors[stream].offset):
+                self._cursors[stream].close()
+                self._cursors[stream] = rings[stream].open_cursor(offset, self._awake.set)
 
     def _cursor(self, start: Start) -> Cursor:
         ring = self._process.rings[start.stream]
@@ -215,13 +231,14 @@ class OutputFeed(Generic[N]):
     def _on_exit(self, _known: bool) -> None:
         self._awake.set()
 
-    def _output(self, stream: Stream, cursor: Cursor, taken: bytes | Gap) -> Chunk | Missing:
+    def _output(self, stream: Stream, taken: bytes | Gap, moment: float | None) -> Chunk | Missing:
         if isinstance(taken, Gap):
-            if self._fail_on_gap:
+            if self._wanted.fail_on_gap:
                 raise self._evicted(stream, taken)
             return Missing(stream, taken)
         self._sequence += 1
-        return Chunk(stream, cursor.offset - len(taken), taken, self._sequence)
+        offset = self._cursors[stream].offset - len(taken)
+        return Chunk(stream, offset, taken, self._sequence, moment if self._wanted.times else None)
 
     def _evicted(self, stream: Stream, gap: Gap) -> RequestError:
         return RequestError(

@@ -26,6 +26,30 @@ class Start(NamedTuple):
     last_bytes: int | None = None
 
 
+class Wanted(NamedTuple):
+    """What a reader wants to see of an output.
+
+    Attributes:
+        starts: Where to start, once per stream; empty for both streams from offset 0.
+        since: Leave out what was read before this moment, in seconds since 1970; None for nothing.
+        last_lines: Begin with this many last lines of the streams together; None for all.
+        times: Say of each chunk when it was read, and put into a chunk only what was read together.
+        max_chunk_bytes: Largest chunk.
+        no_output: Read no stream: there is only the start, the exit and the end.
+        fail_on_gap: End with OUTPUT_EVICTED where bytes are gone, in place of an event.
+        heartbeat_interval: Seconds without an event after which there is a heartbeat; 0 for none.
+    """
+
+    starts: Sequence[Start]
+    max_chunk_bytes: int
+    since: float | None = None
+    last_lines: int | None = None
+    times: bool = False
+    no_output: bool = False
+    fail_on_gap: bool = False
+    heartbeat_interval: float = 0.0
+
+
 class Position(NamedTuple):
     """How far a reader has come in a stream."""
 
@@ -41,12 +65,21 @@ class Started(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Bytes of a stream, from an offset on."""
+    """Bytes of a stream, from an offset on.
+
+    Attributes:
+        stream: Which one.
+        offset: Offset of the first byte.
+        data: The bytes.
+        sequence: Number of the chunk, from 1, over both streams.
+        time: When the first of them was read, in seconds since 1970; None if nobody asked.
+    """
 
     stream: Stream
     offset: int
     data: bytes
     sequence: int
+    time: float | None = None
 
 
 class Missing(NamedTuple):

@@ -21,7 +21,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from hcsd.daemon.drains import Drains, make_rings
+from hcsd.daemon.drains import Drains
 from hcsd.daemon.ownership import Ownership
 from hcsd.daemon.process_life import Effect, Life, State, Trigger, transition
 from hcsd.daemon.process_view import (
@@ -34,6 +34,7 @@ from hcsd.daemon.process_view import (
     ProcessView,
     StreamStatus,
 )
+from hcsd.daemon.rings import Rings
 from hcsd.daemon.stdin import Stdin
 from hcsd.daemon.streams import Stream
 from hcsd.hcs.latch import Latch
@@ -97,7 +98,7 @@ class ProcessRecord:
         self.number = number
         self.resolved = resolved
         self.request_id = request_id
-        self.rings = make_rings(resolved)
+        self.rings = Rings(resolved)
         self.stdin: Stdin | None = None
         self.engine: EngineProcess | None = None
         self.ownership = Ownership(resolved.owner_grace)
@@ -148,15 +149,12 @@ class ProcessRecord:
     @property
     def readers(self) -> int:
         """How many cursors are on its output."""
-        return sum(ring.readers for ring in self.rings.values())
+        return self.rings.readers
 
     @property
     def ring_bytes(self) -> int:
         """What its rings may come to hold; of a stream that has ended, what it does hold."""
-        return sum(
-            ring.held_bytes if ring.closed else max(ring.held_bytes, ring.capacity)
-            for ring in self.rings.values()
-        )
+        return self.rings.size
 
     def begin(self, engine: EngineProcess, kill: Callable[[ExitReason], None]) -> None:
         """Take over a process that HCS has started.
@@ -203,8 +201,7 @@ class ProcessRecord:
 
     def free_output(self) -> None:
         """Free what the rings hold; whoever reads it later is told of a gap."""
-        for ring in self.rings.values():
-            ring.clear()
+        self.rings.free()
 
     def view(self) -> ProcessView:
         """Return the process as it is now."""
@@ -244,7 +241,7 @@ class ProcessRecord:
     @property
     def _forced(self) -> bool:
         """Whether output was given up before its end."""
-        return any(ring.forced for ring in self.rings.values())
+        return self.rings.forced
 
     def _transition(self, trigger: Trigger) -> None:
         """Move on by a trigger, and do what follows from it."""
@@ -286,9 +283,7 @@ class ProcessRecord:
 
     def _close(self) -> None:
         self._drains.close()
-        for ring in self.rings.values():
-            ring.close(forced=True)
-        self.free_output()
+        self.rings.close()
         if self.stdin is not None:
             self.stdin.abandon("the process was deleted")
         if self.engine is not None:

@@ -5,8 +5,10 @@ Knows nothing of HCS. This is the one place in the package that asks for the pla
 
 import sys
 
+from hcsd.io.begins import begin_at, begin_with_lines
 from hcsd.io.cursor import Cursor, Gap
 from hcsd.io.ends import DrainState
+from hcsd.io.reading_order import Reading, ReadingOrder
 from hcsd.io.ring import Overflow, Ring
 from hcsd.io.ring_errors import (
     CursorClosedError,
@@ -29,9 +31,13 @@ __all__ = [
     "Gap",
     "OffsetOutOfRangeError",
     "Overflow",
+    "Reading",
+    "ReadingOrder",
     "Ring",
     "RingClosedError",
     "RingError",
     "RingFullError",
     "WriteEnd",
+    "begin_at",
+    "begin_with_lines",
 ]

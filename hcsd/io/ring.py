@@ -52,6 +52,7 @@ class Ring:
         on_room: called when a full BLOCK ring has room again; may be set later.
         kept_behind: how many bytes stay behind the slowest cursor of a BLOCK ring, from 0 to half
             the capacity.
+        on_append: called with the end of the stream after each append, before readers are woken.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Ring:
         on_room: Callable[[], None] | None = None,
         *,
         kept_behind: int = 0,
+        on_append: Callable[[int], None] | None = None,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"a ring needs a capacity of at least 1 byte, not {capacity}")
@@ -70,6 +72,7 @@ class Ring:
             )
         self._overflow = overflow
         self._forced = False
+        self._on_append = on_append
         self._state = RingState(
             capacity,
             kept_behind=kept_behind,
@@ -166,6 +169,8 @@ class Ring:
             state.evict(keep_from)
             data = data[-state.capacity :]
         chunks.append(data)
+        if self._on_append is not None:
+            self._on_append(chunks.end)
         if state.waiting:
             state.wake_waiting()
 
@@ -185,6 +190,15 @@ class Ring:
         """Free the retained bytes; a cursor that had not taken them gets a gap."""
         self._state.evict(self._state.chunks.end)
         self._state.note_room()
+
+    def peek(self, offset: int, size: int) -> bytes:
+        """Return retained bytes without a cursor, which would count as a reader.
+
+        Args:
+            offset: of the first one, from the start to before the end.
+            size: how many; at least 1.
+        """
+        return self._state.chunks.read(offset, size)
 
     def tail_offset(self, last_bytes: int) -> int:
         """Return the offset from which at most the last `last_bytes` retained bytes follow."""

@@ -117,6 +117,15 @@ def console_from(console: pb.Console) -> ConsoleSize:
     return ConsoleSize(console.columns, console.rows)
 
 
+def timeout_of(
+    request: service_pb.WaitProcessRequest
+    | service_pb.TerminateProcessRequest
+    | service_pb.ExecProcessRequest,
+) -> float | None:
+    """Return how many seconds the answer has; None for as long as it takes."""
+    return seconds(request.timeout) if request.HasField("timeout") else None
+
+
 def process_request_from(
     request: service_pb.CreateProcessRequest, *, owned: bool
 ) -> ProcessRequest:

@@ -63,7 +63,7 @@ async def write_input(
         timed_out = stdin.committed < request.offset + len(request.data)
         skipped = writer.skipped
         if request.close_stdin and not timed_out:
-            await _close(stdin, writer)
+            await close_stdin(stdin, writer)
     return service_pb.WriteInputResponse(
         committed_offset=stdin.committed,
         closed=stdin.closed,
@@ -97,7 +97,7 @@ async def stream_input(
                     [Violation("start", "enum.not_in", "is for the first request only")]
                 )
             if kind == "close":
-                await _close(stdin, writer)
+                await close_stdin(stdin, writer)
                 break
             await writer.write(offset, request.data)
             offset += len(request.data)
@@ -121,7 +121,7 @@ def stdin_of(process: Process) -> Stdin:
     return process.stdin
 
 
-async def _close(stdin: Stdin, writer: Writer) -> None:
+async def close_stdin(stdin: Stdin, writer: Writer) -> None:
     """Close stdin after all that was written to it.
 
     Raises:
@@ -241,7 +241,7 @@ class StdinBuffer:
         self, request: service_pb.RunProcessRequest, stdin: Stdin, writer: Writer
     ) -> None:
         if request.HasField("close_stdin"):
-            await _close(stdin, writer)
+            await close_stdin(stdin, writer)
         else:
             await writer.write(request.stdin.offset, request.stdin.data)
         accepted = service_pb.StdinAccepted(committed_offset=stdin.committed, closed=stdin.closed)

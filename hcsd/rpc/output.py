@@ -4,19 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from hcsd.daemon.output_events import Chunk, End, Eof, Exited, Heartbeat, Missing, Started
-from hcsd.rpc.convert import cursor_messages, fill_exit, fill_process
+from hcsd.daemon.output_events import Chunk, End, Eof, Exited, Heartbeat, Missing, Started, Wanted
+from hcsd.rpc.convert import cursor_messages, fill_exit, fill_process, seconds, starts_from
 from hcsd.rpc.enums import STREAMS
+from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from google.protobuf.duration_pb2 import Duration
+
     from hcsd.daemon.output import OutputFeed
     from hcsd.daemon.output_events import OutputEvent
+    from hcsd.daemon.settings import Limits
     from hcsd.rpc.calls import Context
 
 R = TypeVar("R", service_pb.ReadOutputResponse, service_pb.RunProcessResponse)
+
+
+def wanted_from(
+    message: service_pb.ReadOutputRequest | service_pb.RunAttach,
+    limits: Limits,
+    heartbeat_interval: Duration,
+) -> Wanted:
+    """Read what a caller wants to see of an output."""
+    return Wanted(
+        starts=starts_from(message.cursors),
+        max_chunk_bytes=message.max_chunk_bytes or limits.default_chunk_bytes,
+        since=message.since.ToNanoseconds() / 1e9 if message.HasField("since") else None,
+        last_lines=message.last_lines if message.HasField("last_lines") else None,
+        times=message.timestamps,
+        no_output=isinstance(message, service_pb.RunAttach) and message.without_output,
+        fail_on_gap=message.gap_policy == pb.GAP_POLICY_FAIL,
+        heartbeat_interval=seconds(heartbeat_interval),
+    )
 
 
 async def write_events(feed: OutputFeed[R], make: Callable[[], R], context: Context) -> None:
@@ -52,6 +74,8 @@ def _fill(
             chunk.offset = event.offset
             chunk.data = event.data
             chunk.sequence = event.sequence
+            if event.time is not None:
+                chunk.read_time.FromNanoseconds(round(event.time * 1e9))
         case Started():
             fill_process(message.started.process, event.process)
             message.started.cursors.extend(cursor_messages(event.positions))

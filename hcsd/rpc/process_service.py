@@ -23,16 +23,16 @@ from hcsd.rpc.convert import (
     scope_from,
     seconds,
     signal_from,
-    starts_from,
     status_message,
+    timeout_of,
 )
 from hcsd.rpc.enums import DELIVERIES, PROCESS_STATES, STDIO_HANDLES
+from hcsd.rpc.exec_process import exec_process
 from hcsd.rpc.input import stream_input, write_input
-from hcsd.rpc.output import write_events
+from hcsd.rpc.output import wanted_from, write_events
 from hcsd.rpc.paging import fill_page
 from hcsd.rpc.run import run_process
 from hcsd.rpc.sizes import sendable
-from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd.v1.process_service_pb2_grpc import ProcessServiceServicer
 
@@ -117,7 +117,7 @@ class ProcessService(ProcessServiceServicer):
         complete = request.wait_for == service_pb.WAIT_FOR_OUTPUT_COMPLETE
         awaited = process.ended if complete else process.exited
         if not awaited.is_set:  # else a timeout of zero would come first
-            with anyio.move_on_after(_timeout(request)):
+            with anyio.move_on_after(timeout_of(request)):
                 await awaited.wait()
             if process.deleted and (complete or process.exit is None):
                 raise ProcessNotFoundError(process.name)
@@ -136,7 +136,7 @@ class ProcessService(ProcessServiceServicer):
         process = self._get(request.name)
         scope = scope_from(request.scope, Scope.PROCESS)
         response = service_pb.TerminateProcessResponse(timed_out=True)
-        with anyio.move_on_after(_timeout(request)):
+        with anyio.move_on_after(timeout_of(request)):
             killed = await process.terminate(seconds(request.grace_period), scope)
             response.timed_out = False
             fill_killed(response, killed)
@@ -195,11 +195,8 @@ class ProcessService(ProcessServiceServicer):
         feed: OutputFeed[service_pb.ReadOutputResponse] = OutputFeed(
             self._get(request.name),
             self._daemon.stalls,
-            starts=starts_from(request.cursors),
+            wanted_from(request, self._daemon.limits, request.heartbeat_interval),
             follow=request.follow,
-            fail_on_gap=request.gap_policy == pb.GAP_POLICY_FAIL,
-            max_chunk_bytes=request.max_chunk_bytes or self._daemon.limits.default_chunk_bytes,
-            heartbeat_interval=seconds(request.heartbeat_interval),
         )
         try:
             await write_events(feed, service_pb.ReadOutputResponse, context)
@@ -215,6 +212,11 @@ class ProcessService(ProcessServiceServicer):
         self, request_iterator: AsyncIterator[service_pb.StreamInputRequest], context: Context
     ) -> service_pb.StreamInputResponse:
         return await stream_input(self._processes, self._validator, request_iterator)
+
+    async def ExecProcess(
+        self, request: service_pb.ExecProcessRequest, context: Context
+    ) -> service_pb.ExecProcessResponse:
+        return await exec_process(self._daemon, request)
 
     async def RunProcess(  # type: ignore[override]  # a coroutine that writes is legal, too
         self,
@@ -233,13 +235,6 @@ class StillRunningError(RequestError):
             f"process '{name}' is running: terminate it first, or delete it with 'force'",
             metadata={"process": name},
         )
-
-
-def _timeout(
-    request: service_pb.WaitProcessRequest | service_pb.TerminateProcessRequest,
-) -> float | None:
-    """Return how many seconds the answer has; None for as long as it takes."""
-    return seconds(request.timeout) if request.HasField("timeout") else None
 
 
 def _with(response: R, process: Process) -> R:

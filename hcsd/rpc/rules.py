@@ -42,6 +42,11 @@ def value_of(message: Message, field: str) -> object:
     return getattr(message, field)
 
 
+def is_said(message: Message, field: str) -> bool:
+    """Tell whether a message says anything in a field."""
+    return any(descriptor.name == field for descriptor, _ in message.ListFields())
+
+
 def required(field: str, what: str) -> Rule:
     """Require a value."""
     return Rule(field, "required", lambda m: bool(value_of(m, field)), f"is required: {what}")

@@ -26,11 +26,10 @@ from hcsd.daemon import modify
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import parse_process
 from hcsd.daemon.output import OutputFeed
-from hcsd.rpc.convert import console_from, process_request_from, seconds, signal_from, starts_from
+from hcsd.rpc.convert import console_from, process_request_from, signal_from
 from hcsd.rpc.input import StdinBuffer
-from hcsd.rpc.output import write_events
+from hcsd.rpc.output import wanted_from, write_events
 from hcsd.rpc.status import to_status
-from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 
 if TYPE_CHECKING:
@@ -84,12 +83,8 @@ async def run_process(
         feed: Feed = OutputFeed(
             process,
             daemon.stalls,
-            starts=starts_from(attach.cursors),
+            wanted_from(attach, daemon.limits, first.heartbeat_interval),
             follow=True,
-            fail_on_gap=attach.gap_policy == pb.GAP_POLICY_FAIL,
-            max_chunk_bytes=attach.max_chunk_bytes or daemon.limits.default_chunk_bytes,
-            heartbeat_interval=seconds(first.heartbeat_interval),
-            without_output=attach.without_output,
         )
         held.callback(feed.close)
         if attach.owner:  # and not before: an attach that fails takes nobody's place

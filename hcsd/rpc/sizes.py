@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=Message)
 
 MAX_BYTES = 4 * 1024 * 1024
+MAX_CAPTURE_BYTES = 1024 * 1024  # of each stream in the answer of ExecProcess
 PAGE_BYTES = 3 * 1024 * 1024  # of the entries of a page; one entry may be larger
 
 

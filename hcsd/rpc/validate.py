@@ -24,6 +24,7 @@ from hcsd.rpc.rules import (
     defined,
     duration_in_range,
     interval_in_range,
+    is_said,
     is_uuid,
     matches,
     no_nul,
@@ -32,6 +33,7 @@ from hcsd.rpc.rules import (
     utf8_size,
     value_of,
 )
+from hcsd.rpc.sizes import MAX_CAPTURE_BYTES
 from hcsd.v1 import compute_system_pb2 as system_pb2
 from hcsd.v1 import compute_system_service_pb2 as system_pb
 from hcsd.v1 import event_service_pb2 as event_pb
@@ -121,6 +123,29 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             *_label_rules(limits),
             *conflicts(),
         ),
+        process_pb.ExecProcessRequest: (
+            Rule("create", "required", lambda m: is_said(m, "create"), "is required"),
+            Rule(
+                "create.request_id",
+                "required",
+                lambda m: not is_said(m, "create") or bool(m.create.request_id),  # type: ignore[attr-defined]
+                "is required: a UUID, so that a call whose connection is lost can be made again",
+            ),
+            *(
+                Rule(
+                    f"create.{place}.output.overflow",
+                    "enum.not_in",
+                    lambda m, place=place: (  # type: ignore[misc]
+                        getattr(m.create, place).output.overflow
+                        != process_pb2.OVERFLOW_POLICY_BLOCK
+                    ),
+                    "must not be OVERFLOW_POLICY_BLOCK: nobody reads while the process runs",
+                )
+                for place in ("spec", "options")
+            ),
+            at_most("max_output_bytes", MAX_CAPTURE_BYTES),
+            duration_in_range("timeout"),
+        ),
         process_pb.OpenProcessRequest: (
             *_one_parent,
             required("pid", "the pid of a running process"),
@@ -171,11 +196,14 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             _one_per_stream,
             defined("gap_policy", process_pb2.GapPolicy),
             chunk,
-            Rule(
-                "cursors",
-                "field.exclusive",
-                lambda m: not (value_of(m, "without_output") and value_of(m, "cursors")),
-                "must not be set with 'without_output'",
+            *(
+                Rule(
+                    path,
+                    "field.exclusive",
+                    lambda m, path=path: not (value_of(m, "without_output") and is_said(m, path)),  # type: ignore[misc]
+                    "must not be set with 'without_output'",
+                )
+                for path in ("cursors", "timestamps", "since", "last_lines")
             ),
         ),
         process_pb.CloseHandles: (

@@ -25,6 +25,8 @@ FEATURES = {
     "properties": "properties of a process or system",
     "modify": "changes to what runs, as of a console",
     "communicate": "all input and output in one call",
+    "exec": "a command run to its end, in one call",
+    "lines": "the lines of both outputs, in their order",
     "wait": "the exit of a process",
     "signal": "signals and console events",
     "terminate": "the end of a process and its descendants",

@@ -2014,9 +2014,14 @@ type OutputChunk struct {
 	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
 	// The bytes, at least one. To resume after this chunk ask for `offset` plus their number.
 	Data []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	// Number of this chunk among all chunks of this response, from 1, over both streams. Restores the
-	// order for a client that handles the streams apart.
-	Sequence      uint64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Number of this chunk among all chunks of this response, from 1, over both streams. Who reads both
+	// gets them in the order in which the daemon read them from the process, however late they are
+	// asked for. Of output that was written in very small pieces the order of the oldest may be lost:
+	// it comes stream by stream.
+	Sequence uint64 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When the daemon read the first of these bytes from the process, to a millisecond. Only if
+	// `timestamps` were asked for: then a chunk has only bytes that were read together.
+	ReadTime      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=read_time,json=readTime,proto3" json:"read_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2077,6 +2082,13 @@ func (x *OutputChunk) GetSequence() uint64 {
 		return x.Sequence
 	}
 	return 0
+}
+
+func (x *OutputChunk) GetReadTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReadTime
+	}
+	return nil
 }
 
 // Bytes that had left the ring before they could be sent.
@@ -2690,12 +2702,13 @@ const file_hcsd_v1_process_proto_rawDesc = "" +
 	"\bposition\"l\n" +
 	"\rOutputStarted\x12*\n" +
 	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12/\n" +
-	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorR\acursors\"\x84\x01\n" +
+	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorR\acursors\"\xbd\x01\n" +
 	"\vOutputChunk\x12-\n" +
 	"\x06stream\x18\x01 \x01(\x0e2\x15.hcsd.v1.OutputStreamR\x06stream\x12\x16\n" +
 	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x12\n" +
 	"\x04data\x18\x03 \x01(\fR\x04data\x12\x1a\n" +
-	"\bsequence\x18\x04 \x01(\x04R\bsequence\"x\n" +
+	"\bsequence\x18\x04 \x01(\x04R\bsequence\x127\n" +
+	"\tread_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\breadTime\"x\n" +
 	"\tOutputGap\x12-\n" +
 	"\x06stream\x18\x01 \x01(\x0e2\x15.hcsd.v1.OutputStreamR\x06stream\x12\x1f\n" +
 	"\vfrom_offset\x18\x02 \x01(\x04R\n" +
@@ -2878,18 +2891,19 @@ var file_hcsd_v1_process_proto_depIdxs = []int32{
 	17, // 32: hcsd.v1.OutputStarted.process:type_name -> hcsd.v1.Process
 	22, // 33: hcsd.v1.OutputStarted.cursors:type_name -> hcsd.v1.OutputCursor
 	6,  // 34: hcsd.v1.OutputChunk.stream:type_name -> hcsd.v1.OutputStream
-	6,  // 35: hcsd.v1.OutputGap.stream:type_name -> hcsd.v1.OutputStream
-	6,  // 36: hcsd.v1.OutputEof.stream:type_name -> hcsd.v1.OutputStream
-	22, // 37: hcsd.v1.OutputEnd.cursors:type_name -> hcsd.v1.OutputCursor
-	8,  // 38: hcsd.v1.ProcessSignal.console_event:type_name -> hcsd.v1.ConsoleEvent
-	33, // 39: hcsd.v1.ProcessStats.create_time:type_name -> google.protobuf.Timestamp
-	32, // 40: hcsd.v1.ProcessStats.user_time:type_name -> google.protobuf.Duration
-	32, // 41: hcsd.v1.ProcessStats.kernel_time:type_name -> google.protobuf.Duration
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	33, // 35: hcsd.v1.OutputChunk.read_time:type_name -> google.protobuf.Timestamp
+	6,  // 36: hcsd.v1.OutputGap.stream:type_name -> hcsd.v1.OutputStream
+	6,  // 37: hcsd.v1.OutputEof.stream:type_name -> hcsd.v1.OutputStream
+	22, // 38: hcsd.v1.OutputEnd.cursors:type_name -> hcsd.v1.OutputCursor
+	8,  // 39: hcsd.v1.ProcessSignal.console_event:type_name -> hcsd.v1.ConsoleEvent
+	33, // 40: hcsd.v1.ProcessStats.create_time:type_name -> google.protobuf.Timestamp
+	32, // 41: hcsd.v1.ProcessStats.user_time:type_name -> google.protobuf.Duration
+	32, // 42: hcsd.v1.ProcessStats.kernel_time:type_name -> google.protobuf.Duration
+	43, // [43:43] is the sub-list for method output_type
+	43, // [43:43] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_proto_init() }

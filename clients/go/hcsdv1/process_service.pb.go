@@ -12,6 +12,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -456,6 +457,233 @@ func (x *CreateProcessResponse) GetReplayed() bool {
 	return false
 }
 
+// Request of ExecProcess.
+type ExecProcessRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
+	// there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+	// `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
+	// reads while the process runs.
+	Create *CreateProcessRequest `protobuf:"bytes,1,opt,name=create,proto3" json:"create,omitempty"`
+	// What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
+	// have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+	Stdin []byte `protobuf:"bytes,2,opt,name=stdin,proto3" json:"stdin,omitempty"`
+	// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
+	// which is the most.
+	MaxOutputBytes uint32 `protobuf:"varint,3,opt,name=max_output_bytes,json=maxOutputBytes,proto3" json:"max_output_bytes,omitempty"`
+	// Answer after this time at the latest, with `timed_out` and the process as it is then. It goes on for
+	// `owner_grace`, so the caller makes the same request again: a long run in pieces that no proxy takes
+	// for dead. Does not tell one request from another. Zero: at once. Default: without limit.
+	Timeout       *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecProcessRequest) Reset() {
+	*x = ExecProcessRequest{}
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecProcessRequest) ProtoMessage() {}
+
+func (x *ExecProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecProcessRequest.ProtoReflect.Descriptor instead.
+func (*ExecProcessRequest) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ExecProcessRequest) GetCreate() *CreateProcessRequest {
+	if x != nil {
+		return x.Create
+	}
+	return nil
+}
+
+func (x *ExecProcessRequest) GetStdin() []byte {
+	if x != nil {
+		return x.Stdin
+	}
+	return nil
+}
+
+func (x *ExecProcessRequest) GetMaxOutputBytes() uint32 {
+	if x != nil {
+		return x.MaxOutputBytes
+	}
+	return 0
+}
+
+func (x *ExecProcessRequest) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+// Response of ExecProcess.
+type ExecProcessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process, with its `exit`. Its output is complete.
+	Process *Process `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	// What it has written to stdout; with a console, all output.
+	Stdout *CapturedOutput `protobuf:"bytes,2,opt,name=stdout,proto3" json:"stdout,omitempty"`
+	// What it has written to stderr.
+	Stderr *CapturedOutput `protobuf:"bytes,3,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	// Whether an earlier request with the same `request_id` had begun it.
+	Replayed bool `protobuf:"varint,4,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// Whether `timeout` was up first. There is no output then.
+	TimedOut      bool `protobuf:"varint,5,opt,name=timed_out,json=timedOut,proto3" json:"timed_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecProcessResponse) Reset() {
+	*x = ExecProcessResponse{}
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecProcessResponse) ProtoMessage() {}
+
+func (x *ExecProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecProcessResponse.ProtoReflect.Descriptor instead.
+func (*ExecProcessResponse) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ExecProcessResponse) GetProcess() *Process {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+func (x *ExecProcessResponse) GetStdout() *CapturedOutput {
+	if x != nil {
+		return x.Stdout
+	}
+	return nil
+}
+
+func (x *ExecProcessResponse) GetStderr() *CapturedOutput {
+	if x != nil {
+		return x.Stderr
+	}
+	return nil
+}
+
+func (x *ExecProcessResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+func (x *ExecProcessResponse) GetTimedOut() bool {
+	if x != nil {
+		return x.TimedOut
+	}
+	return false
+}
+
+// What a process has written to one stream.
+type CapturedOutput struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last bytes of the stream.
+	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	// How many bytes the stream had. If that is more than `data` has, the first ones are missing.
+	EndOffset uint64 `protobuf:"varint,2,opt,name=end_offset,json=endOffset,proto3" json:"end_offset,omitempty"`
+	// Whether the daemon gave up on a pipe that a descendant of the exited process kept open, as in
+	// OutputEof.
+	Forced        bool `protobuf:"varint,3,opt,name=forced,proto3" json:"forced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapturedOutput) Reset() {
+	*x = CapturedOutput{}
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapturedOutput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapturedOutput) ProtoMessage() {}
+
+func (x *CapturedOutput) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapturedOutput.ProtoReflect.Descriptor instead.
+func (*CapturedOutput) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CapturedOutput) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *CapturedOutput) GetEndOffset() uint64 {
+	if x != nil {
+		return x.EndOffset
+	}
+	return 0
+}
+
+func (x *CapturedOutput) GetForced() bool {
+	if x != nil {
+		return x.Forced
+	}
+	return false
+}
+
 // Request of OpenProcess.
 type OpenProcessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -471,7 +699,7 @@ type OpenProcessRequest struct {
 
 func (x *OpenProcessRequest) Reset() {
 	*x = OpenProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -483,7 +711,7 @@ func (x *OpenProcessRequest) String() string {
 func (*OpenProcessRequest) ProtoMessage() {}
 
 func (x *OpenProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[2]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -496,7 +724,7 @@ func (x *OpenProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenProcessRequest.ProtoReflect.Descriptor instead.
 func (*OpenProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{2}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *OpenProcessRequest) GetParent() string {
@@ -531,7 +759,7 @@ type OpenProcessResponse struct {
 
 func (x *OpenProcessResponse) Reset() {
 	*x = OpenProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -543,7 +771,7 @@ func (x *OpenProcessResponse) String() string {
 func (*OpenProcessResponse) ProtoMessage() {}
 
 func (x *OpenProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[3]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -556,7 +784,7 @@ func (x *OpenProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenProcessResponse.ProtoReflect.Descriptor instead.
 func (*OpenProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{3}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *OpenProcessResponse) GetProcess() *Process {
@@ -577,7 +805,7 @@ type GetProcessRequest struct {
 
 func (x *GetProcessRequest) Reset() {
 	*x = GetProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +817,7 @@ func (x *GetProcessRequest) String() string {
 func (*GetProcessRequest) ProtoMessage() {}
 
 func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[4]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +830,7 @@ func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessRequest.ProtoReflect.Descriptor instead.
 func (*GetProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{4}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetProcessRequest) GetName() string {
@@ -623,7 +851,7 @@ type GetProcessResponse struct {
 
 func (x *GetProcessResponse) Reset() {
 	*x = GetProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +863,7 @@ func (x *GetProcessResponse) String() string {
 func (*GetProcessResponse) ProtoMessage() {}
 
 func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[5]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +876,7 @@ func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessResponse.ProtoReflect.Descriptor instead.
 func (*GetProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{5}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetProcessResponse) GetProcess() *Process {
@@ -678,7 +906,7 @@ type ListProcessesRequest struct {
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +918,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[6]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +931,7 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{6}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListProcessesRequest) GetParent() string {
@@ -754,7 +982,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +994,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[7]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +1007,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{7}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListProcessesResponse) GetProcesses() []*Process {
@@ -811,7 +1039,7 @@ type WaitProcessRequest struct {
 
 func (x *WaitProcessRequest) Reset() {
 	*x = WaitProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +1051,7 @@ func (x *WaitProcessRequest) String() string {
 func (*WaitProcessRequest) ProtoMessage() {}
 
 func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[8]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +1064,7 @@ func (x *WaitProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessRequest.ProtoReflect.Descriptor instead.
 func (*WaitProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{8}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WaitProcessRequest) GetName() string {
@@ -873,7 +1101,7 @@ type WaitProcessResponse struct {
 
 func (x *WaitProcessResponse) Reset() {
 	*x = WaitProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +1113,7 @@ func (x *WaitProcessResponse) String() string {
 func (*WaitProcessResponse) ProtoMessage() {}
 
 func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[9]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1126,7 @@ func (x *WaitProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitProcessResponse.ProtoReflect.Descriptor instead.
 func (*WaitProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{9}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WaitProcessResponse) GetProcess() *Process {
@@ -928,7 +1156,7 @@ type SignalProcessRequest struct {
 
 func (x *SignalProcessRequest) Reset() {
 	*x = SignalProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -940,7 +1168,7 @@ func (x *SignalProcessRequest) String() string {
 func (*SignalProcessRequest) ProtoMessage() {}
 
 func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[10]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,7 +1181,7 @@ func (x *SignalProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessRequest.ProtoReflect.Descriptor instead.
 func (*SignalProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{10}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SignalProcessRequest) GetName() string {
@@ -983,7 +1211,7 @@ type SignalProcessResponse struct {
 
 func (x *SignalProcessResponse) Reset() {
 	*x = SignalProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1223,7 @@ func (x *SignalProcessResponse) String() string {
 func (*SignalProcessResponse) ProtoMessage() {}
 
 func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[11]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1236,7 @@ func (x *SignalProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalProcessResponse.ProtoReflect.Descriptor instead.
 func (*SignalProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{11}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignalProcessResponse) GetDelivery() SignalDelivery {
@@ -1045,7 +1273,7 @@ type TerminateProcessRequest struct {
 
 func (x *TerminateProcessRequest) Reset() {
 	*x = TerminateProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1285,7 @@ func (x *TerminateProcessRequest) String() string {
 func (*TerminateProcessRequest) ProtoMessage() {}
 
 func (x *TerminateProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[12]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1298,7 @@ func (x *TerminateProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateProcessRequest.ProtoReflect.Descriptor instead.
 func (*TerminateProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{12}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TerminateProcessRequest) GetName() string {
@@ -1119,7 +1347,7 @@ type TerminateProcessResponse struct {
 
 func (x *TerminateProcessResponse) Reset() {
 	*x = TerminateProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1359,7 @@ func (x *TerminateProcessResponse) String() string {
 func (*TerminateProcessResponse) ProtoMessage() {}
 
 func (x *TerminateProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[13]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1372,7 @@ func (x *TerminateProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminateProcessResponse.ProtoReflect.Descriptor instead.
 func (*TerminateProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{13}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TerminateProcessResponse) GetProcess() *Process {
@@ -1186,7 +1414,7 @@ type CloseHandles struct {
 
 func (x *CloseHandles) Reset() {
 	*x = CloseHandles{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1426,7 @@ func (x *CloseHandles) String() string {
 func (*CloseHandles) ProtoMessage() {}
 
 func (x *CloseHandles) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[14]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1439,7 @@ func (x *CloseHandles) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseHandles.ProtoReflect.Descriptor instead.
 func (*CloseHandles) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{14}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CloseHandles) GetHandles() []StdioHandle {
@@ -1240,7 +1468,7 @@ type ModifyProcessRequest struct {
 
 func (x *ModifyProcessRequest) Reset() {
 	*x = ModifyProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1480,7 @@ func (x *ModifyProcessRequest) String() string {
 func (*ModifyProcessRequest) ProtoMessage() {}
 
 func (x *ModifyProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[15]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1493,7 @@ func (x *ModifyProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModifyProcessRequest.ProtoReflect.Descriptor instead.
 func (*ModifyProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{15}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ModifyProcessRequest) GetName() string {
@@ -1345,7 +1573,7 @@ type ModifyProcessResponse struct {
 
 func (x *ModifyProcessResponse) Reset() {
 	*x = ModifyProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1585,7 @@ func (x *ModifyProcessResponse) String() string {
 func (*ModifyProcessResponse) ProtoMessage() {}
 
 func (x *ModifyProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[16]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1598,7 @@ func (x *ModifyProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModifyProcessResponse.ProtoReflect.Descriptor instead.
 func (*ModifyProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{16}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ModifyProcessResponse) GetProcess() *Process {
@@ -1396,7 +1624,7 @@ type GetProcessPropertiesRequest struct {
 
 func (x *GetProcessPropertiesRequest) Reset() {
 	*x = GetProcessPropertiesRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1636,7 @@ func (x *GetProcessPropertiesRequest) String() string {
 func (*GetProcessPropertiesRequest) ProtoMessage() {}
 
 func (x *GetProcessPropertiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[17]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1649,7 @@ func (x *GetProcessPropertiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessPropertiesRequest.ProtoReflect.Descriptor instead.
 func (*GetProcessPropertiesRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{17}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetProcessPropertiesRequest) GetName() string {
@@ -1461,7 +1689,7 @@ type GetProcessPropertiesResponse struct {
 
 func (x *GetProcessPropertiesResponse) Reset() {
 	*x = GetProcessPropertiesResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1701,7 @@ func (x *GetProcessPropertiesResponse) String() string {
 func (*GetProcessPropertiesResponse) ProtoMessage() {}
 
 func (x *GetProcessPropertiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[18]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1714,7 @@ func (x *GetProcessPropertiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessPropertiesResponse.ProtoReflect.Descriptor instead.
 func (*GetProcessPropertiesResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{18}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetProcessPropertiesResponse) GetPropertiesJson() string {
@@ -1529,7 +1757,7 @@ type DeleteProcessRequest struct {
 
 func (x *DeleteProcessRequest) Reset() {
 	*x = DeleteProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1769,7 @@ func (x *DeleteProcessRequest) String() string {
 func (*DeleteProcessRequest) ProtoMessage() {}
 
 func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[19]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1782,7 @@ func (x *DeleteProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{19}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteProcessRequest) GetName() string {
@@ -1598,7 +1826,7 @@ type DeleteProcessResponse struct {
 
 func (x *DeleteProcessResponse) Reset() {
 	*x = DeleteProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1610,7 +1838,7 @@ func (x *DeleteProcessResponse) String() string {
 func (*DeleteProcessResponse) ProtoMessage() {}
 
 func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[20]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1623,7 +1851,7 @@ func (x *DeleteProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProcessResponse.ProtoReflect.Descriptor instead.
 func (*DeleteProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{20}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeleteProcessResponse) GetScopeApplied() TerminateScope {
@@ -1658,13 +1886,22 @@ type ReadOutputRequest struct {
 	// silent stream for a dead one, and the caller a dead one for silent. Default, and when zero: none.
 	// Otherwise from 100 ms to 1 h.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,6,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Tell in each chunk when it was read from the process, `read_time`. Chunks are smaller then.
+	Timestamps bool `protobuf:"varint,7,opt,name=timestamps,proto3" json:"timestamps,omitempty"`
+	// Leave out what was read from the process before this time. Of output that is no longer kept the
+	// time is not known: a `gap` tells of it unless something that is kept is older.
+	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	// Begin with this many last lines of what is kept, over all streams that are read; a last line
+	// that has no end yet is one. 0: only what comes from now on. Together with `cursors` or `since`,
+	// the latest begin counts.
+	LastLines     *uint32 `protobuf:"varint,9,opt,name=last_lines,json=lastLines,proto3,oneof" json:"last_lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadOutputRequest) Reset() {
 	*x = ReadOutputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1913,7 @@ func (x *ReadOutputRequest) String() string {
 func (*ReadOutputRequest) ProtoMessage() {}
 
 func (x *ReadOutputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[21]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1926,7 @@ func (x *ReadOutputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadOutputRequest.ProtoReflect.Descriptor instead.
 func (*ReadOutputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{21}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReadOutputRequest) GetName() string {
@@ -1734,6 +1971,27 @@ func (x *ReadOutputRequest) GetHeartbeatInterval() *durationpb.Duration {
 	return nil
 }
 
+func (x *ReadOutputRequest) GetTimestamps() bool {
+	if x != nil {
+		return x.Timestamps
+	}
+	return false
+}
+
+func (x *ReadOutputRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ReadOutputRequest) GetLastLines() uint32 {
+	if x != nil && x.LastLines != nil {
+		return *x.LastLines
+	}
+	return 0
+}
+
 // Response of ReadOutput. RunProcessResponse has all of its members, with the same numbers.
 type ReadOutputResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1755,7 +2013,7 @@ type ReadOutputResponse struct {
 
 func (x *ReadOutputResponse) Reset() {
 	*x = ReadOutputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +2025,7 @@ func (x *ReadOutputResponse) String() string {
 func (*ReadOutputResponse) ProtoMessage() {}
 
 func (x *ReadOutputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[22]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +2038,7 @@ func (x *ReadOutputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadOutputResponse.ProtoReflect.Descriptor instead.
 func (*ReadOutputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{22}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReadOutputResponse) GetEvent() isReadOutputResponse_Event {
@@ -1916,7 +2174,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +2186,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[23]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2199,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{23}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{26}
 }
 
 // Request of WriteInput.
@@ -1965,7 +2223,7 @@ type WriteInputRequest struct {
 
 func (x *WriteInputRequest) Reset() {
 	*x = WriteInputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2235,7 @@ func (x *WriteInputRequest) String() string {
 func (*WriteInputRequest) ProtoMessage() {}
 
 func (x *WriteInputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[24]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2248,7 @@ func (x *WriteInputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteInputRequest.ProtoReflect.Descriptor instead.
 func (*WriteInputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{24}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WriteInputRequest) GetName() string {
@@ -2047,7 +2305,7 @@ type WriteInputResponse struct {
 
 func (x *WriteInputResponse) Reset() {
 	*x = WriteInputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +2317,7 @@ func (x *WriteInputResponse) String() string {
 func (*WriteInputResponse) ProtoMessage() {}
 
 func (x *WriteInputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[25]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +2330,7 @@ func (x *WriteInputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteInputResponse.ProtoReflect.Descriptor instead.
 func (*WriteInputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{25}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WriteInputResponse) GetCommittedOffset() uint64 {
@@ -2120,7 +2378,7 @@ type StreamInputRequest struct {
 
 func (x *StreamInputRequest) Reset() {
 	*x = StreamInputRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2390,7 @@ func (x *StreamInputRequest) String() string {
 func (*StreamInputRequest) ProtoMessage() {}
 
 func (x *StreamInputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[26]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2403,7 @@ func (x *StreamInputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputRequest.ProtoReflect.Descriptor instead.
 func (*StreamInputRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{26}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StreamInputRequest) GetRequest() isStreamInputRequest_Request {
@@ -2224,7 +2482,7 @@ type StreamInputStart struct {
 
 func (x *StreamInputStart) Reset() {
 	*x = StreamInputStart{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2236,7 +2494,7 @@ func (x *StreamInputStart) String() string {
 func (*StreamInputStart) ProtoMessage() {}
 
 func (x *StreamInputStart) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[27]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2249,7 +2507,7 @@ func (x *StreamInputStart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputStart.ProtoReflect.Descriptor instead.
 func (*StreamInputStart) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{27}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StreamInputStart) GetName() string {
@@ -2286,7 +2544,7 @@ type StreamInputResponse struct {
 
 func (x *StreamInputResponse) Reset() {
 	*x = StreamInputResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2556,7 @@ func (x *StreamInputResponse) String() string {
 func (*StreamInputResponse) ProtoMessage() {}
 
 func (x *StreamInputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[28]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2569,7 @@ func (x *StreamInputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamInputResponse.ProtoReflect.Descriptor instead.
 func (*StreamInputResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{28}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StreamInputResponse) GetCommittedOffset() uint64 {
@@ -2351,7 +2609,7 @@ type RunProcessRequest struct {
 
 func (x *RunProcessRequest) Reset() {
 	*x = RunProcessRequest{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2621,7 @@ func (x *RunProcessRequest) String() string {
 func (*RunProcessRequest) ProtoMessage() {}
 
 func (x *RunProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[29]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2634,7 @@ func (x *RunProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunProcessRequest.ProtoReflect.Descriptor instead.
 func (*RunProcessRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{29}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RunProcessRequest) GetRequest() isRunProcessRequest_Request {
@@ -2536,13 +2794,19 @@ type RunAttach struct {
 	// `StreamStatus.readers`, and takes nothing out of a ring that blocks. Opened processes, whose output
 	// the daemon does not have, can be attached to in this way only. Not together with `cursors`.
 	WithoutOutput bool `protobuf:"varint,7,opt,name=without_output,json=withoutOutput,proto3" json:"without_output,omitempty"`
+	// As in ReadOutputRequest.
+	Timestamps bool `protobuf:"varint,8,opt,name=timestamps,proto3" json:"timestamps,omitempty"`
+	// As in ReadOutputRequest.
+	Since *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=since,proto3" json:"since,omitempty"`
+	// As in ReadOutputRequest.
+	LastLines     *uint32 `protobuf:"varint,10,opt,name=last_lines,json=lastLines,proto3,oneof" json:"last_lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RunAttach) Reset() {
 	*x = RunAttach{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2554,7 +2818,7 @@ func (x *RunAttach) String() string {
 func (*RunAttach) ProtoMessage() {}
 
 func (x *RunAttach) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[30]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2567,7 +2831,7 @@ func (x *RunAttach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunAttach.ProtoReflect.Descriptor instead.
 func (*RunAttach) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{30}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RunAttach) GetName() string {
@@ -2619,6 +2883,27 @@ func (x *RunAttach) GetWithoutOutput() bool {
 	return false
 }
 
+func (x *RunAttach) GetTimestamps() bool {
+	if x != nil {
+		return x.Timestamps
+	}
+	return false
+}
+
+func (x *RunAttach) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *RunAttach) GetLastLines() uint32 {
+	if x != nil && x.LastLines != nil {
+		return *x.LastLines
+	}
+	return 0
+}
+
 // Bytes for stdin.
 type StdinData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2633,7 +2918,7 @@ type StdinData struct {
 
 func (x *StdinData) Reset() {
 	*x = StdinData{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2645,7 +2930,7 @@ func (x *StdinData) String() string {
 func (*StdinData) ProtoMessage() {}
 
 func (x *StdinData) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[31]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2658,7 +2943,7 @@ func (x *StdinData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdinData.ProtoReflect.Descriptor instead.
 func (*StdinData) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{31}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StdinData) GetOffset() uint64 {
@@ -2684,7 +2969,7 @@ type CloseStdin struct {
 
 func (x *CloseStdin) Reset() {
 	*x = CloseStdin{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2696,7 +2981,7 @@ func (x *CloseStdin) String() string {
 func (*CloseStdin) ProtoMessage() {}
 
 func (x *CloseStdin) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[32]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2709,7 +2994,7 @@ func (x *CloseStdin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseStdin.ProtoReflect.Descriptor instead.
 func (*CloseStdin) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{32}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{35}
 }
 
 // Response of RunProcess. Members 1 to 6, and 9, are those of ReadOutputResponse.
@@ -2735,7 +3020,7 @@ type RunProcessResponse struct {
 
 func (x *RunProcessResponse) Reset() {
 	*x = RunProcessResponse{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2747,7 +3032,7 @@ func (x *RunProcessResponse) String() string {
 func (*RunProcessResponse) ProtoMessage() {}
 
 func (x *RunProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[33]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2760,7 +3045,7 @@ func (x *RunProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunProcessResponse.ProtoReflect.Descriptor instead.
 func (*RunProcessResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{33}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RunProcessResponse) GetEvent() isRunProcessResponse_Event {
@@ -2931,7 +3216,7 @@ type StdinAccepted struct {
 
 func (x *StdinAccepted) Reset() {
 	*x = StdinAccepted{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +3228,7 @@ func (x *StdinAccepted) String() string {
 func (*StdinAccepted) ProtoMessage() {}
 
 func (x *StdinAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[34]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3241,7 @@ func (x *StdinAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StdinAccepted.ProtoReflect.Descriptor instead.
 func (*StdinAccepted) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{34}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *StdinAccepted) GetCommittedOffset() uint64 {
@@ -2986,7 +3271,7 @@ type OpError struct {
 
 func (x *OpError) Reset() {
 	*x = OpError{}
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2998,7 +3283,7 @@ func (x *OpError) String() string {
 func (*OpError) ProtoMessage() {}
 
 func (x *OpError) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_process_service_proto_msgTypes[35]
+	mi := &file_hcsd_v1_process_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3011,7 +3296,7 @@ func (x *OpError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpError.ProtoReflect.Descriptor instead.
 func (*OpError) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{35}
+	return file_hcsd_v1_process_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *OpError) GetOperation() RunOperation {
@@ -3032,7 +3317,7 @@ var File_hcsd_v1_process_service_proto protoreflect.FileDescriptor
 
 const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1dhcsd/v1/process_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x15hcsd/v1/process.proto\"\x9c\x03\n" +
+	"\x1dhcsd/v1/process_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x15hcsd/v1/process.proto\"\x9c\x03\n" +
 	"\x14CreateProcessRequest\x12\x1c\n" +
 	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06parent\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x14.hcsd.v1.ProcessSpecH\x00R\x04spec\x12)\n" +
@@ -3049,7 +3334,23 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x06source\"_\n" +
 	"\x15CreateProcessResponse\x12*\n" +
 	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"o\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xd8\x01\n" +
+	"\x12ExecProcessRequest\x12;\n" +
+	"\x06create\x18\x01 \x01(\v2\x1d.hcsd.v1.CreateProcessRequestB\x04\xe2A\x01\x02R\x06create\x12\x1a\n" +
+	"\x05stdin\x18\x02 \x01(\fB\x04\xe2A\x01\x01R\x05stdin\x12.\n" +
+	"\x10max_output_bytes\x18\x03 \x01(\rB\x04\xe2A\x01\x01R\x0emaxOutputBytes\x129\n" +
+	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\atimeout\"\xdc\x01\n" +
+	"\x13ExecProcessResponse\x12*\n" +
+	"\aprocess\x18\x01 \x01(\v2\x10.hcsd.v1.ProcessR\aprocess\x12/\n" +
+	"\x06stdout\x18\x02 \x01(\v2\x17.hcsd.v1.CapturedOutputR\x06stdout\x12/\n" +
+	"\x06stderr\x18\x03 \x01(\v2\x17.hcsd.v1.CapturedOutputR\x06stderr\x12\x1a\n" +
+	"\breplayed\x18\x04 \x01(\bR\breplayed\x12\x1b\n" +
+	"\ttimed_out\x18\x05 \x01(\bR\btimedOut\"[\n" +
+	"\x0eCapturedOutput\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1d\n" +
+	"\n" +
+	"end_offset\x18\x02 \x01(\x04R\tendOffset\x12\x16\n" +
+	"\x06forced\x18\x03 \x01(\bR\x06forced\"o\n" +
 	"\x12OpenProcessRequest\x12\x1c\n" +
 	"\x06parent\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06parent\x12\x16\n" +
 	"\x03pid\x18\x02 \x01(\rB\x04\xe2A\x01\x02R\x03pid\x12#\n" +
@@ -3122,7 +3423,7 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x05scope\x18\x04 \x01(\x0e2\x17.hcsd.v1.TerminateScopeB\x04\xe2A\x01\x01R\x05scope\"\x84\x01\n" +
 	"\x15DeleteProcessResponse\x12<\n" +
 	"\rscope_applied\x18\x01 \x01(\x0e2\x17.hcsd.v1.TerminateScopeR\fscopeApplied\x12-\n" +
-	"\x12descendants_killed\x18\x02 \x01(\rR\x11descendantsKilled\"\xb9\x02\n" +
+	"\x12descendants_killed\x18\x02 \x01(\rR\x11descendantsKilled\"\xd0\x03\n" +
 	"\x11ReadOutputRequest\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x125\n" +
 	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorB\x04\xe2A\x01\x01R\acursors\x12\x1c\n" +
@@ -3130,7 +3431,14 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\n" +
 	"gap_policy\x18\x04 \x01(\x0e2\x12.hcsd.v1.GapPolicyB\x04\xe2A\x01\x01R\tgapPolicy\x12,\n" +
 	"\x0fmax_chunk_bytes\x18\x05 \x01(\rB\x04\xe2A\x01\x01R\rmaxChunkBytes\x12N\n" +
-	"\x12heartbeat_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatInterval\"\xd7\x02\n" +
+	"\x12heartbeat_interval\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatInterval\x12$\n" +
+	"\n" +
+	"timestamps\x18\a \x01(\bB\x04\xe2A\x01\x01R\n" +
+	"timestamps\x126\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\x05since\x12(\n" +
+	"\n" +
+	"last_lines\x18\t \x01(\rB\x04\xe2A\x01\x01H\x00R\tlastLines\x88\x01\x01B\r\n" +
+	"\v_last_lines\"\xd7\x02\n" +
 	"\x12ReadOutputResponse\x122\n" +
 	"\astarted\x18\x01 \x01(\v2\x16.hcsd.v1.OutputStartedH\x00R\astarted\x12,\n" +
 	"\x05chunk\x18\x02 \x01(\v2\x14.hcsd.v1.OutputChunkH\x00R\x05chunk\x12&\n" +
@@ -3175,7 +3483,7 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x06signal\x18\x06 \x01(\v2\x16.hcsd.v1.ProcessSignalH\x00R\x06signal\x122\n" +
 	"\theartbeat\x18\a \x01(\v2\x12.hcsd.v1.HeartbeatH\x00R\theartbeat\x12N\n" +
 	"\x12heartbeat_interval\x18\b \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatIntervalB\t\n" +
-	"\arequest\"\xaf\x02\n" +
+	"\arequest\"\xc6\x03\n" +
 	"\tRunAttach\x12\x18\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04name\x125\n" +
 	"\acursors\x18\x02 \x03(\v2\x15.hcsd.v1.OutputCursorB\x04\xe2A\x01\x01R\acursors\x127\n" +
@@ -3184,7 +3492,15 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x0fmax_chunk_bytes\x18\x04 \x01(\rB\x04\xe2A\x01\x01R\rmaxChunkBytes\x12!\n" +
 	"\ttake_over\x18\x05 \x01(\bB\x04\xe2A\x01\x01R\btakeOver\x12\x1a\n" +
 	"\x05owner\x18\x06 \x01(\bB\x04\xe2A\x01\x01R\x05owner\x12+\n" +
-	"\x0ewithout_output\x18\a \x01(\bB\x04\xe2A\x01\x01R\rwithoutOutput\"C\n" +
+	"\x0ewithout_output\x18\a \x01(\bB\x04\xe2A\x01\x01R\rwithoutOutput\x12$\n" +
+	"\n" +
+	"timestamps\x18\b \x01(\bB\x04\xe2A\x01\x01R\n" +
+	"timestamps\x126\n" +
+	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\x05since\x12(\n" +
+	"\n" +
+	"last_lines\x18\n" +
+	" \x01(\rB\x04\xe2A\x01\x01H\x00R\tlastLines\x88\x01\x01B\r\n" +
+	"\v_last_lines\"C\n" +
 	"\tStdinData\x12\x1c\n" +
 	"\x06offset\x18\x01 \x01(\x04B\x04\xe2A\x01\x01R\x06offset\x12\x18\n" +
 	"\x04data\x18\x02 \x01(\fB\x04\xe2A\x01\x01R\x04data\"\f\n" +
@@ -3227,7 +3543,7 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"\x13RUN_OPERATION_STDIN\x10\x01\x12\x1d\n" +
 	"\x19RUN_OPERATION_CLOSE_STDIN\x10\x02\x12\x18\n" +
 	"\x14RUN_OPERATION_RESIZE\x10\x03\x12\x18\n" +
-	"\x14RUN_OPERATION_SIGNAL\x10\x042\x8d\t\n" +
+	"\x14RUN_OPERATION_SIGNAL\x10\x042\xd7\t\n" +
 	"\x0eProcessService\x12N\n" +
 	"\rCreateProcess\x12\x1d.hcsd.v1.CreateProcessRequest\x1a\x1e.hcsd.v1.CreateProcessResponse\x12M\n" +
 	"\vOpenProcess\x12\x1b.hcsd.v1.OpenProcessRequest\x1a\x1c.hcsd.v1.OpenProcessResponse\"\x03\x90\x02\x02\x12J\n" +
@@ -3244,7 +3560,8 @@ const file_hcsd_v1_process_service_proto_rawDesc = "" +
 	"ReadOutput\x12\x1a.hcsd.v1.ReadOutputRequest\x1a\x1b.hcsd.v1.ReadOutputResponse\"\x03\x90\x02\x010\x01\x12J\n" +
 	"\n" +
 	"WriteInput\x12\x1a.hcsd.v1.WriteInputRequest\x1a\x1b.hcsd.v1.WriteInputResponse\"\x03\x90\x02\x02\x12J\n" +
-	"\vStreamInput\x12\x1b.hcsd.v1.StreamInputRequest\x1a\x1c.hcsd.v1.StreamInputResponse(\x01\x12I\n" +
+	"\vStreamInput\x12\x1b.hcsd.v1.StreamInputRequest\x1a\x1c.hcsd.v1.StreamInputResponse(\x01\x12H\n" +
+	"\vExecProcess\x12\x1b.hcsd.v1.ExecProcessRequest\x1a\x1c.hcsd.v1.ExecProcessResponse\x12I\n" +
 	"\n" +
 	"RunProcess\x12\x1a.hcsd.v1.RunProcessRequest\x1a\x1b.hcsd.v1.RunProcessResponse(\x010\x01BD\n" +
 	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
@@ -3262,7 +3579,7 @@ func file_hcsd_v1_process_service_proto_rawDescGZIP() []byte {
 }
 
 var file_hcsd_v1_process_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hcsd_v1_process_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_hcsd_v1_process_service_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(WaitFor)(0),                         // 0: hcsd.v1.WaitFor
 	(TerminateScope)(0),                  // 1: hcsd.v1.TerminateScope
@@ -3270,158 +3587,171 @@ var file_hcsd_v1_process_service_proto_goTypes = []any{
 	(RunOperation)(0),                    // 3: hcsd.v1.RunOperation
 	(*CreateProcessRequest)(nil),         // 4: hcsd.v1.CreateProcessRequest
 	(*CreateProcessResponse)(nil),        // 5: hcsd.v1.CreateProcessResponse
-	(*OpenProcessRequest)(nil),           // 6: hcsd.v1.OpenProcessRequest
-	(*OpenProcessResponse)(nil),          // 7: hcsd.v1.OpenProcessResponse
-	(*GetProcessRequest)(nil),            // 8: hcsd.v1.GetProcessRequest
-	(*GetProcessResponse)(nil),           // 9: hcsd.v1.GetProcessResponse
-	(*ListProcessesRequest)(nil),         // 10: hcsd.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil),        // 11: hcsd.v1.ListProcessesResponse
-	(*WaitProcessRequest)(nil),           // 12: hcsd.v1.WaitProcessRequest
-	(*WaitProcessResponse)(nil),          // 13: hcsd.v1.WaitProcessResponse
-	(*SignalProcessRequest)(nil),         // 14: hcsd.v1.SignalProcessRequest
-	(*SignalProcessResponse)(nil),        // 15: hcsd.v1.SignalProcessResponse
-	(*TerminateProcessRequest)(nil),      // 16: hcsd.v1.TerminateProcessRequest
-	(*TerminateProcessResponse)(nil),     // 17: hcsd.v1.TerminateProcessResponse
-	(*CloseHandles)(nil),                 // 18: hcsd.v1.CloseHandles
-	(*ModifyProcessRequest)(nil),         // 19: hcsd.v1.ModifyProcessRequest
-	(*ModifyProcessResponse)(nil),        // 20: hcsd.v1.ModifyProcessResponse
-	(*GetProcessPropertiesRequest)(nil),  // 21: hcsd.v1.GetProcessPropertiesRequest
-	(*GetProcessPropertiesResponse)(nil), // 22: hcsd.v1.GetProcessPropertiesResponse
-	(*DeleteProcessRequest)(nil),         // 23: hcsd.v1.DeleteProcessRequest
-	(*DeleteProcessResponse)(nil),        // 24: hcsd.v1.DeleteProcessResponse
-	(*ReadOutputRequest)(nil),            // 25: hcsd.v1.ReadOutputRequest
-	(*ReadOutputResponse)(nil),           // 26: hcsd.v1.ReadOutputResponse
-	(*Heartbeat)(nil),                    // 27: hcsd.v1.Heartbeat
-	(*WriteInputRequest)(nil),            // 28: hcsd.v1.WriteInputRequest
-	(*WriteInputResponse)(nil),           // 29: hcsd.v1.WriteInputResponse
-	(*StreamInputRequest)(nil),           // 30: hcsd.v1.StreamInputRequest
-	(*StreamInputStart)(nil),             // 31: hcsd.v1.StreamInputStart
-	(*StreamInputResponse)(nil),          // 32: hcsd.v1.StreamInputResponse
-	(*RunProcessRequest)(nil),            // 33: hcsd.v1.RunProcessRequest
-	(*RunAttach)(nil),                    // 34: hcsd.v1.RunAttach
-	(*StdinData)(nil),                    // 35: hcsd.v1.StdinData
-	(*CloseStdin)(nil),                   // 36: hcsd.v1.CloseStdin
-	(*RunProcessResponse)(nil),           // 37: hcsd.v1.RunProcessResponse
-	(*StdinAccepted)(nil),                // 38: hcsd.v1.StdinAccepted
-	(*OpError)(nil),                      // 39: hcsd.v1.OpError
-	nil,                                  // 40: hcsd.v1.CreateProcessRequest.LabelsEntry
-	nil,                                  // 41: hcsd.v1.ListProcessesRequest.LabelsEntry
-	(*ProcessSpec)(nil),                  // 42: hcsd.v1.ProcessSpec
-	(*ProcessOptions)(nil),               // 43: hcsd.v1.ProcessOptions
-	(*Process)(nil),                      // 44: hcsd.v1.Process
-	(ProcessState)(0),                    // 45: hcsd.v1.ProcessState
-	(*durationpb.Duration)(nil),          // 46: google.protobuf.Duration
-	(*ProcessSignal)(nil),                // 47: hcsd.v1.ProcessSignal
-	(SignalDelivery)(0),                  // 48: hcsd.v1.SignalDelivery
-	(*Console)(nil),                      // 49: hcsd.v1.Console
-	(*ProcessStatus)(nil),                // 50: hcsd.v1.ProcessStatus
-	(*ProcessStats)(nil),                 // 51: hcsd.v1.ProcessStats
-	(*OutputCursor)(nil),                 // 52: hcsd.v1.OutputCursor
-	(GapPolicy)(0),                       // 53: hcsd.v1.GapPolicy
-	(*OutputStarted)(nil),                // 54: hcsd.v1.OutputStarted
-	(*OutputChunk)(nil),                  // 55: hcsd.v1.OutputChunk
-	(*OutputGap)(nil),                    // 56: hcsd.v1.OutputGap
-	(*OutputEof)(nil),                    // 57: hcsd.v1.OutputEof
-	(*ProcessExit)(nil),                  // 58: hcsd.v1.ProcessExit
-	(*OutputEnd)(nil),                    // 59: hcsd.v1.OutputEnd
-	(*status.Status)(nil),                // 60: google.rpc.Status
+	(*ExecProcessRequest)(nil),           // 6: hcsd.v1.ExecProcessRequest
+	(*ExecProcessResponse)(nil),          // 7: hcsd.v1.ExecProcessResponse
+	(*CapturedOutput)(nil),               // 8: hcsd.v1.CapturedOutput
+	(*OpenProcessRequest)(nil),           // 9: hcsd.v1.OpenProcessRequest
+	(*OpenProcessResponse)(nil),          // 10: hcsd.v1.OpenProcessResponse
+	(*GetProcessRequest)(nil),            // 11: hcsd.v1.GetProcessRequest
+	(*GetProcessResponse)(nil),           // 12: hcsd.v1.GetProcessResponse
+	(*ListProcessesRequest)(nil),         // 13: hcsd.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),        // 14: hcsd.v1.ListProcessesResponse
+	(*WaitProcessRequest)(nil),           // 15: hcsd.v1.WaitProcessRequest
+	(*WaitProcessResponse)(nil),          // 16: hcsd.v1.WaitProcessResponse
+	(*SignalProcessRequest)(nil),         // 17: hcsd.v1.SignalProcessRequest
+	(*SignalProcessResponse)(nil),        // 18: hcsd.v1.SignalProcessResponse
+	(*TerminateProcessRequest)(nil),      // 19: hcsd.v1.TerminateProcessRequest
+	(*TerminateProcessResponse)(nil),     // 20: hcsd.v1.TerminateProcessResponse
+	(*CloseHandles)(nil),                 // 21: hcsd.v1.CloseHandles
+	(*ModifyProcessRequest)(nil),         // 22: hcsd.v1.ModifyProcessRequest
+	(*ModifyProcessResponse)(nil),        // 23: hcsd.v1.ModifyProcessResponse
+	(*GetProcessPropertiesRequest)(nil),  // 24: hcsd.v1.GetProcessPropertiesRequest
+	(*GetProcessPropertiesResponse)(nil), // 25: hcsd.v1.GetProcessPropertiesResponse
+	(*DeleteProcessRequest)(nil),         // 26: hcsd.v1.DeleteProcessRequest
+	(*DeleteProcessResponse)(nil),        // 27: hcsd.v1.DeleteProcessResponse
+	(*ReadOutputRequest)(nil),            // 28: hcsd.v1.ReadOutputRequest
+	(*ReadOutputResponse)(nil),           // 29: hcsd.v1.ReadOutputResponse
+	(*Heartbeat)(nil),                    // 30: hcsd.v1.Heartbeat
+	(*WriteInputRequest)(nil),            // 31: hcsd.v1.WriteInputRequest
+	(*WriteInputResponse)(nil),           // 32: hcsd.v1.WriteInputResponse
+	(*StreamInputRequest)(nil),           // 33: hcsd.v1.StreamInputRequest
+	(*StreamInputStart)(nil),             // 34: hcsd.v1.StreamInputStart
+	(*StreamInputResponse)(nil),          // 35: hcsd.v1.StreamInputResponse
+	(*RunProcessRequest)(nil),            // 36: hcsd.v1.RunProcessRequest
+	(*RunAttach)(nil),                    // 37: hcsd.v1.RunAttach
+	(*StdinData)(nil),                    // 38: hcsd.v1.StdinData
+	(*CloseStdin)(nil),                   // 39: hcsd.v1.CloseStdin
+	(*RunProcessResponse)(nil),           // 40: hcsd.v1.RunProcessResponse
+	(*StdinAccepted)(nil),                // 41: hcsd.v1.StdinAccepted
+	(*OpError)(nil),                      // 42: hcsd.v1.OpError
+	nil,                                  // 43: hcsd.v1.CreateProcessRequest.LabelsEntry
+	nil,                                  // 44: hcsd.v1.ListProcessesRequest.LabelsEntry
+	(*ProcessSpec)(nil),                  // 45: hcsd.v1.ProcessSpec
+	(*ProcessOptions)(nil),               // 46: hcsd.v1.ProcessOptions
+	(*Process)(nil),                      // 47: hcsd.v1.Process
+	(*durationpb.Duration)(nil),          // 48: google.protobuf.Duration
+	(ProcessState)(0),                    // 49: hcsd.v1.ProcessState
+	(*ProcessSignal)(nil),                // 50: hcsd.v1.ProcessSignal
+	(SignalDelivery)(0),                  // 51: hcsd.v1.SignalDelivery
+	(*Console)(nil),                      // 52: hcsd.v1.Console
+	(*ProcessStatus)(nil),                // 53: hcsd.v1.ProcessStatus
+	(*ProcessStats)(nil),                 // 54: hcsd.v1.ProcessStats
+	(*OutputCursor)(nil),                 // 55: hcsd.v1.OutputCursor
+	(GapPolicy)(0),                       // 56: hcsd.v1.GapPolicy
+	(*timestamppb.Timestamp)(nil),        // 57: google.protobuf.Timestamp
+	(*OutputStarted)(nil),                // 58: hcsd.v1.OutputStarted
+	(*OutputChunk)(nil),                  // 59: hcsd.v1.OutputChunk
+	(*OutputGap)(nil),                    // 60: hcsd.v1.OutputGap
+	(*OutputEof)(nil),                    // 61: hcsd.v1.OutputEof
+	(*ProcessExit)(nil),                  // 62: hcsd.v1.ProcessExit
+	(*OutputEnd)(nil),                    // 63: hcsd.v1.OutputEnd
+	(*status.Status)(nil),                // 64: google.rpc.Status
 }
 var file_hcsd_v1_process_service_proto_depIdxs = []int32{
-	42, // 0: hcsd.v1.CreateProcessRequest.spec:type_name -> hcsd.v1.ProcessSpec
-	40, // 1: hcsd.v1.CreateProcessRequest.labels:type_name -> hcsd.v1.CreateProcessRequest.LabelsEntry
-	43, // 2: hcsd.v1.CreateProcessRequest.options:type_name -> hcsd.v1.ProcessOptions
-	44, // 3: hcsd.v1.CreateProcessResponse.process:type_name -> hcsd.v1.Process
-	44, // 4: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
-	44, // 5: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
-	45, // 6: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
-	41, // 7: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
-	44, // 8: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
-	0,  // 9: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
-	46, // 10: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
-	44, // 11: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
-	47, // 12: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	48, // 13: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
-	44, // 14: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 15: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	46, // 16: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
-	46, // 17: hcsd.v1.TerminateProcessRequest.timeout:type_name -> google.protobuf.Duration
-	44, // 18: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
-	1,  // 19: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	2,  // 20: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
-	49, // 21: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
-	18, // 22: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
-	44, // 23: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
-	50, // 24: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
-	51, // 25: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
-	1,  // 26: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
-	1,  // 27: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
-	52, // 28: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
-	53, // 29: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
-	46, // 30: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	54, // 31: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
-	55, // 32: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	56, // 33: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
-	57, // 34: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
-	58, // 35: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
-	59, // 36: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
-	27, // 37: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	46, // 38: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
-	31, // 39: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
-	36, // 40: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
-	4,  // 41: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
-	34, // 42: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
-	35, // 43: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
-	36, // 44: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
-	49, // 45: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
-	47, // 46: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
-	27, // 47: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
-	46, // 48: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	52, // 49: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
-	53, // 50: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
-	54, // 51: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
-	55, // 52: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
-	56, // 53: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
-	57, // 54: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
-	58, // 55: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
-	59, // 56: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
-	38, // 57: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
-	39, // 58: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
-	27, // 59: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
-	3,  // 60: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
-	60, // 61: hcsd.v1.OpError.status:type_name -> google.rpc.Status
-	4,  // 62: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
-	6,  // 63: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
-	8,  // 64: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
-	10, // 65: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
-	12, // 66: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
-	14, // 67: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
-	16, // 68: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
-	19, // 69: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
-	21, // 70: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
-	23, // 71: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
-	25, // 72: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
-	28, // 73: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
-	30, // 74: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
-	33, // 75: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
-	5,  // 76: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
-	7,  // 77: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
-	9,  // 78: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
-	11, // 79: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
-	13, // 80: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
-	15, // 81: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
-	17, // 82: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
-	20, // 83: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
-	22, // 84: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
-	24, // 85: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
-	26, // 86: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
-	29, // 87: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
-	32, // 88: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
-	37, // 89: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
-	76, // [76:90] is the sub-list for method output_type
-	62, // [62:76] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	45, // 0: hcsd.v1.CreateProcessRequest.spec:type_name -> hcsd.v1.ProcessSpec
+	43, // 1: hcsd.v1.CreateProcessRequest.labels:type_name -> hcsd.v1.CreateProcessRequest.LabelsEntry
+	46, // 2: hcsd.v1.CreateProcessRequest.options:type_name -> hcsd.v1.ProcessOptions
+	47, // 3: hcsd.v1.CreateProcessResponse.process:type_name -> hcsd.v1.Process
+	4,  // 4: hcsd.v1.ExecProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	48, // 5: hcsd.v1.ExecProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 6: hcsd.v1.ExecProcessResponse.process:type_name -> hcsd.v1.Process
+	8,  // 7: hcsd.v1.ExecProcessResponse.stdout:type_name -> hcsd.v1.CapturedOutput
+	8,  // 8: hcsd.v1.ExecProcessResponse.stderr:type_name -> hcsd.v1.CapturedOutput
+	47, // 9: hcsd.v1.OpenProcessResponse.process:type_name -> hcsd.v1.Process
+	47, // 10: hcsd.v1.GetProcessResponse.process:type_name -> hcsd.v1.Process
+	49, // 11: hcsd.v1.ListProcessesRequest.states:type_name -> hcsd.v1.ProcessState
+	44, // 12: hcsd.v1.ListProcessesRequest.labels:type_name -> hcsd.v1.ListProcessesRequest.LabelsEntry
+	47, // 13: hcsd.v1.ListProcessesResponse.processes:type_name -> hcsd.v1.Process
+	0,  // 14: hcsd.v1.WaitProcessRequest.wait_for:type_name -> hcsd.v1.WaitFor
+	48, // 15: hcsd.v1.WaitProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 16: hcsd.v1.WaitProcessResponse.process:type_name -> hcsd.v1.Process
+	50, // 17: hcsd.v1.SignalProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	51, // 18: hcsd.v1.SignalProcessResponse.delivery:type_name -> hcsd.v1.SignalDelivery
+	47, // 19: hcsd.v1.SignalProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 20: hcsd.v1.TerminateProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	48, // 21: hcsd.v1.TerminateProcessRequest.grace_period:type_name -> google.protobuf.Duration
+	48, // 22: hcsd.v1.TerminateProcessRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 23: hcsd.v1.TerminateProcessResponse.process:type_name -> hcsd.v1.Process
+	1,  // 24: hcsd.v1.TerminateProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	2,  // 25: hcsd.v1.CloseHandles.handles:type_name -> hcsd.v1.StdioHandle
+	52, // 26: hcsd.v1.ModifyProcessRequest.console_size:type_name -> hcsd.v1.Console
+	21, // 27: hcsd.v1.ModifyProcessRequest.close_handles:type_name -> hcsd.v1.CloseHandles
+	47, // 28: hcsd.v1.ModifyProcessResponse.process:type_name -> hcsd.v1.Process
+	53, // 29: hcsd.v1.GetProcessPropertiesResponse.status:type_name -> hcsd.v1.ProcessStatus
+	54, // 30: hcsd.v1.GetProcessPropertiesResponse.stats:type_name -> hcsd.v1.ProcessStats
+	1,  // 31: hcsd.v1.DeleteProcessRequest.scope:type_name -> hcsd.v1.TerminateScope
+	1,  // 32: hcsd.v1.DeleteProcessResponse.scope_applied:type_name -> hcsd.v1.TerminateScope
+	55, // 33: hcsd.v1.ReadOutputRequest.cursors:type_name -> hcsd.v1.OutputCursor
+	56, // 34: hcsd.v1.ReadOutputRequest.gap_policy:type_name -> hcsd.v1.GapPolicy
+	48, // 35: hcsd.v1.ReadOutputRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	57, // 36: hcsd.v1.ReadOutputRequest.since:type_name -> google.protobuf.Timestamp
+	58, // 37: hcsd.v1.ReadOutputResponse.started:type_name -> hcsd.v1.OutputStarted
+	59, // 38: hcsd.v1.ReadOutputResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	60, // 39: hcsd.v1.ReadOutputResponse.gap:type_name -> hcsd.v1.OutputGap
+	61, // 40: hcsd.v1.ReadOutputResponse.eof:type_name -> hcsd.v1.OutputEof
+	62, // 41: hcsd.v1.ReadOutputResponse.exit:type_name -> hcsd.v1.ProcessExit
+	63, // 42: hcsd.v1.ReadOutputResponse.end:type_name -> hcsd.v1.OutputEnd
+	30, // 43: hcsd.v1.ReadOutputResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	48, // 44: hcsd.v1.WriteInputRequest.timeout:type_name -> google.protobuf.Duration
+	34, // 45: hcsd.v1.StreamInputRequest.start:type_name -> hcsd.v1.StreamInputStart
+	39, // 46: hcsd.v1.StreamInputRequest.close:type_name -> hcsd.v1.CloseStdin
+	4,  // 47: hcsd.v1.RunProcessRequest.create:type_name -> hcsd.v1.CreateProcessRequest
+	37, // 48: hcsd.v1.RunProcessRequest.attach:type_name -> hcsd.v1.RunAttach
+	38, // 49: hcsd.v1.RunProcessRequest.stdin:type_name -> hcsd.v1.StdinData
+	39, // 50: hcsd.v1.RunProcessRequest.close_stdin:type_name -> hcsd.v1.CloseStdin
+	52, // 51: hcsd.v1.RunProcessRequest.resize:type_name -> hcsd.v1.Console
+	50, // 52: hcsd.v1.RunProcessRequest.signal:type_name -> hcsd.v1.ProcessSignal
+	30, // 53: hcsd.v1.RunProcessRequest.heartbeat:type_name -> hcsd.v1.Heartbeat
+	48, // 54: hcsd.v1.RunProcessRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	55, // 55: hcsd.v1.RunAttach.cursors:type_name -> hcsd.v1.OutputCursor
+	56, // 56: hcsd.v1.RunAttach.gap_policy:type_name -> hcsd.v1.GapPolicy
+	57, // 57: hcsd.v1.RunAttach.since:type_name -> google.protobuf.Timestamp
+	58, // 58: hcsd.v1.RunProcessResponse.started:type_name -> hcsd.v1.OutputStarted
+	59, // 59: hcsd.v1.RunProcessResponse.chunk:type_name -> hcsd.v1.OutputChunk
+	60, // 60: hcsd.v1.RunProcessResponse.gap:type_name -> hcsd.v1.OutputGap
+	61, // 61: hcsd.v1.RunProcessResponse.eof:type_name -> hcsd.v1.OutputEof
+	62, // 62: hcsd.v1.RunProcessResponse.exit:type_name -> hcsd.v1.ProcessExit
+	63, // 63: hcsd.v1.RunProcessResponse.end:type_name -> hcsd.v1.OutputEnd
+	41, // 64: hcsd.v1.RunProcessResponse.stdin_accepted:type_name -> hcsd.v1.StdinAccepted
+	42, // 65: hcsd.v1.RunProcessResponse.op_error:type_name -> hcsd.v1.OpError
+	30, // 66: hcsd.v1.RunProcessResponse.heartbeat:type_name -> hcsd.v1.Heartbeat
+	3,  // 67: hcsd.v1.OpError.operation:type_name -> hcsd.v1.RunOperation
+	64, // 68: hcsd.v1.OpError.status:type_name -> google.rpc.Status
+	4,  // 69: hcsd.v1.ProcessService.CreateProcess:input_type -> hcsd.v1.CreateProcessRequest
+	9,  // 70: hcsd.v1.ProcessService.OpenProcess:input_type -> hcsd.v1.OpenProcessRequest
+	11, // 71: hcsd.v1.ProcessService.GetProcess:input_type -> hcsd.v1.GetProcessRequest
+	13, // 72: hcsd.v1.ProcessService.ListProcesses:input_type -> hcsd.v1.ListProcessesRequest
+	15, // 73: hcsd.v1.ProcessService.WaitProcess:input_type -> hcsd.v1.WaitProcessRequest
+	17, // 74: hcsd.v1.ProcessService.SignalProcess:input_type -> hcsd.v1.SignalProcessRequest
+	19, // 75: hcsd.v1.ProcessService.TerminateProcess:input_type -> hcsd.v1.TerminateProcessRequest
+	22, // 76: hcsd.v1.ProcessService.ModifyProcess:input_type -> hcsd.v1.ModifyProcessRequest
+	24, // 77: hcsd.v1.ProcessService.GetProcessProperties:input_type -> hcsd.v1.GetProcessPropertiesRequest
+	26, // 78: hcsd.v1.ProcessService.DeleteProcess:input_type -> hcsd.v1.DeleteProcessRequest
+	28, // 79: hcsd.v1.ProcessService.ReadOutput:input_type -> hcsd.v1.ReadOutputRequest
+	31, // 80: hcsd.v1.ProcessService.WriteInput:input_type -> hcsd.v1.WriteInputRequest
+	33, // 81: hcsd.v1.ProcessService.StreamInput:input_type -> hcsd.v1.StreamInputRequest
+	6,  // 82: hcsd.v1.ProcessService.ExecProcess:input_type -> hcsd.v1.ExecProcessRequest
+	36, // 83: hcsd.v1.ProcessService.RunProcess:input_type -> hcsd.v1.RunProcessRequest
+	5,  // 84: hcsd.v1.ProcessService.CreateProcess:output_type -> hcsd.v1.CreateProcessResponse
+	10, // 85: hcsd.v1.ProcessService.OpenProcess:output_type -> hcsd.v1.OpenProcessResponse
+	12, // 86: hcsd.v1.ProcessService.GetProcess:output_type -> hcsd.v1.GetProcessResponse
+	14, // 87: hcsd.v1.ProcessService.ListProcesses:output_type -> hcsd.v1.ListProcessesResponse
+	16, // 88: hcsd.v1.ProcessService.WaitProcess:output_type -> hcsd.v1.WaitProcessResponse
+	18, // 89: hcsd.v1.ProcessService.SignalProcess:output_type -> hcsd.v1.SignalProcessResponse
+	20, // 90: hcsd.v1.ProcessService.TerminateProcess:output_type -> hcsd.v1.TerminateProcessResponse
+	23, // 91: hcsd.v1.ProcessService.ModifyProcess:output_type -> hcsd.v1.ModifyProcessResponse
+	25, // 92: hcsd.v1.ProcessService.GetProcessProperties:output_type -> hcsd.v1.GetProcessPropertiesResponse
+	27, // 93: hcsd.v1.ProcessService.DeleteProcess:output_type -> hcsd.v1.DeleteProcessResponse
+	29, // 94: hcsd.v1.ProcessService.ReadOutput:output_type -> hcsd.v1.ReadOutputResponse
+	32, // 95: hcsd.v1.ProcessService.WriteInput:output_type -> hcsd.v1.WriteInputResponse
+	35, // 96: hcsd.v1.ProcessService.StreamInput:output_type -> hcsd.v1.StreamInputResponse
+	7,  // 97: hcsd.v1.ProcessService.ExecProcess:output_type -> hcsd.v1.ExecProcessResponse
+	40, // 98: hcsd.v1.ProcessService.RunProcess:output_type -> hcsd.v1.RunProcessResponse
+	84, // [84:99] is the sub-list for method output_type
+	69, // [69:84] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_process_service_proto_init() }
@@ -3434,12 +3764,13 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*CreateProcessRequest_Spec)(nil),
 		(*CreateProcessRequest_ParametersJson)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[15].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[18].OneofWrappers = []any{
 		(*ModifyProcessRequest_ConsoleSize)(nil),
 		(*ModifyProcessRequest_CloseHandles)(nil),
 		(*ModifyProcessRequest_ModificationJson)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[22].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[24].OneofWrappers = []any{}
+	file_hcsd_v1_process_service_proto_msgTypes[25].OneofWrappers = []any{
 		(*ReadOutputResponse_Started)(nil),
 		(*ReadOutputResponse_Chunk)(nil),
 		(*ReadOutputResponse_Gap)(nil),
@@ -3448,12 +3779,12 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*ReadOutputResponse_End)(nil),
 		(*ReadOutputResponse_Heartbeat)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[26].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[29].OneofWrappers = []any{
 		(*StreamInputRequest_Start)(nil),
 		(*StreamInputRequest_Data)(nil),
 		(*StreamInputRequest_Close)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[29].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[32].OneofWrappers = []any{
 		(*RunProcessRequest_Create)(nil),
 		(*RunProcessRequest_Attach)(nil),
 		(*RunProcessRequest_Stdin)(nil),
@@ -3462,7 +3793,8 @@ func file_hcsd_v1_process_service_proto_init() {
 		(*RunProcessRequest_Signal)(nil),
 		(*RunProcessRequest_Heartbeat)(nil),
 	}
-	file_hcsd_v1_process_service_proto_msgTypes[33].OneofWrappers = []any{
+	file_hcsd_v1_process_service_proto_msgTypes[33].OneofWrappers = []any{}
+	file_hcsd_v1_process_service_proto_msgTypes[36].OneofWrappers = []any{
 		(*RunProcessResponse_Started)(nil),
 		(*RunProcessResponse_Chunk)(nil),
 		(*RunProcessResponse_Gap)(nil),
@@ -3479,7 +3811,7 @@ func file_hcsd_v1_process_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_process_service_proto_rawDesc), len(file_hcsd_v1_process_service_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   38,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

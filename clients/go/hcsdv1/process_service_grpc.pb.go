@@ -32,6 +32,7 @@ const (
 	ProcessService_ReadOutput_FullMethodName           = "/hcsd.v1.ProcessService/ReadOutput"
 	ProcessService_WriteInput_FullMethodName           = "/hcsd.v1.ProcessService/WriteInput"
 	ProcessService_StreamInput_FullMethodName          = "/hcsd.v1.ProcessService/StreamInput"
+	ProcessService_ExecProcess_FullMethodName          = "/hcsd.v1.ProcessService/ExecProcess"
 	ProcessService_RunProcess_FullMethodName           = "/hcsd.v1.ProcessService/RunProcess"
 )
 
@@ -154,6 +155,18 @@ type ProcessServiceClient interface {
 	// Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
 	// this call has come to in the metadata.
 	StreamInput(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[StreamInputRequest, StreamInputResponse], error)
+	// Runs a process to its end and answers with how it ended and what it has written: a command and its
+	// result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+	// that and then end of file.
+	// The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+	// process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+	// otherwise. The same request within that time joins the run.
+	// Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+	// gets the result again for as long as the daemon keeps the process.
+	// Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+	// Cancellation: as a lost connection.
+	// Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+	ExecProcess(ctx context.Context, in *ExecProcessRequest, opts ...grpc.CallOption) (*ExecProcessResponse, error)
 	// Creates a process or attaches to one, and connects the caller with it both ways: the shape of
 	// an interactive session. The first message is `create` or `attach`. Responses are those of
 	// ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
@@ -319,6 +332,16 @@ func (c *processServiceClient) StreamInput(ctx context.Context, opts ...grpc.Cal
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ProcessService_StreamInputClient = grpc.ClientStreamingClient[StreamInputRequest, StreamInputResponse]
 
+func (c *processServiceClient) ExecProcess(ctx context.Context, in *ExecProcessRequest, opts ...grpc.CallOption) (*ExecProcessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExecProcessResponse)
+	err := c.cc.Invoke(ctx, ProcessService_ExecProcess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *processServiceClient) RunProcess(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[RunProcessRequest, RunProcessResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &ProcessService_ServiceDesc.Streams[2], ProcessService_RunProcess_FullMethodName, cOpts...)
@@ -451,6 +474,18 @@ type ProcessServiceServer interface {
 	// Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
 	// this call has come to in the metadata.
 	StreamInput(grpc.ClientStreamingServer[StreamInputRequest, StreamInputResponse]) error
+	// Runs a process to its end and answers with how it ended and what it has written: a command and its
+	// result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+	// that and then end of file.
+	// The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+	// process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+	// otherwise. The same request within that time joins the run.
+	// Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+	// gets the result again for as long as the daemon keeps the process.
+	// Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+	// Cancellation: as a lost connection.
+	// Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+	ExecProcess(context.Context, *ExecProcessRequest) (*ExecProcessResponse, error)
 	// Creates a process or attaches to one, and connects the caller with it both ways: the shape of
 	// an interactive session. The first message is `create` or `attach`. Responses are those of
 	// ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
@@ -512,6 +547,9 @@ func (UnimplementedProcessServiceServer) WriteInput(context.Context, *WriteInput
 }
 func (UnimplementedProcessServiceServer) StreamInput(grpc.ClientStreamingServer[StreamInputRequest, StreamInputResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamInput not implemented")
+}
+func (UnimplementedProcessServiceServer) ExecProcess(context.Context, *ExecProcessRequest) (*ExecProcessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExecProcess not implemented")
 }
 func (UnimplementedProcessServiceServer) RunProcess(grpc.BidiStreamingServer[RunProcessRequest, RunProcessResponse]) error {
 	return status.Error(codes.Unimplemented, "method RunProcess not implemented")
@@ -753,6 +791,24 @@ func _ProcessService_StreamInput_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ProcessService_StreamInputServer = grpc.ClientStreamingServer[StreamInputRequest, StreamInputResponse]
 
+func _ProcessService_ExecProcess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExecProcessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProcessServiceServer).ExecProcess(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProcessService_ExecProcess_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProcessServiceServer).ExecProcess(ctx, req.(*ExecProcessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ProcessService_RunProcess_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(ProcessServiceServer).RunProcess(&grpc.GenericServerStream[RunProcessRequest, RunProcessResponse]{ServerStream: stream})
 }
@@ -810,6 +866,10 @@ var ProcessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "WriteInput",
 			Handler:    _ProcessService_WriteInput_Handler,
+		},
+		{
+			MethodName: "ExecProcess",
+			Handler:    _ProcessService_ExecProcess_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

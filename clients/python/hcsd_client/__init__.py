@@ -1,9 +1,9 @@
 """A client of the hcsd daemon, for asyncio.
 
-    from hcsd_client import Client
+    from hcsd_client import STDOUT, Client
 
     async with Client() as client:
-        async with client.run(["make", "all"], stderr_to_stdout=True) as process:
+        async with client.run(["make", "all"], stderr=STDOUT) as process:
             async for data in process.stdout:
                 ...
 
@@ -11,7 +11,15 @@
 are typed and documented, and a field that the contract gains is there without a change here.
 """
 
+from subprocess import DEVNULL, STDOUT
+
 from hcsd_client._client import Client
+from hcsd_client._completed import (
+    Completed,
+    OutputTruncatedError,
+    ProcessFailedError,
+    ProcessTimeoutError,
+)
 from hcsd_client._errors import (
     AbortedError,
     AddressError,
@@ -51,9 +59,10 @@ from hcsd_client._errors import (
 )
 from hcsd_client._events import Events
 from hcsd_client._input import RemoteInput
-from hcsd_client._options import ProcessKeywords
+from hcsd_client._keywords import ProcessKeywords
+from hcsd_client._lines import Line
 from hcsd_client._output import RemoteOutput
-from hcsd_client._process import Completed, RemoteProcess
+from hcsd_client._process import RemoteProcess
 from hcsd_client._retry import Retry
 from hcsd_client._run import Run
 from hcsd_client._stream import EventStream, Output
@@ -62,7 +71,9 @@ from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM, process_name, system_nam
 
 __all__ = [
     "ALL_SYSTEMS",
+    "DEVNULL",
     "HOST_SYSTEM",
+    "STDOUT",
     "AbortedError",
     "Address",
     "AddressError",
@@ -84,12 +95,16 @@ __all__ = [
     "HcsdClientError",
     "InternalError",
     "InvalidRequestError",
+    "Line",
     "NotFoundError",
     "OutOfRangeError",
     "Output",
     "OutputEvictedError",
+    "OutputTruncatedError",
     "PermissionDeniedError",
+    "ProcessFailedError",
     "ProcessKeywords",
+    "ProcessTimeoutError",
     "RemoteInput",
     "RemoteOutput",
     "RemoteProcess",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from hcsd.v1.process_pb2 import GAP_POLICY_REPORT
@@ -11,6 +13,8 @@ from hcsd.v1.process_service_pb2 import (
     CreateProcessResponse,
     DeleteProcessRequest,
     DeleteProcessResponse,
+    ExecProcessRequest,
+    ExecProcessResponse,
     GetProcessPropertiesRequest,
     GetProcessPropertiesResponse,
     GetProcessRequest,
@@ -31,12 +35,14 @@ from hcsd.v1.process_service_pb2 import (
 from hcsd_client._events import EventCalls
 from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
 from hcsd_client._run import Run
+from hcsd_client._run_once import run_to_end
 from hcsd_client._stream import Output
 from hcsd_client._system_calls import SystemCalls
-from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM
+from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM, full_process_name, full_system_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from datetime import datetime
 
     from hcsd.v1.process_pb2 import (
         GapPolicy,
@@ -44,10 +50,10 @@ if TYPE_CHECKING:
         Process,
         ProcessOptions,
         ProcessSignal,
-        ProcessSpec,
         ProcessState,
     )
     from hcsd.v1.process_service_pb2 import StdioHandle, TerminateScope, WaitFor
+    from hcsd_client._requests import Command
 
 
 class Calls(SystemCalls, EventCalls):
@@ -55,7 +61,7 @@ class Calls(SystemCalls, EventCalls):
 
     async def create_process(
         self,
-        command: ProcessSpec | Sequence[str] | str | None = None,
+        command: Command | None = None,
         *,
         parent: str = HOST_SYSTEM,
         parameters_json: str | None = None,
@@ -87,7 +93,7 @@ class Calls(SystemCalls, EventCalls):
         """
         request = make_create(
             command,
-            parent,
+            full_system_name(parent),
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
@@ -95,6 +101,54 @@ class Calls(SystemCalls, EventCalls):
             options=options,
         )
         return await self._ask(self._channel.processes.CreateProcess, request)
+
+    async def exec_process(
+        self,
+        command: Command | None = None,
+        *,
+        stdin: bytes = b"",
+        max_output_bytes: int = 0,
+        parent: str = HOST_SYSTEM,
+        parameters_json: str | None = None,
+        process_id: str = "",
+        labels: Mapping[str, str] | None = None,
+        request_id: str = "",
+        options: ProcessOptions | None = None,
+    ) -> ExecProcessResponse:
+        """Run a process to its end; return how it ended, and what it has written.
+
+        A code other than 0 is no error. A lost connection shows only as a pause: the process is run once.
+        A call that is cancelled leaves the process its `owner_grace`, 10 s by default; then it is killed
+        with what it has started.
+
+        Args:
+            command: As in `create_process`, and so is what is not described here.
+            stdin: What it reads before end of file.
+            max_output_bytes: How many bytes of each stream to return, the last ones. Default, and at
+                most: 1 MiB.
+            parent: Name of the system to run in.
+            parameters_json: Instead of `command`, a document for HcsCreateProcess.
+            process_id: Last part of its name. Default: issued by the daemon.
+            labels: Labels to store with it.
+            request_id: A UUID. The same call with it returns the result of the same run. Default: a new one.
+            options: How the daemon keeps the process; `run_timeout` ends one that takes too long.
+
+        Raises:
+            NotFoundError: The process was deleted meanwhile.
+            DaemonRestartedError: The daemon was started anew while the process ran.
+            CallError: It was not started; see `create_process`.
+        """
+        create = make_create(
+            command,
+            full_system_name(parent),
+            parameters_json=parameters_json,
+            process_id=process_id,
+            labels=labels,
+            request_id=request_id or str(uuid.uuid4()),
+            options=options,
+        )
+        request = ExecProcessRequest(create=create, stdin=stdin, max_output_bytes=max_output_bytes)
+        return await run_to_end(self._channel, request)
 
     async def open_process(
         self, pid: int, *, parent: str = HOST_SYSTEM, process_id: str = ""
@@ -110,7 +164,9 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such system, or no such process in it.
             AlreadyExistsError: `process_id` is taken, or the process has another.
         """
-        request = OpenProcessRequest(parent=parent, pid=pid, process_id=process_id)
+        request = OpenProcessRequest(
+            parent=full_system_name(parent), pid=pid, process_id=process_id
+        )
         return (await self._ask(self._channel.processes.OpenProcess, request)).process
 
     async def get_process(self, name: str) -> Process:
@@ -119,7 +175,7 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such process.
         """
-        request = GetProcessRequest(name=name)
+        request = GetProcessRequest(name=full_process_name(name))
         return (await self._look(self._channel.processes.GetProcess, request)).process
 
     async def list_processes(
@@ -142,7 +198,7 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such system.
         """
         request = ListProcessesRequest(
-            parent=parent, states=states, labels=labels, page_size=page_size
+            parent=full_system_name(parent), states=states, labels=labels, page_size=page_size
         )
         while True:
             page = await self._look(self._channel.processes.ListProcesses, request)
@@ -167,7 +223,7 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such process, or it was deleted meanwhile.
         """
-        request = WaitProcessRequest(name=name, wait_for=wait_for)
+        request = WaitProcessRequest(name=full_process_name(name), wait_for=wait_for)
         return await self._wait(
             self._channel.processes.WaitProcess, request, f"the wait for '{name}'", timeout
         )
@@ -185,7 +241,7 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
             FailedPreconditionError: It has not started.
         """
-        request = SignalProcessRequest(name=name, signal=make_signal(signal))
+        request = SignalProcessRequest(name=full_process_name(name), signal=make_signal(signal))
         return await self._ask(self._channel.processes.SignalProcess, request)
 
     async def terminate_process(
@@ -215,7 +271,7 @@ class Calls(SystemCalls, EventCalls):
             UnimplementedError: `scope` is `TERMINATE_SCOPE_TREE`, and the engine cannot do that.
         """
         request = TerminateProcessRequest(
-            name=name, scope=scope, grace_period=make_duration(grace_period)
+            name=full_process_name(name), scope=scope, grace_period=make_duration(grace_period)
         )
         return await self._wait(
             self._channel.processes.TerminateProcess, request, f"the end of '{name}'"
@@ -258,7 +314,9 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
             FailedPreconditionError: HCS has no information on it.
         """
-        request = GetProcessPropertiesRequest(name=name, property_query_json=property_query_json)
+        request = GetProcessPropertiesRequest(
+            name=full_process_name(name), property_query_json=property_query_json
+        )
         return await self._look(self._channel.processes.GetProcessProperties, request)
 
     async def delete_process(
@@ -283,7 +341,10 @@ class Calls(SystemCalls, EventCalls):
             UnimplementedError: As in `terminate_process`.
         """
         request = DeleteProcessRequest(
-            name=name, force=force, allow_missing=allow_missing, scope=scope if force else None
+            name=full_process_name(name),
+            force=force,
+            allow_missing=allow_missing,
+            scope=scope if force else None,
         )
         return await self._ask(self._channel.processes.DeleteProcess, request)
 
@@ -314,7 +375,7 @@ class Calls(SystemCalls, EventCalls):
             OutOfRangeError: Bytes before `offset` are missing.
         """
         request = WriteInputRequest(
-            name=name,
+            name=full_process_name(name),
             offset=offset,
             data=data,
             close_stdin=close_stdin,
@@ -330,6 +391,9 @@ class Calls(SystemCalls, EventCalls):
         follow: bool = False,
         gap_policy: GapPolicy = GAP_POLICY_REPORT,
         max_chunk_bytes: int = 0,
+        timestamps: bool = False,
+        since: datetime | None = None,
+        last_lines: int | None = None,
     ) -> Output:
         """Read what a process writes, from any place that is still kept; see `Output`.
 
@@ -339,6 +403,9 @@ class Calls(SystemCalls, EventCalls):
             follow: Go on until the process has exited and its streams have ended.
             gap_policy: `GAP_POLICY_FAIL` to fail where bytes are gone, instead of a ``gap``.
             max_chunk_bytes: Size limit of a chunk. Default: the daemon's.
+            timestamps: Tell in each chunk when it was read from the process, `read_time`.
+            since: Leave out what was read before. A time without a zone is local.
+            last_lines: Begin with this many last lines of all streams together. Default: all.
 
         Raises (while iterating):
             NotFoundError: There is no such process, or it was deleted meanwhile.
@@ -346,17 +413,20 @@ class Calls(SystemCalls, EventCalls):
             OutOfRangeError: A cursor lies past the end; `OutputEvictedError` before the start.
         """
         request = ReadOutputRequest(
-            name=name,
+            name=full_process_name(name),
             cursors=cursors,
             follow=follow,
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,
+            timestamps=timestamps,
+            since=since.astimezone(UTC) if since is not None else None,
+            last_lines=last_lines,
         )
         return Output(self._channel, request)
 
     def run_process(
         self,
-        command: ProcessSpec | Sequence[str] | str | None = None,
+        command: Command | None = None,
         *,
         parent: str = HOST_SYSTEM,
         parameters_json: str | None = None,
@@ -374,7 +444,7 @@ class Calls(SystemCalls, EventCalls):
         """
         request = make_create(
             command,
-            parent,
+            full_system_name(parent),
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
@@ -409,7 +479,7 @@ class Calls(SystemCalls, EventCalls):
         Errors are those of `read_output`.
         """
         request = RunAttach(
-            name=name,
+            name=full_process_name(name),
             cursors=cursors,
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,

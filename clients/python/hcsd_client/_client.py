@@ -13,21 +13,21 @@ from hcsd.v1.process_pb2 import (
     ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
     OVERFLOW_POLICY_BLOCK,
     OVERFLOW_POLICY_UNSPECIFIED,
-    ProcessSpec,
 )
 from hcsd_client._calls import Calls
 from hcsd_client._channel import Channel
 from hcsd_client._creation import create
 from hcsd_client._errors import DaemonRestartedError, HcsdClientError, NotFoundError
+from hcsd_client._exec import ExecCalls
+from hcsd_client._keywords import spec_and_options
 from hcsd_client._link import Link, keepalive_of
-from hcsd_client._options import make_options
 from hcsd_client._ownership import owning
 from hcsd_client._process import RemoteProcess
-from hcsd_client._requests import copy_spec, make_create, with_stdin
+from hcsd_client._requests import make_create
 from hcsd_client._retry import Retry
 from hcsd_client._trust import TcpOptions, Trust, choose_trust, read_token
 from hcsd_client.address import Address, default_address, parse_address
-from hcsd_client.names import HOST_SYSTEM
+from hcsd_client.names import HOST_SYSTEM, full_system_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -37,15 +37,16 @@ if TYPE_CHECKING:
     import grpc
 
     from hcsd.v1.process_pb2 import Process
+    from hcsd_client._keywords import ProcessKeywords
     from hcsd_client._link import ChannelOptions
-    from hcsd_client._options import ProcessKeywords
+    from hcsd_client._requests import Command
 
 KEEPALIVE = 20.0  # seconds; proxies cut what is silent for a minute, or for more
 OWNER_GRACE = 10.0  # seconds that a process lives without its owner
 LEAVE_TIMEOUT = 5.0  # seconds to end a process that is left; arbitrary
 
 
-class Client(Calls):
+class Client(ExecCalls):
     """A connection to one daemon.
 
         async with Client() as client:
@@ -53,13 +54,11 @@ class Client(Calls):
                 done = await process.communicate()
                 print(done.stdout, done.exit.exit_code)
 
-    Who reads one output only joins the other to it, or discards it, as in ``run(argv, stderr_to_stdout=True)``:
-    a process that waits for its stderr to be read writes nothing to stdout, either.
-
     `run`, `create` and `open` give a `RemoteProcess`, which goes on after a lost connection. The other
     methods are the calls of the contract, one each and by the same names, and their answers are the
     messages of `hcsd.v1`, documented there. An answer with a single member is returned as that member.
-    Names are resource names, as `process_name` makes them.
+    What takes a name takes a resource name, as `process_name` makes them, or an id alone: of a system, or of
+    a process in the system ``host``.
 
     A lost connection is survived, within the bounds of `retry`, by what waits, is iterated over or changes
     nothing: `read_output`, `run_process`, `attach_process`, `watch_events`, `wait_process`,
@@ -132,6 +131,10 @@ class Client(Calls):
         self._trust = Trust() if self._address.is_unix else choose_trust(options, os.environ)
         self._link = Link(retry, keepalive_of(keepalive), interceptors, channel_options)
 
+    def __repr__(self) -> str:
+        """Name the daemon, and say whether the client is open."""
+        return f"<Client of {self._address} {'open' if self._open_channel else 'not open'}>"
+
     @property
     def address(self) -> Address:
         """Where the daemon listens."""
@@ -162,7 +165,7 @@ class Client(Calls):
 
     async def create(
         self,
-        command: ProcessSpec | Sequence[str] | str | None = None,
+        command: Command | None = None,
         *,
         stdin: bool = False,
         parent: str = HOST_SYSTEM,
@@ -170,7 +173,7 @@ class Client(Calls):
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
         request_id: str = "",
-        **options: Unpack[ProcessKeywords],
+        **keywords: Unpack[ProcessKeywords],
     ) -> RemoteProcess:
         """Start a process that lives on its own, with its output kept as in a log.
 
@@ -189,7 +192,7 @@ class Client(Calls):
             labels: As in `create_process`.
             request_id: As in `create_process`. By default a new one, so that a call whose connection is
                 lost can be repeated and starts one process.
-            options: How the daemon keeps it, see `ProcessKeywords`.
+            keywords: Where and how to run it, and how the daemon keeps it, see `ProcessKeywords`.
 
         Raises:
             ExecutableNotFoundError: There is no such program.
@@ -200,14 +203,15 @@ class Client(Calls):
             FailedPreconditionError: The system is not running; `DaemonRestartedError`, see above.
             TypeError: Not exactly one of `command` and `parameters_json` is given.
         """
+        spec, options = spec_and_options(command, keywords, stdin=stdin)
         request = make_create(
-            with_stdin(command) if command is not None and stdin else command,
-            parent,
+            spec,
+            full_system_name(parent),
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
             request_id=request_id or str(uuid.uuid4()),
-            options=make_options(**options),
+            options=options,
         )
         return self._process(
             await create(self._channel, request, self._timeout),
@@ -217,7 +221,7 @@ class Client(Calls):
     @asynccontextmanager
     async def run(
         self,
-        command: ProcessSpec | Sequence[str] | str | None = None,
+        command: Command | None = None,
         *,
         stdin: bool = False,
         parent: str = HOST_SYSTEM,
@@ -225,7 +229,7 @@ class Client(Calls):
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
         owner_grace: float | None = OWNER_GRACE,
-        **options: Unpack[ProcessKeywords],
+        **keywords: Unpack[ProcessKeywords],
     ) -> AsyncIterator[RemoteProcess]:
         """Start a process that is for the block alone; at its end the process and its descendants are killed.
 
@@ -248,22 +252,20 @@ class Client(Calls):
             labels: As in `create`.
             owner_grace: Seconds after which the daemon kills the process and its descendants if this
                 program is gone or out of reach. None to let them run on then.
-            options: As in `create`.
+            keywords: As in `create`.
         """
-        kept = make_options(**options)
-        if command is not None:
-            command = copy_spec(command)
+        spec, kept = spec_and_options(command, keywords, stdin=stdin)
         if not kept.output.overflow:
-            said = command.output.overflow if command else OVERFLOW_POLICY_UNSPECIFIED
+            said = spec.output.overflow if spec else OVERFLOW_POLICY_UNSPECIFIED
             kept.output.overflow = said or OVERFLOW_POLICY_BLOCK
-        if command is not None:  # an older daemon reads this one
-            command.output.overflow = kept.output.overflow
+        if spec is not None:  # an older daemon reads this one
+            spec.output.overflow = kept.output.overflow
         if owner_grace is not None:
             kept.orphan_policy = ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT
             kept.owner_grace.FromNanoseconds(round(owner_grace * 1e9))
         request = make_create(
-            with_stdin(command) if command is not None and stdin else command,
-            parent,
+            spec,
+            full_system_name(parent),
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,

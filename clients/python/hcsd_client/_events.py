@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hcsd.v1.event_service_pb2 import WatchEventsRequest, WatchEventsResponse
 from hcsd_client._asking import Asking
 from hcsd_client._stream import EventStream
-from hcsd_client.names import ALL_SYSTEMS
+from hcsd_client.names import ALL_SYSTEMS, full_system_name
 
 if TYPE_CHECKING:
     from hcsd_client._channel import Channel
@@ -76,7 +76,7 @@ class EventCalls(Asking):
             SubscriberStalledError: The caller has fallen too far behind.
         """
         request = WatchEventsRequest(
-            parent=parent,
+            parent=full_system_name(parent),
             after_revision=after_revision,
             incarnation=incarnation,
             send_snapshot=send_snapshot,

@@ -19,8 +19,11 @@ from anyio.abc import ByteReceiveStream
 
 from hcsd.v1.process_pb2 import GAP_POLICY_FAIL, GAP_POLICY_REPORT, OutputCursor
 from hcsd_client._errors import check_same
+from hcsd_client._lines import STREAM_NAMES, LineCutter
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from hcsd.v1.process_pb2 import OutputStream, Process
     from hcsd.v1.process_service_pb2 import ReadOutputResponse
     from hcsd_client._calls import Calls
@@ -96,6 +99,20 @@ class RemoteOutput(ByteReceiveStream):
     async def read(self) -> bytes:
         """Return all that is left, when the stream has ended."""
         return b"".join([data async for data in self])
+
+    async def lines(self) -> AsyncGenerator[str, None]:
+        """Give each line as text, by UTF-8 and without its end; a line over 1 MiB comes in pieces."""
+        cutter = LineCutter()
+        async for data in self:
+            for line in cutter.cut(data):
+                yield line
+        for line in cutter.finish():
+            yield line
+
+    def __repr__(self) -> str:
+        """Name the process, the stream, and how far it was read."""
+        stream = STREAM_NAMES.get(self._start.stream, "output")
+        return f"<RemoteOutput {stream} of {self._process.name!r} at {self.offset}>"
 
     async def aclose(self) -> None:
         """End the call; idempotent. Reading again goes on where it stopped."""

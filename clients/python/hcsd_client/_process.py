@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from datetime import UTC
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from hcsd.v1.process_pb2 import (
+    GAP_POLICY_FAIL,
+    GAP_POLICY_REPORT,
     OUTPUT_STREAM_STDERR,
     OUTPUT_STREAM_STDOUT,
     PROCESS_STATE_EXITED,
@@ -15,13 +18,15 @@ from hcsd.v1.process_pb2 import (
     ProcessExit,
 )
 from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_TREE_BEST_EFFORT
+from hcsd_client._completed import Completed, ending
 from hcsd_client._errors import StdinClosedError, check_same
 from hcsd_client._input import RemoteInput
+from hcsd_client._lines import LinesOfAll
 from hcsd_client._output import RemoteOutput, cursor_of
 from hcsd_client._retry import retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
@@ -35,22 +40,9 @@ if TYPE_CHECKING:
     )
     from hcsd_client._calls import Calls
     from hcsd_client._channel import Channel
+    from hcsd_client._lines import Line
 
 Result = TypeVar("Result")
-
-
-class Completed(NamedTuple):
-    """A process that has ended, and all of its output.
-
-    Attributes:
-        exit: How it ended.
-        stdout: What it wrote to stdout.
-        stderr: What it wrote to stderr.
-    """
-
-    exit: ProcessExit
-    stdout: bytes
-    stderr: bytes
 
 
 class RemoteProcess:
@@ -118,6 +110,39 @@ class RemoteProcess:
         )
         self._outputs.append(output)
         return output
+
+    async def lines(self, *, last_lines: int | None = None) -> AsyncGenerator[Line, None]:
+        """Give each line of both outputs as text, in the order in which they were written.
+
+        It is a reader of its own, and goes on until both have ended. A process of `Client.run` waits for it.
+
+        Args:
+            last_lines: Begin with so many of the last lines. Default: all that are kept.
+
+        Raises:
+            OutputEvictedError: Bytes are gone that were not read in time.
+        """
+        lines = LinesOfAll()
+        output = self._calls.read_output(
+            self.name,
+            follow=True,
+            gap_policy=GAP_POLICY_REPORT if last_lines is not None else GAP_POLICY_FAIL,
+            timestamps=True,
+            last_lines=last_lines,
+        )
+        async with output:
+            async for event in output:
+                match event.WhichOneof("event"):
+                    case "started":
+                        self._checked(event.started.process)
+                    case "chunk":
+                        chunk = event.chunk
+                        moment = chunk.read_time.ToDatetime(UTC)
+                        for line in lines.cut(chunk.stream, chunk.data, moment):
+                            yield line
+                    case "eof":
+                        for line in lines.finish(event.eof.stream):
+                            yield line
 
     async def get(self) -> Process:
         """Return the process as it is now."""
@@ -211,26 +236,35 @@ class RemoteProcess:
             )
         )
 
-    async def communicate(self, stdin: bytes = b"") -> Completed:
+    async def communicate(
+        self,
+        input: bytes | str = b"",  # noqa: A002  (the word of subprocess)
+    ) -> Completed:
         """Write to stdin, close it, read both outputs to their ends, and wait for the exit.
 
         Args:
-            stdin: What to write. That the process does not read all of it is no error.
+            input: What to write; a text as UTF-8. That the process does not read all of it is no error.
         """
         try:
             async with anyio.create_task_group() as tasks:
                 reading = [_Reading(output, tasks) for output in (self.stdout, self.stderr)]
                 with suppress(StdinClosedError):
-                    await self.stdin.write(stdin)
+                    await self.stdin.write(input.encode() if isinstance(input, str) else input)
                 await self.stdin.close()
         except ExceptionGroup as group:  # the first one has ended the others
             raise group.exceptions[0] from None
-        return Completed(await self.wait(), *(each.data for each in reading))
+        exited = await self.wait()
+        return Completed(self.name, exited, reading[0].data, reading[1].data)
 
     async def aclose(self) -> None:
         """Give up the streams; idempotent. Reading again goes on where it stopped."""
         for output in self._outputs:
             await output.aclose()
+
+    def __repr__(self) -> str:
+        """Name it, and say how it ended if that was seen."""
+        ended = f" {ending(self._exit)}" if self._exit is not None else ""
+        return f"<RemoteProcess {self.name!r} pid {self.pid}{ended}>"
 
     async def __aenter__(self) -> Self:
         return self

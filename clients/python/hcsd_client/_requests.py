@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 
 from hcsd.v1.process_pb2 import (
     ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
-    STDIN_MODE_PIPE,
     Argv,
     Console,
     ProcessSignal,
@@ -23,13 +23,17 @@ from hcsd.v1.process_service_pb2 import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
     from hcsd.v1.process_pb2 import OutputCursor, ProcessOptions
     from hcsd.v1.process_service_pb2 import StdioHandle
 
+    Path: TypeAlias = str | os.PathLike[str]
+    Command: TypeAlias = ProcessSpec | Sequence[Path] | str
+
 
 def make_create(
-    command: ProcessSpec | Sequence[str] | str | None,
+    command: Command | None,
     parent: str,
     *,
     parameters_json: str | None,
@@ -53,33 +57,44 @@ def make_create(
         options=options if options and options.ByteSize() else None,
     )
     if command is not None:
-        request.spec.CopyFrom(make_spec(command))
+        request.spec.CopyFrom(spec_of(command))
     else:
         request.parameters_json = parameters_json or ""
     return request
 
 
-def make_spec(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
-    """Return a spec: of a string as a command line, of several as program and arguments."""
-    if isinstance(command, ProcessSpec):
-        return command
-    if isinstance(command, str):
-        return ProcessSpec(command_line=command)
-    return ProcessSpec(argv=Argv(args=command))
+def spec_of(command: Command) -> ProcessSpec:
+    """Return a spec of our own: of a text as a command line, of several words as program and arguments.
 
-
-def copy_spec(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
-    """Return a spec of our own; the caller's is not changed."""
+    Raises:
+        TypeError: It is neither, or a word is no text.
+    """
     spec = ProcessSpec()
-    spec.CopyFrom(make_spec(command))
+    if isinstance(command, ProcessSpec):
+        spec.CopyFrom(command)
+    elif isinstance(command, str):
+        spec.command_line = command
+    elif isinstance(command, (bytes, os.PathLike)):
+        raise TypeError(f"the command is {command!r}; give a list, as [{os.fsdecode(command)!r}]")
+    else:
+        words = [
+            text_of(word, f"word {number} of the command") for number, word in enumerate(command)
+        ]
+        spec.argv.CopyFrom(Argv(args=words))
     return spec
 
 
-def with_stdin(command: ProcessSpec | Sequence[str] | str) -> ProcessSpec:
-    """Return a spec of our own for a process that is written to."""
-    spec = copy_spec(command)
-    spec.stdin_mode = STDIN_MODE_PIPE
-    return spec
+def text_of(value: object, what: str) -> str:
+    """Return a text, or the path that an object stands for.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is {value!r}, of type {type(value).__name__}; give text")
+    return value
 
 
 def attach_again(

@@ -251,4 +251,6 @@ class Output(OutputStream[ReadOutputResponse]):
             request.CopyFrom(self._request)
             del request.cursors[:]
             request.cursors.extend(self._place.cursors)
+            request.ClearField("last_lines")  # they were counted when the output began
+            request.ClearField("since")
         return self._channel.processes.ReadOutput(request, metadata=self._channel.metadata)

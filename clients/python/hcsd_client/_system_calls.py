@@ -13,6 +13,7 @@ from hcsd.v1.host_service_pb2 import (
 )
 from hcsd_client._asking import Asking
 from hcsd_client._requests import make_duration
+from hcsd_client.names import full_system_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -63,7 +64,7 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: There is no such system.
         """
-        request = pb.GetComputeSystemRequest(name=name)
+        request = pb.GetComputeSystemRequest(name=full_system_name(name))
         return (await self._look(self._channel.systems.GetComputeSystem, request)).system
 
     async def list_systems(
@@ -103,7 +104,9 @@ class SystemCalls(Asking):
             FailedPreconditionError: It is running, or has ended.
             AbortedError: It ended while starting.
         """
-        request = pb.StartComputeSystemRequest(name=name, options_json=options_json)
+        request = pb.StartComputeSystemRequest(
+            name=full_system_name(name), options_json=options_json
+        )
         return (await self._ask(self._channel.systems.StartComputeSystem, request)).system
 
     async def shut_down_system(
@@ -127,7 +130,10 @@ class SystemCalls(Asking):
             FailedPreconditionError: It was never started, or is paused; not with `force`.
         """
         request = pb.ShutDownComputeSystemRequest(
-            name=name, timeout=make_duration(timeout), force=force, options_json=options_json
+            name=full_system_name(name),
+            timeout=make_duration(timeout),
+            force=force,
+            options_json=options_json,
         )
         return await self._ask(self._channel.systems.ShutDownComputeSystem, request, patient=True)
 
@@ -139,7 +145,9 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: The daemon has never known such a system.
         """
-        request = pb.TerminateComputeSystemRequest(name=name, options_json=options_json)
+        request = pb.TerminateComputeSystemRequest(
+            name=full_system_name(name), options_json=options_json
+        )
         return (await self._ask(self._channel.systems.TerminateComputeSystem, request)).system
 
     async def pause_system(self, name: str, *, options_json: str = "") -> ComputeSystem:
@@ -149,7 +157,9 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: It is not running.
         """
-        request = pb.PauseComputeSystemRequest(name=name, options_json=options_json)
+        request = pb.PauseComputeSystemRequest(
+            name=full_system_name(name), options_json=options_json
+        )
         return (await self._ask(self._channel.systems.PauseComputeSystem, request)).system
 
     async def resume_system(self, name: str, *, options_json: str = "") -> ComputeSystem:
@@ -159,7 +169,9 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: It is not paused.
         """
-        request = pb.ResumeComputeSystemRequest(name=name, options_json=options_json)
+        request = pb.ResumeComputeSystemRequest(
+            name=full_system_name(name), options_json=options_json
+        )
         return (await self._ask(self._channel.systems.ResumeComputeSystem, request)).system
 
     async def save_system(self, name: str, *, options_json: str = "") -> ComputeSystem:
@@ -169,7 +181,9 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: It is not paused.
         """
-        request = pb.SaveComputeSystemRequest(name=name, options_json=options_json)
+        request = pb.SaveComputeSystemRequest(
+            name=full_system_name(name), options_json=options_json
+        )
         return (await self._ask(self._channel.systems.SaveComputeSystem, request)).system
 
     async def modify_system(self, name: str, settings_json: str) -> ComputeSystem:
@@ -179,7 +193,9 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: This setting cannot be changed now.
         """
-        request = pb.ModifyComputeSystemRequest(name=name, settings_json=settings_json)
+        request = pb.ModifyComputeSystemRequest(
+            name=full_system_name(name), settings_json=settings_json
+        )
         return (await self._ask(self._channel.systems.ModifyComputeSystem, request)).system
 
     async def get_system_properties(
@@ -198,7 +214,9 @@ class SystemCalls(Asking):
             FailedPreconditionError: HCS has no such properties in this state.
         """
         request = pb.GetComputeSystemPropertiesRequest(
-            name=name, property_types=property_types, property_query_json=property_query_json
+            name=full_system_name(name),
+            property_types=property_types,
+            property_query_json=property_query_json,
         )
         return await self._look(self._channel.systems.GetComputeSystemProperties, request)
 
@@ -214,7 +232,7 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: There is no such system.
         """
-        request = pb.WaitComputeSystemRequest(name=name)
+        request = pb.WaitComputeSystemRequest(name=full_system_name(name))
         return await self._wait(
             self._channel.systems.WaitComputeSystem, request, f"the wait for '{name}'", timeout
         )

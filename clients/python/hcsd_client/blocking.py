@@ -57,6 +57,10 @@ class Face(Generic[Inner_co]):
         self._inner = inner
         self._open_portal = portal
 
+    def __repr__(self) -> str:
+        """Say what the asynchronous object says."""
+        return repr(self._inner)
+
     @property
     def _portal(self) -> BlockingPortal:
         if self._open_portal is None:
@@ -204,6 +208,7 @@ class RemoteOutput(Face[aio.RemoteOutput]):
         """Whether the daemon ended the stream."""
         return self._inner.forced
 
+    lines = _iterate(aio.RemoteOutput.lines)
     read = _call(aio.RemoteOutput.read)
     receive = _call(aio.RemoteOutput.receive)
     close = _call(aio.RemoteOutput.aclose)
@@ -242,6 +247,7 @@ class RemoteProcess(Face[aio.RemoteProcess]):
         self.close()
 
     output = _begin(aio.RemoteProcess.output, RemoteOutput)
+    lines = _iterate(aio.RemoteProcess.lines)
     get = _call(aio.RemoteProcess.get)
     wait = _call(aio.RemoteProcess.wait)
     signal = _call(aio.RemoteProcess.signal)
@@ -321,8 +327,11 @@ class Client(Face[aio.Client]):
     run = _enter(aio.Client.run, RemoteProcess)
     create = _give(aio.Client.create, RemoteProcess)
     open = _give(aio.Client.open, RemoteProcess)
+    exec = _call(aio.Client.exec)
+    check_output = _call(aio.Client.check_output)
 
     create_process = _call(aio.Client.create_process)
+    exec_process = _call(aio.Client.exec_process)
     open_process = _call(aio.Client.open_process)
     get_process = _call(aio.Client.get_process)
     list_processes = _iterate(aio.Client.list_processes)

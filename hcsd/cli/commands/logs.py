@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003  (typer reads it)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,10 +10,14 @@ import typer
 from hcsd.cli import exit_codes
 from hcsd.cli.connection import ClientCommands
 from hcsd.cli.execute import execute
-from hcsd.cli.options import NameArgument, SystemOption  # noqa: TC001  (typer reads them)
+from hcsd.cli.options import NamesArgument, SystemOption, moment_of
 from hcsd.cli.resource_names import process_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hcsd.cli.session.log_lines import LogLines
+    from hcsd.cli.session.sink import Sink
     from hcsd_client import Client, Output
 
 app = ClientCommands()
@@ -20,7 +25,8 @@ app = ClientCommands()
 EPILOG = """\b
 Examples:
   hcsd logs build-1
-  hcsd logs --follow --tail 10 build-1
+  hcsd logs --follow --tail 10 build-1 build-2
+  hcsd logs --timestamps --since 10m build-1
   hcsd logs -f --stdout-only build-1 | grep warning
 """
 
@@ -28,11 +34,26 @@ Examples:
 @app.command("logs", epilog=EPILOG)
 def logs(
     context: typer.Context,
-    name: NameArgument,
+    names: NamesArgument,
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the process has ended.")
+        bool, typer.Option("--follow", "-f", help="Go on until the processes have ended.")
     ] = False,
+    timestamps: Annotated[
+        bool,
+        typer.Option(
+            "--timestamps", "-t", help="Show before each line when it was read from the process."
+        ),
+    ] = False,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            parser=moment_of,
+            help="Leave out what is older, as in 10m or 2026-11-30T14:05:00.",
+        ),
+    ] = None,
     tail: Annotated[
         int | None,
         typer.Option(
@@ -40,6 +61,7 @@ def logs(
             "-n",
             metavar="LINES",
             min=0,
+            max=2**32 - 1,
             help="Begin with the last lines of what is kept. Default: all.",
         ),
     ] = None,
@@ -51,57 +73,81 @@ def logs(
     ] = False,
     system: SystemOption = None,
 ) -> None:
-    """Show what a process has written.
+    """Show what processes have written.
 
-    Each stream goes to this command's own. What the daemon no longer has is said on stderr.
-    Reading takes nothing away.
+    Each stream goes to this command's own, both in the order in which they were read. Of several processes
+    each line begins with a name. What the daemon no longer has is said on stderr. Reading takes nothing away.
     """
     if stdout_only and stderr_only:
         raise typer.BadParameter("--stdout-only and --stderr-only leave nothing to show")
 
     async def work(client: Client) -> int:
+        from hcsd.cli.session.log_lines import LogLines
+        from hcsd.cli.session.sink import Sink
         from hcsd.v1 import process_pb2 as pb
 
         streams = {
             (True, False): [pb.OUTPUT_STREAM_STDOUT],
             (False, True): [pb.OUTPUT_STREAM_STDERR],
         }.get((stdout_only, stderr_only), [])
-        cursors = [pb.OutputCursor(stream=stream) for stream in streams]
-        output = client.read_output(process_of(name, system), cursors=cursors, follow=follow)
-        return await _show(output, tail)
+        sink = Sink()
+        shown: list[tuple[Output, LogLines]] = []
+        for name in dict.fromkeys(names):
+            output = client.read_output(
+                process_of(name, system),
+                cursors=[pb.OutputCursor(stream=stream) for stream in streams],
+                follow=follow,
+                timestamps=timestamps,
+                since=since,
+                last_lines=tail,
+            )
+            label = name if len(names) > 1 else ""
+            shown.append((output, LogLines(sink, name=label, times=timestamps)))
+        return await _show(shown, sink, at_once=follow)
 
     execute(context, work)
 
 
-async def _show(output: Output, lines: int | None) -> int:
+async def _show(shown: Sequence[tuple[Output, LogLines]], sink: Sink, *, at_once: bool) -> int:
     # Imported here, so that help does not load gRPC.
     import anyio
 
+    from hcsd.cli.errors import say_error
     from hcsd.cli.session.exits import sink_exit_code
-    from hcsd.cli.session.sink import Sink
-    from hcsd.cli.session.tail import Tail
     from hcsd_client import CallError
 
-    sink = Sink()
-    tail = Tail(lines, sink)
-    failure: CallError | None = None
+    failures: list[CallError] = []
+
+    async def show(output: Output, lines: LogLines) -> None:
+        try:
+            async with output:
+                async for event in output:
+                    await lines.show(event)
+        except CallError as error:
+            failures.append(error)
+            if len(shown) > 1:
+                await sink.flush()
+                say_error(error)
+
+    async def show_all() -> None:
+        async with anyio.create_task_group() as tasks:
+            for output, lines in shown:
+                if at_once:
+                    tasks.start_soon(show, output, lines)
+                else:
+                    await show(output, lines)
 
     async def stop_on_failure(scope: anyio.CancelScope) -> None:
         await sink.failed()
         scope.cancel()
 
-    async with anyio.create_task_group() as tasks, output:
+    async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_failure, tasks.cancel_scope)
-        try:
-            async for event in output:
-                await tail.show(event)
-        except CallError as error:
-            failure = error
-        await tail.finish()
+        await show_all()
         await sink.flush()
         tasks.cancel_scope.cancel()
     if sink.failure is not None:
         return sink_exit_code(sink.failure, other=exit_codes.FAILED)
-    if failure is not None:
-        raise failure
-    return 0
+    if failures and len(shown) == 1:
+        raise failures[0]
+    return exit_codes.FAILED if failures else 0

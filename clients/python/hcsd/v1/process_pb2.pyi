@@ -344,16 +344,18 @@ class OutputStarted(_message.Message):
     def __init__(self, process: _Optional[_Union[Process, _Mapping]] = ..., cursors: _Optional[_Iterable[_Union[OutputCursor, _Mapping]]] = ...) -> None: ...
 
 class OutputChunk(_message.Message):
-    __slots__ = ("stream", "offset", "data", "sequence")
+    __slots__ = ("stream", "offset", "data", "sequence", "read_time")
     STREAM_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
     stream: OutputStream
     offset: int
     data: bytes
     sequence: int
-    def __init__(self, stream: _Optional[_Union[OutputStream, str]] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., sequence: _Optional[int] = ...) -> None: ...
+    read_time: _timestamp_pb2.Timestamp
+    def __init__(self, stream: _Optional[_Union[OutputStream, str]] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., sequence: _Optional[int] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class OutputGap(_message.Message):
     __slots__ = ("stream", "from_offset", "to_offset")

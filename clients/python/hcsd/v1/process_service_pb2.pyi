@@ -2,6 +2,7 @@ import datetime
 
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.rpc import status_pb2 as _status_pb2
 from hcsd.v1 import process_pb2 as _process_pb2
 from google.protobuf.internal import containers as _containers
@@ -91,6 +92,42 @@ class CreateProcessResponse(_message.Message):
     process: _process_pb2.Process
     replayed: bool
     def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
+
+class ExecProcessRequest(_message.Message):
+    __slots__ = ("create", "stdin", "max_output_bytes", "timeout")
+    CREATE_FIELD_NUMBER: _ClassVar[int]
+    STDIN_FIELD_NUMBER: _ClassVar[int]
+    MAX_OUTPUT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    create: CreateProcessRequest
+    stdin: bytes
+    max_output_bytes: int
+    timeout: _duration_pb2.Duration
+    def __init__(self, create: _Optional[_Union[CreateProcessRequest, _Mapping]] = ..., stdin: _Optional[bytes] = ..., max_output_bytes: _Optional[int] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ExecProcessResponse(_message.Message):
+    __slots__ = ("process", "stdout", "stderr", "replayed", "timed_out")
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    STDOUT_FIELD_NUMBER: _ClassVar[int]
+    STDERR_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    TIMED_OUT_FIELD_NUMBER: _ClassVar[int]
+    process: _process_pb2.Process
+    stdout: CapturedOutput
+    stderr: CapturedOutput
+    replayed: bool
+    timed_out: bool
+    def __init__(self, process: _Optional[_Union[_process_pb2.Process, _Mapping]] = ..., stdout: _Optional[_Union[CapturedOutput, _Mapping]] = ..., stderr: _Optional[_Union[CapturedOutput, _Mapping]] = ..., replayed: _Optional[bool] = ..., timed_out: _Optional[bool] = ...) -> None: ...
+
+class CapturedOutput(_message.Message):
+    __slots__ = ("data", "end_offset", "forced")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    END_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    FORCED_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    end_offset: int
+    forced: bool
+    def __init__(self, data: _Optional[bytes] = ..., end_offset: _Optional[int] = ..., forced: _Optional[bool] = ...) -> None: ...
 
 class OpenProcessRequest(_message.Message):
     __slots__ = ("parent", "pid", "process_id")
@@ -272,20 +309,26 @@ class DeleteProcessResponse(_message.Message):
     def __init__(self, scope_applied: _Optional[_Union[TerminateScope, str]] = ..., descendants_killed: _Optional[int] = ...) -> None: ...
 
 class ReadOutputRequest(_message.Message):
-    __slots__ = ("name", "cursors", "follow", "gap_policy", "max_chunk_bytes", "heartbeat_interval")
+    __slots__ = ("name", "cursors", "follow", "gap_policy", "max_chunk_bytes", "heartbeat_interval", "timestamps", "since", "last_lines")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CURSORS_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     GAP_POLICY_FIELD_NUMBER: _ClassVar[int]
     MAX_CHUNK_BYTES_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMPS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_LINES_FIELD_NUMBER: _ClassVar[int]
     name: str
     cursors: _containers.RepeatedCompositeFieldContainer[_process_pb2.OutputCursor]
     follow: bool
     gap_policy: _process_pb2.GapPolicy
     max_chunk_bytes: int
     heartbeat_interval: _duration_pb2.Duration
-    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., follow: _Optional[bool] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    timestamps: bool
+    since: _timestamp_pb2.Timestamp
+    last_lines: int
+    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., follow: _Optional[bool] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timestamps: _Optional[bool] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_lines: _Optional[int] = ...) -> None: ...
 
 class ReadOutputResponse(_message.Message):
     __slots__ = ("started", "chunk", "gap", "eof", "exit", "end", "heartbeat")
@@ -384,7 +427,7 @@ class RunProcessRequest(_message.Message):
     def __init__(self, create: _Optional[_Union[CreateProcessRequest, _Mapping]] = ..., attach: _Optional[_Union[RunAttach, _Mapping]] = ..., stdin: _Optional[_Union[StdinData, _Mapping]] = ..., close_stdin: _Optional[_Union[CloseStdin, _Mapping]] = ..., resize: _Optional[_Union[_process_pb2.Console, _Mapping]] = ..., signal: _Optional[_Union[_process_pb2.ProcessSignal, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RunAttach(_message.Message):
-    __slots__ = ("name", "cursors", "gap_policy", "max_chunk_bytes", "take_over", "owner", "without_output")
+    __slots__ = ("name", "cursors", "gap_policy", "max_chunk_bytes", "take_over", "owner", "without_output", "timestamps", "since", "last_lines")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CURSORS_FIELD_NUMBER: _ClassVar[int]
     GAP_POLICY_FIELD_NUMBER: _ClassVar[int]
@@ -392,6 +435,9 @@ class RunAttach(_message.Message):
     TAKE_OVER_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     WITHOUT_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMPS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    LAST_LINES_FIELD_NUMBER: _ClassVar[int]
     name: str
     cursors: _containers.RepeatedCompositeFieldContainer[_process_pb2.OutputCursor]
     gap_policy: _process_pb2.GapPolicy
@@ -399,7 +445,10 @@ class RunAttach(_message.Message):
     take_over: bool
     owner: bool
     without_output: bool
-    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ..., take_over: _Optional[bool] = ..., owner: _Optional[bool] = ..., without_output: _Optional[bool] = ...) -> None: ...
+    timestamps: bool
+    since: _timestamp_pb2.Timestamp
+    last_lines: int
+    def __init__(self, name: _Optional[str] = ..., cursors: _Optional[_Iterable[_Union[_process_pb2.OutputCursor, _Mapping]]] = ..., gap_policy: _Optional[_Union[_process_pb2.GapPolicy, str]] = ..., max_chunk_bytes: _Optional[int] = ..., take_over: _Optional[bool] = ..., owner: _Optional[bool] = ..., without_output: _Optional[bool] = ..., timestamps: _Optional[bool] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_lines: _Optional[int] = ...) -> None: ...
 
 class StdinData(_message.Message):
     __slots__ = ("offset", "data")

@@ -112,6 +112,11 @@ class ProcessServiceStub:
                 request_serializer=hcsd_dot_v1_dot_process__service__pb2.StreamInputRequest.SerializeToString,
                 response_deserializer=hcsd_dot_v1_dot_process__service__pb2.StreamInputResponse.FromString,
                 _registered_method=True)
+        self.ExecProcess = channel.unary_unary(
+                '/hcsd.v1.ProcessService/ExecProcess',
+                request_serializer=hcsd_dot_v1_dot_process__service__pb2.ExecProcessRequest.SerializeToString,
+                response_deserializer=hcsd_dot_v1_dot_process__service__pb2.ExecProcessResponse.FromString,
+                _registered_method=True)
         self.RunProcess = channel.stream_stream(
                 '/hcsd.v1.ProcessService/RunProcess',
                 request_serializer=hcsd_dot_v1_dot_process__service__pb2.RunProcessRequest.SerializeToString,
@@ -301,6 +306,23 @@ class ProcessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExecProcess(self, request, context):
+        """Runs a process to its end and answers with how it ended and what it has written: a command and its
+        result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+        that and then end of file.
+        The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+        process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+        otherwise. The same request within that time joins the run.
+        Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+        gets the result again for as long as the daemon keeps the process.
+        Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+        Cancellation: as a lost connection.
+        Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunProcess(self, request_iterator, context):
         """Creates a process or attaches to one, and connects the caller with it both ways: the shape of
         an interactive session. The first message is `create` or `attach`. Responses are those of
@@ -386,6 +408,11 @@ def add_ProcessServiceServicer_to_server(servicer, server):
                     servicer.StreamInput,
                     request_deserializer=hcsd_dot_v1_dot_process__service__pb2.StreamInputRequest.FromString,
                     response_serializer=hcsd_dot_v1_dot_process__service__pb2.StreamInputResponse.SerializeToString,
+            ),
+            'ExecProcess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExecProcess,
+                    request_deserializer=hcsd_dot_v1_dot_process__service__pb2.ExecProcessRequest.FromString,
+                    response_serializer=hcsd_dot_v1_dot_process__service__pb2.ExecProcessResponse.SerializeToString,
             ),
             'RunProcess': grpc.stream_stream_rpc_method_handler(
                     servicer.RunProcess,
@@ -757,6 +784,33 @@ class ProcessService:
             '/hcsd.v1.ProcessService/StreamInput',
             hcsd_dot_v1_dot_process__service__pb2.StreamInputRequest.SerializeToString,
             hcsd_dot_v1_dot_process__service__pb2.StreamInputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExecProcess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hcsd.v1.ProcessService/ExecProcess',
+            hcsd_dot_v1_dot_process__service__pb2.ExecProcessRequest.SerializeToString,
+            hcsd_dot_v1_dot_process__service__pb2.ExecProcessResponse.FromString,
             options,
             channel_credentials,
             insecure,

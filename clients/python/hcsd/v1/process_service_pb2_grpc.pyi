@@ -160,6 +160,19 @@ class ProcessServiceStub:
     Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
     this call has come to in the metadata.
     """
+    ExecProcess: _grpc.UnaryUnaryMultiCallable[_process_service_pb2.ExecProcessRequest, _process_service_pb2.ExecProcessResponse]
+    """Runs a process to its end and answers with how it ended and what it has written: a command and its
+    result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+    that and then end of file.
+    The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+    process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+    otherwise. The same request within that time joins the run.
+    Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+    gets the result again for as long as the daemon keeps the process.
+    Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+    Cancellation: as a lost connection.
+    Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+    """
     RunProcess: _grpc.StreamStreamMultiCallable[_process_service_pb2.RunProcessRequest, _process_service_pb2.RunProcessResponse]
     """Creates a process or attaches to one, and connects the caller with it both ways: the shape of
     an interactive session. The first message is `create` or `attach`. Responses are those of
@@ -306,6 +319,19 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     Cancellation: as the deadline. Closing completes once it has begun.
     Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
     this call has come to in the metadata.
+    """
+    ExecProcess: _aio.UnaryUnaryMultiCallable[_process_service_pb2.ExecProcessRequest, _process_service_pb2.ExecProcessResponse]  # type: ignore[assignment]
+    """Runs a process to its end and answers with how it ended and what it has written: a command and its
+    result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+    that and then end of file.
+    The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+    process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+    otherwise. The same request within that time joins the run.
+    Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+    gets the result again for as long as the daemon keeps the process.
+    Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+    Cancellation: as a lost connection.
+    Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
     """
     RunProcess: _aio.StreamStreamMultiCallable[_process_service_pb2.RunProcessRequest, _process_service_pb2.RunProcessResponse]  # type: ignore[assignment]
     """Creates a process or attaches to one, and connects the caller with it both ways: the shape of
@@ -528,6 +554,25 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         Cancellation: as the deadline. Closing completes once it has begun.
         Codes: those of WriteInput, and ABORTED (`STDIN_TAKEN_OVER`), with the `committed_offset` that
         this call has come to in the metadata.
+        """
+
+    @_abc_1.abstractmethod
+    def ExecProcess(
+        self,
+        request: _process_service_pb2.ExecProcessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_process_service_pb2.ExecProcessResponse, _abc.Awaitable[_process_service_pb2.ExecProcessResponse]]:
+        """Runs a process to its end and answers with how it ended and what it has written: a command and its
+        result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+        that and then end of file.
+        The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+        process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+        otherwise. The same request within that time joins the run.
+        Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+        gets the result again for as long as the daemon keeps the process.
+        Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+        Cancellation: as a lost connection.
+        Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
         """
 
     @_abc_1.abstractmethod

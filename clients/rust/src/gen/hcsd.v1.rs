@@ -900,10 +900,16 @@ pub struct OutputChunk {
     /// The bytes, at least one. To resume after this chunk ask for `offset` plus their number.
     #[prost(bytes = "bytes", tag = "3")]
     pub data: ::prost::bytes::Bytes,
-    /// Number of this chunk among all chunks of this response, from 1, over both streams. Restores the
-    /// order for a client that handles the streams apart.
+    /// Number of this chunk among all chunks of this response, from 1, over both streams. Who reads both
+    /// gets them in the order in which the daemon read them from the process, however late they are
+    /// asked for. Of output that was written in very small pieces the order of the oldest may be lost:
+    /// it comes stream by stream.
     #[prost(uint64, tag = "4")]
     pub sequence: u64,
+    /// When the daemon read the first of these bytes from the process, to a millisecond. Only if
+    /// `timestamps` were asked for: then a chunk has only bytes that were read together.
+    #[prost(message, optional, tag = "5")]
+    pub read_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 impl ::prost::Name for OutputChunk {
     const NAME: &'static str = "OutputChunk";
@@ -4985,6 +4991,92 @@ impl ::prost::Name for CreateProcessResponse {
         "/hcsd.v1.CreateProcessResponse".into()
     }
 }
+/// Request of ExecProcess.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExecProcessRequest {
+    /// The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
+    /// there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+    /// `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
+    /// reads while the process runs.
+    #[prost(message, optional, tag = "1")]
+    pub create: ::core::option::Option<CreateProcessRequest>,
+    /// What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
+    /// have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub stdin: ::prost::bytes::Bytes,
+    /// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
+    /// which is the most.
+    #[prost(uint32, tag = "3")]
+    pub max_output_bytes: u32,
+    /// Answer after this time at the latest, with `timed_out` and the process as it is then. It goes on for
+    /// `owner_grace`, so the caller makes the same request again: a long run in pieces that no proxy takes
+    /// for dead. Does not tell one request from another. Zero: at once. Default: without limit.
+    #[prost(message, optional, tag = "4")]
+    pub timeout: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for ExecProcessRequest {
+    const NAME: &'static str = "ExecProcessRequest";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ExecProcessRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ExecProcessRequest".into()
+    }
+}
+/// Response of ExecProcess.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExecProcessResponse {
+    /// The process, with its `exit`. Its output is complete.
+    #[prost(message, optional, tag = "1")]
+    pub process: ::core::option::Option<Process>,
+    /// What it has written to stdout; with a console, all output.
+    #[prost(message, optional, tag = "2")]
+    pub stdout: ::core::option::Option<CapturedOutput>,
+    /// What it has written to stderr.
+    #[prost(message, optional, tag = "3")]
+    pub stderr: ::core::option::Option<CapturedOutput>,
+    /// Whether an earlier request with the same `request_id` had begun it.
+    #[prost(bool, tag = "4")]
+    pub replayed: bool,
+    /// Whether `timeout` was up first. There is no output then.
+    #[prost(bool, tag = "5")]
+    pub timed_out: bool,
+}
+impl ::prost::Name for ExecProcessResponse {
+    const NAME: &'static str = "ExecProcessResponse";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ExecProcessResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ExecProcessResponse".into()
+    }
+}
+/// What a process has written to one stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CapturedOutput {
+    /// The last bytes of the stream.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub data: ::prost::bytes::Bytes,
+    /// How many bytes the stream had. If that is more than `data` has, the first ones are missing.
+    #[prost(uint64, tag = "2")]
+    pub end_offset: u64,
+    /// Whether the daemon gave up on a pipe that a descendant of the exited process kept open, as in
+    /// OutputEof.
+    #[prost(bool, tag = "3")]
+    pub forced: bool,
+}
+impl ::prost::Name for CapturedOutput {
+    const NAME: &'static str = "CapturedOutput";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.CapturedOutput".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.CapturedOutput".into()
+    }
+}
 /// Request of OpenProcess.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OpenProcessRequest {
@@ -5441,6 +5533,18 @@ pub struct ReadOutputRequest {
     /// Otherwise from 100 ms to 1 h.
     #[prost(message, optional, tag = "6")]
     pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+    /// Tell in each chunk when it was read from the process, `read_time`. Chunks are smaller then.
+    #[prost(bool, tag = "7")]
+    pub timestamps: bool,
+    /// Leave out what was read from the process before this time. Of output that is no longer kept the
+    /// time is not known: a `gap` tells of it unless something that is kept is older.
+    #[prost(message, optional, tag = "8")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Begin with this many last lines of what is kept, over all streams that are read; a last line
+    /// that has no end yet is one. 0: only what comes from now on. Together with `cursors` or `since`,
+    /// the latest begin counts.
+    #[prost(uint32, optional, tag = "9")]
+    pub last_lines: ::core::option::Option<u32>,
 }
 impl ::prost::Name for ReadOutputRequest {
     const NAME: &'static str = "ReadOutputRequest";
@@ -5730,6 +5834,15 @@ pub struct RunAttach {
     /// the daemon does not have, can be attached to in this way only. Not together with `cursors`.
     #[prost(bool, tag = "7")]
     pub without_output: bool,
+    /// As in ReadOutputRequest.
+    #[prost(bool, tag = "8")]
+    pub timestamps: bool,
+    /// As in ReadOutputRequest.
+    #[prost(message, optional, tag = "9")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// As in ReadOutputRequest.
+    #[prost(uint32, optional, tag = "10")]
+    pub last_lines: ::core::option::Option<u32>,
 }
 impl ::prost::Name for RunAttach {
     const NAME: &'static str = "RunAttach";
@@ -6520,6 +6633,41 @@ pub mod process_service_client {
                 .insert(GrpcMethod::new("hcsd.v1.ProcessService", "StreamInput"));
             self.inner.client_streaming(req, path, codec).await
         }
+        /// Runs a process to its end and answers with how it ended and what it has written: a command and its
+        /// result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+        /// that and then end of file.
+        /// The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+        /// process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+        /// otherwise. The same request within that time joins the run.
+        /// Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+        /// gets the result again for as long as the daemon keeps the process.
+        /// Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+        /// Cancellation: as a lost connection.
+        /// Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+        pub async fn exec_process(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExecProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExecProcessResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hcsd.v1.ProcessService/ExecProcess",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hcsd.v1.ProcessService", "ExecProcess"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Creates a process or attaches to one, and connects the caller with it both ways: the shape of
         /// an interactive session. The first message is `create` or `attach`. Responses are those of
         /// ReadOutput, and answers to what the caller sends. A failure to start or attach ends the call; a
@@ -6773,6 +6921,26 @@ pub mod process_service_server {
             request: tonic::Request<tonic::Streaming<super::StreamInputRequest>>,
         ) -> std::result::Result<
             tonic::Response<super::StreamInputResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Runs a process to its end and answers with how it ended and what it has written: a command and its
+        /// result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+        /// that and then end of file.
+        /// The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+        /// process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+        /// otherwise. The same request within that time joins the run.
+        /// Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+        /// gets the result again for as long as the daemon keeps the process.
+        /// Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+        /// Cancellation: as a lost connection.
+        /// Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+        async fn exec_process(
+            &self,
+            request: tonic::Request<super::ExecProcessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExecProcessResponse>,
             tonic::Status,
         > {
             Err(tonic::Status::unimplemented("Not yet implemented"))
@@ -7477,6 +7645,51 @@ pub mod process_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.client_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.ProcessService/ExecProcess" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExecProcessSvc<T: ProcessService>(pub Arc<T>);
+                    impl<
+                        T: ProcessService,
+                    > tonic::server::UnaryService<super::ExecProcessRequest>
+                    for ExecProcessSvc<T> {
+                        type Response = super::ExecProcessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExecProcessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProcessService>::exec_process(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExecProcessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

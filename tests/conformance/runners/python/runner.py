@@ -7,8 +7,9 @@ import logging
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT
 from typing import Any
 
 import anyio
@@ -16,7 +17,15 @@ import anyio
 import hcsd_client
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1.process_service_pb2 import DeleteProcessResponse, TerminateProcessResponse
-from hcsd_client import CallError, Client, HcsdClientError, RemoteOutput, RemoteProcess, Retry
+from hcsd_client import (
+    CallError,
+    Client,
+    Completed,
+    HcsdClientError,
+    RemoteOutput,
+    RemoteProcess,
+    Retry,
+)
 
 Table = dict[str, Any]
 
@@ -34,14 +43,16 @@ FEATURES = {
     "properties": "client.get_process_properties, get_system_properties",
     "modify": "process.resize, client.modify_process, modify_system",
     "communicate": "process.communicate",
+    "exec": "client.exec, check_output",
+    "lines": "process.lines, process.stdout.lines",
     "wait": "process.wait",
     "signal": "process.signal",
     "terminate": "process.terminate",
     "stdout": "AsyncIterable, ByteReceiveStream of anyio",
     "stdin": "write",
-    "options": "ring_bytes, overflow, run_timeout, drain_timeout",
-    "discard": "discard",
-    "stderr_to_stdout": "stderr_to_stdout",
+    "options": "ring_bytes, overflow, timeout, drain_timeout",
+    "discard": "stdout=DEVNULL, stderr=DEVNULL",
+    "stderr_to_stdout": "stderr=STDOUT",
     "pin": "pin",
     "owner_grace": "owner_grace",
     "blocking": "hcsd_client.blocking",
@@ -223,12 +234,23 @@ class Runner:
     async def communicate(
         self, process: str, file: str | None = None, text: str | None = None
     ) -> Table:
-        done = await self._processes[process].process.communicate(content(file, text))
-        both = {"stdout": done.stdout, "stderr": done.stderr}
-        return {"exit": exit_of(done.exit)} | {
-            name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in both.items()
-        }
+        return completed(await self._processes[process].process.communicate(content(file, text)))
+
+    async def exec(
+        self, client: str, file: str | None = None, text: str | None = None, **options: Any
+    ) -> Table:
+        done = await self._clients[client].exec(input=content(file, text), **arguments(options))
+        return completed(done) | {"truncated": done.truncated}
+
+    async def lines(self, process: str, last: int | None = None, until: int = 0) -> Table:
+        found: list[tuple[str, str]] = []
+        lines = self._processes[process].process.lines(last_lines=last)
+        async with aclosing(lines):
+            async for line in lines:
+                found.append((line.stream, line.text))
+                if len(found) == until:
+                    break
+        return {"lines": found}
 
     async def wait(self, process: str) -> Table:
         return {"exit": exit_of(await self._processes[process].process.wait())}
@@ -291,22 +313,31 @@ def arguments(options: Table) -> Table:
     """Return what `Client.create` takes for what the protocol has."""
     if options.pop("block", False):
         options["overflow"] = pb.OVERFLOW_POLICY_BLOCK
-    if "discard" in options:
-        options["discard"] = [STREAMS[name] for name in options["discard"]]
-    for name in ("run_timeout", "drain_timeout"):
-        if f"{name}_ms" in options:
-            options[name] = options.pop(f"{name}_ms") / 1000
-    argv, console = options.pop("argv", None), options.pop("console", None)
-    if argv is None:
-        return options
-    spec = pb.ProcessSpec(argv=pb.Argv(args=argv))
-    if console:
-        spec.console.CopyFrom(pb.Console(**console))
-    return options | {"command": spec}
+    for stream in options.pop("discard", []):
+        options[stream] = DEVNULL
+    if options.pop("stderr_to_stdout", False):
+        options["stderr"] = STDOUT
+    if "run_timeout_ms" in options:
+        options["timeout"] = options.pop("run_timeout_ms") / 1000
+    if "drain_timeout_ms" in options:
+        options["drain_timeout"] = options.pop("drain_timeout_ms") / 1000
+    if console := options.pop("console", None):
+        options["console"] = (console["columns"], console["rows"])
+    if "argv" in options:
+        options["command"] = options.pop("argv")
+    return options
 
 
 def content(file: str | None, text: str | None) -> bytes:
     return Path(file).read_bytes() if file is not None else (text or "").encode()
+
+
+def completed(done: Completed) -> Table:
+    both = {"stdout": done.stdout, "stderr": done.stderr}
+    return {"exit": exit_of(done.exit)} | {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in both.items()
+    }
 
 
 def ended(answer: TerminateProcessResponse | DeleteProcessResponse) -> Table:
@@ -343,6 +374,7 @@ def describe(error: BaseException) -> Table:
 # Errors whose names are not those of the protocol.
 CLASSES: dict[type[BaseException], str] = {
     asyncio.CancelledError: "Cancelled",
+    hcsd_client.ProcessTimeoutError: "ProcessTimeout",
     TimeoutError: "DeadlineExceeded",
     hcsd_client.ClientClosedError: "Closed",
     Unsupported: "Unsupported",

@@ -5,8 +5,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_google_api_field_behavior } from "../../google/api/field_behavior_pb.js";
-import type { Duration } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
 import type { Console, GapPolicy, OutputChunk, OutputCursor, OutputEnd, OutputEof, OutputGap, OutputStarted, Process, ProcessExit, ProcessOptions, ProcessSignal, ProcessSpec, ProcessState, ProcessStats, ProcessStatus, SignalDelivery } from "./process_pb.js";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/process_service.proto.
  */
 export const file_hcsd_v1_process_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oY3NkL3YxL3Byb2Nlc3Nfc2VydmljZS5wcm90bxIHaGNzZC52MSLLAgoUQ3JlYXRlUHJvY2Vzc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEiQKBHNwZWMYAiABKAsyFC5oY3NkLnYxLlByb2Nlc3NTcGVjSAASGQoPcGFyYW1ldGVyc19qc29uGAMgASgJSAASGAoKcHJvY2Vzc19pZBgEIAEoCUIE4kEBARI/CgZsYWJlbHMYBSADKAsyKS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0LkxhYmVsc0VudHJ5QgTiQQEBEhgKCnJlcXVlc3RfaWQYBiABKAlCBOJBAQESLgoHb3B0aW9ucxgHIAEoCzIXLmhjc2QudjEuUHJvY2Vzc09wdGlvbnNCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZzb3VyY2UiTAoVQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEAoIcmVwbGF5ZWQYAiABKAgiVwoST3BlblByb2Nlc3NSZXF1ZXN0EhQKBnBhcmVudBgBIAEoCUIE4kEBAhIRCgNwaWQYAiABKA1CBOJBAQISGAoKcHJvY2Vzc19pZBgDIAEoCUIE4kEBASI4ChNPcGVuUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MiJwoRR2V0UHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAiI3ChJHZXRQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcyL8AQoUTGlzdFByb2Nlc3Nlc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEhcKCXBhZ2Vfc2l6ZRgCIAEoBUIE4kEBARIYCgpwYWdlX3Rva2VuGAMgASgJQgTiQQEBEisKBnN0YXRlcxgEIAMoDjIVLmhjc2QudjEuUHJvY2Vzc1N0YXRlQgTiQQEBEj8KBmxhYmVscxgFIAMoCzIpLmhjc2QudjEuTGlzdFByb2Nlc3Nlc1JlcXVlc3QuTGFiZWxzRW50cnlCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJVChVMaXN0UHJvY2Vzc2VzUmVzcG9uc2USIwoJcHJvY2Vzc2VzGAEgAygLMhAuaGNzZC52MS5Qcm9jZXNzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKEAQoSV2FpdFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISKAoId2FpdF9mb3IYAiABKA4yEC5oY3NkLnYxLldhaXRGb3JCBOJBAQESMAoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASJLChNXYWl0UHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEQoJdGltZWRfb3V0GAIgASgIIlgKFFNpZ25hbFByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISLAoGc2lnbmFsGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU2lnbmFsQgTiQQECImUKFVNpZ25hbFByb2Nlc3NSZXNwb25zZRIpCghkZWxpdmVyeRgBIAEoDjIXLmhjc2QudjEuU2lnbmFsRGVsaXZlcnkSIQoHcHJvY2VzcxgCIAEoCzIQLmhjc2QudjEuUHJvY2VzcyLEAQoXVGVybWluYXRlUHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgVzY29wZRgCIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQESNQoMZ3JhY2VfcGVyaW9kGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBEjAKB3RpbWVvdXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQEinAEKGFRlcm1pbmF0ZVByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzEi4KDXNjb3BlX2FwcGxpZWQYAiABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlEhoKEmRlc2NlbmRhbnRzX2tpbGxlZBgDIAEoDRIRCgl0aW1lZF9vdXQYBCABKAgiOwoMQ2xvc2VIYW5kbGVzEisKB2hhbmRsZXMYASADKA4yFC5oY3NkLnYxLlN0ZGlvSGFuZGxlQgTiQQECIrEBChRNb2RpZnlQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEigKDGNvbnNvbGVfc2l6ZRgCIAEoCzIQLmhjc2QudjEuQ29uc29sZUgAEi4KDWNsb3NlX2hhbmRsZXMYAyABKAsyFS5oY3NkLnYxLkNsb3NlSGFuZGxlc0gAEhsKEW1vZGlmaWNhdGlvbl9qc29uGAQgASgJSABCDgoMbW9kaWZpY2F0aW9uIjoKFU1vZGlmeVByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzInEKG0dldFByb2Nlc3NQcm9wZXJ0aWVzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEiEKE3Byb3BlcnR5X3F1ZXJ5X2pzb24YAiABKAlCBOJBAQESGwoNaW5jbHVkZV9zdGF0cxgDIAEoCEIE4kEBASKFAQocR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXNwb25zZRIXCg9wcm9wZXJ0aWVzX2pzb24YASABKAkSJgoGc3RhdHVzGAIgASgLMhYuaGNzZC52MS5Qcm9jZXNzU3RhdHVzEiQKBXN0YXRzGAMgASgLMhUuaGNzZC52MS5Qcm9jZXNzU3RhdHMiigEKFERlbGV0ZVByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISEwoFZm9yY2UYAiABKAhCBOJBAQESGwoNYWxsb3dfbWlzc2luZxgDIAEoCEIE4kEBARIsCgVzY29wZRgEIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGVCBOJBAQEiYwoVRGVsZXRlUHJvY2Vzc1Jlc3BvbnNlEi4KDXNjb3BlX2FwcGxpZWQYASABKA4yFy5oY3NkLnYxLlRlcm1pbmF0ZVNjb3BlEhoKEmRlc2NlbmRhbnRzX2tpbGxlZBgCIAEoDSL1AQoRUmVhZE91dHB1dFJlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgdjdXJzb3JzGAIgAygLMhUuaGNzZC52MS5PdXRwdXRDdXJzb3JCBOJBAQESFAoGZm9sbG93GAMgASgIQgTiQQEBEiwKCmdhcF9wb2xpY3kYBCABKA4yEi5oY3NkLnYxLkdhcFBvbGljeUIE4kEBARIdCg9tYXhfY2h1bmtfYnl0ZXMYBSABKA1CBOJBAQESOwoSaGVhcnRiZWF0X2ludGVydmFsGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBIqcCChJSZWFkT3V0cHV0UmVzcG9uc2USKQoHc3RhcnRlZBgBIAEoCzIWLmhjc2QudjEuT3V0cHV0U3RhcnRlZEgAEiUKBWNodW5rGAIgASgLMhQuaGNzZC52MS5PdXRwdXRDaHVua0gAEiEKA2dhcBgDIAEoCzISLmhjc2QudjEuT3V0cHV0R2FwSAASIQoDZW9mGAQgASgLMhIuaGNzZC52MS5PdXRwdXRFb2ZIABIkCgRleGl0GAUgASgLMhQuaGNzZC52MS5Qcm9jZXNzRXhpdEgAEiEKA2VuZBgGIAEoCzISLmhjc2QudjEuT3V0cHV0RW5kSAASJwoJaGVhcnRiZWF0GAkgASgLMhIuaGNzZC52MS5IZWFydGJlYXRIAEIHCgVldmVudCILCglIZWFydGJlYXQingEKEVdyaXRlSW5wdXRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISFAoGb2Zmc2V0GAIgASgEQgTiQQEBEhIKBGRhdGEYAyABKAxCBOJBAQESGQoLY2xvc2Vfc3RkaW4YBCABKAhCBOJBAQESMAoHdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASJoChJXcml0ZUlucHV0UmVzcG9uc2USGAoQY29tbWl0dGVkX29mZnNldBgBIAEoBBIOCgZjbG9zZWQYAiABKAgSFQoNc2tpcHBlZF9ieXRlcxgDIAEoBBIRCgl0aW1lZF9vdXQYBCABKAgigQEKElN0cmVhbUlucHV0UmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmhjc2QudjEuU3RyZWFtSW5wdXRTdGFydEgAEg4KBGRhdGEYAiABKAxIABIkCgVjbG9zZRgDIAEoCzITLmhjc2QudjEuQ2xvc2VTdGRpbkgAQgkKB3JlcXVlc3QiVQoQU3RyZWFtSW5wdXRTdGFydBISCgRuYW1lGAEgASgJQgTiQQECEhQKBm9mZnNldBgCIAEoBEIE4kEBARIXCgl0YWtlX292ZXIYAyABKAhCBOJBAQEiPwoTU3RyZWFtSW5wdXRSZXNwb25zZRIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCCL6AgoRUnVuUHJvY2Vzc1JlcXVlc3QSLwoGY3JlYXRlGAEgASgLMh0uaGNzZC52MS5DcmVhdGVQcm9jZXNzUmVxdWVzdEgAEiQKBmF0dGFjaBgCIAEoCzISLmhjc2QudjEuUnVuQXR0YWNoSAASIwoFc3RkaW4YAyABKAsyEi5oY3NkLnYxLlN0ZGluRGF0YUgAEioKC2Nsb3NlX3N0ZGluGAQgASgLMhMuaGNzZC52MS5DbG9zZVN0ZGluSAASIgoGcmVzaXplGAUgASgLMhAuaGNzZC52MS5Db25zb2xlSAASKAoGc2lnbmFsGAYgASgLMhYuaGNzZC52MS5Qcm9jZXNzU2lnbmFsSAASJwoJaGVhcnRiZWF0GAcgASgLMhIuaGNzZC52MS5IZWFydGJlYXRIABI7ChJoZWFydGJlYXRfaW50ZXJ2YWwYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQFCCQoHcmVxdWVzdCLmAQoJUnVuQXR0YWNoEhIKBG5hbWUYASABKAlCBOJBAQISLAoHY3Vyc29ycxgCIAMoCzIVLmhjc2QudjEuT3V0cHV0Q3Vyc29yQgTiQQEBEiwKCmdhcF9wb2xpY3kYAyABKA4yEi5oY3NkLnYxLkdhcFBvbGljeUIE4kEBARIdCg9tYXhfY2h1bmtfYnl0ZXMYBCABKA1CBOJBAQESFwoJdGFrZV9vdmVyGAUgASgIQgTiQQEBEhMKBW93bmVyGAYgASgIQgTiQQEBEhwKDndpdGhvdXRfb3V0cHV0GAcgASgIQgTiQQEBIjUKCVN0ZGluRGF0YRIUCgZvZmZzZXQYASABKARCBOJBAQESEgoEZGF0YRgCIAEoDEIE4kEBASIMCgpDbG9zZVN0ZGluIv8CChJSdW5Qcm9jZXNzUmVzcG9uc2USKQoHc3RhcnRlZBgBIAEoCzIWLmhjc2QudjEuT3V0cHV0U3RhcnRlZEgAEiUKBWNodW5rGAIgASgLMhQuaGNzZC52MS5PdXRwdXRDaHVua0gAEiEKA2dhcBgDIAEoCzISLmhjc2QudjEuT3V0cHV0R2FwSAASIQoDZW9mGAQgASgLMhIuaGNzZC52MS5PdXRwdXRFb2ZIABIkCgRleGl0GAUgASgLMhQuaGNzZC52MS5Qcm9jZXNzRXhpdEgAEiEKA2VuZBgGIAEoCzISLmhjc2QudjEuT3V0cHV0RW5kSAASMAoOc3RkaW5fYWNjZXB0ZWQYByABKAsyFi5oY3NkLnYxLlN0ZGluQWNjZXB0ZWRIABIkCghvcF9lcnJvchgIIAEoCzIQLmhjc2QudjEuT3BFcnJvckgAEicKCWhlYXJ0YmVhdBgJIAEoCzISLmhjc2QudjEuSGVhcnRiZWF0SABCBwoFZXZlbnQiOQoNU3RkaW5BY2NlcHRlZBIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCCJXCgdPcEVycm9yEigKCW9wZXJhdGlvbhgBIAEoDjIVLmhjc2QudjEuUnVuT3BlcmF0aW9uEiIKBnN0YXR1cxgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzKlQKB1dhaXRGb3ISGAoUV0FJVF9GT1JfVU5TUEVDSUZJRUQQABIRCg1XQUlUX0ZPUl9FWElUEAESHAoYV0FJVF9GT1JfT1VUUFVUX0NPTVBMRVRFEAIqjgEKDlRlcm1pbmF0ZVNjb3BlEh8KG1RFUk1JTkFURV9TQ09QRV9VTlNQRUNJRklFRBAAEhsKF1RFUk1JTkFURV9TQ09QRV9QUk9DRVNTEAESGAoUVEVSTUlOQVRFX1NDT1BFX1RSRUUQAhIkCiBURVJNSU5BVEVfU0NPUEVfVFJFRV9CRVNUX0VGRk9SVBADKosBCgtTdGRpb0hhbmRsZRIcChhTVERJT19IQU5ETEVfVU5TUEVDSUZJRUQQABIWChJTVERJT19IQU5ETEVfU1RESU4QARIXChNTVERJT19IQU5ETEVfU1RET1VUEAISFwoTU1RESU9fSEFORExFX1NUREVSUhADEhQKEFNURElPX0hBTkRMRV9BTEwQBCqZAQoMUnVuT3BlcmF0aW9uEh0KGVJVTl9PUEVSQVRJT05fVU5TUEVDSUZJRUQQABIXChNSVU5fT1BFUkFUSU9OX1NURElOEAESHQoZUlVOX09QRVJBVElPTl9DTE9TRV9TVERJThACEhgKFFJVTl9PUEVSQVRJT05fUkVTSVpFEAMSGAoUUlVOX09QRVJBVElPTl9TSUdOQUwQBDKNCQoOUHJvY2Vzc1NlcnZpY2USTgoNQ3JlYXRlUHJvY2VzcxIdLmhjc2QudjEuQ3JlYXRlUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXNwb25zZRJNCgtPcGVuUHJvY2VzcxIbLmhjc2QudjEuT3BlblByb2Nlc3NSZXF1ZXN0GhwuaGNzZC52MS5PcGVuUHJvY2Vzc1Jlc3BvbnNlIgOQAgISSgoKR2V0UHJvY2VzcxIaLmhjc2QudjEuR2V0UHJvY2Vzc1JlcXVlc3QaGy5oY3NkLnYxLkdldFByb2Nlc3NSZXNwb25zZSIDkAIBElMKDUxpc3RQcm9jZXNzZXMSHS5oY3NkLnYxLkxpc3RQcm9jZXNzZXNSZXF1ZXN0Gh4uaGNzZC52MS5MaXN0UHJvY2Vzc2VzUmVzcG9uc2UiA5ACARJNCgtXYWl0UHJvY2VzcxIbLmhjc2QudjEuV2FpdFByb2Nlc3NSZXF1ZXN0GhwuaGNzZC52MS5XYWl0UHJvY2Vzc1Jlc3BvbnNlIgOQAgESTgoNU2lnbmFsUHJvY2VzcxIdLmhjc2QudjEuU2lnbmFsUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLlNpZ25hbFByb2Nlc3NSZXNwb25zZRJcChBUZXJtaW5hdGVQcm9jZXNzEiAuaGNzZC52MS5UZXJtaW5hdGVQcm9jZXNzUmVxdWVzdBohLmhjc2QudjEuVGVybWluYXRlUHJvY2Vzc1Jlc3BvbnNlIgOQAgISTgoNTW9kaWZ5UHJvY2VzcxIdLmhjc2QudjEuTW9kaWZ5UHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLk1vZGlmeVByb2Nlc3NSZXNwb25zZRJoChRHZXRQcm9jZXNzUHJvcGVydGllcxIkLmhjc2QudjEuR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXF1ZXN0GiUuaGNzZC52MS5HZXRQcm9jZXNzUHJvcGVydGllc1Jlc3BvbnNlIgOQAgESUwoNRGVsZXRlUHJvY2VzcxIdLmhjc2QudjEuRGVsZXRlUHJvY2Vzc1JlcXVlc3QaHi5oY3NkLnYxLkRlbGV0ZVByb2Nlc3NSZXNwb25zZSIDkAICEkwKClJlYWRPdXRwdXQSGi5oY3NkLnYxLlJlYWRPdXRwdXRSZXF1ZXN0GhsuaGNzZC52MS5SZWFkT3V0cHV0UmVzcG9uc2UiA5ACATABEkoKCldyaXRlSW5wdXQSGi5oY3NkLnYxLldyaXRlSW5wdXRSZXF1ZXN0GhsuaGNzZC52MS5Xcml0ZUlucHV0UmVzcG9uc2UiA5ACAhJKCgtTdHJlYW1JbnB1dBIbLmhjc2QudjEuU3RyZWFtSW5wdXRSZXF1ZXN0GhwuaGNzZC52MS5TdHJlYW1JbnB1dFJlc3BvbnNlKAESSQoKUnVuUHJvY2VzcxIaLmhjc2QudjEuUnVuUHJvY2Vzc1JlcXVlc3QaGy5oY3NkLnYxLlJ1blByb2Nlc3NSZXNwb25zZSgBMAFCRAoHaGNzZC52MVABWi1naXRodWIuY29tL2hjc2QvaGNzZC9jbGllbnRzL2dvL2hjc2R2MTtoY3NkdjGqAgdIY3NkLlYxYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_rpc_status, file_hcsd_v1_process]);
+  fileDesc("Ch1oY3NkL3YxL3Byb2Nlc3Nfc2VydmljZS5wcm90bxIHaGNzZC52MSLLAgoUQ3JlYXRlUHJvY2Vzc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEiQKBHNwZWMYAiABKAsyFC5oY3NkLnYxLlByb2Nlc3NTcGVjSAASGQoPcGFyYW1ldGVyc19qc29uGAMgASgJSAASGAoKcHJvY2Vzc19pZBgEIAEoCUIE4kEBARI/CgZsYWJlbHMYBSADKAsyKS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0LkxhYmVsc0VudHJ5QgTiQQEBEhgKCnJlcXVlc3RfaWQYBiABKAlCBOJBAQESLgoHb3B0aW9ucxgHIAEoCzIXLmhjc2QudjEuUHJvY2Vzc09wdGlvbnNCBOJBAQEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZzb3VyY2UiTAoVQ3JlYXRlUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSEAoIcmVwbGF5ZWQYAiABKAgisAEKEkV4ZWNQcm9jZXNzUmVxdWVzdBIzCgZjcmVhdGUYASABKAsyHS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0QgTiQQECEhMKBXN0ZGluGAIgASgMQgTiQQEBEh4KEG1heF9vdXRwdXRfYnl0ZXMYAyABKA1CBOJBAQESMAoHdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASKvAQoTRXhlY1Byb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzEicKBnN0ZG91dBgCIAEoCzIXLmhjc2QudjEuQ2FwdHVyZWRPdXRwdXQSJwoGc3RkZXJyGAMgASgLMhcuaGNzZC52MS5DYXB0dXJlZE91dHB1dBIQCghyZXBsYXllZBgEIAEoCBIRCgl0aW1lZF9vdXQYBSABKAgiQgoOQ2FwdHVyZWRPdXRwdXQSDAoEZGF0YRgBIAEoDBISCgplbmRfb2Zmc2V0GAIgASgEEg4KBmZvcmNlZBgDIAEoCCJXChJPcGVuUHJvY2Vzc1JlcXVlc3QSFAoGcGFyZW50GAEgASgJQgTiQQECEhEKA3BpZBgCIAEoDUIE4kEBAhIYCgpwcm9jZXNzX2lkGAMgASgJQgTiQQEBIjgKE09wZW5Qcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcyInChFHZXRQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECIjcKEkdldFByb2Nlc3NSZXNwb25zZRIhCgdwcm9jZXNzGAEgASgLMhAuaGNzZC52MS5Qcm9jZXNzIvwBChRMaXN0UHJvY2Vzc2VzUmVxdWVzdBIUCgZwYXJlbnQYASABKAlCBOJBAQISFwoJcGFnZV9zaXplGAIgASgFQgTiQQEBEhgKCnBhZ2VfdG9rZW4YAyABKAlCBOJBAQESKwoGc3RhdGVzGAQgAygOMhUuaGNzZC52MS5Qcm9jZXNzU3RhdGVCBOJBAQESPwoGbGFiZWxzGAUgAygLMikuaGNzZC52MS5MaXN0UHJvY2Vzc2VzUmVxdWVzdC5MYWJlbHNFbnRyeUIE4kEBARotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlUKFUxpc3RQcm9jZXNzZXNSZXNwb25zZRIjCglwcm9jZXNzZXMYASADKAsyEC5oY3NkLnYxLlByb2Nlc3MSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIoQBChJXYWl0UHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIoCgh3YWl0X2ZvchgCIAEoDjIQLmhjc2QudjEuV2FpdEZvckIE4kEBARIwCgd0aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgTiQQEBIksKE1dhaXRQcm9jZXNzUmVzcG9uc2USIQoHcHJvY2VzcxgBIAEoCzIQLmhjc2QudjEuUHJvY2VzcxIRCgl0aW1lZF9vdXQYAiABKAgiWAoUU2lnbmFsUHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhIsCgZzaWduYWwYAiABKAsyFi5oY3NkLnYxLlByb2Nlc3NTaWduYWxCBOJBAQIiZQoVU2lnbmFsUHJvY2Vzc1Jlc3BvbnNlEikKCGRlbGl2ZXJ5GAEgASgOMhcuaGNzZC52MS5TaWduYWxEZWxpdmVyeRIhCgdwcm9jZXNzGAIgASgLMhAuaGNzZC52MS5Qcm9jZXNzIsQBChdUZXJtaW5hdGVQcm9jZXNzUmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEiwKBXNjb3BlGAIgASgOMhcuaGNzZC52MS5UZXJtaW5hdGVTY29wZUIE4kEBARI1CgxncmFjZV9wZXJpb2QYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQESMAoHdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASKcAQoYVGVybWluYXRlUHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MSLgoNc2NvcGVfYXBwbGllZBgCIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGUSGgoSZGVzY2VuZGFudHNfa2lsbGVkGAMgASgNEhEKCXRpbWVkX291dBgEIAEoCCI7CgxDbG9zZUhhbmRsZXMSKwoHaGFuZGxlcxgBIAMoDjIULmhjc2QudjEuU3RkaW9IYW5kbGVCBOJBAQIisQEKFE1vZGlmeVByb2Nlc3NSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISKAoMY29uc29sZV9zaXplGAIgASgLMhAuaGNzZC52MS5Db25zb2xlSAASLgoNY2xvc2VfaGFuZGxlcxgDIAEoCzIVLmhjc2QudjEuQ2xvc2VIYW5kbGVzSAASGwoRbW9kaWZpY2F0aW9uX2pzb24YBCABKAlIAEIOCgxtb2RpZmljYXRpb24iOgoVTW9kaWZ5UHJvY2Vzc1Jlc3BvbnNlEiEKB3Byb2Nlc3MYASABKAsyEC5oY3NkLnYxLlByb2Nlc3MicQobR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISIQoTcHJvcGVydHlfcXVlcnlfanNvbhgCIAEoCUIE4kEBARIbCg1pbmNsdWRlX3N0YXRzGAMgASgIQgTiQQEBIoUBChxHZXRQcm9jZXNzUHJvcGVydGllc1Jlc3BvbnNlEhcKD3Byb3BlcnRpZXNfanNvbhgBIAEoCRImCgZzdGF0dXMYAiABKAsyFi5oY3NkLnYxLlByb2Nlc3NTdGF0dXMSJAoFc3RhdHMYAyABKAsyFS5oY3NkLnYxLlByb2Nlc3NTdGF0cyKKAQoURGVsZXRlUHJvY2Vzc1JlcXVlc3QSEgoEbmFtZRgBIAEoCUIE4kEBAhITCgVmb3JjZRgCIAEoCEIE4kEBARIbCg1hbGxvd19taXNzaW5nGAMgASgIQgTiQQEBEiwKBXNjb3BlGAQgASgOMhcuaGNzZC52MS5UZXJtaW5hdGVTY29wZUIE4kEBASJjChVEZWxldGVQcm9jZXNzUmVzcG9uc2USLgoNc2NvcGVfYXBwbGllZBgBIAEoDjIXLmhjc2QudjEuVGVybWluYXRlU2NvcGUSGgoSZGVzY2VuZGFudHNfa2lsbGVkGAIgASgNIu4CChFSZWFkT3V0cHV0UmVxdWVzdBISCgRuYW1lGAEgASgJQgTiQQECEiwKB2N1cnNvcnMYAiADKAsyFS5oY3NkLnYxLk91dHB1dEN1cnNvckIE4kEBARIUCgZmb2xsb3cYAyABKAhCBOJBAQESLAoKZ2FwX3BvbGljeRgEIAEoDjISLmhjc2QudjEuR2FwUG9saWN5QgTiQQEBEh0KD21heF9jaHVua19ieXRlcxgFIAEoDUIE4kEBARI7ChJoZWFydGJlYXRfaW50ZXJ2YWwYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQESGAoKdGltZXN0YW1wcxgHIAEoCEIE4kEBARIvCgVzaW5jZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQESHQoKbGFzdF9saW5lcxgJIAEoDUIE4kEBAUgAiAEBQg0KC19sYXN0X2xpbmVzIqcCChJSZWFkT3V0cHV0UmVzcG9uc2USKQoHc3RhcnRlZBgBIAEoCzIWLmhjc2QudjEuT3V0cHV0U3RhcnRlZEgAEiUKBWNodW5rGAIgASgLMhQuaGNzZC52MS5PdXRwdXRDaHVua0gAEiEKA2dhcBgDIAEoCzISLmhjc2QudjEuT3V0cHV0R2FwSAASIQoDZW9mGAQgASgLMhIuaGNzZC52MS5PdXRwdXRFb2ZIABIkCgRleGl0GAUgASgLMhQuaGNzZC52MS5Qcm9jZXNzRXhpdEgAEiEKA2VuZBgGIAEoCzISLmhjc2QudjEuT3V0cHV0RW5kSAASJwoJaGVhcnRiZWF0GAkgASgLMhIuaGNzZC52MS5IZWFydGJlYXRIAEIHCgVldmVudCILCglIZWFydGJlYXQingEKEVdyaXRlSW5wdXRSZXF1ZXN0EhIKBG5hbWUYASABKAlCBOJBAQISFAoGb2Zmc2V0GAIgASgEQgTiQQEBEhIKBGRhdGEYAyABKAxCBOJBAQESGQoLY2xvc2Vfc3RkaW4YBCABKAhCBOJBAQESMAoHdGltZW91dBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIE4kEBASJoChJXcml0ZUlucHV0UmVzcG9uc2USGAoQY29tbWl0dGVkX29mZnNldBgBIAEoBBIOCgZjbG9zZWQYAiABKAgSFQoNc2tpcHBlZF9ieXRlcxgDIAEoBBIRCgl0aW1lZF9vdXQYBCABKAgigQEKElN0cmVhbUlucHV0UmVxdWVzdBIqCgVzdGFydBgBIAEoCzIZLmhjc2QudjEuU3RyZWFtSW5wdXRTdGFydEgAEg4KBGRhdGEYAiABKAxIABIkCgVjbG9zZRgDIAEoCzITLmhjc2QudjEuQ2xvc2VTdGRpbkgAQgkKB3JlcXVlc3QiVQoQU3RyZWFtSW5wdXRTdGFydBISCgRuYW1lGAEgASgJQgTiQQECEhQKBm9mZnNldBgCIAEoBEIE4kEBARIXCgl0YWtlX292ZXIYAyABKAhCBOJBAQEiPwoTU3RyZWFtSW5wdXRSZXNwb25zZRIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgEEg4KBmNsb3NlZBgCIAEoCCL6AgoRUnVuUHJvY2Vzc1JlcXVlc3QSLwoGY3JlYXRlGAEgASgLMh0uaGNzZC52MS5DcmVhdGVQcm9jZXNzUmVxdWVzdEgAEiQKBmF0dGFjaBgCIAEoCzISLmhjc2QudjEuUnVuQXR0YWNoSAASIwoFc3RkaW4YAyABKAsyEi5oY3NkLnYxLlN0ZGluRGF0YUgAEioKC2Nsb3NlX3N0ZGluGAQgASgLMhMuaGNzZC52MS5DbG9zZVN0ZGluSAASIgoGcmVzaXplGAUgASgLMhAuaGNzZC52MS5Db25zb2xlSAASKAoGc2lnbmFsGAYgASgLMhYuaGNzZC52MS5Qcm9jZXNzU2lnbmFsSAASJwoJaGVhcnRiZWF0GAcgASgLMhIuaGNzZC52MS5IZWFydGJlYXRIABI7ChJoZWFydGJlYXRfaW50ZXJ2YWwYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CBOJBAQFCCQoHcmVxdWVzdCLfAgoJUnVuQXR0YWNoEhIKBG5hbWUYASABKAlCBOJBAQISLAoHY3Vyc29ycxgCIAMoCzIVLmhjc2QudjEuT3V0cHV0Q3Vyc29yQgTiQQEBEiwKCmdhcF9wb2xpY3kYAyABKA4yEi5oY3NkLnYxLkdhcFBvbGljeUIE4kEBARIdCg9tYXhfY2h1bmtfYnl0ZXMYBCABKA1CBOJBAQESFwoJdGFrZV9vdmVyGAUgASgIQgTiQQEBEhMKBW93bmVyGAYgASgIQgTiQQEBEhwKDndpdGhvdXRfb3V0cHV0GAcgASgIQgTiQQEBEhgKCnRpbWVzdGFtcHMYCCABKAhCBOJBAQESLwoFc2luY2UYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEBEh0KCmxhc3RfbGluZXMYCiABKA1CBOJBAQFIAIgBAUINCgtfbGFzdF9saW5lcyI1CglTdGRpbkRhdGESFAoGb2Zmc2V0GAEgASgEQgTiQQEBEhIKBGRhdGEYAiABKAxCBOJBAQEiDAoKQ2xvc2VTdGRpbiL/AgoSUnVuUHJvY2Vzc1Jlc3BvbnNlEikKB3N0YXJ0ZWQYASABKAsyFi5oY3NkLnYxLk91dHB1dFN0YXJ0ZWRIABIlCgVjaHVuaxgCIAEoCzIULmhjc2QudjEuT3V0cHV0Q2h1bmtIABIhCgNnYXAYAyABKAsyEi5oY3NkLnYxLk91dHB1dEdhcEgAEiEKA2VvZhgEIAEoCzISLmhjc2QudjEuT3V0cHV0RW9mSAASJAoEZXhpdBgFIAEoCzIULmhjc2QudjEuUHJvY2Vzc0V4aXRIABIhCgNlbmQYBiABKAsyEi5oY3NkLnYxLk91dHB1dEVuZEgAEjAKDnN0ZGluX2FjY2VwdGVkGAcgASgLMhYuaGNzZC52MS5TdGRpbkFjY2VwdGVkSAASJAoIb3BfZXJyb3IYCCABKAsyEC5oY3NkLnYxLk9wRXJyb3JIABInCgloZWFydGJlYXQYCSABKAsyEi5oY3NkLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50IjkKDVN0ZGluQWNjZXB0ZWQSGAoQY29tbWl0dGVkX29mZnNldBgBIAEoBBIOCgZjbG9zZWQYAiABKAgiVwoHT3BFcnJvchIoCglvcGVyYXRpb24YASABKA4yFS5oY3NkLnYxLlJ1bk9wZXJhdGlvbhIiCgZzdGF0dXMYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1cypUCgdXYWl0Rm9yEhgKFFdBSVRfRk9SX1VOU1BFQ0lGSUVEEAASEQoNV0FJVF9GT1JfRVhJVBABEhwKGFdBSVRfRk9SX09VVFBVVF9DT01QTEVURRACKo4BCg5UZXJtaW5hdGVTY29wZRIfChtURVJNSU5BVEVfU0NPUEVfVU5TUEVDSUZJRUQQABIbChdURVJNSU5BVEVfU0NPUEVfUFJPQ0VTUxABEhgKFFRFUk1JTkFURV9TQ09QRV9UUkVFEAISJAogVEVSTUlOQVRFX1NDT1BFX1RSRUVfQkVTVF9FRkZPUlQQAyqLAQoLU3RkaW9IYW5kbGUSHAoYU1RESU9fSEFORExFX1VOU1BFQ0lGSUVEEAASFgoSU1RESU9fSEFORExFX1NURElOEAESFwoTU1RESU9fSEFORExFX1NURE9VVBACEhcKE1NURElPX0hBTkRMRV9TVERFUlIQAxIUChBTVERJT19IQU5ETEVfQUxMEAQqmQEKDFJ1bk9wZXJhdGlvbhIdChlSVU5fT1BFUkFUSU9OX1VOU1BFQ0lGSUVEEAASFwoTUlVOX09QRVJBVElPTl9TVERJThABEh0KGVJVTl9PUEVSQVRJT05fQ0xPU0VfU1RESU4QAhIYChRSVU5fT1BFUkFUSU9OX1JFU0laRRADEhgKFFJVTl9PUEVSQVRJT05fU0lHTkFMEAQy1wkKDlByb2Nlc3NTZXJ2aWNlEk4KDUNyZWF0ZVByb2Nlc3MSHS5oY3NkLnYxLkNyZWF0ZVByb2Nlc3NSZXF1ZXN0Gh4uaGNzZC52MS5DcmVhdGVQcm9jZXNzUmVzcG9uc2USTQoLT3BlblByb2Nlc3MSGy5oY3NkLnYxLk9wZW5Qcm9jZXNzUmVxdWVzdBocLmhjc2QudjEuT3BlblByb2Nlc3NSZXNwb25zZSIDkAICEkoKCkdldFByb2Nlc3MSGi5oY3NkLnYxLkdldFByb2Nlc3NSZXF1ZXN0GhsuaGNzZC52MS5HZXRQcm9jZXNzUmVzcG9uc2UiA5ACARJTCg1MaXN0UHJvY2Vzc2VzEh0uaGNzZC52MS5MaXN0UHJvY2Vzc2VzUmVxdWVzdBoeLmhjc2QudjEuTGlzdFByb2Nlc3Nlc1Jlc3BvbnNlIgOQAgESTQoLV2FpdFByb2Nlc3MSGy5oY3NkLnYxLldhaXRQcm9jZXNzUmVxdWVzdBocLmhjc2QudjEuV2FpdFByb2Nlc3NSZXNwb25zZSIDkAIBEk4KDVNpZ25hbFByb2Nlc3MSHS5oY3NkLnYxLlNpZ25hbFByb2Nlc3NSZXF1ZXN0Gh4uaGNzZC52MS5TaWduYWxQcm9jZXNzUmVzcG9uc2USXAoQVGVybWluYXRlUHJvY2VzcxIgLmhjc2QudjEuVGVybWluYXRlUHJvY2Vzc1JlcXVlc3QaIS5oY3NkLnYxLlRlcm1pbmF0ZVByb2Nlc3NSZXNwb25zZSIDkAICEk4KDU1vZGlmeVByb2Nlc3MSHS5oY3NkLnYxLk1vZGlmeVByb2Nlc3NSZXF1ZXN0Gh4uaGNzZC52MS5Nb2RpZnlQcm9jZXNzUmVzcG9uc2USaAoUR2V0UHJvY2Vzc1Byb3BlcnRpZXMSJC5oY3NkLnYxLkdldFByb2Nlc3NQcm9wZXJ0aWVzUmVxdWVzdBolLmhjc2QudjEuR2V0UHJvY2Vzc1Byb3BlcnRpZXNSZXNwb25zZSIDkAIBElMKDURlbGV0ZVByb2Nlc3MSHS5oY3NkLnYxLkRlbGV0ZVByb2Nlc3NSZXF1ZXN0Gh4uaGNzZC52MS5EZWxldGVQcm9jZXNzUmVzcG9uc2UiA5ACAhJMCgpSZWFkT3V0cHV0EhouaGNzZC52MS5SZWFkT3V0cHV0UmVxdWVzdBobLmhjc2QudjEuUmVhZE91dHB1dFJlc3BvbnNlIgOQAgEwARJKCgpXcml0ZUlucHV0EhouaGNzZC52MS5Xcml0ZUlucHV0UmVxdWVzdBobLmhjc2QudjEuV3JpdGVJbnB1dFJlc3BvbnNlIgOQAgISSgoLU3RyZWFtSW5wdXQSGy5oY3NkLnYxLlN0cmVhbUlucHV0UmVxdWVzdBocLmhjc2QudjEuU3RyZWFtSW5wdXRSZXNwb25zZSgBEkgKC0V4ZWNQcm9jZXNzEhsuaGNzZC52MS5FeGVjUHJvY2Vzc1JlcXVlc3QaHC5oY3NkLnYxLkV4ZWNQcm9jZXNzUmVzcG9uc2USSQoKUnVuUHJvY2VzcxIaLmhjc2QudjEuUnVuUHJvY2Vzc1JlcXVlc3QaGy5oY3NkLnYxLlJ1blByb2Nlc3NSZXNwb25zZSgBMAFCRAoHaGNzZC52MVABWi1naXRodWIuY29tL2hjc2QvaGNzZC9jbGllbnRzL2dvL2hjc2R2MTtoY3NkdjGqAgdIY3NkLlYxYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status, file_hcsd_v1_process]);
 
 /**
  * Request of CreateProcess.
@@ -128,6 +128,140 @@ export const CreateProcessResponseSchema: GenMessage<CreateProcessResponse> = /*
   messageDesc(file_hcsd_v1_process_service, 1);
 
 /**
+ * Request of ExecProcess.
+ *
+ * @generated from message hcsd.v1.ExecProcessRequest
+ */
+export type ExecProcessRequest = Message<"hcsd.v1.ExecProcessRequest"> & {
+  /**
+   * The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
+   * there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+   * `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
+   * reads while the process runs.
+   *
+   * @generated from field: hcsd.v1.CreateProcessRequest create = 1;
+   */
+  create?: CreateProcessRequest | undefined;
+
+  /**
+   * What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
+   * have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+   *
+   * @generated from field: bytes stdin = 2;
+   */
+  stdin: Uint8Array;
+
+  /**
+   * At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
+   * which is the most.
+   *
+   * @generated from field: uint32 max_output_bytes = 3;
+   */
+  maxOutputBytes: number;
+
+  /**
+   * Answer after this time at the latest, with `timed_out` and the process as it is then. It goes on for
+   * `owner_grace`, so the caller makes the same request again: a long run in pieces that no proxy takes
+   * for dead. Does not tell one request from another. Zero: at once. Default: without limit.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 4;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message hcsd.v1.ExecProcessRequest.
+ * Use `create(ExecProcessRequestSchema)` to create a new message.
+ */
+export const ExecProcessRequestSchema: GenMessage<ExecProcessRequest> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process_service, 2);
+
+/**
+ * Response of ExecProcess.
+ *
+ * @generated from message hcsd.v1.ExecProcessResponse
+ */
+export type ExecProcessResponse = Message<"hcsd.v1.ExecProcessResponse"> & {
+  /**
+   * The process, with its `exit`. Its output is complete.
+   *
+   * @generated from field: hcsd.v1.Process process = 1;
+   */
+  process?: Process | undefined;
+
+  /**
+   * What it has written to stdout; with a console, all output.
+   *
+   * @generated from field: hcsd.v1.CapturedOutput stdout = 2;
+   */
+  stdout?: CapturedOutput | undefined;
+
+  /**
+   * What it has written to stderr.
+   *
+   * @generated from field: hcsd.v1.CapturedOutput stderr = 3;
+   */
+  stderr?: CapturedOutput | undefined;
+
+  /**
+   * Whether an earlier request with the same `request_id` had begun it.
+   *
+   * @generated from field: bool replayed = 4;
+   */
+  replayed: boolean;
+
+  /**
+   * Whether `timeout` was up first. There is no output then.
+   *
+   * @generated from field: bool timed_out = 5;
+   */
+  timedOut: boolean;
+};
+
+/**
+ * Describes the message hcsd.v1.ExecProcessResponse.
+ * Use `create(ExecProcessResponseSchema)` to create a new message.
+ */
+export const ExecProcessResponseSchema: GenMessage<ExecProcessResponse> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process_service, 3);
+
+/**
+ * What a process has written to one stream.
+ *
+ * @generated from message hcsd.v1.CapturedOutput
+ */
+export type CapturedOutput = Message<"hcsd.v1.CapturedOutput"> & {
+  /**
+   * The last bytes of the stream.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * How many bytes the stream had. If that is more than `data` has, the first ones are missing.
+   *
+   * @generated from field: uint64 end_offset = 2;
+   */
+  endOffset: bigint;
+
+  /**
+   * Whether the daemon gave up on a pipe that a descendant of the exited process kept open, as in
+   * OutputEof.
+   *
+   * @generated from field: bool forced = 3;
+   */
+  forced: boolean;
+};
+
+/**
+ * Describes the message hcsd.v1.CapturedOutput.
+ * Use `create(CapturedOutputSchema)` to create a new message.
+ */
+export const CapturedOutputSchema: GenMessage<CapturedOutput> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_process_service, 4);
+
+/**
  * Request of OpenProcess.
  *
  * @generated from message hcsd.v1.OpenProcessRequest
@@ -160,7 +294,7 @@ export type OpenProcessRequest = Message<"hcsd.v1.OpenProcessRequest"> & {
  * Use `create(OpenProcessRequestSchema)` to create a new message.
  */
 export const OpenProcessRequestSchema: GenMessage<OpenProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 2);
+  messageDesc(file_hcsd_v1_process_service, 5);
 
 /**
  * Response of OpenProcess.
@@ -181,7 +315,7 @@ export type OpenProcessResponse = Message<"hcsd.v1.OpenProcessResponse"> & {
  * Use `create(OpenProcessResponseSchema)` to create a new message.
  */
 export const OpenProcessResponseSchema: GenMessage<OpenProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 3);
+  messageDesc(file_hcsd_v1_process_service, 6);
 
 /**
  * Request of GetProcess.
@@ -202,7 +336,7 @@ export type GetProcessRequest = Message<"hcsd.v1.GetProcessRequest"> & {
  * Use `create(GetProcessRequestSchema)` to create a new message.
  */
 export const GetProcessRequestSchema: GenMessage<GetProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 4);
+  messageDesc(file_hcsd_v1_process_service, 7);
 
 /**
  * Response of GetProcess.
@@ -223,7 +357,7 @@ export type GetProcessResponse = Message<"hcsd.v1.GetProcessResponse"> & {
  * Use `create(GetProcessResponseSchema)` to create a new message.
  */
 export const GetProcessResponseSchema: GenMessage<GetProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 5);
+  messageDesc(file_hcsd_v1_process_service, 8);
 
 /**
  * Request of ListProcesses.
@@ -273,7 +407,7 @@ export type ListProcessesRequest = Message<"hcsd.v1.ListProcessesRequest"> & {
  * Use `create(ListProcessesRequestSchema)` to create a new message.
  */
 export const ListProcessesRequestSchema: GenMessage<ListProcessesRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 6);
+  messageDesc(file_hcsd_v1_process_service, 9);
 
 /**
  * Response of ListProcesses.
@@ -301,7 +435,7 @@ export type ListProcessesResponse = Message<"hcsd.v1.ListProcessesResponse"> & {
  * Use `create(ListProcessesResponseSchema)` to create a new message.
  */
 export const ListProcessesResponseSchema: GenMessage<ListProcessesResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 7);
+  messageDesc(file_hcsd_v1_process_service, 10);
 
 /**
  * Request of WaitProcess.
@@ -336,7 +470,7 @@ export type WaitProcessRequest = Message<"hcsd.v1.WaitProcessRequest"> & {
  * Use `create(WaitProcessRequestSchema)` to create a new message.
  */
 export const WaitProcessRequestSchema: GenMessage<WaitProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 8);
+  messageDesc(file_hcsd_v1_process_service, 11);
 
 /**
  * Response of WaitProcess.
@@ -364,7 +498,7 @@ export type WaitProcessResponse = Message<"hcsd.v1.WaitProcessResponse"> & {
  * Use `create(WaitProcessResponseSchema)` to create a new message.
  */
 export const WaitProcessResponseSchema: GenMessage<WaitProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 9);
+  messageDesc(file_hcsd_v1_process_service, 12);
 
 /**
  * Request of SignalProcess.
@@ -392,7 +526,7 @@ export type SignalProcessRequest = Message<"hcsd.v1.SignalProcessRequest"> & {
  * Use `create(SignalProcessRequestSchema)` to create a new message.
  */
 export const SignalProcessRequestSchema: GenMessage<SignalProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 10);
+  messageDesc(file_hcsd_v1_process_service, 13);
 
 /**
  * Response of SignalProcess.
@@ -420,7 +554,7 @@ export type SignalProcessResponse = Message<"hcsd.v1.SignalProcessResponse"> & {
  * Use `create(SignalProcessResponseSchema)` to create a new message.
  */
 export const SignalProcessResponseSchema: GenMessage<SignalProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 11);
+  messageDesc(file_hcsd_v1_process_service, 14);
 
 /**
  * Request of TerminateProcess.
@@ -465,7 +599,7 @@ export type TerminateProcessRequest = Message<"hcsd.v1.TerminateProcessRequest">
  * Use `create(TerminateProcessRequestSchema)` to create a new message.
  */
 export const TerminateProcessRequestSchema: GenMessage<TerminateProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 12);
+  messageDesc(file_hcsd_v1_process_service, 15);
 
 /**
  * Response of TerminateProcess.
@@ -508,7 +642,7 @@ export type TerminateProcessResponse = Message<"hcsd.v1.TerminateProcessResponse
  * Use `create(TerminateProcessResponseSchema)` to create a new message.
  */
 export const TerminateProcessResponseSchema: GenMessage<TerminateProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 13);
+  messageDesc(file_hcsd_v1_process_service, 16);
 
 /**
  * Handles to close.
@@ -529,7 +663,7 @@ export type CloseHandles = Message<"hcsd.v1.CloseHandles"> & {
  * Use `create(CloseHandlesSchema)` to create a new message.
  */
 export const CloseHandlesSchema: GenMessage<CloseHandles> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 14);
+  messageDesc(file_hcsd_v1_process_service, 17);
 
 /**
  * Request of ModifyProcess.
@@ -581,7 +715,7 @@ export type ModifyProcessRequest = Message<"hcsd.v1.ModifyProcessRequest"> & {
  * Use `create(ModifyProcessRequestSchema)` to create a new message.
  */
 export const ModifyProcessRequestSchema: GenMessage<ModifyProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 15);
+  messageDesc(file_hcsd_v1_process_service, 18);
 
 /**
  * Response of ModifyProcess.
@@ -602,7 +736,7 @@ export type ModifyProcessResponse = Message<"hcsd.v1.ModifyProcessResponse"> & {
  * Use `create(ModifyProcessResponseSchema)` to create a new message.
  */
 export const ModifyProcessResponseSchema: GenMessage<ModifyProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 16);
+  messageDesc(file_hcsd_v1_process_service, 19);
 
 /**
  * Request of GetProcessProperties.
@@ -638,7 +772,7 @@ export type GetProcessPropertiesRequest = Message<"hcsd.v1.GetProcessPropertiesR
  * Use `create(GetProcessPropertiesRequestSchema)` to create a new message.
  */
 export const GetProcessPropertiesRequestSchema: GenMessage<GetProcessPropertiesRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 17);
+  messageDesc(file_hcsd_v1_process_service, 20);
 
 /**
  * Response of GetProcessProperties.
@@ -674,7 +808,7 @@ export type GetProcessPropertiesResponse = Message<"hcsd.v1.GetProcessProperties
  * Use `create(GetProcessPropertiesResponseSchema)` to create a new message.
  */
 export const GetProcessPropertiesResponseSchema: GenMessage<GetProcessPropertiesResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 18);
+  messageDesc(file_hcsd_v1_process_service, 21);
 
 /**
  * Request of DeleteProcess.
@@ -718,7 +852,7 @@ export type DeleteProcessRequest = Message<"hcsd.v1.DeleteProcessRequest"> & {
  * Use `create(DeleteProcessRequestSchema)` to create a new message.
  */
 export const DeleteProcessRequestSchema: GenMessage<DeleteProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 19);
+  messageDesc(file_hcsd_v1_process_service, 22);
 
 /**
  * Response of DeleteProcess.
@@ -746,7 +880,7 @@ export type DeleteProcessResponse = Message<"hcsd.v1.DeleteProcessResponse"> & {
  * Use `create(DeleteProcessResponseSchema)` to create a new message.
  */
 export const DeleteProcessResponseSchema: GenMessage<DeleteProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 20);
+  messageDesc(file_hcsd_v1_process_service, 23);
 
 /**
  * Request of ReadOutput.
@@ -798,6 +932,30 @@ export type ReadOutputRequest = Message<"hcsd.v1.ReadOutputRequest"> & {
    * @generated from field: google.protobuf.Duration heartbeat_interval = 6;
    */
   heartbeatInterval?: Duration | undefined;
+
+  /**
+   * Tell in each chunk when it was read from the process, `read_time`. Chunks are smaller then.
+   *
+   * @generated from field: bool timestamps = 7;
+   */
+  timestamps: boolean;
+
+  /**
+   * Leave out what was read from the process before this time. Of output that is no longer kept the
+   * time is not known: a `gap` tells of it unless something that is kept is older.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 8;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * Begin with this many last lines of what is kept, over all streams that are read; a last line
+   * that has no end yet is one. 0: only what comes from now on. Together with `cursors` or `since`,
+   * the latest begin counts.
+   *
+   * @generated from field: optional uint32 last_lines = 9;
+   */
+  lastLines?: number | undefined;
 };
 
 /**
@@ -805,7 +963,7 @@ export type ReadOutputRequest = Message<"hcsd.v1.ReadOutputRequest"> & {
  * Use `create(ReadOutputRequestSchema)` to create a new message.
  */
 export const ReadOutputRequestSchema: GenMessage<ReadOutputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 21);
+  messageDesc(file_hcsd_v1_process_service, 24);
 
 /**
  * Response of ReadOutput. RunProcessResponse has all of its members, with the same numbers.
@@ -883,7 +1041,7 @@ export type ReadOutputResponse = Message<"hcsd.v1.ReadOutputResponse"> & {
  * Use `create(ReadOutputResponseSchema)` to create a new message.
  */
 export const ReadOutputResponseSchema: GenMessage<ReadOutputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 22);
+  messageDesc(file_hcsd_v1_process_service, 25);
 
 /**
  * Tells that the connection and the other side are alive.
@@ -898,7 +1056,7 @@ export type Heartbeat = Message<"hcsd.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 23);
+  messageDesc(file_hcsd_v1_process_service, 26);
 
 /**
  * Request of WriteInput.
@@ -949,7 +1107,7 @@ export type WriteInputRequest = Message<"hcsd.v1.WriteInputRequest"> & {
  * Use `create(WriteInputRequestSchema)` to create a new message.
  */
 export const WriteInputRequestSchema: GenMessage<WriteInputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 24);
+  messageDesc(file_hcsd_v1_process_service, 27);
 
 /**
  * Response of WriteInput.
@@ -993,7 +1151,7 @@ export type WriteInputResponse = Message<"hcsd.v1.WriteInputResponse"> & {
  * Use `create(WriteInputResponseSchema)` to create a new message.
  */
 export const WriteInputResponseSchema: GenMessage<WriteInputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 25);
+  messageDesc(file_hcsd_v1_process_service, 28);
 
 /**
  * Request of StreamInput.
@@ -1039,7 +1197,7 @@ export type StreamInputRequest = Message<"hcsd.v1.StreamInputRequest"> & {
  * Use `create(StreamInputRequestSchema)` to create a new message.
  */
 export const StreamInputRequestSchema: GenMessage<StreamInputRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 26);
+  messageDesc(file_hcsd_v1_process_service, 29);
 
 /**
  * Says what to write to.
@@ -1075,7 +1233,7 @@ export type StreamInputStart = Message<"hcsd.v1.StreamInputStart"> & {
  * Use `create(StreamInputStartSchema)` to create a new message.
  */
 export const StreamInputStartSchema: GenMessage<StreamInputStart> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 27);
+  messageDesc(file_hcsd_v1_process_service, 30);
 
 /**
  * Response of StreamInput.
@@ -1103,7 +1261,7 @@ export type StreamInputResponse = Message<"hcsd.v1.StreamInputResponse"> & {
  * Use `create(StreamInputResponseSchema)` to create a new message.
  */
 export const StreamInputResponseSchema: GenMessage<StreamInputResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 28);
+  messageDesc(file_hcsd_v1_process_service, 31);
 
 /**
  * Request of RunProcess.
@@ -1190,7 +1348,7 @@ export type RunProcessRequest = Message<"hcsd.v1.RunProcessRequest"> & {
  * Use `create(RunProcessRequestSchema)` to create a new message.
  */
 export const RunProcessRequestSchema: GenMessage<RunProcessRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 29);
+  messageDesc(file_hcsd_v1_process_service, 32);
 
 /**
  * What to attach to.
@@ -1253,6 +1411,27 @@ export type RunAttach = Message<"hcsd.v1.RunAttach"> & {
    * @generated from field: bool without_output = 7;
    */
   withoutOutput: boolean;
+
+  /**
+   * As in ReadOutputRequest.
+   *
+   * @generated from field: bool timestamps = 8;
+   */
+  timestamps: boolean;
+
+  /**
+   * As in ReadOutputRequest.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 9;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * As in ReadOutputRequest.
+   *
+   * @generated from field: optional uint32 last_lines = 10;
+   */
+  lastLines?: number | undefined;
 };
 
 /**
@@ -1260,7 +1439,7 @@ export type RunAttach = Message<"hcsd.v1.RunAttach"> & {
  * Use `create(RunAttachSchema)` to create a new message.
  */
 export const RunAttachSchema: GenMessage<RunAttach> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 30);
+  messageDesc(file_hcsd_v1_process_service, 33);
 
 /**
  * Bytes for stdin.
@@ -1289,7 +1468,7 @@ export type StdinData = Message<"hcsd.v1.StdinData"> & {
  * Use `create(StdinDataSchema)` to create a new message.
  */
 export const StdinDataSchema: GenMessage<StdinData> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 31);
+  messageDesc(file_hcsd_v1_process_service, 34);
 
 /**
  * Asks for the end of stdin. Nothing else ends it but the process itself and `CloseHandles`.
@@ -1304,7 +1483,7 @@ export type CloseStdin = Message<"hcsd.v1.CloseStdin"> & {
  * Use `create(CloseStdinSchema)` to create a new message.
  */
 export const CloseStdinSchema: GenMessage<CloseStdin> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 32);
+  messageDesc(file_hcsd_v1_process_service, 35);
 
 /**
  * Response of RunProcess. Members 1 to 6, and 9, are those of ReadOutputResponse.
@@ -1397,7 +1576,7 @@ export type RunProcessResponse = Message<"hcsd.v1.RunProcessResponse"> & {
  * Use `create(RunProcessResponseSchema)` to create a new message.
  */
 export const RunProcessResponseSchema: GenMessage<RunProcessResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 33);
+  messageDesc(file_hcsd_v1_process_service, 36);
 
 /**
  * How far stdin has come.
@@ -1425,7 +1604,7 @@ export type StdinAccepted = Message<"hcsd.v1.StdinAccepted"> & {
  * Use `create(StdinAcceptedSchema)` to create a new message.
  */
 export const StdinAcceptedSchema: GenMessage<StdinAccepted> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 34);
+  messageDesc(file_hcsd_v1_process_service, 37);
 
 /**
  * The failure of one request of RunProcess.
@@ -1453,7 +1632,7 @@ export type OpError = Message<"hcsd.v1.OpError"> & {
  * Use `create(OpErrorSchema)` to create a new message.
  */
 export const OpErrorSchema: GenMessage<OpError> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_process_service, 35);
+  messageDesc(file_hcsd_v1_process_service, 38);
 
 /**
  * What to wait for.
@@ -1853,6 +2032,26 @@ export const ProcessService: GenService<{
     methodKind: "client_streaming";
     input: typeof StreamInputRequestSchema;
     output: typeof StreamInputResponseSchema;
+  },
+  /**
+   * Runs a process to its end and answers with how it ended and what it has written: a command and its
+   * result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
+   * that and then end of file.
+   * The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+   * process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
+   * otherwise. The same request within that time joins the run.
+   * Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
+   * gets the result again for as long as the daemon keeps the process.
+   * Deadline: as a lost connection. To end a process in time, set `create.options.run_timeout`.
+   * Cancellation: as a lost connection.
+   * Codes: those of CreateProcess; NOT_FOUND (also when the process is deleted meanwhile).
+   *
+   * @generated from rpc hcsd.v1.ProcessService.ExecProcess
+   */
+  execProcess: {
+    methodKind: "unary";
+    input: typeof ExecProcessRequestSchema;
+    output: typeof ExecProcessResponseSchema;
   },
   /**
    * Creates a process or attaches to one, and connects the caller with it both ways: the shape of

@@ -1,0 +1,113 @@
+"""In which order, and when, the bytes of several streams were read.
+
+A ring keeps the bytes of one stream. What was written in turn to two of them could not be shown in
+turn again, so this index notes each reading: which stream it came from, where it ended, and when.
+
+    note(s, end)   same stream as the last reading, within a millisecond    that one ends there now
+                   otherwise                                                one more reading
+    over the limit  the older half becomes one reading of each stream: its order and times are lost
+
+A reader is a number of a reading, its `place`, and the offsets that it has reached. The last reading may
+still grow, so a reader never goes past it.
+
+Thread: the event loop's.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BYTES_PER_READING = 16
+MERGE_SECONDS = (
+    0.001  # what is finer than this is of no use to people, and bulk would fill the index
+)
+
+
+class Reading(NamedTuple):
+    """Bytes of one stream that were read together.
+
+    Attributes:
+        stream: Number of the stream, in the order of the rings.
+        end: Offset after the last of them. They begin where the stream's reading before has ended.
+        time: When the first of them was read, in seconds since 1970.
+    """
+
+    stream: int
+    end: int
+    time: float
+
+
+class ReadingOrder:
+    """The readings of all streams of a process.
+
+    Args:
+        limit: How many are kept.
+        clock: Tells the time in seconds since 1970.
+    """
+
+    def __init__(self, limit: int, clock: Callable[[], float] = time.time) -> None:
+        self._limit = max(limit, 8)  # the older half must be more than a reading of each
+        self._clock = clock
+        self._ends = array("Q")  # twice the offset, plus the number of the stream
+        self._times = array("d")
+        self._first = 0  # number of the oldest that is kept
+
+    def __len__(self) -> int:
+        """Return how many readings are kept."""
+        return len(self._ends)
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest reading that is kept, where a reader of everything begins."""
+        return self._first
+
+    def note(self, stream: int, end: int) -> None:
+        """Note that a stream was read up to `end`.
+
+        Args:
+            stream: 0 or 1.
+            end: Offset after the last byte read.
+        """
+        now = self._clock()
+        ends, times = self._ends, self._times
+        code = end << 1 | stream
+        if ends and ends[-1] & 1 == stream and 0 <= now - times[-1] < MERGE_SECONDS:
+            ends[-1] = code
+            return
+        ends.append(code)
+        times.append(now)
+        if len(ends) > self._limit:
+            self._squash()
+
+    def at(self, place: int) -> Reading | None:
+        """Return a reading by its number; None if there is none yet. An old number is the oldest."""
+        index = max(place - self._first, 0)
+        if index >= len(self._ends):
+            return None
+        code = self._ends[index]
+        return Reading(code & 1, code >> 1, self._times[index])
+
+    def __iter__(self) -> Iterator[Reading]:
+        """Go through the readings that are kept, oldest first."""
+        for code, moment in zip(self._ends, self._times, strict=True):
+            yield Reading(code & 1, code >> 1, moment)
+
+    def clear(self) -> None:
+        """Forget all readings, because the bytes were freed."""
+        self._first += len(self._ends)
+        del self._ends[:], self._times[:]
+
+    def _squash(self) -> None:
+        half = len(self._ends) // 2
+        newest: dict[int, tuple[int, float]] = {}
+        for code, moment in zip(self._ends[:half], self._times[:half], strict=True):
+            newest[code & 1] = (code, moment)
+        kept = sorted(newest.values(), key=lambda item: item[1])
+        self._ends = array("Q", [code for code, _ in kept]) + self._ends[half:]
+        self._times = array("d", [moment for _, moment in kept]) + self._times[half:]
+        self._first += half - len(kept)

@@ -1,0 +1,142 @@
+"""Keywords of a process: what they become, and that a wrong one is named with its remedy."""
+
+from datetime import timedelta
+from pathlib import PurePosixPath
+
+import pytest
+
+from hcsd.v1 import process_pb2 as pb
+from hcsd_client import DEVNULL, STDOUT, process_name, system_name
+from hcsd_client._keywords import ProcessKeywords, spec_and_options
+from hcsd_client.names import full_process_name, full_system_name
+
+
+def made(**keywords: object) -> tuple[pb.ProcessSpec, pb.ProcessOptions]:
+    spec, options = spec_and_options(["x"], keywords)  # type: ignore[arg-type]
+    assert spec is not None
+    return spec, options
+
+
+def test_what_is_left_out_is_left_open() -> None:
+    spec, options = made()
+    assert spec == pb.ProcessSpec(argv=pb.Argv(args=["x"]))
+    assert options == pb.ProcessOptions()
+
+
+def test_each_keyword_has_its_place() -> None:
+    spec, options = made(
+        cwd=PurePosixPath("/src"),
+        env={"LANG": "C"},
+        user="build",
+        console=(100, 30),
+        timeout=1.5,
+        drain_timeout=timedelta(milliseconds=20),
+        ring_bytes=4096,
+        overflow=pb.OVERFLOW_POLICY_BLOCK,
+        pin=True,
+    )
+    assert spec == pb.ProcessSpec(
+        argv=pb.Argv(args=["x"]),
+        working_directory="/src",
+        env=[pb.EnvironmentVariable(name="LANG", value="C")],
+        user="build",
+        console=pb.Console(columns=100, rows=30),
+    )
+    assert options.run_timeout.ToMilliseconds() == 1500
+    assert options.drain_timeout.ToMilliseconds() == 20
+    assert options.output.ring_bytes == 4096
+    assert options.output.overflow == pb.OVERFLOW_POLICY_BLOCK
+    assert options.pin
+
+
+@pytest.mark.parametrize(
+    ("keywords", "output"),
+    [
+        ({"stderr": STDOUT}, pb.OutputOptions(stderr_to_stdout=True)),
+        ({"stdout": DEVNULL}, pb.OutputOptions(discard=[pb.OUTPUT_STREAM_STDOUT])),
+        ({"stderr": DEVNULL}, pb.OutputOptions(discard=[pb.OUTPUT_STREAM_STDERR])),
+        (
+            {"stdout": DEVNULL, "stderr": STDOUT},
+            pb.OutputOptions(discard=[pb.OUTPUT_STREAM_STDOUT, pb.OUTPUT_STREAM_STDERR]),
+        ),
+    ],
+)
+def test_outputs_go_where_subprocess_would_send_them(
+    keywords: ProcessKeywords, output: pb.OutputOptions
+) -> None:
+    assert made(**keywords)[1] == pb.ProcessOptions(output=output)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "said"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout is '5', of type str; give seconds or a timedelta"),
+        ({"timeout": True}, TypeError, "timeout is True"),
+        ({"timeout": -1}, ValueError, "timeout is -1; give 0 or more seconds"),
+        ({"timeout": float("nan")}, ValueError, "timeout is nan"),
+        ({"env": {"A": 1}}, TypeError, "env['A'] is 1, of type int; give text"),
+        ({"env": {1: "A"}}, TypeError, "a name in env is 1"),
+        ({"cwd": b"/"}, TypeError, "cwd is b'/', of type bytes; give text"),
+        ({"user": 1000}, TypeError, "user is 1000"),
+        ({"console": 80}, TypeError, "console is 80; give True, or (columns, rows)"),
+        ({"stdout": STDOUT}, ValueError, "stdout is -2; it is read by default, or give DEVNULL"),
+        ({"stderr": -1}, ValueError, "DEVNULL or STDOUT"),
+        ({"ring_bytes": -1}, ValueError, "ring_bytes is -1; give 0 or more bytes"),
+        ({"overflow": "block"}, ValueError, "overflow is 'block'; give a policy"),
+        ({"cwdd": "/"}, TypeError, "'cwdd' is no keyword of a process; known are console, cwd,"),
+    ],
+)
+def test_a_keyword_of_the_wrong_kind_is_named(
+    keywords: dict[str, object], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error) as caught:
+        made(**keywords)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["echo", 3], "word 1 of the command is 3, of type int; give text"),
+        (b"ls", "give a list, as ['ls']"),
+        (PurePosixPath("/bin/ls"), "give a list, as ['/bin/ls']"),
+    ],
+)
+def test_a_command_of_the_wrong_kind_is_named(command: object, said: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        spec_and_options(command, {})  # type: ignore[arg-type]
+    assert said in str(caught.value)
+
+
+def test_a_spec_is_not_changed_and_says_nothing_twice() -> None:
+    spec = pb.ProcessSpec(command_line="x", working_directory="/")
+    filled, _ = spec_and_options(spec, {"user": "build"}, stdin=True)
+    assert filled is not None
+    assert (filled.user, filled.stdin_mode) == ("build", pb.STDIN_MODE_PIPE)
+    assert (spec.user, spec.stdin_mode) == ("", pb.STDIN_MODE_UNSPECIFIED)
+    with pytest.raises(ValueError, match="'cwd' is said twice"):
+        spec_and_options(spec, {"cwd": "/src"})
+
+
+def test_what_is_in_a_document_is_no_keyword() -> None:
+    assert spec_and_options(None, {"timeout": 1})[0] is None
+    with pytest.raises(TypeError, match="'cwd' is for a command"):
+        spec_and_options(None, {"cwd": "/"})
+
+
+def test_an_id_alone_is_a_name_and_a_name_of_another_kind_is_refused() -> None:
+    assert full_process_name("job") == "systems/host/processes/job"
+    assert full_process_name("systems/a/processes/b") == "systems/a/processes/b"
+    assert full_system_name("a b") == "systems/a%20b"
+    assert full_system_name("systems/-") == "systems/-"
+    refusals = [
+        (full_process_name, ("systems/host",)),
+        (full_process_name, ("a/b",)),
+        (full_system_name, ("systems/a/processes/b",)),
+        (system_name, ("systems/host",)),
+        (process_name, ("systems/host", "a")),
+        (process_name, ("host", "systems/host/processes/a")),
+    ]
+    for function, arguments in refusals:
+        with pytest.raises(ValueError, match=r"name already|no process|no compute system"):
+            function(*arguments)  # type: ignore[operator]
