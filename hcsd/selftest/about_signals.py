@@ -1,0 +1,121 @@
+"""Questions about signals: whether they block, and whom."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hcsd.selftest.question import Answer, NotHereError, Question
+
+if TYPE_CHECKING:
+    from hcsd.selftest.asking import Asking
+    from hcsd.selftest.calls import Done
+    from hcsd.selftest.process import Started
+
+AT_ONCE = 1.0  # seconds; a call that takes longer blocks
+ALIVE_SECONDS = 2.0
+
+
+async def _signal(it: Asking, process: Started, signal: str | int) -> Answer:
+    """Send a signal to a process that waits, and say whether the call or the operation waited."""
+    done = await it.signal(process.handle, signal)
+    if done.error is not None:
+        return Answer(done.symbol, done.details())
+    try:
+        code = await it.exit_code(process, ALIVE_SECONDS)
+    except TimeoutError:
+        code = "it runs on"
+    return Answer(_said(it, done), done.details() | {"exit_code": code})
+
+
+def _said(it: Asking, done: Done) -> str:
+    if done.returned - done.called > it.seconds(AT_ONCE):
+        return "the call blocks"
+    blocks = done.completed - done.called > it.seconds(AT_ONCE)
+    return "the operation waits" if blocks else "at once"
+
+
+async def signal_interrupt(it: Asking) -> Answer:
+    """Send CtrlC to a process that waits."""
+    return await _signal(it, await it.start(it.programs.echo()), it.programs.interrupt())
+
+
+async def signal_shutdown(it: Asking) -> Answer:
+    """Send CtrlShutdown to a process that waits."""
+    return await _signal(it, await it.start(it.programs.echo()), it.programs.signal())
+
+
+async def _stubborn(it: Asking) -> Started:
+    if not it.subject.guest:
+        raise NotHereError("needs --guest")
+    line = f'"{it.subject.guest}" stubborn ready'
+    process = await it.start({"CommandLine": line}, pipes="o")
+    async with asyncio.timeout(it.seconds(5.0)):
+        await process.outputs[0].first()  # its handler is there
+    return process
+
+
+async def signal_stubborn(it: Asking) -> Answer:
+    """Send CtrlShutdown to a process that takes it and goes on."""
+    return await _signal(it, await _stubborn(it), it.programs.signal())
+
+
+async def kill_behind_signal(it: Asking) -> Answer:
+    """Kill a process by a handle of its own while a signal to it may be under way."""
+    process = await (_stubborn(it) if it.subject.guest else it.start(it.programs.echo()))
+    handle = it.open_process(process.pid)
+    async with asyncio.TaskGroup() as tasks:
+        signal = tasks.create_task(it.signal(process.handle, it.programs.signal()))
+        await asyncio.sleep(0)  # so that it is under way, or about to be
+        killed = await it.terminate(handle)
+    signalled = signal.result()
+    took = killed.completed - killed.called
+    blocked = signalled.completed > killed.called
+    details: dict[str, object] = {"kill": killed.details(), "signal": signalled.details()}
+    if killed.completed and took > it.seconds(AT_ONCE):
+        return Answer("the kill waits", details)
+    return Answer("the kill is at once", details | {"signal_was_under_way": blocked})
+
+
+QUESTIONS = (
+    Question(
+        "signal-interrupt",
+        "Does HcsSignalProcess with CtrlC return before the process has dealt with it?",
+        "nothing; hcsshim has seen it blocked until the process ends",
+        ("at once",),
+        "signals on a lane of its own, and kills by fresh handles",
+        "CtrlC for a process that waits; the times of the call and of the completion",
+        signal_interrupt,
+        15.0,
+    ),
+    Question(
+        "signal-shutdown",
+        "Does HcsSignalProcess with CtrlShutdown return before the process has ended?",
+        "nothing; hcsshim has seen it blocked in Server Core images",
+        ("at once",),
+        "as for `signal-interrupt`",
+        "CtrlShutdown for a process that waits; the times of the call and of the completion",
+        signal_shutdown,
+        15.0,
+    ),
+    Question(
+        "signal-stubborn",
+        "Does HcsSignalProcess block if the process takes CtrlShutdown and goes on?",
+        "nothing",
+        ("at once",),
+        "as for `signal-interrupt`",
+        "CtrlShutdown for guest.exe with a handler that takes it (`--guest`)",
+        signal_stubborn,
+        15.0,
+    ),
+    Question(
+        "kill-behind-signal",
+        "Is a kill by a fresh handle at once, although a signal to the process is under way?",
+        "nothing; hcsshim says that signals wait for each other on one system handle",
+        ("the kill is at once",),
+        "opens system and process anew for each kill",
+        "HcsSignalProcess with CtrlShutdown; HcsTerminateProcess by a second system handle",
+        kill_behind_signal,
+        15.0,
+    ),
+)
