@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from hcsd.selftest.interview import Interview, Reply, run_bounded
 from hcsd.selftest.programs import PosixPrograms
 from hcsd.selftest.question import Answer, NotHereError, Question, Verdict
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 0.02  # the limits beyond a question's own become a fraction of a second
 
 
@@ -176,6 +178,12 @@ def test_work_that_does_not_end_is_left() -> None:
     finally:
         release.set()
     assert run_bounded(lambda: None, 60)
+
+
+def test_the_page_leads_to_the_template_of_a_report() -> None:
+    page = (ROOT / "hcsd/docs/windows.md").read_text("utf-8")
+    [template] = re.findall(r"https://github\.com/hcsd/hcsd/issues/new\?template=([\w.-]+)", page)
+    assert (ROOT / ".github/ISSUE_TEMPLATE" / template).is_file()
 
 
 def test_each_question_says_all_of_itself_once() -> None:
