@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10.0  # seconds for a check
 CHECKS_SECONDS = 40.0  # for all of them; a call that does not return is not waited for
-ALL_SECONDS = 85.0  # from the start to the last question, which may take half a minute
+ALL_SECONDS = 80.0  # from the start to the last question, which may take half a minute
 FAILED = 1
 
 
@@ -149,7 +149,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--guest",
         metavar="PATH",
         default="",
-        help="where tests/windows/guest.exe is in the system; one question needs it",
+        help="where tests/windows/guest.exe is in the system; some questions need it",
     )
     parser.add_argument(
         "--patience",

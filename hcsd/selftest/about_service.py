@@ -28,6 +28,7 @@ async def exports(it: Asking) -> Answer:
     known = {row.name for row in FUNCTIONS}
     found = {name for name in library_names() if name.startswith("Hcs")}
     details["unknown_to_hcsd"] = sorted(found - known)
+    details["exports"] = sorted(found)
     return Answer(f"{len(missing)} missing" if missing else "none missing", details)
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from hcsd.selftest.process import Started
 
 AT_ONCE = 1.0  # seconds; a call that takes longer blocks
-ALIVE_SECONDS = 2.0
+ALIVE_SECONDS = 1.0
+SLOW_SECONDS = 1.6
 
 
 async def _signal(it: Asking, process: Started, signal: str | int) -> Answer:
@@ -45,24 +46,34 @@ async def signal_shutdown(it: Asking) -> Answer:
     return await _signal(it, await it.start(it.programs.echo()), it.programs.signal())
 
 
-async def _stubborn(it: Asking) -> Started:
+async def _ready(it: Asking, words: str) -> Started:
+    """Start guest.exe, and wait until its handler of control events is there."""
     if not it.subject.guest:
         raise NotHereError("needs --guest")
-    line = f'"{it.subject.guest}" stubborn ready'
+    line = f'"{it.subject.guest}" {words} ready'
     process = await it.start({"CommandLine": line}, pipes="o")
     async with asyncio.timeout(it.seconds(5.0)):
-        await process.outputs[0].first()  # its handler is there
+        await process.outputs[0].first()
     return process
 
 
 async def signal_stubborn(it: Asking) -> Answer:
     """Send CtrlShutdown to a process that takes it and goes on."""
-    return await _signal(it, await _stubborn(it), it.programs.signal())
+    return await _signal(it, await _ready(it, "stubborn"), it.programs.signal())
+
+
+def _slow(it: Asking) -> str:
+    return f"slow {it.seconds(SLOW_SECONDS) * 1000:.0f}"
+
+
+async def signal_slow(it: Asking) -> Answer:
+    """Send CtrlC to a process that takes its time to end."""
+    return await _signal(it, await _ready(it, _slow(it)), it.programs.interrupt())
 
 
 async def kill_behind_signal(it: Asking) -> Answer:
     """Kill a process by a handle of its own while a signal to it may be under way."""
-    process = await (_stubborn(it) if it.subject.guest else it.start(it.programs.echo()))
+    process = await (_ready(it, _slow(it)) if it.subject.guest else it.start(it.programs.echo()))
     handle = it.open_process(process.pid)
     async with asyncio.TaskGroup() as tasks:
         signal = tasks.create_task(it.signal(process.handle, it.programs.signal()))
@@ -109,12 +120,23 @@ QUESTIONS = (
         15.0,
     ),
     Question(
+        "signal-slow",
+        "Does HcsSignalProcess block while the process deals with CtrlC?",
+        "nothing; Windows gives handlers of such events 5 seconds",
+        ("the operation waits",),
+        "as for `signal-interrupt`",
+        f"CtrlC for guest.exe with a handler that takes {SLOW_SECONDS:g} s (`--guest`)",
+        signal_slow,
+        15.0,
+    ),
+    Question(
         "kill-behind-signal",
         "Is a kill by a fresh handle at once, although a signal to the process is under way?",
         "nothing; hcsshim says that signals wait for each other on one system handle",
         ("the kill is at once",),
         "opens system and process anew for each kill",
-        "HcsSignalProcess with CtrlShutdown; HcsTerminateProcess by a second system handle",
+        "HcsSignalProcess with CtrlShutdown, with `--guest` for a process that is slow to end;"
+        " HcsTerminateProcess by a second system handle",
         kill_behind_signal,
         15.0,
     ),

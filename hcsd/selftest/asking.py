@@ -181,6 +181,7 @@ class Asking(Calls):
 
     async def close(self) -> None:
         """End what still runs, and give everything back, unless a call is stuck that uses it."""
+        self.stuck = True  # until all is given back
         for process in self.started:
             process.close_streams(self.library.provider.close_handle)
             if not process.exited:

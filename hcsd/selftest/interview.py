@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NO_SYSTEM = "no system"  # the answer to what needs one
 CLOSE_SECONDS = 6.0
-STUCK_SECONDS = 3.0
+STUCK_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)

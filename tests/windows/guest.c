@@ -2,7 +2,7 @@
  * What the contract tests start in a Windows guest. It starts in a third of the time that cmd takes,
  * and says what it was given without any shell's quoting.
  *
- *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
+ *   guest exit CODE | slow MS TEXT | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
  *         | arguments ARG... | zeros COUNT | tick | stubborn TEXT | parent
  */
 #include <fcntl.h>
@@ -22,6 +22,25 @@ static void put(FILE *to, const WCHAR *text)
     WideCharToMultiByte(CP_UTF8, 0, text, -1, bytes, size, NULL, NULL);
     fputs(bytes, to);
     free(bytes);
+}
+
+static DWORD slowness;
+
+static BOOL WINAPI end_slowly(DWORD event)
+{
+    (void)event;
+    Sleep(slowness);
+    ExitProcess(9);
+}
+
+/* Say something and sleep; take so many milliseconds to end at a control event. */
+static void slow(DWORD milliseconds, const WCHAR *text)
+{
+    slowness = milliseconds;
+    SetConsoleCtrlHandler(end_slowly, TRUE);
+    put(stdout, text);
+    fflush(stdout);
+    Sleep(INFINITE);
 }
 
 static void variable(const WCHAR *name)
@@ -113,6 +132,8 @@ int wmain(int argc, WCHAR **argv)
     _setmode(2, _O_BINARY);
     if (!wcscmp(verb, L"exit")) {
         ExitProcess(wcstoul(operand, NULL, 10));
+    } else if (!wcscmp(verb, L"slow")) {
+        slow(wcstoul(operand, NULL, 10), argc > 3 ? argv[3] : L"");
     } else if (!wcscmp(verb, L"print")) {
         put(stdout, operand);
         put(stderr, argc > 3 ? argv[3] : L"");
