@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from hcsd.hcs.errors import HcsError
+from hcsd.selftest.calls import DOCUMENT_CHARACTERS
 from hcsd.selftest.question import Answer, Question
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ EXIT_SECONDS = 10.0
 END_SECONDS = 2.0  # how long the end of output may take after the exit
 EARLY_SECONDS = 1.0
 REPLAY_SECONDS = 1.0
+LARGEST = 0xFFFFFFFF
 
 
 async def _gap(it: Asking, process: Started) -> float | None:
@@ -111,6 +114,21 @@ async def event_replayed(it: Asking) -> Answer:
     return Answer("yes")
 
 
+async def exit_document(it: Asking) -> Answer:
+    """Let a process end with the largest code, and look at how its exit event says so."""
+    process = await it.start(it.programs.after_line(LARGEST))
+    await process.go()
+    event = await process.exit(it.seconds(EXIT_SECONDS))
+    if event.data is None:
+        return Answer("no document")
+    try:
+        code = json.loads(event.data).get("ExitCode")
+    except (ValueError, AttributeError):
+        return Answer("no object", {"document": event.data[:DOCUMENT_CHARACTERS]})
+    said = {LARGEST: "unsigned", -1: "signed", None: "no code"}.get(code, "another")
+    return Answer(said, {"document": event.data[:DOCUMENT_CHARACTERS]})
+
+
 async def second_callback(it: Asking) -> Answer:
     """Ask twice for the events of one handle."""
     process = await it.start(it.programs.after_line(0))
@@ -194,6 +212,16 @@ QUESTIONS = (
         "asks for the properties after it has set the callback, so that no exit is missed",
         "HcsSetProcessCallback when HcsGetProcessProperties says `Exited`; a second",
         event_replayed,
+    ),
+    Question(
+        "exit-document",
+        "Is the exit code in the document of an exit event signed or unsigned?",
+        "`ExitCode`, an integer",
+        ("unsigned",),
+        "reads both as the unsigned number of 32 bits",
+        "a process that ends with 0xFFFFFFFF; the document of its event",
+        exit_document,
+        of_windows=True,
     ),
     Question(
         "second-callback",

@@ -26,9 +26,12 @@ async def exports(it: Asking) -> Answer:
     missing = it.library.missing
     details: dict[str, object] = {"missing": list(missing)}
     known = {row.name for row in FUNCTIONS}
-    found = {name for name in library_names() if name.startswith("Hcs")}
-    details["unknown_to_hcsd"] = sorted(found - known)
-    details["exports"] = sorted(found)
+    try:
+        found = {name for name in library_names() if name.startswith("Hcs")}
+    except (OSError, ValueError) as error:
+        details["file"] = str(error)
+    else:
+        details |= {"exports": sorted(found), "unknown_to_hcsd": sorted(found - known)}
     return Answer(f"{len(missing)} missing" if missing else "none missing", details)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hcsd.hcs.library import Library
 
 COMPLETION_SECONDS = 8.0
+DOCUMENT_CHARACTERS = 2000  # of a document, for the report
 
 T = TypeVar("T")
 
@@ -99,6 +100,8 @@ class Done:
             told["hresult"] = f"0x{self.error.hresult:08X}"
             told["failed"] = "the call" if self.refused else "the operation"
             told["text"] = self.error.text
+            if self.error.document:
+                told["document"] = self.error.document[:DOCUMENT_CHARACTERS]
         return told
 
 

@@ -57,6 +57,11 @@ class Programs(Protocol):
         """Return a folder that does not exist."""
 
 
+def _signed(code: int) -> int:
+    """Return a code as `cmd` reads numbers."""
+    return code - (1 << 32) if code >= 1 << 31 else code
+
+
 class WindowsPrograms:
     """Programs of a Windows guest."""
 
@@ -71,7 +76,7 @@ class WindowsPrograms:
         return self._cmd(f"for /l %i in (1,1,{last}) do @echo %i")
 
     def leave(self, code: int) -> Parameters:
-        return self._cmd(f"exit {code - (1 << 32) if code >= 1 << 31 else code}")
+        return self._cmd(f"exit {_signed(code)}")
 
     def echo(self) -> Parameters:
         return self._cmd("set /p line=&echo !line!")
@@ -83,7 +88,7 @@ class WindowsPrograms:
         return "CtrlC"
 
     def after_line(self, code: int) -> Parameters:
-        return self._cmd(f"set /p line=&echo bye&exit {code}")
+        return self._cmd(f"set /p line=&echo bye&exit {_signed(code)}")
 
     def leaves_child(self) -> Parameters:
         return self._cmd('start "" /b cmd.exe /q /d /c "set /p line="')

@@ -17,6 +17,7 @@ NOT_ASKED = {
     "pipe-room",
     "variable-case",
     "console-without-stdin",
+    "exit-document",
     "signal-slow",
     "signal-stubborn",
 }
