@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hcsd.selftest.programs import Programs
 
 TIMEOUT = 10.0  # seconds for a check
-CHECKS_SECONDS = 40.0  # for all of them; a call that does not return is not waited for
+CHECKS_SECONDS = 30.0  # for all of them; a call that does not return is not waited for
 ALL_SECONDS = 80.0  # from the start to the last question, which may take half a minute
 FAILED = 1
 
@@ -125,9 +125,9 @@ class SelfTest:
     async def _open(self, opened: list[ComputeSystem]) -> str:
         system = await self._host.open_system(self._system_id)
         opened.append(system)
+        self._opened = True
         guest = (await system.properties()).runtime_os_type or self._host.guest_os
         self._programs = WindowsPrograms() if guest.lower() == "windows" else PosixPrograms()
-        self._opened = True
         return f"'{self._system_id}'"
 
 

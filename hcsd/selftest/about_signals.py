@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from hcsd.selftest.calls import COMPLETION_SECONDS
 from hcsd.selftest.question import Answer, NotHereError, Question
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ SLOW_SECONDS = 1.6
 
 async def _signal(it: Asking, process: Started, signal: str | int) -> Answer:
     """Send a signal to a process that waits, and say whether the call or the operation waited."""
-    done = await it.signal(process.handle, signal)
+    try:
+        done = await it.signal(process.handle, signal)
+    except TimeoutError:
+        return Answer(f"not within {it.seconds(COMPLETION_SECONDS):g} s")
     if done.error is not None:
         return Answer(done.symbol, done.details())
     try:
@@ -79,13 +83,15 @@ async def kill_behind_signal(it: Asking) -> Answer:
         signal = tasks.create_task(it.signal(process.handle, it.programs.signal()))
         await asyncio.sleep(0)  # so that it is under way, or about to be
         killed = await it.terminate(handle)
-    signalled = signal.result()
-    took = killed.completed - killed.called
-    blocked = signalled.completed > killed.called
-    details: dict[str, object] = {"kill": killed.details(), "signal": signalled.details()}
-    if killed.completed and took > it.seconds(AT_ONCE):
-        return Answer("the kill waits", details)
-    return Answer("the kill is at once", details | {"signal_was_under_way": blocked})
+        await asyncio.wait([signal], timeout=it.seconds(AT_ONCE))
+        details: dict[str, object] = {"kill": killed.details(), "signal": "under way"}
+        if signal.done():
+            signalled = signal.result()
+            behind = signalled.completed > killed.called
+            details |= {"signal": signalled.details(), "signal_was_under_way": behind}
+        signal.cancel()
+    waited = killed.completed and killed.completed - killed.called > it.seconds(AT_ONCE)
+    return Answer("the kill waits" if waited else "the kill is at once", details)
 
 
 QUESTIONS = (

@@ -13,7 +13,10 @@ from hcsd.selftest.catalogue import QUESTIONS
 
 # What Wine decides and not the double: its `start` gives a child no handles, and it has no `mode`.
 WINE = {"end-with-grandchild": "with the process", "console-size": "not asked"}
-BLOCKED = [{"Function": "HcsOpenProcess", "BlockMs": 600_000, "Times": 0}]
+
+
+def blocked(function: str) -> list[dict[str, object]]:
+    return [{"Function": function, "BlockMs": 600_000, "Times": 0}]
 
 
 class Told(TypedDict):
@@ -77,9 +80,22 @@ def test_all_checks_pass_and_the_double_answers_what_is_assumed(tmp_path: Path) 
 @pytest.mark.timeout(180)
 def test_a_call_that_does_not_return_is_no_answer_and_not_the_end(tmp_path: Path) -> None:
     options = ["--only", "stdio-again", "--only", "no-program", "--patience", "0.5"]
-    code, said, report = selftest(tmp_path, *options, script=BLOCKED)
+    code, said, report = selftest(tmp_path, *options, script=blocked("HcsOpenProcess"))
     assert code == 0, said
     first, second = report["answers"]  # asked in the order of the catalogue
     assert (first["id"], first["verdict"]) == ("stdio-again", "no answer")
     assert (second["id"], second["answer"]) == ("no-program", "ERROR_FILE_NOT_FOUND")
     assert report["stuck"] == ["stdio-again"]
+
+
+@pytest.mark.timeout(180)
+def test_a_kill_behind_a_blocked_signal_is_an_answer(tmp_path: Path) -> None:
+    options = ["--only", "kill-behind-signal", "--patience", "2"]
+    code, said, report = selftest(tmp_path, *options, script=blocked("HcsSignalProcess"))
+    assert code == 0, said
+    [answer] = report["answers"]
+    assert answer["answer"] == "the kill is at once"
+    details = answer["details"]
+    assert isinstance(details, dict)
+    assert details["signal"] == "under way"
+    assert report["stuck"] == ["kill-behind-signal"]
