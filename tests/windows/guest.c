@@ -2,7 +2,7 @@
  * What the contract tests start in a Windows guest. It starts in a third of the time that cmd takes,
  * and says what it was given without any shell's quoting.
  *
- *   guest exit CODE | slow MS TEXT | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
+ *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
  *         | arguments ARG... | zeros COUNT | tick | stubborn TEXT | parent
  */
 #include <fcntl.h>
@@ -33,7 +33,7 @@ static BOOL WINAPI end_slowly(DWORD event)
     ExitProcess(9);
 }
 
-/* Say something and sleep; take so many milliseconds to end at a control event. */
+/* slow MS TEXT: say something and sleep; take that many milliseconds to end at a control event. */
 static void slow(DWORD milliseconds, const WCHAR *text)
 {
     slowness = milliseconds;
