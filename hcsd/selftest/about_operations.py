@@ -181,7 +181,7 @@ QUESTIONS = (
     Question(
         "operation-again",
         "Can an operation be used again when its result has been fetched?",
-        "The reference's tutorial does so",
+        "a tutorial of the reference does so",
         ("yes",),
         "makes an operation for each call",
         "two enumerations with one operation",

@@ -161,7 +161,7 @@ QUESTIONS = (
     Question(
         "process-list",
         "Does the process list of a system name a process by the pid that the create gave?",
-        "The reference has the list and its members",
+        "the list and its members",
         ("listed",),
         "looks there for a process that it has lost; without a list it asks by the pid",
         "HcsGetComputeSystemProperties with `ProcessList`, while a process of ours runs",

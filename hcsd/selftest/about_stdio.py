@@ -129,10 +129,10 @@ QUESTIONS = (
     Question(
         "stdio-again",
         "Does HcsGetProcessInfo give the stdio handles of a process that was opened again?",
-        "The reference gives the call no such limit; hcsshim calls what it gives duplicates of the"
+        "no limit of the call; hcsshim calls what it gives duplicates of the"
         " same pipes, and does not ask after a create that succeeded",
         ("none",),
-        "keeps the handles of the create, and asks again only after a create that was reported as"
+        "keeps the handles of the create, and asks again only after a create that seems to have"
         " failed; output that an earlier daemon has not read is lost",
         "HcsOpenProcess by a second system handle, HcsGetProcessInfo, CompareObjectHandles",
         stdio_again,
@@ -149,7 +149,7 @@ QUESTIONS = (
     Question(
         "stdio-bind",
         "Can stdio handles that were given again be bound to a completion port?",
-        "A file can be bound once, by whichever of its handles; hcsshim says it cannot",
+        "a file can be bound once, by whichever of its handles; hcsshim says that they cannot",
         ("no handles",),
         "binds the handles of the create alone",
         "CreateIoCompletionPort for the handles of the create, then for those of HcsGetProcessInfo",
@@ -178,16 +178,16 @@ QUESTIONS = (
         "Which handles come for a process that asked for stdout alone?",
         "a handle for each stream that was asked for",
         ("stdout",),
-        "takes NULL and INVALID_HANDLE_VALUE for no stream, and closes what else it is given",
+        "takes NULL and INVALID_HANDLE_VALUE for no stream, and reads whatever else comes",
         "HcsCreateProcess with CreateStdOutPipe only; what is NULL or INVALID_HANDLE_VALUE is none",
         stdio_not_asked,
     ),
     Question(
         "console-streams",
         "Which handles come for a process with a console that asked for all three?",
-        "The reference: CreateStdErrPipe is ignored with EmulateConsole",
+        "CreateStdErrPipe is ignored with EmulateConsole",
         ("stdin, stdout",),
-        "asks for no stderr with a console, and closes one that comes all the same",
+        "asks for no stderr with a console, and reads whatever comes",
         "HcsCreateProcess with EmulateConsole and all three pipes",
         console_streams,
     ),
