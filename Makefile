@@ -12,10 +12,13 @@ on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignore
 # One more than there are cores, since tests also wait.
 workers := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
+# It is a Go module and no package of Python, so .requirements.lock cannot have it.
+actionlint := v1.7.12
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # a recipe uses all cores where it can, and its output stays in one piece under -j
 
-.PHONY: help setup run demo test test-all test-windows test-clients check fmt generate lock bench clean
+.PHONY: help setup run demo test test-all test-windows test-clients check workflows fmt generate lock bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -52,6 +55,10 @@ check: setup ## check format, style, types, layers, generated files and spelling
 	$(bin)/lint-imports --no-logo
 	$(bin)/python protos/generate.py check
 	$(bin)/codespell
+
+workflows: setup ## check the workflows of .github; needs Go, reads their shell if shellcheck is there
+	@go run github.com/rhysd/actionlint/cmd/actionlint@$(actionlint) $(wildcard .github/workflows/*.yml)
+	@$(bin)/zizmor --offline --quiet --persona=pedantic .github
 
 fmt: setup ## format the code and repair what can be repaired
 	@$(bin)/ruff check --fix-only

@@ -13,6 +13,7 @@ from hcsd import host_limits
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.settings import MIB, SETTINGS, Limits, Setting, Unit
 from hcsd.rpc.status import CODES
+from hcsd.selftest.catalogue import QUESTIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,7 +101,26 @@ def host_limits_page() -> str:
     )
 
 
+def questions_page() -> str:
+    rows = [
+        f"| `{it.id}`: {it.text} | {it.documented} | {_words(it.assumed)} | {it.either_way} |\n"
+        for it in QUESTIONS
+    ]
+    header = "| question | documented | hcsd and the double assume | either way, hcsd |\n"
+    return "".join([header, "|---|---|---|---|\n", *rows])
+
+
+def _words(answers: tuple[str, ...]) -> str:
+    return " or ".join(f"`{answer}`" for answer in answers) or "-"
+
+
 TABLES = [
+    Table(
+        "hcsd/docs/questions.md",
+        "<!-- questions:begin -->",
+        "<!-- questions:end -->",
+        questions_page,
+    ),
     Table(
         "hcsd/docs/limits.md",
         "<!-- host-limits:begin -->",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,29 @@ RING_BYTES = 1 << 20  # more than any check writes, so that nothing has to be re
 
 
 class Output:
-    """An output stream, drained into memory."""
+    """An output stream, drained into memory.
+
+    Attributes:
+        ended_at: When its end was seen, by `time.perf_counter`; 0.0 before.
+    """
 
     def __init__(self, handle: int) -> None:
+        self.ended_at = 0.0
         self._ring = Ring(RING_BYTES, Overflow.BLOCK)
         self._ended = anyio.Event()
-        self._drain = Drain(handle, self._ring, self._ended.set)
+        self._drain = Drain(handle, self._ring, self._end)
         self._drain.start()
+
+    def _end(self) -> None:
+        self.ended_at = time.perf_counter()
+        self._ended.set()
+
+    async def first(self) -> None:
+        """Wait until there is something of it, or its end."""
+        something = anyio.Event()
+        with self._ring.open_cursor(0, something.set) as cursor:
+            if cursor.take(1) is None and not cursor.at_end:
+                await something.wait()
 
     async def text(self) -> bytes:
         """Return all of it, at its end."""

@@ -16,7 +16,11 @@ README = ROOT / "README.md"
 DOCS = sorted((ROOT / "hcsd/docs").glob("*.md"))
 PAGES = (README, *DOCS)
 # What is not part of the manual, but has links.
-OTHERS = (ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("clients/*/README.md")))
+OTHERS = (
+    ROOT / "CONTRIBUTING.md",
+    ROOT / ".github/SECURITY.md",
+    *sorted(ROOT.glob("clients/*/README.md")),
+)
 
 FENCE = re.compile(r"^```(\w*)(?: (.*))?$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -24,6 +24,25 @@ static void put(FILE *to, const WCHAR *text)
     free(bytes);
 }
 
+static DWORD slowness;
+
+static BOOL WINAPI end_slowly(DWORD event)
+{
+    (void)event;
+    Sleep(slowness);
+    ExitProcess(9);
+}
+
+/* slow MS TEXT: say something and sleep; take that many milliseconds to end at a control event. */
+static void slow(DWORD milliseconds, const WCHAR *text)
+{
+    slowness = milliseconds;
+    SetConsoleCtrlHandler(end_slowly, TRUE);
+    put(stdout, text);
+    fflush(stdout);
+    Sleep(INFINITE);
+}
+
 static void variable(const WCHAR *name)
 {
     DWORD size = GetEnvironmentVariableW(name, NULL, 0);
@@ -134,6 +153,8 @@ int wmain(int argc, WCHAR **argv)
     _setmode(2, _O_BINARY);
     if (!wcscmp(verb, L"exit")) {
         ExitProcess(wcstoul(operand, NULL, 10));
+    } else if (!wcscmp(verb, L"slow")) {
+        slow(wcstoul(operand, NULL, 10), argc > 3 ? argv[3] : L"");
     } else if (!wcscmp(verb, L"print")) {
         put(stdout, operand);
         put(stderr, argc > 3 ? argv[3] : L"");
