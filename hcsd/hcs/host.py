@@ -167,6 +167,7 @@ class Host:
 
         What does not end in that moment is left, and the log says so. Thread: any.
         """
+        self._lanes.hurry(self.operations.timings.close_patience)
         self.library.provider.hurry()
 
     def close(self) -> None:

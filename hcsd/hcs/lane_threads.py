@@ -69,13 +69,16 @@ class Call:
         self.waiter = None if loop is None else loop.create_future()
 
     def make(self) -> None:
-        """Make it and tell its caller. Thread: of the lane."""
+        """Make it. Thread: of the lane."""
         assert self.function is not None  # noqa: S101  (it is made once)
         try:
             self.result = self.function()
         except BaseException as error:  # its caller gets it
             self.error = error
         self.function = None
+
+    def report(self) -> None:
+        """Let the loop tell its caller. Thread: of the lane."""
         if self.loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has closed: the daemon is ending
                 self.loop.call_soon_threadsafe(self.tell)
@@ -165,6 +168,12 @@ class Threads:
             call.state = State.WITHDRAWN
             return True
 
+    def unfinished(self) -> list[Call]:
+        """Return the calls that are under way, and those that wait."""
+        with self._lock:
+            held = [call for calls in self._held.values() for call in calls]
+            return [*self._under_way, *self._waiting, *held]
+
     def standstill(self, call: Call) -> Standstill | None:
         """Tell what holds a call up; None if it does not wait."""
         with self._lock:
@@ -222,28 +231,40 @@ class Threads:
             return
         call = held.popleft()
         call.state, call.since = State.WAITING, time.monotonic()
-        self._waiting.append(call)
-        self._wake_one()
+        self._waiting.append(call)  # the thread that is there for the one before takes it
 
     def _run(self) -> None:
+        made: Call | None = None
         while True:
             with self._lock:
-                if self._waiting:
-                    call = self._waiting.popleft()
-                    call.state, call.since = State.UNDER_WAY, time.monotonic()
-                    self._under_way.add(call)
-                elif self._closed:
-                    return
-                else:
-                    call = None
-                    self._idle += 1
-            if call is None:
+                if made is not None:
+                    self._finish(made)
+                following = self._take()
+                ends = following is None and self._closed
+            if made is not None:
+                made.report()  # when the thread counts as free: its caller may come back at once
+            made = following
+            del following  # else they would be kept until the next one comes
+            if ends:
+                return
+            if made is None:
                 self._wake.get()
-                continue
-            call.make()
-            with self._lock:
-                call.state = State.DONE
-                self._under_way.discard(call)
-                self._moved = time.monotonic()
-                self._let_next(call.key)
-            del call  # else it would be kept until the next one comes
+            else:
+                made.make()
+
+    def _finish(self, call: Call) -> None:
+        """Note that a call has returned. Lock held."""
+        call.state = State.DONE
+        self._under_way.discard(call)
+        self._moved = time.monotonic()
+        self._let_next(call.key)
+
+    def _take(self) -> Call | None:
+        """Take the next call; without one the thread is idle. Lock held."""
+        if not self._waiting:
+            self._idle += not self._closed
+            return None
+        call = self._waiting.popleft()
+        call.state, call.since = State.UNDER_WAY, time.monotonic()
+        self._under_way.add(call)
+        return call

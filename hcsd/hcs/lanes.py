@@ -33,7 +33,9 @@ A call is withdrawn when its caller is cancelled before it is made, which change
 behind it; and when nothing moves for the patience of the lanes: no call of the lane has returned, or
 the one with its key has not. Its caller gets an error that names what is stuck. A native call that is
 under way is never abandoned: whoever awaits it and is cancelled keeps waiting until it has returned,
-because its caller's clean-up would otherwise close handles that the call still uses.
+because its caller's clean-up would otherwise close handles that the call still uses. There is one
+exception: a daemon that is told to end at once leaves calls that do not return within a moment. From
+then on no handle is closed any more; the end of the process closes them.
 
 Thread: `call` is the event loop's; `post` may come from any. The state of a call and the queues of a
 lane belong to the lane's lock, which is never held in a native call. The threads are daemon threads:
@@ -44,11 +46,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 from hcsd.abi.hresult import HR
-from hcsd.hcs.errors import CallsStuckError, ServiceDisconnectedError
+from hcsd.hcs.errors import CallsStuckError, OperationTimeoutError, ServiceDisconnectedError
 from hcsd.hcs.lane_threads import Call, Threads
 from hcsd.hcs.timings import DEFAULT_TIMINGS
 
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class Lane(enum.Enum):
@@ -89,6 +94,8 @@ class Lanes:
         self._patience = patience
         self._lanes: dict[Lane, Threads] = {}
         self._closed = False
+        self._hurried = 0.0  # seconds after which calls are left; 0 before `hurry`
+        self._left = False
         try:
             for lane in Lane if blocking else ():
                 self._lanes[lane] = Threads(*lane.value)
@@ -132,6 +139,8 @@ class Lanes:
         threads = self._lanes[lane]
         call = Call(function, subject, key, loop)
         watch = _Watch(loop, threads, call, self._patience) if threads.put(call) else None
+        if self._hurried:
+            loop.call_later(self._hurried, self._leave, threads, call)
         cancelled: asyncio.CancelledError | None = None
         try:
             while not call.done:
@@ -155,10 +164,33 @@ class Lanes:
 
     def post(self, lane: Lane, function: Callable[[], object]) -> None:
         """Make a call that nobody waits for, such as a close. What it raises is lost."""
+        if self._left:
+            return  # it could hit a handle that a call still uses
         if not self._blocking or self._closed:
             function()
         else:
             self._lanes[lane].put(Call(function))
+
+    def hurry(self, seconds: float) -> None:
+        """Let callers leave the calls that do not return within so many seconds. Thread: any."""
+        self._hurried = seconds
+        for threads in self._lanes.values():
+            for call in threads.unfinished():
+                if call.loop is not None:
+                    call.loop.call_soon_threadsafe(
+                        call.loop.call_later, seconds, self._leave, threads, call
+                    )
+
+    def _leave(self, threads: Threads, call: Call) -> None:
+        if call.done:
+            return
+        if not threads.withdraw(call):
+            self._left = True
+            logger.warning("the end does not wait for a call that is stuck: %s", call.subject)
+        call.error = OperationTimeoutError(
+            HR.OPERATION_TIMEOUT, "", subject=call.subject, text="the daemon ends at once"
+        )
+        call.tell()
 
     def close(self) -> None:
         """End the threads once there is nothing left to call."""

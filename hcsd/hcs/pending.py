@@ -134,16 +134,15 @@ class Pending(NativeOperation):
         if now < self._until:
             self._polls += 1
             self._operations.lanes.post(Lane.RESULT, self._poll)
+            self._arm(now)
+            return
+        if now < self._deadline:
+            self._until = self._deadline
+            self._arm(now)
         elif self._left:
             self._end_time()
-            return
-        else:
-            if not self._future.done():
-                self._future.set_result(IN_DOUBT)
-            if now >= self._deadline:
-                return
-            self._until = self._deadline
-        self._arm(now)
+        if not self._left and not self._future.done():
+            self._future.set_result(IN_DOUBT)
 
     def _end_time(self) -> None:
         """Give up what was left behind; a process may yet come of it, so that is kept once."""
@@ -152,7 +151,7 @@ class Pending(NativeOperation):
             return
         self._kept = True
         now = self._loop.time()
-        self._until = now + self._timeout
+        self._until = self._deadline = now + self._timeout
         self._arm(now)
 
     def _found(self, info: ProcessInfo) -> Fetched:

@@ -1,7 +1,9 @@
 """Completions that get lost, or never come: what is asked instead, and what is left in the end."""
 
 import asyncio
+import contextlib
 import itertools
+import random
 import threading
 
 import anyio
@@ -394,3 +396,61 @@ async def test_a_program_that_the_answer_names_is_not_named_twice(
         with pytest.raises(HcsError) as caught:
             await system.create_process('{"CommandLine":"prog x"}')
     assert str(caught.value) == "cannot create process in system 'scripted': no program 'prog'"
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_becomes_of_completions_nothing_is_left(
+    scripted: ScriptedProvider, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    late: list[Operation] = []
+
+    def start(operation: Operation) -> int:
+        operation.document, operation.info = RUNNING, (7, 0, 0, 0)
+        match chance.randrange(6):
+            case 0:
+                operation.in_flight = False  # and nobody is told
+            case 1:
+                late.append(operation)
+            case 2:
+                pass
+            case 3:
+                operation.hresult = HR.INVALID_STATE
+                return HR.INVALID_STATE
+            case 4:
+                operation.hresult = HR.INVALID_STATE
+                operation.call_back()
+            case _:
+                operation.call_back()
+        return 0
+
+    timings = Timings(
+        operation_timeout=0.03,
+        poll_delays=(0.002, 0.004),
+        create_doubt_time=0.01,
+        create_recovery_timeout=0.01,
+        exit_event_grace=0.01,
+    )
+    async with system_of(scripted, timings) as system:
+
+        async def use() -> None:
+            for _ in range(8):
+                with (
+                    contextlib.suppress(HcsError),
+                    anyio.move_on_after(chance.choice([0.001, 0.01, 1])),
+                ):
+                    process = await system.create_process("{}")
+                    try:
+                        await process.modify("{}")
+                        await process.terminate()
+                    finally:
+                        process.close()
+                if late:
+                    late.pop(chance.randrange(len(late))).call_back()
+
+        for name in ("CreateProcess", "ModifyProcess", "TerminateProcess", "GetProcessInfo"):
+            scripted.script[f"Hcs{name}"] = start
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(use)
+        await until_none_is_live(scripted, "operations", "processes", "stdio")

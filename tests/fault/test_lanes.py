@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from hcsd.abi.types import HCS_OPERATION, HCS_PROCESS, PCWSTR
-from hcsd.hcs.errors import CallsStuckError, HcsError
+from hcsd.hcs.errors import CallsStuckError, HcsError, OperationTimeoutError
 from hcsd.hcs.host import Host
 from hcsd.hcs.lane_threads import Call, Threads
 from hcsd.hcs.lanes import Lane
@@ -22,7 +22,7 @@ from tests.support.scripting import home, process_of, settled
 pytestmark = pytest.mark.anyio
 
 MOST = {lane: lane.value[2] for lane in Lane}
-IMPATIENT = Timings(lane_patience=0.05)
+IMPATIENT = Timings(lane_patience=0.2)
 
 
 class Jam:
@@ -210,6 +210,7 @@ async def test_signals_to_one_process_take_one_thread_and_keep_their_order(
                 await other.signal("other")
             assert made == ["0", "other"]
             jam.release()
+        assert len(set(blocking.called("HcsSignalProcess"))) <= Lane.SIGNAL.value[1]
         assert made == ["0", "other", *numbers[1:]]
         other.close()
 
@@ -314,6 +315,35 @@ async def test_the_end_of_an_engine_does_not_wait_for_what_never_returns(
         await anyio.to_thread.run_sync(host.close)
     with pytest.raises(HcsError, match="the engine was closed"):
         await host.open_system("scripted")
+    jam.release()
+    assert await anyio.to_thread.run_sync(host._lanes.join, 10)
+    await settled()
+
+
+async def test_an_engine_that_is_to_end_at_once_leaves_calls_that_are_stuck(
+    census: None, jam: Jam
+) -> None:
+    provider = ScriptedProvider(blocking=True)
+    host = Host(provider, Timings(close_patience=0.05))
+    system = await host.open_system("scripted")
+    process = await system.create_process("{}")
+    stick(provider, "HcsSignalProcess", jam)
+    tasks = [asyncio.ensure_future(process.signal(None)) for _ in range(3)]
+    await jam.full(1)
+    for task in tasks[:2]:
+        task.cancel()
+    await anyio.wait_all_tasks_blocked()
+    assert not tasks[0].done()  # it is under way
+    host.hurry()
+    with anyio.fail_after(5):
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(error) for error in done[:2]] == [asyncio.CancelledError] * 2
+    assert isinstance(done[2], OperationTimeoutError)
+    process.close()
+    system.close()
+    await anyio.to_thread.run_sync(host.close)
+    assert not provider.called("HcsCloseProcess")  # the call still uses it
+    assert len(provider.called("HcsSignalProcess")) == 1
     jam.release()
     assert await anyio.to_thread.run_sync(host._lanes.join, 10)
     await settled()
