@@ -5,21 +5,21 @@ that may block are made on threads. Each kind of call has a lane with threads of
 that are stuck in one kind of work hold up nothing else:
 
     lane     kept  most  calls, and why they have a lane of their own
-    CREATE      4     8  HcsCreateProcess
-    SYSTEM      1     4  create, start, pause, resume, save, shut down: a virtual machine may take long
-    SIGNAL      2    16  HcsSignalProcess: in server core it may last until its target has ended
-    MODIFY      1     4  HcsModify…: the guest carries them out
-    OPEN        1     4  HcsOpen…: of systems that may be anybody's
-    WATCH       1     2  HcsSet…Callback: no create is complete without one
-    CLOSE       1     4  HcsClose…: they wait for callbacks that run; HcsCancelOperation
-    KILL        3     8  terminations, with the opens that they need
-    QUERY       2     4  properties, lists
+    CREATE      4    16  HcsCreateProcess
+    SYSTEM      1     8  create, start, pause, resume, save, shut down: a virtual machine may take long
+    SIGNAL      2    64  HcsSignalProcess: in server core it may last until its target has ended
+    MODIFY      1     8  HcsModify…: the guest carries them out
+    OPEN        1     8  HcsOpen…: of systems that may be anybody's
+    WATCH       1     4  HcsSet…Callback: no create is complete without one
+    CLOSE       1     8  HcsClose…: they wait for callbacks that run; HcsCancelOperation
+    KILL        3    16  terminations, with the opens that they need
+    QUERY       2     8  properties, lists
     RESULT      1     1  HcsGetOperationResult, where a completion does not come
 
 The threads that are kept are started with the engine, since later the host may have no room for one.
 When all of a lane are busy it starts one more, up to the most; if there is no room then, the call
-waits for those that there are. All numbers are arbitrary, but that SIGNAL must have many: an HCS that
-shuts down twenty containers has twenty signals under way for a minute.
+waits for those that there are. All numbers are arbitrary, but that SIGNAL must have many: a host that
+stops forty containers has forty signals under way for a minute.
 
     HELD ──the call before it with its key returns──▶ WAITING ──a thread takes it──▶ UNDER_WAY ──▶ DONE
       │                                                  │
@@ -66,15 +66,15 @@ logger = logging.getLogger(__name__)
 class Lane(enum.Enum):
     """Kinds of native calls; the value is a name, and how many threads are kept, and may be."""
 
-    CREATE = ("create", 4, 8)
-    SYSTEM = ("system", 1, 4)
-    SIGNAL = ("signal", 2, 16)
-    MODIFY = ("modify", 1, 4)
-    OPEN = ("open", 1, 4)
-    WATCH = ("watch", 1, 2)
-    CLOSE = ("close", 1, 4)
-    KILL = ("kill", 3, 8)
-    QUERY = ("query", 2, 4)
+    CREATE = ("create", 4, 16)
+    SYSTEM = ("system", 1, 8)
+    SIGNAL = ("signal", 2, 64)
+    MODIFY = ("modify", 1, 8)
+    OPEN = ("open", 1, 8)
+    WATCH = ("watch", 1, 4)
+    CLOSE = ("close", 1, 8)
+    KILL = ("kill", 3, 16)
+    QUERY = ("query", 2, 8)
     RESULT = ("result", 1, 1)
 
 
@@ -222,6 +222,8 @@ class _Watch:
         if before is None:
             return  # it is under way
         left = self._patience - before.seconds
+        if not before.stuck:  # a thread is on its way
+            left = self._patience
         if left > 0:
             self._timer = self._loop.call_later(left, self._look)
         elif self._threads.withdraw(self._call):
