@@ -31,10 +31,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from hcsd.abi.types import GENERIC_ALL
-from hcsd.hcs.errors import HcsError, NoCompletionError
+from hcsd.hcs.errors import HandleClosedError, HcsError, NoCompletionError
 from hcsd.hcs.handles import ProcessHandle
 from hcsd.hcs.lanes import Lane
 from hcsd.printable import printable
@@ -110,7 +111,7 @@ class _Create:
     def name_program(self, error: HcsError) -> None:
         """Say in an error which program was to be started, as HCS may not."""
         program = program_of(self._parameters)
-        if program and program not in error.text:
+        if program and not re.search(rf"(?<!\w){re.escape(program)}(?!\w)", error.text):
             error.is_about(f"create process '{program}' in system '{self._system_id}'")
 
     async def find(self) -> ProcessInfo | None:
@@ -156,7 +157,7 @@ class _Create:
         if self.handle is None or self.handle.null:
             return
         library = self._operations.library
-        with contextlib.suppress(HcsError), self.handle.use() as raw:
+        with contextlib.suppress(HcsError, HandleClosedError), self.handle.use() as raw:
             await self._operations.run(
                 Lane.KILL,
                 "HcsTerminateProcess",

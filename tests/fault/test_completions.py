@@ -359,6 +359,7 @@ async def test_a_system_whose_create_never_completes_is_left_by_nothing(
         ('{"ApplicationName":"app.exe","CommandLine":"secret x"}', "app.exe"),
         ('{"CommandLine":"' + "x" * 1000 + '"}', "x" * 256),
         ('{"CommandLine":"a\\u001b[31mb"}', "a\\x1b[31mb"),
+        ('{"CommandLine":"fil secret"}', "fil"),  # which the answer has in a word
     ],
 )
 async def test_the_error_of_a_create_names_the_program_and_not_its_arguments(
