@@ -2,6 +2,8 @@
 
 import json
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from hcsd.abi.hresult import HR
@@ -238,3 +240,21 @@ async def test_stdio_that_nobody_took_is_closed_with_the_process(
     document = guest.exits(0) | {"CreateStdOutPipe": True, "CreateStdInPipe": True}
     process = await system.create_process(json.dumps(document))
     process.close()  # the census sees what stays open
+
+
+async def test_a_scope_that_ends_a_create_loses_nothing(
+    system: ComputeSystem, guest: Guest
+) -> None:
+    document = json.dumps(guest.exits(0) | {"CreateStdInPipe": True, "CreateStdOutPipe": True})
+    for turns in range(25):
+        with anyio.CancelScope() as scope:
+
+            async def cancel_soon(turns: int = turns, scope: anyio.CancelScope = scope) -> None:
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                scope.cancel()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(cancel_soon)
+                (await system.create_process(document)).close()
+    assert (await run(system, guest.exits(3))).code == 3
