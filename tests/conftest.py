@@ -21,6 +21,7 @@ from hcsd.hcs.system import ComputeSystem
 from tests.support.census import Census, children, marked, marking, until
 from tests.support.engines import ENGINES, CountingProvider, Engine
 from tests.support.guest import Guest, PosixGuest
+from tests.support.traits import fitting
 
 if sys.platform != "win32":
     from blockbuster import blockbuster_ctx
@@ -61,6 +62,18 @@ def _hear_own(
 
 
 TestRunner._exception_handler = _hear_own  # type: ignore[method-assign]
+
+
+_LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:], others, config.stash[_LEFT_OUT] = fitting(items)
+    config.hook.pytest_deselected(items=others)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    return config.stash.get(_LEFT_OUT, [])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -133,8 +146,7 @@ def guest(engine: Engine) -> Guest:
 @pytest.fixture
 def posix(engine: Engine) -> PosixGuest:
     """The guest, for tests about what only a POSIX guest has."""
-    if not isinstance(engine.guest, PosixGuest):
-        pytest.skip(f"the guest of {engine.name} is not POSIX")
+    assert isinstance(engine.guest, PosixGuest)  # or the test would not have been collected
     return engine.guest
 
 

@@ -8,7 +8,6 @@ assertions, so the compiler is the judge. That it can say no is tested with wron
 import ctypes
 import enum
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,11 +18,7 @@ import pytest
 from hcsd.abi import types as abi
 from hcsd.abi.functions import BY_NAME, FUNCTIONS, Check, Function, Param
 from hcsd.abi.hresult import HR
-
-COMPILER = shutil.which("x86_64-w64-mingw32-gcc") or ""
-pytestmark = pytest.mark.skipif(
-    not COMPILER, reason="needs x86_64-w64-mingw32-gcc (Debian: gcc-mingw-w64-x86-64)"
-)
+from tests.windows.places import COMPILER
 
 STRUCTURES = (abi.HCS_EVENT, abi.HCS_PROCESS_INFORMATION)
 ENUMS: tuple[type[enum.IntEnum | enum.IntFlag], ...] = (

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hcsd.abi.types import FUNCTYPE, HLOCAL, PCWSTR, PVOID, PWSTR, read_wide, wide
 
 PAGE = mmap.PAGESIZE
-READ_WRITE = 3  # PROT_READ | PROT_WRITE, which mmap has on POSIX only
 
 
 def address_of(memory: ctypes.Array[ctypes.c_char], offset: int = 0) -> int:
@@ -77,19 +76,31 @@ def test_zero_bytes_of_neighbouring_units_are_no_terminator() -> None:
     assert read_wide(address_of(ctypes.create_string_buffer(wide(text)))) == text
 
 
+def protect(address: int, *, readable: bool) -> None:
+    """Say whether a page may be touched."""
+    if sys.platform == "win32":
+        protection = ctypes.c_ulong(0x04 if readable else 0x01)  # PAGE_READWRITE, PAGE_NOACCESS
+        before = ctypes.c_ulong()
+        change = ctypes.windll.kernel32.VirtualProtect
+        change.argtypes = [PVOID, ctypes.c_size_t, ctypes.c_ulong, ctypes.POINTER(ctypes.c_ulong)]
+        assert change(address, PAGE, protection, ctypes.byref(before))
+    else:
+        change = ctypes.CDLL(None, use_errno=True).mprotect
+        change.argtypes = [PVOID, ctypes.c_size_t, ctypes.c_int]
+        allowed = mmap.PROT_READ | mmap.PROT_WRITE if readable else 0
+        assert change(address, PAGE, allowed) == 0
+
+
 @pytest.fixture
 def two_pages() -> Iterator[ctypes.Array[ctypes.c_char]]:
     """Two pages, of which the second must not be read."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     pages = (ctypes.c_char * (2 * PAGE)).from_buffer(mmap.mmap(-1, 2 * PAGE))
     second = address_of(pages, PAGE)
-    assert libc.mprotect(second, PAGE, 0) == 0
+    protect(second, readable=False)
     yield pages
-    assert libc.mprotect(second, PAGE, READ_WRITE) == 0
+    protect(second, readable=True)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="guards the page with mprotect")
 @pytest.mark.parametrize("text", ["", "a", "ab😀", "x" * (PAGE // 2 - 1)], ids=len)
 def test_nothing_behind_the_terminators_page_is_read(
     two_pages: ctypes.Array[ctypes.c_char], text: str

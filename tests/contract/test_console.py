@@ -1,6 +1,8 @@
 """A process with a console."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -8,49 +10,67 @@ from hcsd.hcs.errors import InvalidDocumentError, InvalidStateError
 from hcsd.hcs.system import ComputeSystem
 from tests.support.guest import Guest, Parameters, PosixGuest
 from tests.support.running import Running, running
+from tests.support.traits import Trait
 
 pytestmark = pytest.mark.anyio
 
 CONSOLE: Parameters = {"EmulateConsole": True}
 
 
-def reports_size(posix: PosixGuest) -> Parameters:
-    """Print rows and columns now, and again for every line of input."""
-    return posix.sh("stty -echo; stty size; while read line; do stty size; done") | CONSOLE
+class Screen:
+    """A process at a console, of which it tells the size."""
+
+    def __init__(self, it: Running, guest: Guest) -> None:
+        self._it = it
+        self._guest = guest
+        self._told = 0
+
+    async def size(self) -> str:
+        """Ask again, unless this is the first time."""
+        if self._told:
+            await self._it.write(b"\r")
+        self._told += 1
+        (size,) = await self._it.stdout.until(rf"\[{self._told}: (\d+ \d+)\]", self._guest.plain)
+        return size
+
+    async def resize(self, rows: int, columns: int) -> None:
+        await self._it.process.resize_console(rows, columns)
 
 
-async def ask(it: Running) -> str:
-    await it.write(b"\n")
-    return await it.stdout.line()
+@asynccontextmanager
+async def screen(
+    system: ComputeSystem, guest: Guest, size: list[int] | None = None
+) -> AsyncIterator[Screen]:
+    sized: Parameters = {} if size is None else {"ConsoleSize": size}
+    async with running(system, guest.tells_sizes() | CONSOLE | sized, "io") as it:
+        yield Screen(it, guest)
 
 
-async def test_a_console_has_the_size_it_was_created_with_from_the_start(
+@pytest.mark.parametrize(
+    ("asked", "given"), [([40, 120], "40 120"), (None, "25 80"), ([0, 100], "25 100")]
+)
+async def test_a_console_has_its_size_or_the_usual_one_from_the_start(
+    system: ComputeSystem, guest: Guest, asked: list[int] | None, given: str
+) -> None:
+    async with screen(system, guest, asked) as seen:
+        assert await seen.size() == given
+
+
+async def test_a_resize_is_seen_by_the_process(system: ComputeSystem, guest: Guest) -> None:
+    async with screen(system, guest) as seen:
+        await seen.size()
+        await seen.resize(50, 132)
+        assert await seen.size() == "50 132"
+        await seen.resize(20, 70)
+        assert await seen.size() == "20 70"
+
+
+async def test_a_terminal_may_be_as_large_as_16_bits_allow(
     system: ComputeSystem, posix: PosixGuest
 ) -> None:
-    parameters = reports_size(posix) | {"ConsoleSize": [40, 120]}
-    async with running(system, parameters, "io") as it:
-        assert await it.stdout.line() == "40 120"
-
-
-async def test_a_console_without_a_size_has_the_usual_one(
-    system: ComputeSystem, posix: PosixGuest
-) -> None:
-    async with running(system, reports_size(posix), "io") as it:
-        assert await it.stdout.line() == "25 80"
-
-
-async def test_a_size_of_zero_is_the_usual_one(system: ComputeSystem, posix: PosixGuest) -> None:
-    async with running(system, reports_size(posix) | {"ConsoleSize": [0, 100]}, "io") as it:
-        assert await it.stdout.line() == "25 100"
-
-
-async def test_a_resize_is_seen_by_the_process(system: ComputeSystem, posix: PosixGuest) -> None:
-    async with running(system, reports_size(posix), "io") as it:
-        await it.stdout.line()
-        await it.process.resize_console(50, 132)
-        assert await ask(it) == "50 132"
-        await it.process.resize_console(1, 65535)
-        assert await ask(it) == "1 65535"
+    async with screen(system, posix) as seen:
+        await seen.resize(1, 65535)
+        assert await seen.size() == "1 65535"
 
 
 async def test_a_resize_signals_the_foreground(system: ComputeSystem, posix: PosixGuest) -> None:
@@ -63,12 +83,14 @@ async def test_a_resize_signals_the_foreground(system: ComputeSystem, posix: Pos
         assert await it.stdout.line() == "33 44"
 
 
+@pytest.mark.needs(Trait.STRICT)
 async def test_a_resize_without_a_console_fails(system: ComputeSystem, guest: Guest) -> None:
     async with running(system, guest.sleeps(), "io") as it:
         with pytest.raises(InvalidStateError, match="no console"):
             await it.process.resize_console(25, 80)
 
 
+@pytest.mark.needs(Trait.STRICT)
 @pytest.mark.parametrize(("height", "width"), [(0, 80), (25, 0), (-1, 80), (65536, 80)])
 async def test_a_size_that_no_console_can_have_is_refused(
     system: ComputeSystem, guest: Guest, height: int, width: int
@@ -78,6 +100,7 @@ async def test_a_size_that_no_console_can_have_is_refused(
             await it.process.resize_console(height, width)
 
 
+@pytest.mark.needs(Trait.STRICT)
 async def test_a_console_size_without_a_console_is_refused(
     system: ComputeSystem, guest: Guest
 ) -> None:
@@ -85,6 +108,7 @@ async def test_a_console_size_without_a_console_is_refused(
         await system.create_process(json.dumps(guest.exits(0) | {"ConsoleSize": [25, 80]}))
 
 
+@pytest.mark.needs(Trait.STRICT)
 @pytest.mark.parametrize("size", [[25], [25, 80, 1], [25, "80"], {"Height": 25, "Width": 80}])
 async def test_a_console_size_is_an_array_of_two_numbers(
     system: ComputeSystem, guest: Guest, size: object
@@ -102,19 +126,16 @@ async def test_a_console_merges_all_output_and_has_no_stderr_pipe(
         assert guest.plain(await it.stdout.rest()) == b"outerr"
 
 
-async def test_a_console_is_the_terminal_that_controls_the_process(
-    system: ComputeSystem, posix: PosixGuest
-) -> None:
-    script = "test -t 0 && test -t 1 && test -t 2 && stty size </dev/tty"
-    async with running(system, posix.sh(script) | CONSOLE, "io") as it:
-        assert await it.result() == (0, b"25 80\r\n", b"")
+async def test_a_console_is_what_controls_the_process(system: ComputeSystem, guest: Guest) -> None:
+    async with running(system, guest.checks_console() | CONSOLE, "io") as it:
+        assert (await it.result()).code == 0
 
 
-async def test_the_interrupt_character_interrupts(system: ComputeSystem, posix: PosixGuest) -> None:
-    async with running(system, posix.says("ready") | CONSOLE, "io") as it:
-        await it.stdout.line()
+async def test_the_interrupt_character_interrupts(system: ComputeSystem, guest: Guest) -> None:
+    async with running(system, guest.says("ready") | CONSOLE, "io") as it:
+        await it.stdout.until("ready", guest.plain)
         await it.write(b"\x03")
-        assert (await it.end()).signal == 2
+        assert (await it.end()).exit_code in guest.interrupted
 
 
 async def test_the_end_of_file_character_ends_the_input(
@@ -143,13 +164,8 @@ async def test_the_output_of_a_console_ends_with_the_process(
         assert guest.plain(await it.stdout.rest()) == b"last"
 
 
-async def test_two_consoles_have_nothing_in_common(
-    system: ComputeSystem, posix: PosixGuest
-) -> None:
-    async with (
-        running(system, reports_size(posix) | {"ConsoleSize": [10, 20]}, "io") as one,
-        running(system, reports_size(posix) | {"ConsoleSize": [30, 40]}, "io") as two,
-    ):
-        assert [await one.stdout.line(), await two.stdout.line()] == ["10 20", "30 40"]
-        await one.process.resize_console(11, 21)
-        assert [await ask(two), await ask(one)] == ["30 40", "11 21"]
+async def test_two_consoles_have_nothing_in_common(system: ComputeSystem, guest: Guest) -> None:
+    async with screen(system, guest, [10, 20]) as one, screen(system, guest, [30, 40]) as two:
+        assert [await one.size(), await two.size()] == ["10 20", "30 40"]
+        await one.resize(11, 21)
+        assert [await two.size(), await one.size()] == ["30 40", "11 21"]

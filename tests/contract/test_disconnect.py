@@ -1,6 +1,7 @@
 """The service goes away under a running process, and is back at once."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol, runtime_checkable
 
 import anyio.to_thread
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from hcsd.hcs.host import Host
 from hcsd.hcs.process import ProcessEnd, ProcessState
 from hcsd.hcs.system import ComputeSystem
-from tests.support.engines import CountingProvider, Engine
+from tests.support.engines import CountingProvider
 from tests.support.guest import Guest
 from tests.support.running import run, running
 from tests.support.scripting import settled
@@ -18,12 +19,18 @@ pytestmark = pytest.mark.anyio
 Disconnect = Callable[[], Awaitable[None]]
 
 
+@runtime_checkable
+class Fickle(Protocol):
+    """A provider whose service can be taken away."""
+
+    def disconnect(self) -> None: ...
+
+
 @pytest.fixture
-def disconnect(provider: CountingProvider, engine: Engine) -> Disconnect:
+def disconnect(provider: CountingProvider) -> Disconnect:
     """Take the service away, and wait until everybody has been told."""
-    take_away: Callable[[], None] | None = getattr(provider, "disconnect", None)
-    if take_away is None:
-        pytest.skip(f"nothing can take the service of {engine.name} away")
+    assert isinstance(provider, Fickle)
+    take_away = provider.disconnect
 
     async def disconnect() -> None:
         await anyio.to_thread.run_sync(take_away)

@@ -151,10 +151,9 @@ async def test_output_of_a_process_that_has_exited_is_still_there(
 
 
 async def test_a_process_may_leave_its_output_to_a_descendant(
-    system: ComputeSystem, posix: PosixGuest
+    system: ComputeSystem, guest: Guest
 ) -> None:
-    script = "exec 3<&0; (read line <&3; echo late) & echo early"
-    async with running(system, posix.sh(script), "io") as it:
+    async with running(system, guest.leaves("early", "late"), "io") as it:
         assert await it.end() == ProcessEnd(0)
         assert await it.stdout.line() == "early"
         await it.write(b"\n")

@@ -9,6 +9,7 @@ import pytest
 from hcsd.hcs.errors import HandleClosedError, ServiceDisconnectedError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
+from tests.support.census import until
 from tests.support.engines import CountingProvider, Engine
 from tests.support.guest import Guest
 
@@ -25,7 +26,8 @@ async def test_the_running_system_is_listed_with_its_properties(
 
 
 async def test_the_schema_versions_are_told(host: Host) -> None:
-    assert (2, 1) in await host.schema_versions()
+    # HCS tells the highest minor version of each major one.
+    assert any(major == 2 and minor >= 1 for major, minor in await host.schema_versions())
 
 
 async def test_a_system_can_be_open_more_than_once(host: Host, system: ComputeSystem) -> None:
@@ -60,7 +62,8 @@ async def test_a_close_waits_for_what_still_uses_the_handle(
         await anyio.lowlevel.checkpoint()
         second.close()
     assert answers == [engine.system_id]
-    assert provider.live()["systems"] == 0
+    # The close goes its own way where calls may block.
+    until(lambda: not provider.live().get("systems"), "the system is closed")
 
 
 async def test_a_provider_that_was_closed_answers_at_once(

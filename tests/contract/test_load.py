@@ -12,6 +12,7 @@ from tests.support.census import Census, children, until
 from tests.support.engines import CountingProvider, Engine
 from tests.support.guest import Guest
 from tests.support.running import Running, run, running, start
+from tests.support.traits import Trait
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +23,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.needs(Trait.COUNTS)
 async def test_short_processes_one_after_another_leave_nothing_while_the_engine_runs(
     system: ComputeSystem, provider: CountingProvider, guest: Guest, engine: Engine
 ) -> None:

@@ -1,9 +1,20 @@
-"""Engines over a scripted provider, in both ways in which a provider may be called."""
+"""The engines that faults happen to: the embedded one, and one over a scripted provider.
+
+A file that wants the embedded engine otherwise says so by a fixture `groups`, `timings` or
+`reaps_orphans` of its own.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
+from hcsd.control_groups import ControlGroups
+from hcsd.embedded.keeper.kernel import PR_SET_CHILD_SUBREAPER, prctl
+from hcsd.embedded.provider import EmbeddedProvider
+from hcsd.embedded.timings import DEFAULT_TIMINGS, Timings
+from hcsd.hcs.host import Host
+from tests.support.cgroups import groups_left, name_of_group
+from tests.support.engines import embedded_provider
 from tests.support.scripted import ScriptedProvider
 
 
@@ -29,3 +40,38 @@ def direct(census: None) -> Iterator[ScriptedProvider]:
 def blocking(census: None) -> Iterator[ScriptedProvider]:
     """One whose calls may block."""
     yield from used(ScriptedProvider(blocking=True))
+
+
+@pytest.fixture
+def groups() -> ControlGroups:
+    return ControlGroups.AUTO
+
+
+@pytest.fixture
+def timings() -> Timings:
+    return DEFAULT_TIMINGS
+
+
+@pytest.fixture
+def reaps_orphans() -> bool:
+    return False
+
+
+@pytest.fixture
+def embedded(
+    census: None, groups: ControlGroups, timings: Timings, *, reaps_orphans: bool
+) -> Iterator[EmbeddedProvider]:
+    """The embedded engine, of which nothing may be left when the test ends."""
+    provider = embedded_provider(timings=timings, groups=groups, reaps_orphans=reaps_orphans)
+    name = name_of_group(provider, "host")
+    yield provider
+    provider.close()
+    if reaps_orphans:
+        prctl(PR_SET_CHILD_SUBREAPER, 0)
+    assert not any(provider.live().values()), provider.live()
+    assert not groups_left({name})
+
+
+@pytest.fixture
+def host(embedded: EmbeddedProvider) -> Host:
+    return Host(embedded)

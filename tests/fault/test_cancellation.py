@@ -1,7 +1,6 @@
 """A caller that goes away, at every point: no call is abandoned, and nothing is lost or left."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Awaitable, Callable
 
@@ -12,8 +11,6 @@ import pytest
 from hcsd.hcs.callbacks import REGISTRY, Completion, Event
 from hcsd.hcs.process import Process
 from hcsd.hcs.system import ComputeSystem
-from tests.support.guest import Guest
-from tests.support.running import run
 from tests.support.scripted import RUNNING, Operation, ScriptedProvider
 from tests.support.scripting import home, process_of, served, settled, system_of
 
@@ -145,24 +142,6 @@ async def test_a_create_may_be_cancelled_after_any_turn_of_the_loop(
                 (await task).close()
             except asyncio.CancelledError:
                 await settled()
-
-
-async def test_a_scope_that_ends_a_create_loses_nothing(
-    system: ComputeSystem, guest: Guest
-) -> None:
-    document = json.dumps(guest.exits(0) | {"CreateStdInPipe": True, "CreateStdOutPipe": True})
-    for turns in range(25):
-        with anyio.CancelScope() as scope:
-
-            async def cancel_soon(turns: int = turns, scope: anyio.CancelScope = scope) -> None:
-                for _ in range(turns):
-                    await anyio.lowlevel.checkpoint()
-                scope.cancel()
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(cancel_soon)
-                (await system.create_process(document)).close()
-    assert (await run(system, guest.exits(3))).code == 3
 
 
 async def test_a_waiter_of_the_end_takes_nothing_from_the_others(direct: ScriptedProvider) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -25,7 +24,6 @@ from hcsd.hcs.errors import HcsError
 from hcsd.hcs.host import Host
 from tests.support.census import MARK, is_running, until
 from tests.support.cgroups import USABLE, groups_of, is_stopped
-from tests.support.engines import embedded_provider
 from tests.support.guest import PosixGuest
 from tests.support.running import running, start
 
@@ -52,23 +50,11 @@ for number in range(20):
 
 
 @pytest.fixture(params=USABLE)
-def allowed(request: pytest.FixtureRequest) -> ControlGroups:
+def groups(request: pytest.FixtureRequest) -> ControlGroups:
     found: ControlGroups = request.param
     if found not in USABLE:
         pytest.skip("this host lets the test make no such groups")
     return found
-
-
-@pytest.fixture
-def provider(allowed: ControlGroups, census: None) -> Iterator[EmbeddedProvider]:
-    made = embedded_provider(groups=allowed)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def host(provider: EmbeddedProvider) -> Host:
-    return Host(provider)
 
 
 def reads_of(pid: int) -> int:
@@ -86,10 +72,10 @@ def document(**container: object) -> str:
 
 
 async def test_a_process_has_a_group_until_nothing_lives_in_it(
-    host: Host, provider: EmbeddedProvider
+    host: Host, embedded: EmbeddedProvider
 ) -> None:
     system = await host.open_system("host")
-    keeper = provider._systems["host"].keeper_pid
+    keeper = embedded._systems["host"].keeper_pid
     async with running(system, SH("setsid sleep 1000 & echo $!; wait"), "o") as it:
         left = int(await it.stdout.line())
         (group,) = [found for found in groups_of(it.pid) if found.parent.name.startswith("hcsd-")]
@@ -107,7 +93,7 @@ async def test_a_process_has_a_group_until_nothing_lives_in_it(
     system.close()
 
 
-async def test_a_chain_of_forks_dies_with_its_tree(host: Host, provider: EmbeddedProvider) -> None:
+async def test_a_chain_of_forks_dies_with_its_tree(host: Host, embedded: EmbeddedProvider) -> None:
     system = await host.open_system("host")
     spared = await start(system, SH("exec sleep 1000"))
     async with running(system, {"CommandArgs": [sys.executable, "-c", CHAINS]}, "o") as it:
@@ -138,7 +124,7 @@ async def test_a_tree_dies_in_a_paused_system(host: Host) -> None:
 
 
 async def test_what_has_left_its_group_dies_with_its_tree(
-    host: Host, provider: EmbeddedProvider
+    host: Host, embedded: EmbeddedProvider
 ) -> None:
     system = await host.open_system("host")
     async with running(system, SH("sleep 1000 & echo $!; wait"), "o") as it:
@@ -153,12 +139,12 @@ async def test_what_has_left_its_group_dies_with_its_tree(
 
 
 @pytest.mark.skipif(not READS.exists(), reason="this kernel does not count reads")
-@pytest.mark.parametrize("allowed", [ControlGroups.V2], indirect=True)  # v1 has to look repeatedly
+@pytest.mark.parametrize("groups", [ControlGroups.V2], indirect=True)  # v1 has to look repeatedly
 async def test_a_kill_does_not_look_at_every_other_tree_although_there_are_strays(
-    host: Host, provider: EmbeddedProvider
+    host: Host, embedded: EmbeddedProvider
 ) -> None:
     system = await host.open_system("host")
-    keeper = provider._systems["host"].keeper_pid
+    keeper = embedded._systems["host"].keeper_pid
     async with contextlib.AsyncExitStack() as many:
         stray = await many.enter_async_context(running(system, SH("setsid sleep 1000 &")))
         await stray.process.exited.wait()
@@ -176,7 +162,7 @@ async def test_a_kill_does_not_look_at_every_other_tree_although_there_are_stray
 
 
 async def test_a_process_that_has_left_its_group_is_paused_and_dies_with_its_tree(
-    host: Host, provider: EmbeddedProvider
+    host: Host, embedded: EmbeddedProvider
 ) -> None:
     system = await host.open_system("host")
     async with running(system, SH("echo ready; exec sleep 1000"), "o") as it:
@@ -223,12 +209,12 @@ async def test_groups_that_members_have_made_go_too(host: Host) -> None:
     system.close()
 
 
-async def test_a_fork_bomb_ends_at_the_limit_of_tasks(allowed: ControlGroups, census: None) -> None:
-    hierarchies = find_hierarchies(ControlGroups.AUTO if allowed is ControlGroups.V2 else allowed)
+async def test_a_fork_bomb_ends_at_the_limit_of_tasks(groups: ControlGroups, census: None) -> None:
+    hierarchies = find_hierarchies(ControlGroups.AUTO if groups is ControlGroups.V2 else groups)
     if "pids" not in hierarchies.controllers:
         pytest.skip(f"this host does not let the test limit tasks: {hierarchies.lacking['pids']}")
-    provider = EmbeddedProvider(ChildSettings((MARK,), hierarchies=hierarchies, max_tasks=40))
-    system = await Host(provider).open_system("host")
+    embedded = EmbeddedProvider(ChildSettings((MARK,), hierarchies=hierarchies, max_tasks=40))
+    system = await Host(embedded).open_system("host")
     bomb = (
         "import os, time\nwhile True:\n  try: os.fork()\n  except OSError: print(1, flush=True)\n"
     )
@@ -241,7 +227,7 @@ async def test_a_fork_bomb_ends_at_the_limit_of_tasks(allowed: ControlGroups, ce
     async with running(system, SH("exit 7")) as it:
         assert (await it.end()).exit_code == 7
     system.close()
-    await anyio.to_thread.run_sync(provider.close)
+    await anyio.to_thread.run_sync(embedded.close)
 
 
 # --- what others have left ---
@@ -255,10 +241,10 @@ from tests.support.guest import PosixGuest
 from tests.support.running import start
 
 async def main():
-    provider = embedded_provider(groups=ControlGroups(sys.argv[1]))
-    system = await Host(provider).open_system("host")
+    embedded = embedded_provider(groups=ControlGroups(sys.argv[1]))
+    system = await Host(embedded).open_system("host")
     it = await start(system, PosixGuest().sh("env -i setsid sleep 1000 & echo $!; exec >&-; wait"), "o")
-    print(provider._systems["host"].keeper_pid, it.pid, await it.stdout.line(), flush=True)
+    print(embedded._systems["host"].keeper_pid, it.pid, await it.stdout.line(), flush=True)
     await anyio.sleep_forever()
 
 anyio.run(main)
@@ -266,17 +252,17 @@ anyio.run(main)
 
 
 async def test_what_a_daemon_leaves_that_dies_with_its_keepers_is_cleaned_up(
-    allowed: ControlGroups, host: Host
+    groups: ControlGroups, host: Host
 ) -> None:
     system = await host.open_system("host")
     living = await start(system, SH("exec sleep 1000"))
     owner = subprocess.Popen(  # noqa: ASYNC220  (it only starts)
-        [sys.executable, "-c", OWNER, allowed.value], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER, groups.value], stdout=subprocess.PIPE, text=True
     )
     assert owner.stdout is not None
     keeper, *left = map(int, (await anyio.to_thread.run_sync(owner.stdout.readline)).split())
-    groups = [group for group in groups_of(left[0]) if group.parent.name.startswith("hcsd-")]
-    assert groups
+    found = [group for group in groups_of(left[0]) if group.parent.name.startswith("hcsd-")]
+    assert found
     assert all(map(is_running, left))
     for pid in (owner.pid, keeper):
         os.kill(pid, signal.SIGKILL)
@@ -286,7 +272,7 @@ async def test_what_a_daemon_leaves_that_dies_with_its_keepers_is_cleaned_up(
     await anyio.to_thread.run_sync(clean_up)
     # Another daemon that starts just now may be at it.
     until(lambda: not any(map(is_running, left)), "what was left is dead", 20)
-    until(lambda: not any(group.parent.exists() for group in groups), "its groups are gone", 20)
+    until(lambda: not any(group.parent.exists() for group in found), "its groups are gone", 20)
     assert is_running(living.pid)  # its keeper lives
     await living.process.terminate()
     await living.end()
@@ -295,16 +281,16 @@ async def test_what_a_daemon_leaves_that_dies_with_its_keepers_is_cleaned_up(
 
 
 async def test_what_a_killed_keeper_leaves_is_no_leftover_while_its_daemon_lives(
-    host: Host, provider: EmbeddedProvider
+    host: Host, embedded: EmbeddedProvider
 ) -> None:
     system = await host.open_system("host")
     it = await start(system, SH("exec sleep 1000"))
-    keeper, busy = provider._systems["host"].keeper_pid, threading.Event()
+    keeper, busy = embedded._systems["host"].keeper_pid, threading.Event()
 
     def be_busy() -> None:
         busy.wait()
 
-    provider._worker.post(be_busy)  # so that it does not come to clean up
+    embedded._worker.post(be_busy)  # so that it does not come to clean up
     try:
         os.kill(keeper, signal.SIGKILL)
         until(lambda: not is_running(keeper), "the keeper is dead")

@@ -21,14 +21,14 @@ import anyio
 import pytest
 
 from hcsd.control_groups import ControlGroups
-from hcsd.embedded.keeper.kernel import PR_SET_CHILD_SUBREAPER, prctl
 from hcsd.embedded.provider import EmbeddedProvider
+from hcsd.embedded.timings import Timings
 from hcsd.hcs.errors import AlreadyStoppedError, HcsError
 from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
 from tests.support.census import ended, holders_of, is_running, until
 from tests.support.cgroups import EVERY, groups_left, name_of_group
-from tests.support.engines import HASTY, embedded_provider
+from tests.support.engines import HASTY
 from tests.support.escapes import EVERY_ESCAPE, LEAVES_GROUPS_TOO, NAMELESS, NEEDS_ROOT
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import Running, start
@@ -48,13 +48,14 @@ def groups(request: pytest.FixtureRequest) -> ControlGroups:
 
 
 @pytest.fixture
-def embedded(census: None, groups: ControlGroups) -> Iterator[EmbeddedProvider]:
-    """An engine as the daemon has it, to whose process all that a killed keeper leaves falls."""
-    provider = embedded_provider(timings=HASTY, groups=groups, reaps_orphans=True)
-    yield provider
-    provider.close()
-    prctl(PR_SET_CHILD_SUBREAPER, 0)
-    assert not any(provider.live().values()), provider.live()
+def timings() -> Timings:
+    return HASTY
+
+
+@pytest.fixture
+def reaps_orphans() -> bool:
+    """As the daemon's engine: all that a killed keeper leaves falls to its process."""
+    return True
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -17,6 +16,7 @@ import pytest
 from hcsd.abi.hresult import HR
 from hcsd.embedded.keeper.frames import Message
 from hcsd.embedded.provider import EmbeddedProvider
+from hcsd.embedded.timings import Timings
 from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
 from hcsd.hcs.host import Host
 from hcsd.hcs.process import ProcessEnd
@@ -33,16 +33,8 @@ every_escape = pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
 
 
 @pytest.fixture
-def embedded(census: None) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider(timings=PATIENT)
-    yield provider
-    provider.close()
-    assert not any(provider.live().values()), provider.live()
-
-
-@pytest.fixture
-def host(embedded: EmbeddedProvider) -> Host:
-    return Host(embedded)
+def timings() -> Timings:
+    return PATIENT
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import anyio
 import anyio.to_thread
@@ -36,19 +35,6 @@ def timings(request: pytest.FixtureRequest) -> Timings:
 
 
 patient = pytest.mark.parametrize("timings", [PATIENT], ids=["patient"], indirect=True)
-
-
-@pytest.fixture
-def embedded(census: None, timings: Timings) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider(timings=timings)
-    yield provider
-    provider.close()
-    assert not any(provider.live().values()), provider.live()
-
-
-@pytest.fixture
-def host(embedded: EmbeddedProvider) -> Host:
-    return Host(embedded)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Many processes and many systems, one after another and at once: nothing of them is left."""
 
 import json
-from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -13,7 +12,6 @@ from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem
 from tests.support.census import Census, children, descriptors_of, until
 from tests.support.cgroups import EVERY, below, groups_left, name_of_group
-from tests.support.engines import embedded_provider
 from tests.support.guest import PosixGuest
 from tests.support.running import run, start
 
@@ -35,21 +33,6 @@ def anyio_backend() -> str:
 def groups(request: pytest.FixtureRequest) -> ControlGroups:
     found: ControlGroups = request.param
     return found
-
-
-@pytest.fixture
-def embedded(census: None, groups: ControlGroups) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider(groups=groups)
-    name = name_of_group(provider, "host")
-    yield provider
-    provider.close()
-    assert not any(provider.live().values()), provider.live()
-    assert not groups_left({name})
-
-
-@pytest.fixture
-def host(embedded: EmbeddedProvider) -> Host:
-    return Host(embedded)
 
 
 def holdings(embedded: EmbeddedProvider) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Handles of systems that others have made: open while something of them is in use."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -24,7 +24,6 @@ from hcsd.v1 import event_service_pb2 as event_pb
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as process_pb
 from tests.fault.test_served_lost import lose, served_by
-from tests.support.engines import embedded_provider
 from tests.support.scripted import ScriptedProvider
 
 if TYPE_CHECKING:
@@ -39,14 +38,6 @@ Use = Callable[[Daemon], AbstractAsyncContextManager[None]]
 
 def configuration(**members: object) -> str:
     return json.dumps({"SchemaVersion": {"Major": 2, "Minor": 1}, "Container": {}, **members})
-
-
-@pytest.fixture
-def embedded(census: None) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider()
-    yield provider
-    provider.close()
-    assert not any(provider.live().values()), provider.live()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -26,7 +26,6 @@ from hcsd.hcs.host import Host
 from hcsd.hcs.system import ComputeSystem, SystemEvent
 from tests.support.census import ended_within, is_running, state_of, until
 from tests.support.cgroups import EVERY, groups_of, is_stopped
-from tests.support.engines import embedded_provider
 from tests.support.escapes import ESCAPES, TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import Running, running, start
@@ -41,24 +40,6 @@ every_escape = pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
 
 def configuration(**container: object) -> str:
     return json.dumps({"SchemaVersion": {"Major": 2, "Minor": 1}, "Container": container})
-
-
-@pytest.fixture
-def groups() -> ControlGroups:
-    return ControlGroups.AUTO
-
-
-@pytest.fixture
-def embedded(census: None, groups: ControlGroups) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider(groups=groups)
-    yield provider
-    provider.close()
-    assert not any(provider.live().values()), provider.live()
-
-
-@pytest.fixture
-def host(embedded: EmbeddedProvider) -> Host:
-    return Host(embedded)
 
 
 @pytest.fixture

@@ -56,19 +56,6 @@ def groups(request: pytest.FixtureRequest) -> ControlGroups:
     return found
 
 
-@pytest.fixture
-def embedded(census: None, groups: ControlGroups) -> Iterator[EmbeddedProvider]:
-    provider = embedded_provider(groups=groups)
-    yield provider
-    provider.close()
-    assert not any(provider.live().values()), provider.live()
-
-
-@pytest.fixture
-def host(embedded: EmbeddedProvider) -> Host:
-    return Host(embedded)
-
-
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return build_chain(tmp_path_factory.mktemp("chain"))

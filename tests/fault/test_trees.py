@@ -1,7 +1,6 @@
 """Killing a process with all that descends from it, and with nothing else."""
 
 import sys
-from collections.abc import Iterator
 
 import anyio
 import pytest
@@ -10,7 +9,6 @@ from hcsd.hcs.errors import InvalidDocumentError
 from hcsd.hcs.host import Host
 from hcsd.hcs.opening import terminate_by_pid
 from tests.support.census import is_running
-from tests.support.engines import embedded_provider
 from tests.support.escapes import TRACEABLE
 from tests.support.guest import Parameters, PosixGuest
 from tests.support.running import running, start
@@ -19,14 +17,6 @@ pytestmark = pytest.mark.anyio
 
 SH = PosixGuest().sh
 every_escape = pytest.mark.parametrize("escape", TRACEABLE.values(), ids=TRACEABLE)
-
-
-@pytest.fixture
-def host(census: None) -> Iterator[Host]:
-    provider = embedded_provider()
-    yield Host(provider)
-    provider.close()
-    assert not any(provider.live().values()), provider.live()
 
 
 @every_escape

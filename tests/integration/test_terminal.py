@@ -18,6 +18,7 @@ from tests.integration.wire import HOST, Client, connected, sh
 from tests.support.census import ended
 from tests.support.daemon import Daemon
 from tests.support.person import Person, at_terminal
+from tests.support.proxy import proxying
 
 DETACH = b"\x10\x11"  # ctrl-p ctrl-q
 DETACHED = b"hcsd: detached; the process goes on\r\n"
@@ -41,6 +42,7 @@ DRAWS = r"""
     echo drawn
     while :; do sleep 1000 & wait; kill $!; done
 """
+READS = "echo ready; read line"
 COUNTER = itertools.count(1)
 
 needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="uses job control of bash")
@@ -392,8 +394,24 @@ async def test_the_terminal_is_put_back_however_the_session_ends(
     assert (DETACHED in seen) is (ends not in {"exit", "kill"})
 
 
+async def test_the_terminal_is_put_back_when_another_daemon_has_the_place_of_ours(
+    own_daemon: Daemon, daemon: Daemon
+) -> None:
+    async with proxying(own_daemon.socket, own_daemon.directory) as proxy:
+        with at_terminal(proxy.address, "run", "-it", "--", "sh", "-c", READS) as person:
+            before = person.modes
+            await person.expect(b"ready\r\n")
+            proxy.target = daemon.socket
+            own_daemon.kill()
+            code, seen = await person.leave()
+            assert person.modes == before
+    assert code == 125
+    assert seen.startswith(b"hcsd: the daemon was started anew")
+
+
+@pytest.mark.slow  # it is looked for until all attempts are used up, 10 s
 async def test_the_terminal_is_put_back_when_the_daemon_is_gone(own_place: Place) -> None:
-    with own_place.sh("echo ready; read line") as person:
+    with own_place.sh(READS) as person:
         before = person.modes
         await person.expect(b"ready\r\n")
         own_place.daemon.kill()

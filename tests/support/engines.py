@@ -1,9 +1,11 @@
 """The providers that the contract suite runs against.
 
 On POSIX that is the embedded one. In the Windows Python it is what stands behind computecore.dll, by
-way of the real loader: under Wine, the test double.
+way of the real loader: the test double, or HCS itself if HCSD_CONTRACT_SYSTEM is the id of a running
+container. Then HCSD_GUEST is the path of guest.exe inside it.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Protocol
 from hcsd.hcs.library import Provider
 from tests.support.census import MARK
 from tests.support.guest import Guest, PosixGuest, WindowsGuest
+from tests.support.traits import Trait
 
 
 class CountingProvider(Provider, Protocol):
@@ -27,6 +30,7 @@ class Engine:
     Attributes:
         open: Makes the provider; it has one running system, of the id in `system_id`.
         many: How many short processes it runs in a few seconds.
+        traits: What it has beyond what every engine has.
     """
 
     name: str
@@ -34,12 +38,21 @@ class Engine:
     guest: Guest
     system_id: str
     many: int
+    traits: frozenset[Trait] = frozenset()
 
+
+OURS = frozenset({Trait.SYSTEMS, Trait.COUNTS, Trait.GUARDED, Trait.STRICT})
 
 if sys.platform == "win32":
-    from tests.windows.provider import DoubleProvider
+    from tests.windows.provider import DoubleProvider, HcsProvider
 
-    ENGINES = [Engine("double", DoubleProvider, WindowsGuest(), "host", 50)]
+    ENGINES = [
+        Engine("hcs", HcsProvider, WindowsGuest(), container, 50)
+        if (container := os.environ.get("HCSD_CONTRACT_SYSTEM"))
+        else Engine(
+            "double", DoubleProvider, WindowsGuest(), "host", 50, OURS | {Trait.DISCONNECTS}
+        )
+    ]
 else:
     from hcsd.control_groups import ControlGroups
     from hcsd.embedded.child_settings import ChildSettings
@@ -64,4 +77,13 @@ else:
         settings = ChildSettings((MARK,), start_timeout, hierarchies=hierarchies)
         return EmbeddedProvider(settings, timings, reaps_orphans=reaps_orphans)
 
-    ENGINES = [Engine("embedded", embedded_provider, PosixGuest(), "host", 300)]
+    ENGINES = [
+        Engine(
+            "embedded",
+            embedded_provider,
+            PosixGuest(),
+            "host",
+            300,
+            OURS | {Trait.POSIX, Trait.SERIAL},
+        )
+    ]

@@ -46,6 +46,41 @@ class Guest(Protocol):
     def writes(self, count: int) -> Parameters:
         """Write so many zero bytes to stdout."""
 
+    def floods(self, count: int, text: str) -> Parameters:
+        """Write so many zero bytes to stderr, then a line to stdout."""
+
+    def ticks(self) -> Parameters:
+        """Print lines without end, until nobody reads them."""
+
+    def closes_stdin(self, text: str) -> Parameters:
+        """Close it, print a line, then sleep."""
+
+    def leaves(self, early: str, late: str) -> Parameters:
+        """Print a line and end; a child prints the other one when a line comes in."""
+
+    def goes_by(self, name: str, out: str) -> Parameters:
+        """Print, by a program that is called otherwise in its own first argument."""
+
+    def catches(self, text: str, code: int) -> Parameters:
+        """Print a line, then sleep; end with the code when interrupted, after the line "caught"."""
+
+    def endures(self, text: str) -> Parameters:
+        """Print a line, then sleep; no signal or console event ends it."""
+
+    def tells_sizes(self) -> Parameters:
+        """Print "[1: ROWS COLUMNS]" of the console now, and again for every line of input.
+
+        The first number counts them: a console that is sized anew may be drawn anew, with what it
+        has shown before.
+        """
+
+    def checks_console(self) -> Parameters:
+        """End with 0 if all three streams are the console that controls the process."""
+
+    @property
+    def interrupted(self) -> set[int]:
+        """Codes with which a program ends that leaves an interrupt to the system."""
+
     def plain(self, shown: bytes) -> bytes:
         """What a console showed, without what it says about itself."""
 
@@ -56,6 +91,7 @@ class PosixGuest:
     missing_program = "no-such-program"
     missing_directory = "/no/such/directory"
     directory = "/usr"
+    interrupted = {130}  # noqa: RUF012
 
     def sh(self, script: str, *arguments: str) -> Parameters:
         return {"CommandArgs": ["sh", "-c", script, "sh", *arguments]}
@@ -89,6 +125,38 @@ class PosixGuest:
     def writes(self, count: int) -> Parameters:
         return {"CommandArgs": ["head", "-c", str(count), "/dev/zero"]}
 
+    def floods(self, count: int, text: str) -> Parameters:
+        return self.sh('head -c "$1" /dev/zero >&2; echo "$2"', str(count), text)
+
+    def ticks(self) -> Parameters:
+        return {"CommandArgs": ["yes", "tick"]}
+
+    def closes_stdin(self, text: str) -> Parameters:
+        return self.sh('exec <&-; echo "$1"; exec sleep 1000', text)
+
+    def leaves(self, early: str, late: str) -> Parameters:
+        return self.sh('exec 3<&0; (read line <&3; echo "$2") & echo "$1"', early, late)
+
+    def goes_by(self, name: str, out: str) -> Parameters:
+        return {"ApplicationName": "printf", "CommandLine": f"{name} {out}"}
+
+    def catches(self, text: str, code: int) -> Parameters:
+        script = 'trap \'echo caught; exit "$2"\' INT; echo "$1"; while :; do sleep 0.01; done'
+        return self.sh(script, text, str(code))
+
+    def endures(self, text: str) -> Parameters:
+        script = "trap '' INT TERM HUP QUIT; echo \"$1\"; while :; do sleep 1000; done"
+        return self.sh(script, text)
+
+    def tells_sizes(self) -> Parameters:
+        return self.sh(
+            'stty -echo; tell() { n=$((n+1)); echo "[$n: $(stty size)]"; }; n=0; tell;'
+            " while read line; do tell; done"
+        )
+
+    def checks_console(self) -> Parameters:
+        return self.sh("test -t 0 && test -t 1 && test -t 2 && : </dev/tty")
+
     def plain(self, shown: bytes) -> bytes:
         return shown
 
@@ -99,6 +167,7 @@ class WindowsGuest:
     missing_program = "C:\\no-such-program.exe"
     missing_directory = "C:\\no\\such\\directory"
     directory = "C:\\windows"
+    interrupted = {0xC000013A, 0}  # noqa: RUF012  (0: under Wine)
 
     def does(self, *words: str) -> Parameters:
         return {"CommandLine": quote_windows([os.environ["HCSD_GUEST"], *words])}
@@ -129,6 +198,34 @@ class WindowsGuest:
 
     def writes(self, count: int) -> Parameters:
         return self.does("zeros", str(count))
+
+    def floods(self, count: int, text: str) -> Parameters:
+        return self.does("flood", str(count), text)
+
+    def ticks(self) -> Parameters:
+        return self.does("tick")
+
+    def closes_stdin(self, text: str) -> Parameters:
+        return self.does("deaf", text)
+
+    def leaves(self, early: str, late: str) -> Parameters:
+        return self.does("early", early, late)
+
+    def goes_by(self, name: str, out: str) -> Parameters:
+        line = quote_windows([name, "print", out])
+        return {"ApplicationName": os.environ["HCSD_GUEST"], "CommandLine": line}
+
+    def catches(self, text: str, code: int) -> Parameters:
+        return self.does("catch", text, str(code))
+
+    def endures(self, text: str) -> Parameters:
+        return self.does("stubborn", text)
+
+    def tells_sizes(self) -> Parameters:
+        return self.does("sizes")
+
+    def checks_console(self) -> Parameters:
+        return self.does("console")
 
     def plain(self, shown: bytes) -> bytes:
         return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07", b"", shown)

@@ -1,7 +1,8 @@
 """A process under test with its streams, read and written as the daemon does it."""
 
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -32,6 +33,15 @@ class Output:
             assert piece, f"the stream ended after {bytes(text)!r}"
             text += piece
         return text.decode(errors="surrogateescape").rstrip("\r\n")
+
+    async def until(self, pattern: str, plain: Callable[[bytes], bytes]) -> list[str]:
+        """Read until something matches in what `plain` makes of it all; returns the groups."""
+        seen = bytearray()
+        while not (found := re.search(pattern, plain(bytes(seen)).decode(errors="replace"))):
+            piece = await self._take(1 << 20)
+            assert piece, f"the stream ended after {bytes(seen)!r}"
+            seen += piece
+        return list(found.groups())
 
     async def rest(self) -> bytes:
         """Everything up to the end of the stream."""

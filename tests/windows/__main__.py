@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.windows import places
@@ -24,18 +25,25 @@ from tests.windows.wine import Wine, WineError, windows_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-FROM_LINUX = "tests/windows/from_linux"
-SUITES = ("tests/abi", "tests/contract", "tests/windows", FROM_LINUX)
+# What runs outside of Wine: who meets the daemon there from here, and the check of our table by the
+# compiler, which is a program of this side.
+OUTSIDE = ("tests/windows/from_linux", "tests/abi/test_mingw.py")
+SUITES = ("tests/abi", "tests/contract", "tests/windows", *OUTSIDE)
 TIMEOUT = 1800.0  # seconds for all tests; twice what they take on a machine with much else to do
 DOUBLE = "C:\\windows\\system32\\computecore.dll"
 REPORT = "report.xml"
+NOTHING_SELECTED = 5  # pytest's exit code; on one of the two sides that is no failure
 PROPERTY = "double: "  # how conftest.py marks what it reports
 
 
 def main() -> int:
     """Assemble, build, run, report; returns the exit code."""
     started = time.monotonic()
-    selected = sys.argv[1:] or list(SUITES)
+    options = [word for word in sys.argv[1:] if not is_path(word)]
+    selected = [word for word in sys.argv[1:] if is_path(word)] or list(SUITES)
+    inside = [path for path in selected if not path.startswith(OUTSIDE)]
+    outside = [path for path in selected if path.startswith(OUTSIDE)]
+    codes = []
     try:
         assemble()
         with step("test double of computecore.dll built"):
@@ -43,25 +51,32 @@ def main() -> int:
         say(f"installed {install_hcsd()}")
         stage()
         with Wine() as wine:
-            inside = [path for path in selected if FROM_LINUX not in path]
-            code = test(wine, inside) if inside else 0
+            if inside:
+                codes.append(test(wine, [*options, *inside]))
             version = wine.python("-c", "import sys; print(sys.version)").text.strip()
             say(f"Python {version} on win32")
             say(
                 f"{wine.version}; starts that failed inside it and were repeated: {wine.failed_starts}"
             )
-        if outside := [path for path in selected if FROM_LINUX in path]:
-            code = test_from_linux(outside) or code
+        if outside:
+            codes.append(test_from_linux([*options, *outside]))
     except (AssembleError, WineError) as error:
         sys.exit(f"windows: {error}")
     say(f"double: {DOUBLE}, a stand-in for the service and not for Windows")
-    report(places.STAGE / REPORT)
+    report([places.STAGE / REPORT, places.HOME / REPORT])
+    code = max((code for code in codes if code != NOTHING_SELECTED), default=NOTHING_SELECTED)
     say(f"{'passed' if code == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s")
     return code
 
 
+def is_path(word: str) -> bool:
+    """Tell a file, folder or test from an option of pytest and its value."""
+    return not word.startswith("-") and (places.ROOT / word.partition("::")[0]).exists()
+
+
 def stage() -> None:
     """Copy the tests and their settings to where they run."""
+    (places.HOME / REPORT).unlink(missing_ok=True)
     shutil.rmtree(places.STAGE, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(places.ROOT / "tests", places.STAGE / "tests", ignore=ignored)
@@ -92,29 +107,24 @@ def test(wine: Wine, selected: list[str]) -> int:
 
 
 def test_from_linux(selected: list[str]) -> int:
-    """Run the tests that meet the daemon from outside of Wine."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-m",
-        "",
-        "--timeout=90",
-        *(selected or [FROM_LINUX]),
-    ]
+    """Run the tests that run outside of Wine."""
+    options = ["-m", "", "--timeout=90", f"--junit-xml={places.HOME / REPORT}"]
+    command = [sys.executable, "-m", "pytest", *options, *selected]
     environment = {**os.environ, "HCSD_WINE": "1", "HCSD_GUEST": windows_path(places.GUEST)}
     return subprocess.run(command, cwd=places.ROOT, env=environment, check=False).returncode
 
 
-def report(path: Path) -> None:
-    """Say how many tests ran and what was still live in the double when they were over."""
-    if not path.is_file():
-        return
-    suite = ET.parse(path).getroot()[0]  # noqa: S314  (written by our own run)
-    counts = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+def report(paths: list[Path]) -> None:
+    """Say how many tests ran, why some did not, and what was live in the double when all was over."""
+    suites = [ET.parse(path).getroot()[0] for path in paths if path.is_file()]  # noqa: S314  (ours)
+    names = ("tests", "failures", "errors", "skipped")
+    counts = {name: sum(int(suite.get(name, 0)) for suite in suites) for name in names}
     passed = counts["tests"] - counts["failures"] - counts["errors"] - counts["skipped"]
     say(f"tests: {passed} passed, " + ", ".join(f"{n} {counts[n]}" for n in list(counts)[1:]))
-    found = [(p.get("name", ""), p.get("value")) for p in suite.iter("property")]
+    reasons = Counter(skip.get("message") for suite in suites for skip in suite.iter("skipped"))
+    for reason, count in reasons.most_common():
+        say(f"skipped {count}: {reason}")
+    found = [(p.get("name", ""), p.get("value")) for s in suites for p in s.iter("property")]
     ours = [
         f"{name[len(PROPERTY) :]} {value}" for name, value in found if name.startswith(PROPERTY)
     ]

@@ -4,11 +4,17 @@
  *
  *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
  *         | arguments ARG... | units ARG... | zeros COUNT | tick | stubborn TEXT | parent | size
+ *         | flood COUNT TEXT | deaf TEXT | catch TEXT CODE | early TEXT LATER | late TEXT | sizes
+ *         | console | slow MS TEXT
+ *
+ * What it cannot write ends it with 4.
  */
 #include <fcntl.h>
 #include <io.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <wchar.h>
 #include <windows.h>
 
@@ -81,14 +87,14 @@ static void copy(void)
                 exit(4);
 }
 
-static void zeros(size_t count)
+static void zeros(FILE *to, size_t count)
 {
     static const char buffer[65536];
     size_t size;
 
     for (; count; count -= size) {
         size = count < sizeof buffer ? count : sizeof buffer;
-        if (!fwrite(buffer, size, 1, stdout))
+        if (!fwrite(buffer, size, 1, to))
             exit(4);
     }
 }
@@ -98,7 +104,8 @@ static void tick(void)
 {
     for (;; Sleep(1)) {
         puts("tick");
-        fflush(stdout);
+        if (fflush(stdout))
+            exit(4);
     }
 }
 
@@ -123,30 +130,105 @@ static void size(void)
     }
 }
 
+/* Print a line, so that whoever waits for it reads it now. */
+static void say(const WCHAR *text)
+{
+    put(stdout, text);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void wait_for_line(void)
+{
+    while (getchar() != '\n')
+        if (feof(stdin))
+            exit(0);
+}
+
 static BOOL WINAPI ignore(DWORD event)
 {
     (void)event;
     return TRUE;
 }
 
-/* Say the pid of a child that sleeps, and sleep. */
-static void parent(WCHAR *program)
+static const WCHAR *caught;
+static UINT caught_code;
+
+static BOOL WINAPI end(DWORD event)
+{
+    (void)event;
+    say(caught);
+    ExitProcess(caught_code);
+}
+
+/* Start ourselves to do something else; returns the pid. With our streams, or without any. */
+static DWORD start(WCHAR *program, const WCHAR *words, BOOL streams)
 {
     STARTUPINFOW info = {.cb = sizeof info};
     PROCESS_INFORMATION made;
-    WCHAR line[MAX_PATH + 16];
+    WCHAR line[2 * MAX_PATH];
 
-    _snwprintf(line, MAX_PATH + 16, L"\"%ls\" sleep", program);
-    if (!CreateProcessW(NULL, line, NULL, NULL, FALSE, DETACHED_PROCESS, NULL, NULL, &info, &made))
+    if (streams) {
+        info.dwFlags = STARTF_USESTDHANDLES;
+        info.hStdInput = GetStdHandle(STD_INPUT_HANDLE);
+        info.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
+        info.hStdError = GetStdHandle(STD_ERROR_HANDLE);
+    }
+    _snwprintf(line, 2 * MAX_PATH, L"\"%ls\" %ls", program, words);
+    if (!CreateProcessW(NULL, line, NULL, NULL, streams, DETACHED_PROCESS, NULL, NULL, &info,
+                        &made))
         exit(5);
-    printf("%lu\n", made.dwProcessId);
-    fflush(stdout);
-    Sleep(INFINITE);
+    return made.dwProcessId;
+}
+
+/* Leave our streams to a child that waits for a line. */
+static void early(WCHAR *program, const WCHAR *text, const WCHAR *later)
+{
+    WCHAR words[MAX_PATH];
+
+    _snwprintf(words, MAX_PATH, L"late %ls", later);
+    start(program, words, TRUE);
+    say(text);
+}
+
+/* Say rows and columns of the console, with a number: now, and again for every line of input. */
+static void sizes(void)
+{
+    HANDLE in = GetStdHandle(STD_INPUT_HANDLE), out = GetStdHandle(STD_OUTPUT_HANDLE);
+    CONSOLE_SCREEN_BUFFER_INFO info;
+    char text[64], line[256];
+    DWORD count;
+
+    SetConsoleMode(in, ENABLE_PROCESSED_INPUT | ENABLE_LINE_INPUT); /* no echo */
+    for (int number = 1;; number++) {
+        if (!GetConsoleScreenBufferInfo(out, &info))
+            exit(6);
+        snprintf(text, sizeof text, "[%d: %d %d]\n", number,
+                 info.srWindow.Bottom - info.srWindow.Top + 1,
+                 info.srWindow.Right - info.srWindow.Left + 1);
+        WriteFile(out, text, strlen(text), &count, NULL);
+        if (!ReadFile(in, line, sizeof line, &count, NULL) || !count)
+            return;
+    }
+}
+
+/* Whether all three streams are the console of this process, and it has one by name. */
+static bool is_at_console(void)
+{
+    HANDLE named = CreateFileW(L"CONOUT$", GENERIC_READ | GENERIC_WRITE,
+                               FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+    DWORD mode;
+
+    return named != INVALID_HANDLE_VALUE && GetConsoleMode(named, &mode) &&
+           GetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), &mode) &&
+           GetConsoleMode(GetStdHandle(STD_OUTPUT_HANDLE), &mode) &&
+           GetConsoleMode(GetStdHandle(STD_ERROR_HANDLE), &mode);
 }
 
 int wmain(int argc, WCHAR **argv)
 {
-    const WCHAR *verb = argc > 1 ? argv[1] : L"", *operand = argc > 2 ? argv[2] : L"";
+    const WCHAR *verb = argc > 1 ? argv[1] : L"", *operand = argc > 2 ? argv[2] : L"",
+                *third = argc > 3 ? argv[3] : L"";
 
     _setmode(0, _O_BINARY);
     _setmode(1, _O_BINARY);
@@ -157,13 +239,11 @@ int wmain(int argc, WCHAR **argv)
         slow(wcstoul(operand, NULL, 10), argc > 3 ? argv[3] : L"");
     } else if (!wcscmp(verb, L"print")) {
         put(stdout, operand);
-        put(stderr, argc > 3 ? argv[3] : L"");
+        put(stderr, third);
     } else if (!wcscmp(verb, L"sleep")) {
         Sleep(INFINITE);
     } else if (!wcscmp(verb, L"say")) {
-        put(stdout, operand);
-        putchar('\n');
-        fflush(stdout);
+        say(operand);
         Sleep(INFINITE);
     } else if (!wcscmp(verb, L"cat")) {
         copy();
@@ -182,18 +262,41 @@ int wmain(int argc, WCHAR **argv)
             for (const WCHAR *unit = argv[i]; *unit; unit++)
                 printf("%04x", *unit);
     } else if (!wcscmp(verb, L"zeros")) {
-        zeros(wcstoull(operand, NULL, 10));
+        zeros(stdout, wcstoull(operand, NULL, 10));
     } else if (!wcscmp(verb, L"tick")) {
         tick();
     } else if (!wcscmp(verb, L"size")) {
         size();
     } else if (!wcscmp(verb, L"stubborn")) {
         SetConsoleCtrlHandler(ignore, TRUE);
-        put(stdout, operand);
-        fflush(stdout);
+        say(operand);
         Sleep(INFINITE);
     } else if (!wcscmp(verb, L"parent")) {
-        parent(argv[0]);
+        printf("%lu\n", start(argv[0], L"sleep", FALSE));
+        fflush(stdout);
+        Sleep(INFINITE);
+    } else if (!wcscmp(verb, L"flood")) {
+        zeros(stderr, wcstoull(operand, NULL, 10));
+        say(third);
+    } else if (!wcscmp(verb, L"deaf")) {
+        CloseHandle(GetStdHandle(STD_INPUT_HANDLE));
+        say(operand);
+        Sleep(INFINITE);
+    } else if (!wcscmp(verb, L"catch")) {
+        caught = L"caught";
+        caught_code = wcstoul(third, NULL, 10);
+        SetConsoleCtrlHandler(end, TRUE);
+        say(operand);
+        Sleep(INFINITE);
+    } else if (!wcscmp(verb, L"early")) {
+        early(argv[0], operand, third);
+    } else if (!wcscmp(verb, L"late")) {
+        wait_for_line();
+        say(operand);
+    } else if (!wcscmp(verb, L"sizes")) {
+        sizes();
+    } else if (!wcscmp(verb, L"console")) {
+        return is_at_console() ? 0 : 1;
     } else {
         fputs("guest: what?\n", stderr);
         return 2;

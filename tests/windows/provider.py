@@ -1,4 +1,4 @@
-"""The double as a provider: loaded as the daemon loads the real library, and counted."""
+"""What stands in System32 as a provider of the suite: loaded as the daemon loads it."""
 
 import sys
 from pathlib import Path
@@ -9,8 +9,15 @@ from tests.windows import native
 assert sys.platform == "win32"
 
 
+class HcsProvider(loader.WindowsProvider):
+    """A library that tells nothing of what it has given out."""
+
+    def live(self) -> dict[str, int]:
+        return {}
+
+
 class DoubleProvider(loader.WindowsProvider):
-    """What stands in System32, with the counts that only the double has.
+    """The double, with what only it has: counts, and faults on command.
 
     Args:
         script: Rules for its faults; see double/service/faults.c.

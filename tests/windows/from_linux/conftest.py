@@ -28,7 +28,7 @@ def shared(wine: Wine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dae
     command = wine.python_command("-P", "-m", "hcsd", "serve")
     daemon = started(options, wine.environment, directory, command=command)
     try:
-        daemon.await_ready()
+        daemon.await_ready(60)  # a Windows Python starts slowly, the more so on a busy machine
         yield daemon
         assert_calm(daemon.log)
     finally:

@@ -368,33 +368,74 @@ static void note_interrupted(Process *process, bool interrupted)
     unlock();
 }
 
+/* A thread that is made in another process: for who makes it, and who waits for that. */
+typedef struct Injection {
+    LONG references;
+    HANDLE process, done, thread;
+    DWORD event;
+} Injection;
+
+static void injection_release(Injection *injection)
+{
+    if (InterlockedDecrement(&injection->references))
+        return;
+    close_handle(&injection->thread);
+    close_handle(&injection->process);
+    close_handle(&injection->done);
+    release(injection);
+}
+
+static void CALLBACK inject(PTP_CALLBACK_INSTANCE instance, void *argument)
+{
+    FARPROC routine = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "CtrlRoutine");
+    Injection *injection = argument;
+
+    (void)instance;
+    if (routine)
+        injection->thread = CreateRemoteThread(injection->process, NULL, 0,
+                                               (LPTHREAD_START_ROUTINE)(void *)routine,
+                                               (void *)(uintptr_t)injection->event, 0, NULL);
+    SetEvent(injection->done);
+    injection_release(injection);
+}
+
 /*
  * Deliver a control event: a thread in the process that runs CtrlRoutine, which is how Windows
  * itself does it. So handlers of the process run, and a process without one is ended by the default
  * handler. That of Wine ends it with 0, where Windows has 0xC000013A; then the thread never returns
  * and has the code 0, too, while a handler that took the event makes it return 1.
+ *
+ * That of Wine 8 never makes the thread, and does not return, if the process is killed just then. So
+ * somebody else makes it, and the end of the process is waited for as well.
  */
 HRESULT interrupt(Process *process, DWORD event)
 {
-    FARPROC routine = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "CtrlRoutine");
-    HANDLE thread = NULL;
+    Injection *injection;
+    HRESULT result = S_OK;
+    HANDLE either[2];
     DWORD code;
 
     if (process->state != RUNNING)
         return HR_PROCESS_ALREADY_STOPPED;
-    if (routine) {
-        note_interrupted(process, true); /* before: it may have ended before the next line */
-        thread =
-            CreateRemoteThread(process->process, NULL, 0, (LPTHREAD_START_ROUTINE)(void *)routine,
-                               (void *)(uintptr_t)event, 0, NULL);
-    }
-    if (!thread) {
+    injection = allocate(sizeof(*injection));
+    injection->references = 2;
+    injection->event = event;
+    injection->done = either[0] = CreateEventW(NULL, TRUE, FALSE, NULL);
+    DuplicateHandle(GetCurrentProcess(), process->process, GetCurrentProcess(),
+                    &injection->process, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    either[1] = process->process;
+    note_interrupted(process, true); /* before: it may have ended before the next line */
+    if (!TrySubmitThreadpoolCallback(inject, injection, NULL))
+        abort();
+    if (WaitForMultipleObjects(2, either, FALSE, INTERRUPT_MS) != WAIT_OBJECT_0) {
+        /* it has ended, or takes its time; nobody looks at the thread that it may get */
+    } else if (!injection->thread) {
         note_interrupted(process, false);
-        return TerminateProcess(process->process, CTRL_C_EXIT) ? S_OK : E_ACCESSDENIED;
-    }
-    if (WaitForSingleObject(thread, INTERRUPT_MS) == WAIT_OBJECT_0 &&
-        GetExitCodeThread(thread, &code) && code == 1)
+        result = TerminateProcess(process->process, CTRL_C_EXIT) ? S_OK : E_ACCESSDENIED;
+    } else if (WaitForSingleObject(injection->thread, INTERRUPT_MS) == WAIT_OBJECT_0 &&
+               GetExitCodeThread(injection->thread, &code) && code == 1) {
         note_interrupted(process, false);
-    CloseHandle(thread);
-    return S_OK;
+    }
+    injection_release(injection);
+    return result;
 }
