@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from hcsd.abi.hresult import HR
-from hcsd.daemon.guests import quote_windows
+from hcsd.daemon.windows_command import quote_windows
 from hcsd.hcs.errors import (
     AlreadyStoppedError,
     HcsError,
