@@ -44,6 +44,8 @@ FAILURES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 SYSTEM = "systems/host"
 CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
     "create_process": lambda client: client.create_process(["x"]),
+    "check_output": lambda client: client.check_output(["x"]),
+    "exec": lambda client: client.exec(["x"]),
     "exec_process": lambda client: client.exec_process(["x"]),
     "get_process": lambda client: client.get_process(NAME),
     "list_processes": lambda client: first(client.list_processes()),
