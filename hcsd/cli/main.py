@@ -21,6 +21,7 @@ from hcsd.cli.commands import (
     info,
     logs,
     open_process,
+    prune,
     ps_inspect_wait,
     run,
     serve,
@@ -65,6 +66,7 @@ Exit code:
 
 app = typer.Typer(
     cls=MainGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
     epilog=EPILOG,
     add_completion=False,
@@ -79,6 +81,7 @@ for commands in (
     ps_inspect_wait.app,
     open_process.app,
     stop_kill_signal.app,
+    prune.app,
     logs.app,
     events.app,
     stats.app,

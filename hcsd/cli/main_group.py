@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "Run processes": ("run", "attach"),
     "Look at processes": ("ps", "logs", "wait", "inspect", "events"),
-    "Steer processes": ("stop", "kill", "signal", "resize", "rm", "open"),
+    "Steer processes": ("stop", "kill", "signal", "resize", "rm", "prune", "open"),
     "Compute systems": ("system", "stats"),
     "Daemon": ("serve", "service", "info"),
     "Help": ("docs", "completion"),

@@ -105,6 +105,46 @@ def expand_variables(values: list[str] | None) -> list[str] | None:
     )
 
 
+def variables_in(path: str) -> list[str]:
+    """Read a file with a ``KEY=VALUE`` in each line; empty lines and those with ``#`` are passed over.
+
+    A key alone stands for the variable that is set here, and for nothing if it is not.
+
+    Raises:
+        BadParameter: The file cannot be read, or a line makes no sense.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise typer.BadParameter(f"cannot read '{path}': {why}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        key, equals, _ = line.partition("=")
+        if not line or line.startswith("#"):
+            continue
+        if not key or key != key.strip():
+            raise typer.BadParameter(f"'{path}', line {number}: write KEY=VALUE, or KEY alone")
+        if equals:
+            found.append(line)
+        elif key in os.environ:
+            found.append(f"{key}={os.environ[key]}")
+    return found
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+
+
+def bytes_of(text: str) -> int:
+    """Read a size such as ``4096``, ``64k``, ``256m`` or ``1.5GiB``; units are powers of 1024."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"'{text}' is not a size; write it as in 4096, 64k, 256m or 1g")
+    number, unit = match.groups()
+    return round(float(number) * 1024.0 ** " kmgt".index(unit.lower() or " "))
+
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 

@@ -57,7 +57,7 @@ async def running(client: Client, name: str) -> str:
 
 @pytest.fixture
 def name() -> str:
-    return f"exec-{uuid.uuid4()}"
+    return f"x-{uuid.uuid4().hex[:8]}"
 
 
 async def test_one_call_gives_code_and_both_outputs(client: Client) -> None:

@@ -15,7 +15,9 @@ from hcsd.cli.options import (
     OutputFormat,
     OutputOption,
     SystemOption,
+    seconds_of,
 )
+from hcsd.cli.process_filters import ProcessFilters
 from hcsd.cli.resource_names import ids_of, process_of, short_name, system_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ PS_EPILOG = """\b
 Examples:
   hcsd ps --all
   hcsd ps --system web --output json
+  hcsd ps --filter status=exited --filter label=app=web
   hcsd kill $(hcsd ps -q)
 """
 
@@ -45,6 +48,16 @@ def ps(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print names alone, as other commands take them.")
     ] = False,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            "-f",
+            metavar="KEY=VALUE",
+            help="Only those with this: label=KEY=VALUE, status=STATE, or name=TEXT in the id. May be"
+            " given more than once; status also implies --all.",
+        ),
+    ] = None,
     system: SystemOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
@@ -52,6 +65,7 @@ def ps(
 
     Those of all systems or of one; only those that run, unless --all says so.
     """
+    wanted = ProcessFilters.of(filters or [])
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import print_json_array
@@ -62,8 +76,12 @@ def ps(
         from hcsd_client import ALL_SYSTEMS
 
         states = [] if everything else [pb.PROCESS_STATE_CREATING, pb.PROCESS_STATE_RUNNING]
-        parent = system_of(system) if system else ALL_SYSTEMS
-        processes = [process async for process in client.list_processes(parent, states=states)]
+        found = client.list_processes(
+            system_of(system) if system else ALL_SYSTEMS,
+            states=wanted.numbers() or states,
+            labels=wanted.labels,
+        )
+        processes = [process async for process in found if wanted.matches(process)]
         if quiet:
             for process in processes:
                 show(short_name(process.name))
@@ -113,11 +131,22 @@ def wait(
     context: typer.Context,
     names: NamesArgument,
     *,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            "-t",
+            metavar="DURATION",
+            parser=seconds_of,
+            help="How long to wait for each at most, as in 30s. Default: without limit.",
+        ),
+    ] = None,
     system: SystemOption = None,
 ) -> None:
     """Wait for processes and print their exit codes.
 
-    One a line, in the order of the names. The exit code of this command is 0 if every process has ended with a code, whatever it is.
+    One a line, in the order of the names. The exit code of this command is 0 if every process has ended
+    with a code, whatever it is, and 1 if one still runs when its time is up.
     """
 
     async def work(client: Client) -> int:
@@ -128,7 +157,12 @@ def wait(
 
         async def wait_for(name: str) -> None:
             with waiting(f"waiting for '{name}' to end"):
-                ended = (await client.wait_process(process_of(name, system))).process.exit
+                answer = await client.wait_process(process_of(name, system), timeout=timeout)
+            if answer.timed_out:
+                say(f"'{name}' still runs")
+                unknown.append(name)
+                return
+            ended = answer.process.exit
             outcome = ended.WhichOneof("outcome")
             if outcome == "exit_code":
                 show(str(ended.exit_code))

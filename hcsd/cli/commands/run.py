@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +13,14 @@ from hcsd.cli.execute import execute
 from hcsd.cli.options import (
     DetachKeysOption,
     SystemOption,
+    bytes_of,
     check_pairs,
     expand_variables,
     seconds_of,
+    variables_in,
 )
 from hcsd.cli.process_shape import check_limits, check_umask, shape
+from hcsd.cli.process_spec import directory_of, options_of, pairs_of, spec_of
 from hcsd.cli.resource_names import system_of
 from hcsd.cli.session.session_command import SessionCommand
 from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys
@@ -47,7 +49,8 @@ Examples:
   hcsd run --env LANG=C --workdir /tmp ls -l
   hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- env
   hcsd run -d -w . --name build-1 -- make all
-  hcsd run --run-timeout 10m --stderr-to-stdout -- make test > log
+  hcsd run --timeout 10m --stderr-to-stdout -- make test > log
+  hcsd run -d --env-file web.env --keep 64m --name web -- ./serve
 """
 
 
@@ -98,6 +101,13 @@ def run(
             callback=expand_variables,
             help="Variable for the process, on top of the system's own; without VALUE, the one "
             "set here. May be given more than once.",
+        ),
+    ] = None,
+    env_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with a KEY=VALUE in each line; --env wins. May be given more than once.",
         ),
     ] = None,
     workdir: Annotated[
@@ -152,6 +162,8 @@ def run(
     run_timeout: Annotated[
         float | None,
         typer.Option(
+            "--run-timeout",
+            "--timeout",
             metavar="TIME",
             parser=seconds_of,
             help="How long it may run before it is killed, with all that it has started. Default:"
@@ -162,6 +174,28 @@ def run(
         bool,
         typer.Option(
             "--stderr-to-stdout", help="Join its stderr to its stdout, in the order of writing."
+        ),
+    ] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            parser=bytes_of,
+            help="How much of each output to keep, as in 256m. Default: that of the daemon.",
+        ),
+    ] = None,
+    remove: Annotated[
+        bool | None,
+        typer.Option(
+            "--rm/--no-rm",
+            help="Remove the process with its output when it has ended here. Default: if it has no"
+            " --name.",
+        ),
+    ] = None,
+    pin: Annotated[
+        bool,
+        typer.Option(
+            "--pin", help="Keep the process after its end until 'hcsd rm', however long that is."
         ),
     ] = False,
     label: Annotated[
@@ -186,20 +220,27 @@ def run(
     waits when nobody has read the last megabyte it wrote; 'hcsd attach' returns to it. The terminal
     is put back in any case.
     """
+    if detach and remove:
+        raise typer.BadParameter("is for a process in the foreground", param_hint="--rm")
+    if pin and remove:
+        raise typer.BadParameter("must not be given with --pin", param_hint="--rm")
+    variables = [line for path in env_file or [] for line in variables_in(path)] + (env or [])
 
     async def work(client: Client) -> int:
         parent = system_of(system)
         terminal = _terminal(types=stdin) if tty and not detach else None
-        directory = _directory(workdir, local=client.address.is_unix)
-        spec = _spec(command, env or [], directory, user, stdin=stdin, tty=tty)
+        directory = directory_of(workdir, local=client.address.is_unix)
+        spec = spec_of(command, variables, directory, user, stdin=stdin, tty=tty)
         shape(spec, umask, ulimit or [], oom_score_adj, no_new_privileges=no_new_privileges)
         if run_timeout is not None:
             spec.run_timeout.FromNanoseconds(round(run_timeout * 1e9))
         if stderr_to_stdout:
             spec.output.stderr_to_stdout = True
-        labels = dict(_pairs(label or []))
+        if keep is not None:
+            spec.output.ring_bytes = keep
+        labels = dict(pairs_of(label or []))
         if detach:
-            return await _start(client, spec, parent, name, labels)
+            return await _start(client, spec, parent, name, labels, pin=pin)
         # Imported here, so that help does not load gRPC.
         from hcsd.cli.session.console_session import ConsoleSession
         from hcsd.cli.session.session import Session
@@ -209,12 +250,18 @@ def run(
             parent=parent,
             process_id=name,
             labels=labels,
+            options=options_of(pin=pin),
             request_id=str(uuid.uuid4()),  # so that it goes on if the connection is lost at once
         )
         if terminal is None:
-            return await Session(client, run, forward_stdin=stdin, owned=True).execute()
-        keys = DetachKeys(detach_keys) if stdin else None
-        return await ConsoleSession(client, run, terminal, keys, owned=True).execute()
+            session = Session(client, run, forward_stdin=stdin, owned=True)
+        else:
+            keys = DetachKeys(detach_keys) if stdin else None
+            session = ConsoleSession(client, run, terminal, keys, owned=True)
+        code = await session.execute()
+        if remove or (remove is None and not name and not pin):
+            await session.remove()
+        return code
 
     execute(context, work, failure_code=exit_codes.RUN_FAILED)
 
@@ -227,7 +274,13 @@ def _terminal(*, types: bool) -> Terminal:
 
 
 async def _start(
-    client: Client, spec: ProcessSpec, parent: str, name: str, labels: dict[str, str]
+    client: Client,
+    spec: ProcessSpec,
+    parent: str,
+    name: str,
+    labels: dict[str, str],
+    *,
+    pin: bool,
 ) -> int:
     from hcsd.cli.errors import say_error, start_exit_code
     from hcsd.cli.hints import add_hint
@@ -235,50 +288,10 @@ async def _start(
     from hcsd_client import CallError
 
     try:
-        created = await client.create(spec, parent=parent, process_id=name, labels=labels)
+        created = await client.create(spec, parent=parent, process_id=name, labels=labels, pin=pin)
     except CallError as error:
         await add_hint(client, error)
         say_error(error)
         return start_exit_code(error)
     show(created.name)
     return 0
-
-
-def _spec(
-    command: list[str], env: list[str], workdir: str, user: str, *, stdin: bool, tty: bool
-) -> ProcessSpec:
-    from hcsd.v1 import process_pb2 as pb
-
-    spec = pb.ProcessSpec(
-        argv=pb.Argv(args=command),
-        working_directory=workdir,
-        user=user,
-        stdin_mode=pb.STDIN_MODE_PIPE if stdin else pb.STDIN_MODE_CLOSED,
-    )
-    variables = _pairs(env)
-    if tty:
-        variables = _make_console(spec) + variables
-    spec.env.extend(pb.EnvironmentVariable(name=key, value=value) for key, value in variables)
-    return spec
-
-
-def _directory(workdir: str, *, local: bool) -> str:
-    """See a relative directory from here, if here is where the process will be."""
-    workdir.encode()  # what is not UTF-8 is refused as it was written
-    if not workdir or not local or os.path.isabs(workdir):
-        return workdir
-    return os.path.join(os.getcwd(), workdir)
-
-
-def _make_console(spec: ProcessSpec) -> list[tuple[str, str]]:
-    """Give a process a console like this terminal, and return the variables it needs for that."""
-    size = Terminal.size_of_ours()
-    spec.console.columns, spec.console.rows = size.columns, size.rows
-    # What outlives a shell in the background has lost its terminal. Nobody waits for it.
-    spec.drain_timeout.FromMilliseconds(100)
-    kind = os.environ.get("TERM")
-    return [("TERM", kind)] if kind else []
-
-
-def _pairs(values: list[str]) -> list[tuple[str, str]]:
-    return [(key, value) for key, _, value in (text.partition("=") for text in values)]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hcsd_client import Client
 
 MAX_INT32 = 0x7FFFFFFF
+KILL_SIGNALS = {"KILL", "9", ""}
 MAX_SIDE = 0xFFFF  # of a console
 
 ProcessOnlyOption = Annotated[
@@ -58,19 +59,23 @@ def signal(
     """
 
     async def work(client: Client) -> int:
-        from hcsd.cli.output.text import say
-        from hcsd.v1 import process_pb2 as pb
-
-        is_number = signal_.isdecimal() and int(signal_) <= MAX_INT32  # else the daemon refuses it
-        what = int(signal_) if is_number else signal_
-        answer = await client.signal_process(process_of(name, system), what)
-        if answer.delivery == pb.SIGNAL_DELIVERY_ALREADY_EXITED:
-            say(f"'{name}' has ended already")
-        elif answer.delivery == pb.SIGNAL_DELIVERY_PENDING:
-            say(f"'{name}' has not taken the signal yet")
+        await _send(client, name, system, signal_)
         return 0
 
     execute(context, work)
+
+
+async def _send(client: Client, name: str, system: str | None, text: str) -> None:
+    from hcsd.cli.output.text import say
+    from hcsd.v1 import process_pb2 as pb
+
+    is_number = text.isdecimal() and int(text) <= MAX_INT32  # else the daemon refuses it
+    what = int(text) if is_number else text
+    answer = await client.signal_process(process_of(name, system), what)
+    if answer.delivery == pb.SIGNAL_DELIVERY_ALREADY_EXITED:
+        say(f"'{name}' has ended already")
+    elif answer.delivery == pb.SIGNAL_DELIVERY_PENDING:
+        say(f"'{name}' has not taken the signal yet")
 
 
 @app.command("resize")
@@ -109,15 +114,31 @@ def kill(
         ),
     ] = None,
     process_only: ProcessOnlyOption = False,
+    signal_: Annotated[
+        str,
+        typer.Option(
+            "--signal",
+            "-s",
+            metavar="SIGNAL",
+            help="Send this to the processes, as in TERM, SIGHUP or 15. Default: KILL.",
+        ),
+    ] = "",
     system: SystemOption = None,
 ) -> None:
     """End processes by force, with all that they have started.
 
-    A process that has ended already is no error; what it has left behind is ended. For any other
-    signal, see 'hcsd signal'.
+    A process that has ended already is no error; what it has left behind is ended. With another signal
+    than KILL it goes to the processes alone, as with 'hcsd signal'.
     """
+    if signal_.upper().removeprefix("SIG") in KILL_SIGNALS:
+        signal_ = ""
+    if signal_ and (grace is not None or process_only):
+        raise typer.BadParameter("is for KILL alone", param_hint="--grace, --process-only")
 
     async def work(client: Client) -> int:
+        if signal_:
+            return await for_each(client, names, lambda name: _send(client, name, system, signal_))
+
         async def end(name: str) -> None:
             process, scope = process_of(name, system), _scope(process_only=process_only)
             answer = await client.terminate_process(process, grace_period=grace, scope=scope)

@@ -107,6 +107,12 @@ class Session:
                 tasks.cancel_scope.cancel()
         return self._code
 
+    async def remove(self) -> None:
+        """Make the daemon forget the process, if it has ended; whoever still reads it is told so."""
+        if self._exit is not None:
+            with suppress(HcsdClientError):  # it is forgotten anyway after a while
+                await self._client.delete_process(self._name, allow_missing=True)
+
     async def _pass_events(self) -> None:
         failure: CallError | None = None
         try:

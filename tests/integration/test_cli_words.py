@@ -1,0 +1,133 @@
+"""What people of docker type, and how it is done here: --rm, --keep, --env-file, --filter, prune."""
+
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+
+from hcsd.v1 import process_pb2 as pb
+from hcsd.v1 import process_service_pb2 as service_pb
+from tests.integration.test_cli import Line, hcsd
+from tests.integration.wire import Client, sh
+
+__all__ = ["hcsd"]  # a fixture here, too
+
+
+@pytest.fixture
+def name() -> str:
+    return f"w-{uuid.uuid4().hex[:8]}"
+
+
+async def names(hcsd: Line, *options: str) -> list[str]:
+    return (await hcsd("ps", "-aq", *options)).stdout.split()
+
+
+async def test_a_run_without_a_name_leaves_nothing(hcsd: Line, name: str) -> None:
+    label = f"test={name}"
+    assert (await hcsd("run", "-l", label, "--", "sh", "-c", "echo x; exit 3")).returncode == 3
+    assert await names(hcsd, "--filter", f"label={label}") == []
+    assert (await hcsd("run", "--no-rm", "-l", label, "true")).returncode == 0
+    assert len(await names(hcsd, "--filter", f"label={label}")) == 1
+    assert (await hcsd("run", "--name", name, "-l", label, "true")).returncode == 0
+    assert name in await names(hcsd, "--filter", f"label={label}")
+    assert (await hcsd("run", "--rm", "--name", f"{name}-2", "-l", label, "true")).returncode == 0
+    assert f"{name}-2" not in await names(hcsd)
+
+
+async def test_what_cannot_be_removed_here_is_refused(hcsd: Line) -> None:
+    told = await hcsd("run", "-d", "--rm", "true")
+    assert told.returncode == 125
+    assert "in the foreground" in told.stderr
+    assert (await hcsd("run", "--pin", "--rm", "true")).returncode == 125
+
+
+async def test_variables_come_from_a_file_and_options_win(hcsd: Line, tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("# a comment\n\nONE=1\nTWO=a b=c\nPATHLESS_NOT_SET\n")
+    told = await hcsd(
+        *("run", "--env-file", str(file), "-e", "ONE=won", "--"),
+        *("sh", "-c", 'echo "$ONE|$TWO|${PATHLESS_NOT_SET-none}"'),
+    )
+    assert told.stdout == "won|a b=c|none\n"
+    file.write_text("ONE=1\n =x\n")
+    told = await hcsd("run", "--env-file", str(file), "true")
+    assert told.returncode == 125
+    assert "line 2" in told.stderr
+    told = await hcsd("run", "--env-file", str(tmp_path / "none"), "true")
+    assert "No such file" in told.stderr
+
+
+@pytest.mark.parametrize(("said", "size"), [("8k", 8192), ("1.5m", 1_572_864), ("4096", 4096)])
+async def test_how_much_is_kept(
+    hcsd: Line, client: Client, name: str, said: str, size: int
+) -> None:
+    full = (await hcsd("run", "-d", "--keep", said, "--pin", "--name", name, "true")).stdout.strip()
+    made = await client.get(full)
+    assert made.options.output.ring_bytes == size
+    assert made.options.pin
+    assert (await hcsd("run", "--keep", "much", "true")).returncode == 125
+
+
+async def test_a_wait_has_an_end(hcsd: Line, client: Client, name: str) -> None:
+    await client.create(sh("sleep 1000"), process_id=name)
+    told = await hcsd("wait", "--timeout", "50ms", name)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert f"'{name}' still runs" in told.stderr
+
+
+async def test_kill_sends_what_it_is_told(hcsd: Line, client: Client, name: str) -> None:
+    run = await client.run(
+        sh("trap 'exit 5' HUP; echo ready; while :; do sleep 0.01; done"), process_id=name
+    )
+    await run.until_out(b"ready")
+    assert (await hcsd("kill", "-s", "SIGHUP", name)).returncode == 0
+    assert (await run.finish()).code == 5
+    await client.create(sh("sleep 1000"), process_id=f"{name}-2")
+    assert (await hcsd("kill", "-s", "9", f"{name}-2")).returncode == 0
+    assert (await hcsd("wait", f"{name}-2")).stdout == "137\n"
+    assert (await hcsd("kill", "-s", "HUP", "--grace", "1s", name)).returncode == 2
+
+
+async def test_a_list_is_filtered(hcsd: Line, client: Client, name: str) -> None:
+    await client.create(sh("sleep 1000"), process_id=f"{name}-runs")
+    made = await client.create(sh("exit 1"), process_id=f"{name}-ends")
+    await client.wait(made.name, service_pb.WAIT_FOR_EXIT)
+    of_name = ("--filter", f"name={name}")
+    assert await names(hcsd, *of_name) == [f"{name}-runs", f"{name}-ends"]
+    assert (await hcsd("ps", "-q", *of_name)).stdout.split() == [f"{name}-runs"]
+    told = await hcsd("ps", "-q", *of_name, "-f", "status=exited")
+    assert told.stdout.split() == [f"{name}-ends"]
+    told = await hcsd("ps", "--filter", "state=running")
+    assert told.returncode == 2
+    assert "status= and one of creating, running, exited, failed, lost" in re.sub(
+        r"\s+", " ", told.stderr
+    )
+
+
+async def test_prune_removes_what_has_ended(hcsd: Line, client: Client, name: str) -> None:
+    label = f"test={name}"
+    options = pb.ProcessOptions(pin=True)
+    for number in range(3):
+        made = (
+            await client.processes.CreateProcess(
+                service_pb.CreateProcessRequest(
+                    parent="systems/host",
+                    spec=pb.ProcessSpec(argv=sh("sleep 1000" if number == 2 else "true")),
+                    labels={"test": name},
+                    options=options,
+                )
+            )
+        ).process
+        if number < 2:
+            await client.wait(made.name)
+    told = await hcsd("prune", "--label", label)
+    assert (told.returncode, told.stderr) == (0, "hcsd: removed 2 processes\n")
+    assert len(await names(hcsd, "--filter", f"label={label}")) == 1
+
+
+async def test_help_has_a_short_name(hcsd: Line) -> None:
+    for command in ((), ("run",), ("system", "ps")):
+        told = await hcsd(*command, "-h")
+        assert told.returncode == 0
+        assert told.stdout.startswith("Usage: ")
