@@ -28,8 +28,8 @@ use crate::{
 /// clone and the last object that came from it, or with [`close`](Self::close).
 #[derive(Clone, Debug)]
 pub struct Client {
-    calls: Calls,
-    incarnation: Incarnation,
+    pub(crate) calls: Calls,
+    pub(crate) incarnation: Incarnation,
 }
 
 /// Where a [`Client`] connects, and how; [`Client::builder`] returns it.

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use crate::{
     Error, ErrorKind, HOST_SYSTEM, Result,
+    ownership::Ownership,
     v1::{
-        Argv, Console, CreateProcessRequest, EnvironmentVariable, OrphanPolicy, OutputOptions,
-        OutputStream, OverflowPolicy, ProcessOptions, ProcessSpec, StdinMode,
+        Argv, Console, CreateProcessRequest, EnvironmentVariable, ExecProcessRequest,
+        OutputOptions, OutputStream, OverflowPolicy, ProcessOptions, ProcessSpec, StdinMode,
         create_process_request::Source, process_spec,
     },
 };
-
-/// For a client that was cut off to come back; arbitrary.
-const OWNER_GRACE: Duration = Duration::from_secs(10);
 
 /// What to run and how; made of a program and its arguments, or of a [`ProcessSpec`].
 ///
@@ -25,15 +23,9 @@ const OWNER_GRACE: Duration = Duration::from_secs(10);
 #[must_use]
 pub struct Command {
     request: CreateProcessRequest,
-    ownership: Ownership,
-    misused: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Ownership {
-    Default,
-    Never,
-    Grace(Duration),
+    pub(crate) exec_only: Option<ExecProcessRequest>, // what `exec` alone has
+    pub(crate) ownership: Ownership,
+    pub(crate) misused: Option<String>,
 }
 
 impl Command {
@@ -78,6 +70,19 @@ impl Command {
     pub fn env(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let variable = EnvironmentVariable { name: name.into(), value: value.into() };
         self.spec("env", |spec| spec.env.push(variable))
+    }
+
+    /// Adds variables, as [`env`](Self::env) does.
+    pub fn envs(
+        self,
+        variables: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        variables.into_iter().fold(self, |command, (name, value)| command.env(name, value))
+    }
+
+    /// Sets who runs it, as the guest names users. By default the guest's own.
+    pub fn user(self, name: impl Into<String>) -> Self {
+        self.spec("user", |spec| spec.user = name.into())
     }
 
     /// Sets the working directory inside the guest.
@@ -147,28 +152,6 @@ impl Command {
         self
     }
 
-    /// Sets how long a process of [`Client::run`](crate::Client::run) lives after this program has gone
-    /// or was cut off, before the daemon kills it with its descendants. By default 10 s. With `None` it
-    /// lives on.
-    ///
-    /// It must be above zero. For [`Client::create`](crate::Client::create) it is
-    /// [`ErrorKind::Usage`], as such a process has no owner.
-    pub fn owner_grace(mut self, grace: impl Into<Option<Duration>>) -> Self {
-        self.ownership = match grace.into() {
-            Some(Duration::ZERO) => {
-                self.misused = Some(
-                    "an owner_grace of zero gives the owner no time to begin: give it more, or None \
-                     for a process that lives on"
-                        .to_owned(),
-                );
-                Ownership::Never
-            }
-            Some(grace) => Ownership::Grace(grace),
-            None => Ownership::Never,
-        };
-        self
-    }
-
     /// Sets the system to run in, `systems/{system_id}`. By default [`HOST_SYSTEM`].
     pub fn parent(mut self, system: impl Into<String>) -> Self {
         self.request.parent = system.into();
@@ -194,41 +177,13 @@ impl Command {
         self
     }
 
-    /// Makes the process wait for who reads it, and gives it an owner, unless something else was said.
-    pub(crate) fn owned(mut self) -> Self {
-        let spec = match self.source() {
-            Source::Spec(spec) => spec.clone(),
-            Source::ParametersJson(_) => ProcessSpec::default(),
-        };
-        let output = spec.output.clone().unwrap_or_default();
-        if output.overflow() == OverflowPolicy::Unspecified
-            && self.output().overflow() == OverflowPolicy::Unspecified
-        {
-            self.output().set_overflow(OverflowPolicy::Block);
-        }
-        let grace = match self.ownership {
-            Ownership::Default if spec.orphan_policy() == OrphanPolicy::Keep => return self,
-            Ownership::Never => return self,
-            Ownership::Default => OWNER_GRACE,
-            Ownership::Grace(grace) => grace,
-        };
-        self.timed("owner_grace", grace, |options, grace| {
-            options.owner_grace = Some(grace);
-            options.set_orphan_policy(OrphanPolicy::KillOnOwnerDisconnect);
-        })
-    }
-
-    /// Refuses what is for owned processes alone.
-    pub(crate) fn unowned(self) -> Result<Self> {
-        if let Ownership::Default = self.ownership {
-            return Ok(self);
-        }
-        let problem = "owner_grace is for a process of run: one of create has no owner";
-        Err(Error::new(ErrorKind::Usage, problem.to_owned()))
-    }
-
     pub(crate) fn into_request(self) -> Result<CreateProcessRequest> {
-        match self.misused {
+        let exec_only = self.exec_only.map(|_| {
+            "stdin_bytes and max_output_bytes are for exec: write to the stdin of another process, \
+             and read its outputs"
+                .to_owned()
+        });
+        match self.misused.or(exec_only) {
             None => Ok(self.request),
             Some(problem) => Err(Error::new(ErrorKind::Usage, problem)),
         }
@@ -240,22 +195,22 @@ impl Command {
             source: Some(source),
             ..CreateProcessRequest::default()
         };
-        Self { request, ownership: Ownership::Default, misused: None }
+        Self { request, exec_only: None, ownership: Ownership::Default, misused: None }
     }
 
-    fn source(&mut self) -> &mut Source {
+    pub(crate) fn source(&mut self) -> &mut Source {
         self.request.source.get_or_insert_with(|| Source::Spec(ProcessSpec::default()))
     }
 
-    fn options(&mut self) -> &mut ProcessOptions {
+    pub(crate) fn options(&mut self) -> &mut ProcessOptions {
         self.request.options.get_or_insert_default()
     }
 
-    fn output(&mut self) -> &mut OutputOptions {
+    pub(crate) fn output(&mut self) -> &mut OutputOptions {
         self.options().output.get_or_insert_default()
     }
 
-    fn timed(
+    pub(crate) fn timed(
         mut self,
         what: &str,
         time: Duration,

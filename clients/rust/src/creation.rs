@@ -10,14 +10,20 @@
 //! | Not sent | another run of the daemon refuses it | Not sent; again, with the new incarnation      |
 //! | Sent     | the connection is lost               | Sent; after a while, again                     |
 //! | Sent     | another run of the daemon refuses it | over: nobody can know whether the process ran  |
+//! | any      | the time of a piece is up            | Sent; again, which joins the run               |
 //! | any      | an answer, another error             | over                                           |
+//!
+//! Only a run to the end is asked for in pieces.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::time::Instant;
+
 use crate::{
-    ErrorKind, Result,
+    Error, ErrorKind, Result,
     calls::{Calls, Contact},
-    v1::{CreateProcessRequest, GetHostRequest, Process},
+    retry::Attempts,
+    v1::{CreateProcessRequest, ExecProcessRequest, ExecProcessResponse, GetHostRequest, Process},
 };
 
 /// The run of the daemon that a client knows of.
@@ -51,34 +57,97 @@ impl Incarnation {
     }
 }
 
+/// All calls for one process; see the head of the module.
+struct Creation<'a> {
+    calls: &'a Calls,
+    known: &'a Incarnation,
+    incarnation: String, // that the present call is meant for
+    attempts: Attempts,
+    contact: Contact,
+    sent: bool,
+}
+
+impl<'a> Creation<'a> {
+    fn new(calls: &'a Calls, known: &'a Incarnation, what: &'static str) -> Self {
+        let attempts = calls.attempts(what);
+        let (incarnation, contact) = (String::new(), Contact::First);
+        Self { calls, known, incarnation, attempts, contact, sent: false }
+    }
+
+    /// Returns what the next call goes by. Once it was sent it is for that run of the daemon alone,
+    /// whatever others have learnt of a newer one.
+    async fn pin(&mut self) -> Result<Calls> {
+        if !self.sent {
+            self.incarnation = self.known.get(self.calls, self.contact).await?;
+        }
+        Ok(self.calls.pinned(&self.incarnation))
+    }
+
+    /// Waits before the next call, or gives the error back if there is to be none.
+    async fn failed(&mut self, error: Error) -> Result<()> {
+        let restarted = error.kind() == ErrorKind::DaemonRestarted;
+        if restarted {
+            self.known.forget(&self.incarnation);
+        }
+        let survived = if restarted { !self.sent } else { error.is_passing() };
+        if error.is_of_first(self.contact) || !survived {
+            return Err(error);
+        }
+        self.sent |= error.kind() == ErrorKind::ConnectionLost;
+        self.contact = Contact::Later;
+        self.attempts.failed(error).await
+    }
+}
+
 /// Creates the process of a request that has a request id.
 pub(crate) async fn create(
     calls: &Calls,
     known: &Incarnation,
     request: CreateProcessRequest,
 ) -> Result<Process> {
-    let mut attempts = calls.attempts("CreateProcess");
-    let mut contact = Contact::First;
-    let mut sent = false; // and its answer was lost
+    let mut creation = Creation::new(calls, known, "CreateProcess");
     loop {
-        let incarnation = known.get(calls, contact).await?;
-        let mut stub = calls.pinned(&incarnation).processes();
-        let error = match calls.answer(stub.create_process(request.clone())).await {
+        let calls = creation.pin().await?;
+        match calls.answer(calls.processes().create_process(request.clone())).await {
             Ok(answer) => {
-                attempts.succeeded();
+                creation.attempts.succeeded();
                 return Ok(answer.into_inner().process.unwrap_or_default());
             }
-            Err(error) => error,
-        };
-        let restarted = error.kind() == ErrorKind::DaemonRestarted;
-        if restarted {
-            known.forget(&incarnation);
+            Err(error) => creation.failed(error).await?,
         }
-        if error.is_of_first(contact) || (restarted && sent) || !(restarted || error.is_passing()) {
-            return Err(error);
+    }
+}
+
+/// Runs the process of a request that has a request id to its end.
+pub(crate) async fn run_to_end(
+    calls: &Calls,
+    known: &Incarnation,
+    mut request: ExecProcessRequest,
+) -> Result<ExecProcessResponse> {
+    let mut creation = Creation::new(calls, known, "ExecProcess");
+    let mut pieces = calls.keepalive.pieces();
+    loop {
+        let calls = creation.pin().await?;
+        request.timeout = pieces.timeout();
+        let began = Instant::now();
+        let mut stub = calls.processes();
+        let call = Box::pin(stub.exec_process(request.clone()));
+        match calls.piece(pieces.length(), call).await {
+            Ok(answer) => {
+                creation.attempts.succeeded();
+                creation.contact = Contact::Later;
+                creation.sent = true;
+                let answer = answer.into_inner();
+                if !answer.timed_out {
+                    return Ok(answer);
+                }
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::ConnectionLost {
+                    pieces.lost(began.elapsed());
+                }
+                creation.failed(error).await?;
+            }
         }
-        sent |= error.kind() == ErrorKind::ConnectionLost;
-        contact = Contact::Later;
-        attempts.failed(error).await?;
     }
 }

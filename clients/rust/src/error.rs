@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, error, fmt, io, sync::Arc, time::D
 
 use tonic::Code;
 
-use crate::{calls::Contact, v1::HcsErrorDetail};
+use crate::{Completed, calls::Contact, v1::HcsErrorDetail};
 
 /// What went wrong, and so what to do about it.
 ///
@@ -81,6 +81,11 @@ pub enum ErrorKind {
     Tls,
     /// The arguments of a method contradict each other.
     Usage,
+    /// A process has not ended with 0, as [`Completed::check`] says; [`Error::completed`] has its output.
+    ProcessFailed,
+    /// A process was killed with what it had started, since its time was up; [`Error::completed`] has
+    /// its output.
+    ProcessTimeout,
 }
 
 /// What is wrong with one field of a request.
@@ -123,6 +128,7 @@ pub(crate) struct Failure {
     pub(crate) resource: Option<Resource>,
     pub(crate) retry_delay: Option<Duration>,
     pub(crate) hcs: Option<HcsErrorDetail>,
+    pub(crate) completed: Option<Completed>,
     pub(crate) source: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
@@ -180,6 +186,13 @@ impl Error {
     #[must_use]
     pub fn hcs(&self) -> Option<&HcsErrorDetail> {
         self.0.hcs.as_ref()
+    }
+
+    /// The process that has failed, and what it wrote, of the kinds
+    /// [`ProcessFailed`](ErrorKind::ProcessFailed) and [`ProcessTimeout`](ErrorKind::ProcessTimeout).
+    #[must_use]
+    pub fn completed(&self) -> Option<&Completed> {
+        self.0.completed.as_ref()
     }
 
     /// The HRESULT; none if the failure is not one of HCS.
@@ -252,6 +265,7 @@ impl Failure {
             resource: None,
             retry_delay: None,
             hcs: None,
+            completed: None,
             source: None,
         }
     }

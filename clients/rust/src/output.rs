@@ -74,7 +74,7 @@ impl Output {
             Position::LastBytes(count) => (None, output_cursor::Position::LastBytes(count)),
         };
         let cursor = OutputCursor { stream: stream.into(), position: Some(position) };
-        let reader = Reader::new(calls, process, cursor);
+        let reader = Reader::new(calls, process, vec![cursor]);
         Self {
             steps: Steps::new(reader, |mut reader| {
                 Box::pin(async move {
@@ -153,15 +153,16 @@ impl Output {
         while self.rest.is_empty() && !self.ended {
             match ready!(self.steps.poll_step(cx))? {
                 News::Started { offset } => self.offset = Some(offset),
-                News::Chunk(data) => self.rest = data,
-                News::Gap { bytes, to_offset } => {
-                    self.skipped += bytes;
-                    self.offset = Some(to_offset);
+                News::Chunk(chunk) => self.rest = chunk.data,
+                News::Gap(gap) => {
+                    self.skipped += gap.to_offset.saturating_sub(gap.from_offset);
+                    self.offset = Some(gap.to_offset);
                 }
-                News::End { forced } => {
-                    self.forced = forced;
+                News::Eof(eof) => {
+                    self.forced = eof.forced;
                     self.ended = true;
                 }
+                News::End => self.ended = true,
             }
         }
         Poll::Ready(Ok(()))

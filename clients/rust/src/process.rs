@@ -9,7 +9,7 @@ use tokio::try_join;
 use tonic::{Code, Response, Status};
 
 use crate::{
-    Error, ErrorKind, Output, Position, Result, Stdin, Transport,
+    Completed, Error, ErrorKind, Lines, Output, Position, Result, Stdin, Transport,
     calls::{Calls, Contact},
     v1::{
         self, Console, GetProcessRequest, ModifyProcessRequest, OutputStream, ProcessExit,
@@ -49,18 +49,6 @@ struct Shared {
     created: Arc<v1::Process>,
     stdin: Stdin,
     exit: OnceLock<ProcessExit>,
-}
-
-/// A process that has ended, and all of its output.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Completed {
-    /// How it ended.
-    pub exit: ProcessExit,
-    /// What it wrote to stdout.
-    pub stdout: Vec<u8>,
-    /// What it wrote to stderr.
-    pub stderr: Vec<u8>,
 }
 
 impl Process {
@@ -119,6 +107,14 @@ impl Process {
     pub fn output(&self, stream: OutputStream, from: Position) -> Output {
         let Shared { calls, created, .. } = &*self.shared;
         Output::new(calls.clone(), Arc::clone(created), stream, from)
+    }
+
+    /// Returns each line of both outputs as text, in the order in which the daemon read them; see
+    /// [`Lines`].
+    #[must_use]
+    pub fn lines(&self) -> Lines {
+        let Shared { calls, created, .. } = &*self.shared;
+        Lines::new(calls.clone(), Arc::clone(created))
     }
 
     /// Returns the process as it is now.
@@ -198,7 +194,8 @@ impl Process {
         };
         let (mut stdout, mut stderr) = (self.stdout(), self.stderr());
         let ((), stdout, stderr) = try_join!(writing, stdout.read_all(), stderr.read_all())?;
-        Ok(Completed { exit: self.wait().await?, stdout, stderr })
+        let (name, exit) = (self.name().to_owned(), self.wait().await?);
+        Ok(Completed { name, exit, stdout, stderr, truncated: false })
     }
 
     pub(crate) fn calls(&self) -> &Calls {

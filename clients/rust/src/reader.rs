@@ -1,19 +1,17 @@
-//! The calls of one reader of an output.
+//! The calls of one reader, of one output or of both.
 //!
-//! A reader has a position, and at most one call.
+//! A reader has a position in each stream that it reads, and at most one call.
 //!
 //! | call     | event                                  | next                                          |
 //! |----------|----------------------------------------|-----------------------------------------------|
-//! | none     | more is asked for                      | reading: `ReadOutput` at the position         |
-//! | reading  | a chunk                                | reading, with the position behind the chunk   |
-//! | reading  | the end of the stream                  | none, and over                                |
+//! | none     | more is asked for                      | reading: `ReadOutput` at the positions        |
+//! | reading  | a chunk                                | reading, with its position behind the chunk   |
+//! | reading  | the end of all streams                 | none, and over                                |
 //! | reading  | the daemon is out of reach             | none; after a while, another call             |
 //! | reading  | stalled, after it gave something       | none; at once another call                    |
 //! | reading  | any other error                        | none; the error is handed out                 |
 
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::{
     ErrorKind, Result,
@@ -22,35 +20,54 @@ use crate::{
     process::check_same,
     retry::Attempts,
     v1::{
-        GapPolicy, OutputCursor, Process, ReadOutputRequest, ReadOutputResponse, output_cursor,
-        read_output_response::Event,
+        GapPolicy, OutputChunk, OutputCursor, OutputEof, OutputGap, Process, ReadOutputRequest,
+        ReadOutputResponse, output_cursor, read_output_response::Event,
     },
 };
 
-/// What a message means to who reads one stream.
+/// What a message means to who reads.
 pub(crate) enum News {
-    Started { offset: u64 },
-    Chunk(Bytes),
-    Gap { bytes: u64, to_offset: u64 },
-    End { forced: bool },
+    /// The position in the first stream is known.
+    Started {
+        offset: u64,
+    },
+    Chunk(OutputChunk),
+    Gap(OutputGap),
+    Eof(OutputEof),
+    /// Of all streams.
+    End,
 }
 
 /// The calls of a reader; see the head of the module.
 pub(crate) struct Reader {
     calls: Calls,
     process: Arc<Process>,
-    cursor: OutputCursor, // behind what was received
+    cursors: Vec<OutputCursor>, // behind what was received
+    ended: Vec<i32>,            // streams whose end was told
     pub(crate) gap_policy: GapPolicy,
+    pub(crate) timestamps: bool,
+    /// How many lines to begin with. They are counted once.
+    pub(crate) last_lines: Option<u32>,
     attempts: Attempts,
     call: Option<Listening<ReadOutputResponse>>,
     moved: bool, // the present call gave bytes
 }
 
 impl Reader {
-    pub(crate) fn new(calls: Calls, process: Arc<Process>, cursor: OutputCursor) -> Self {
+    pub(crate) fn new(calls: Calls, process: Arc<Process>, cursors: Vec<OutputCursor>) -> Self {
         let attempts = calls.attempts("ReadOutput");
-        let gap_policy = GapPolicy::Fail;
-        Self { calls, process, cursor, gap_policy, attempts, call: None, moved: false }
+        Self {
+            calls,
+            process,
+            cursors,
+            ended: Vec::new(),
+            gap_policy: GapPolicy::Fail,
+            timestamps: false,
+            last_lines: None,
+            attempts,
+            call: None,
+            moved: false,
+        }
     }
 
     pub(crate) async fn next(&mut self) -> Result<News> {
@@ -82,11 +99,13 @@ impl Reader {
             none => {
                 let request = ReadOutputRequest {
                     name: self.process.name.clone(),
-                    cursors: vec![self.cursor],
+                    cursors: self.cursors.clone(),
                     follow: true,
                     gap_policy: self.gap_policy.into(),
-                    max_chunk_bytes: 0,
                     heartbeat_interval: self.calls.keepalive.heartbeat_interval(),
+                    timestamps: self.timestamps,
+                    last_lines: self.last_lines,
+                    ..ReadOutputRequest::default()
                 };
                 let mut stub = self.calls.processes();
                 none.insert(Listening::begin(&self.calls, stub.read_output(request)).await?)
@@ -100,37 +119,47 @@ impl Reader {
         Ok(match message.event {
             Some(Event::Started(started)) => {
                 check_same(&self.process, &started.process.unwrap_or_default())?;
-                let position = started.cursors.first().and_then(|cursor| cursor.position);
-                let Some(output_cursor::Position::Offset(offset)) = position else {
-                    return Ok(None);
-                };
-                self.go_to(offset);
+                let mut first = None;
+                for OutputCursor { stream, position } in started.cursors {
+                    if let Some(output_cursor::Position::Offset(offset)) = position {
+                        self.go_to(stream, offset);
+                        first = first.or(Some(offset));
+                    }
+                }
+                let Some(offset) = first else { return Ok(None) };
+                self.last_lines = None;
                 Some(News::Started { offset })
             }
             Some(Event::Chunk(chunk)) => {
                 self.moved = true;
-                self.go_to(chunk.offset + chunk.data.len() as u64);
-                Some(News::Chunk(chunk.data))
+                self.go_to(chunk.stream, chunk.offset + chunk.data.len() as u64);
+                Some(News::Chunk(chunk))
             }
             Some(Event::Gap(gap)) => {
                 self.moved = true;
-                self.go_to(gap.to_offset);
-                let bytes = gap.to_offset.saturating_sub(gap.from_offset);
-                Some(News::Gap { bytes, to_offset: gap.to_offset })
+                self.go_to(gap.stream, gap.to_offset);
+                Some(News::Gap(gap))
             }
             Some(Event::Eof(eof)) => {
-                self.call = None;
-                Some(News::End { forced: eof.forced })
+                if !self.ended.contains(&eof.stream) {
+                    self.ended.push(eof.stream);
+                }
+                if self.ended.len() == self.cursors.len() {
+                    self.call = None;
+                }
+                Some(News::Eof(eof))
             }
             Some(Event::End(_)) => {
                 self.call = None;
-                Some(News::End { forced: false })
+                Some(News::End)
             }
             Some(Event::Exit(_) | Event::Heartbeat(_)) | None => None,
         })
     }
 
-    fn go_to(&mut self, offset: u64) {
-        self.cursor.position = Some(output_cursor::Position::Offset(offset));
+    fn go_to(&mut self, stream: i32, offset: u64) {
+        if let Some(cursor) = self.cursors.iter_mut().find(|cursor| cursor.stream == stream) {
+            cursor.position = Some(output_cursor::Position::Offset(offset));
+        }
     }
 }

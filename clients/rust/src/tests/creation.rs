@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 use super::server::{Script, Server, cut, failure};
 use crate::{ErrorKind, Process, Result};
 
-fn restarted() -> Status {
+pub(super) fn restarted() -> Status {
     failure(Code::FailedPrecondition, "DAEMON_RESTARTED", &[])
 }
 

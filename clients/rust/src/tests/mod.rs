@@ -4,6 +4,8 @@
 mod creation;
 mod errors;
 mod events;
+mod exec;
+mod lines;
 mod lost;
 mod options;
 mod output;

@@ -6,15 +6,16 @@ use tokio::sync::Notify;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
-use super::server::{Script, Silence};
+use super::server::{Script, Silence, cut};
 use crate::v1::{
     CreateProcessRequest, CreateProcessResponse, DeleteProcessRequest, DeleteProcessResponse,
-    GetProcessRequest, GetProcessResponse, Heartbeat, OutputChunk, OutputCursor, OutputEof,
-    OutputStarted, ReadOutputRequest, ReadOutputResponse, RunProcessRequest, RunProcessResponse,
-    SignalProcessRequest, SignalProcessResponse, TerminateProcessRequest, TerminateProcessResponse,
-    TerminateScope, WaitProcessRequest, WaitProcessResponse, WriteInputRequest, WriteInputResponse,
-    output_cursor::Position, process_service_server::ProcessService, read_output_response::Event,
-    run_process_request, run_process_response,
+    ExecProcessRequest, ExecProcessResponse, GetProcessRequest, GetProcessResponse, Heartbeat,
+    OutputChunk, OutputCursor, OutputEof, OutputStarted, ReadOutputRequest, ReadOutputResponse,
+    RunProcessRequest, RunProcessResponse, SignalProcessRequest, SignalProcessResponse,
+    TerminateProcessRequest, TerminateProcessResponse, TerminateScope, WaitProcessRequest,
+    WaitProcessResponse, WriteInputRequest, WriteInputResponse, output_cursor::Position,
+    process_service_server::ProcessService, read_output_response::Event, run_process_request,
+    run_process_response,
 };
 
 const CHUNK: usize = 1000;
@@ -42,6 +43,23 @@ impl ProcessService for Script {
         self.call()?;
         let process = Some(self.process());
         Ok(Response::new(CreateProcessResponse { process, replayed: false }))
+    }
+
+    async fn exec_process(
+        &self,
+        request: Request<ExecProcessRequest>,
+    ) -> Result<Response<ExecProcessResponse>, Status> {
+        let pin = request.metadata().get("hcsd-incarnation").unwrap().to_str().unwrap().to_owned();
+        self.pins.lock().unwrap().push(pin);
+        let request = request.into_inner();
+        let timed_out = self.in_vain(request.timeout).is_some();
+        let options = request.create.clone().unwrap_or_default().options;
+        self.executed.lock().unwrap().push(ExecProcessRequest { timeout: None, ..request });
+        *self.options.lock().unwrap() = options;
+        self.call()?;
+        let mut answer = self.executions.lock().unwrap().pop_front().unwrap_or_default();
+        answer.timed_out = timed_out;
+        Ok(Response::new(answer))
     }
 
     async fn get_process(
@@ -150,7 +168,15 @@ impl ProcessService for Script {
         request: Request<ReadOutputRequest>,
     ) -> Result<Response<BoxStream<ReadOutputResponse>>, Status> {
         self.call()?;
-        let cursor = request.into_inner().cursors[0];
+        let request = request.into_inner();
+        if let Some(events) = self.reads.lock().unwrap().pop_front() {
+            self.read.lock().unwrap().push(request);
+            let events =
+                events.into_iter().map(|event| Ok(ReadOutputResponse { event: Some(event) }));
+            let events = tokio_stream::iter(events).chain(tokio_stream::once(Err(cut())));
+            return Ok(Response::new(Box::pin(events)));
+        }
+        let cursor = request.cursors[0];
         let Some(Position::Offset(offset)) = cursor.position else {
             return Err(Status::unimplemented("tails"));
         };
@@ -178,7 +204,8 @@ impl ProcessService for Script {
             let OutputCursor { stream, .. } = cursor;
             let offset = offset + (number * CHUNK) as u64;
             let data = data.to_vec().into();
-            answers.push(Ok(Event::Chunk(OutputChunk { stream, offset, data, sequence: 0 })));
+            let chunk = OutputChunk { stream, offset, data, ..OutputChunk::default() };
+            answers.push(Ok(Event::Chunk(chunk)));
         }
         answers.push(Ok(Event::Eof(OutputEof::default()))); // not sent after an error
         let answers = answers

@@ -23,9 +23,10 @@ use crate::{
     Client, Retry,
     rpc::{self, ErrorInfo},
     v1::{
-        Process, ProcessOptions, TerminateScope, WatchEventsRequest,
-        event_service_server::EventServiceServer, host_service_server::HostServiceServer,
-        process_service_server::ProcessServiceServer, watch_events_response,
+        ExecProcessRequest, ExecProcessResponse, Process, ProcessOptions, ReadOutputRequest,
+        TerminateScope, WatchEventsRequest, event_service_server::EventServiceServer,
+        host_service_server::HostServiceServer, process_service_server::ProcessServiceServer,
+        read_output_response, watch_events_response,
     },
 };
 
@@ -59,7 +60,13 @@ pub(super) struct Script {
     pub(super) takes_all: bool,
     /// Tells of each write of bytes, which is then never answered.
     pub(super) writing: Notify,
-    /// What the process has written.
+    /// All `ExecProcess`, without their timeouts, and what they answer.
+    pub(super) executed: Mutex<Vec<ExecProcessRequest>>,
+    pub(super) executions: Mutex<VecDeque<ExecProcessResponse>>,
+    /// What the next `ReadOutput` give before the connection is lost, and how they were asked.
+    pub(super) reads: Mutex<VecDeque<Vec<read_output_response::Event>>>,
+    pub(super) read: Mutex<Vec<ReadOutputRequest>>,
+    /// What the process has written, for all other `ReadOutput`.
     pub(super) output: Vec<u8>,
     /// After how many chunks `ReadOutput` breaks; 0 is never.
     pub(super) breaks_after: usize,
@@ -71,14 +78,14 @@ pub(super) struct Script {
     pub(super) pages: Mutex<u32>,
     /// What `GetHost` answers, the last for ever.
     pub(super) incarnations: Mutex<VecDeque<String>>,
-    /// The options of the last `CreateProcess`.
+    /// The options of the last `CreateProcess` or `ExecProcess`.
     pub(super) options: Mutex<Option<ProcessOptions>>,
-    /// What `hcsd-incarnation` was in all `CreateProcess`.
+    /// What `hcsd-incarnation` was in all `CreateProcess` and `ExecProcess`.
     pub(super) pins: Mutex<Vec<String>>,
-    /// How many of the next answers to `WaitProcess` and `WriteInput` are that time is up, after so
-    /// many bytes.
+    /// How many of the next answers to `WaitProcess`, `ExecProcess` and `WriteInput` are that time is
+    /// up, after so many bytes.
     pub(super) waits_in_vain: Mutex<VecDeque<u64>>,
-    /// Timeouts of all `WaitProcess` and `WriteInput`, in milliseconds.
+    /// Timeouts of all `WaitProcess`, `ExecProcess` and `WriteInput`, in milliseconds.
     pub(super) timeouts: Mutex<Vec<i64>>,
     /// Tells of each `RunProcess` that attaches as an owner and reads nothing.
     pub(super) owned: Notify,

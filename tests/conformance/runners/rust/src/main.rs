@@ -1,6 +1,7 @@
 //! The runner of the Rust client; `tests/conformance/PROTOCOL.md` says what it is for.
 
 mod answer;
+mod command;
 mod log;
 mod objects;
 mod offers;
@@ -77,7 +78,7 @@ async fn serve(mut lines: mpsc::UnboundedReceiver<String>) {
 }
 
 async fn in_time(objects: &Objects, request: &Request) -> Result<Value, Failure> {
-    let performed = perform::perform(objects, request);
+    let performed = Box::pin(perform::perform(objects, request));
     match request.number("deadline_ms")? {
         None => performed.await,
         Some(limit) => timeout(Duration::from_millis(limit), performed).await?,

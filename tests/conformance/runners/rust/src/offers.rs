@@ -11,6 +11,8 @@ pub fn features() -> Value {
         "watch": "Client::watch_events",
         "modify": "Process::resize",
         "communicate": "Process::communicate",
+        "exec": "Client::exec",
+        "lines": "Process::lines",
         "wait": "Process::wait",
         "signal": "Process::signal",
         "terminate": "Process::terminate",

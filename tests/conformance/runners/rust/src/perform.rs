@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use hcsd_client::{
-    ALL_SYSTEMS, Client, Command, Process, Retry, ScopedProcess,
+    ALL_SYSTEMS, Client, Completed, Process, Retry, ScopedProcess,
     v1::{
-        EventBookmark, EventSnapshot, OutputStream, OverflowPolicy, TerminateScope,
-        WatchEventsRequest, WatchEventsResponse, event::Event, watch_events_response::Item,
+        EventBookmark, EventSnapshot, OutputStream, TerminateScope, WatchEventsRequest,
+        WatchEventsResponse, event::Event, watch_events_response::Item,
     },
 };
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     answer::{Failure, exit_json},
+    command::command,
     log,
     objects::{Held, Objects, hex},
     offers,
@@ -45,6 +46,17 @@ pub async fn perform(objects: &Objects, request: &Request) -> Answer {
         "run" => {
             let scope = objects.clients.get(request)?.run(command(request)?).await?;
             return hold(objects, request, scope.clone(), Some(scope));
+        }
+        "exec" => {
+            let mut command = command(request)?.stdin_bytes(request.data()?);
+            if let Some(count) = request.number("max_output_bytes")? {
+                command = command.max_output_bytes(count);
+            }
+            let mut done = objects.clients.get(request)?.exec(command).await?;
+            if request.flag("check") {
+                done = done.check()?;
+            }
+            return Ok(completed_json(&done));
         }
         "open" => {
             let process = objects
@@ -104,15 +116,11 @@ async fn with_process(held: &Held, request: &Request) -> Answer {
         "committed" => return Ok(json!({"offset": process.stdin().committed().await?})),
         "close_stdin" => process.stdin().close().await?,
         "communicate" => {
-            let done = process.communicate(&request.data()?).await?;
-            let told =
-                |data: &[u8]| json!({"bytes": data.len(), "sha256": hex(&Sha256::digest(data))});
-            return Ok(json!({
-                "stdout": told(&done.stdout),
-                "stderr": told(&done.stderr),
-                "exit": exit_json(&done.exit),
-            }));
+            return Ok(completed_json(
+                &process.communicate(&request.data()?).await?,
+            ));
         }
+        "lines" => return lines(process, request).await,
         "wait" => return Ok(json!({"exit": exit_json(&process.wait().await?)})),
         "signal" => {
             let answer = match request.text("signal") {
@@ -151,6 +159,26 @@ async fn with_process(held: &Held, request: &Request) -> Answer {
     Ok(json!({}))
 }
 
+async fn lines(process: &Process, request: &Request) -> Answer {
+    let until: Option<usize> = request.number("until")?;
+    let mut lines = process.lines();
+    if let Some(count) = request.number("last")? {
+        lines = lines.last(count);
+    }
+    let mut found = Vec::new();
+    while until.is_none_or(|until| found.len() < until) {
+        let Some(line) = lines.next_line().await? else {
+            break;
+        };
+        let stream = match line.stream {
+            OutputStream::Stderr => "stderr",
+            _ => "stdout",
+        };
+        found.push(json!([stream, line.text]));
+    }
+    Ok(json!({"lines": found}))
+}
+
 async fn connect(request: &Request) -> Result<Client, Failure> {
     let mut builder = Client::builder().address(request.needed("address")?);
     if let Some(file) = request.text("token_file") {
@@ -185,77 +213,6 @@ fn scope(request: &Request) -> Result<Option<TerminateScope>, Failure> {
         .transpose()
 }
 
-fn command(request: &Request) -> Result<Command, Failure> {
-    let argv = request.value("argv").as_array();
-    let mut command = match (argv, request.text("parameters_json")) {
-        (Some(argv), None) => {
-            let words: Option<Vec<&str>> = argv.iter().map(Value::as_str).collect();
-            Command::from(words.ok_or_else(|| request.lacks("argv"))?)
-        }
-        (None, Some(document)) => Command::from_parameters_json(document),
-        _ => return Err(Failure::Inexpressible("a command is made of one source")),
-    };
-    if request.flag("stdin") {
-        command = command.stdin(true);
-    }
-    let console = request.value("console");
-    if !console.is_null() {
-        let size = |name: &str| {
-            console[name]
-                .as_u64()
-                .and_then(|number| number.try_into().ok())
-        };
-        let columns = size("columns").ok_or_else(|| request.lacks("console"))?;
-        command = command.console(
-            columns,
-            size("rows").ok_or_else(|| request.lacks("console"))?,
-        );
-    }
-    if let Some(parent) = request.text("parent") {
-        command = command.parent(parent);
-    }
-    if let Some(id) = request.text("process_id") {
-        command = command.process_id(id);
-    }
-    if let Some(id) = request.text("request_id") {
-        command = command.request_id(id);
-    }
-    options(command, request)
-}
-
-/// Adds what says how the process is kept.
-fn options(mut command: Command, request: &Request) -> Result<Command, Failure> {
-    if request.flag("block") {
-        command = command.overflow(OverflowPolicy::Block);
-    }
-    if let Some(bytes) = request.number("ring_bytes")? {
-        command = command.ring_bytes(bytes);
-    }
-    if request.flag("stderr_to_stdout") {
-        command = command.stderr_to_stdout(true);
-    }
-    for stream in request.value("discard").as_array().into_iter().flatten() {
-        command = command.discard(match stream.as_str() {
-            Some("stdout") => OutputStream::Stdout,
-            Some("stderr") => OutputStream::Stderr,
-            _ => return Err(request.lacks("discard")),
-        });
-    }
-    if let Some(time) = request.duration("run_timeout_ms")? {
-        command = command.run_timeout(time);
-    }
-    if let Some(time) = request.duration("drain_timeout_ms")? {
-        command = command.drain_timeout(time);
-    }
-    if request.flag("pin") {
-        command = command.pin(true);
-    }
-    if let Some(grace) = request.duration("owner_grace_ms")? {
-        command = command.owner_grace(grace);
-    }
-    Ok(command)
-}
-
 fn hold(
     objects: &Objects,
     request: &Request,
@@ -267,6 +224,16 @@ fn hold(
         .processes
         .add(request, Rc::new(Held::new(process, scope)))?;
     Ok(answer)
+}
+
+fn completed_json(done: &Completed) -> Value {
+    let told = |data: &[u8]| json!({"bytes": data.len(), "sha256": hex(&Sha256::digest(data))});
+    json!({
+        "stdout": told(&done.stdout),
+        "stderr": told(&done.stderr),
+        "exit": exit_json(&done.exit),
+        "truncated": done.truncated,
+    })
 }
 
 fn message_json(message: &WatchEventsResponse) -> Value {

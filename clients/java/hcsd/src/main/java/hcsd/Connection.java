@@ -33,6 +33,7 @@ final class Connection {
     private static final Set<MethodDescriptor<?, ?>> PATIENT =
             Set.of(
                     ProcessServiceGrpc.getWaitProcessMethod(),
+                    ProcessServiceGrpc.getExecProcessMethod(),
                     ProcessServiceGrpc.getTerminateProcessMethod(),
                     ProcessServiceGrpc.getWriteInputMethod(),
                     ComputeSystemServiceGrpc.getShutDownComputeSystemMethod(),

@@ -18,7 +18,12 @@ final class Conversation {
                         () -> {
                             feed(process.stdin(), input);
                             byte[] output = Task.await(out);
-                            return new Completed(process.waitFor(), output, Task.await(err));
+                            return new Completed(
+                                    process.name(),
+                                    process.waitFor(),
+                                    output,
+                                    Task.await(err),
+                                    false);
                         });
         for (Task<byte[]> reader : List.of(out, err)) {
             reader.whenComplete((data, error) -> all.fail(error));

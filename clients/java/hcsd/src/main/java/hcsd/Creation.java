@@ -2,14 +2,19 @@ package hcsd;
 
 import hcsd.v1.CreateProcessRequest;
 import hcsd.v1.CreateProcessResponse;
+import hcsd.v1.ExecProcessRequest;
+import hcsd.v1.ExecProcessResponse;
 import hcsd.v1.GetHostRequest;
 import hcsd.v1.HostServiceGrpc;
 import hcsd.v1.Process;
 import hcsd.v1.ProcessServiceGrpc;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BiFunction;
+import java.util.function.Predicate;
 
 /**
- * The start of a process, repeated until the daemon answers, and never done twice.
+ * The start of a process, or its run to the end, repeated until the daemon answers, and never done
+ * twice.
  *
  * <p>The request id makes one run of the daemon start one process. Another run does not know the
  * id, so each attempt is meant for one run alone:
@@ -20,35 +25,76 @@ import java.util.concurrent.CompletableFuture;
  * it is known                                                ask it to create
  * no daemon reached, before any was                          that error
  * no daemon reached, a lost connection                       after a while the same again
+ * the time of a piece is up                                  the same again, which joins the run
  * another run, and no attempt can have come to a daemon      ask for the run anew
  * another run, and one can have                              DaemonRestarted: nobody can tell
  * </pre>
+ *
+ * Only a run to the end is asked for in pieces.
  */
-final class Creation {
-    private static final String WHAT = "CreateProcess"; // for the log
-
+final class Creation<R> {
     private final Connection connection;
-    private final CreateProcessRequest request; // with a request id
+    private final String what; // for the log
+    private final BiFunction<Connection, Pieces, CompletableFuture<R>> ask;
+    private final Predicate<R> timedOut;
+    private final Pieces pieces;
     private final Attempts attempts;
-    private final Task<Process> task = new Task<>();
+    private final Task<R> task = new Task<>();
     private boolean reached; // a daemon was
-    private boolean arrived; // a create may have
+    private boolean arrived; // a create may have, at `run` of the daemon and at no other
+    private String run = "";
 
-    private Creation(Connection connection, CreateProcessRequest request) {
+    /**
+     * @param ask asks one run of the daemon, by a request with an id
+     * @param timedOut whether an answer is the end of a piece alone
+     */
+    private Creation(
+            Connection connection,
+            String what,
+            BiFunction<Connection, Pieces, CompletableFuture<R>> ask,
+            Predicate<R> timedOut) {
         this.connection = connection;
-        this.request = request;
-        this.attempts = new Attempts(connection.settings(), WHAT);
+        this.what = what;
+        this.ask = ask;
+        this.timedOut = timedOut;
+        this.pieces = new Pieces(connection.settings().keepalive());
+        this.attempts = new Attempts(connection.settings(), what);
     }
 
     /** Starts a process; a cancellation of the future only ends the wait for it. */
     static CompletableFuture<Process> start(Connection connection, CreateProcessRequest request) {
-        Creation creation = new Creation(connection, request);
+        Creation<CreateProcessResponse> creation =
+                new Creation<>(
+                        connection,
+                        "CreateProcess",
+                        (pinned, piece) ->
+                                pinned.ask(ProcessServiceGrpc.getCreateProcessMethod(), request),
+                        answer -> false);
+        creation.attempt();
+        return Task.mapped(creation.task, CreateProcessResponse::getProcess);
+    }
+
+    /** Runs a process to its end; a cancellation of the future makes the daemon kill it. */
+    static CompletableFuture<ExecProcessResponse> runToEnd(
+            Connection connection, ExecProcessRequest.Builder request) {
+        Creation<ExecProcessResponse> creation =
+                new Creation<>(
+                        connection,
+                        "ExecProcess",
+                        (pinned, piece) ->
+                                pinned.ask(
+                                        ProcessServiceGrpc.getExecProcessMethod(),
+                                        request.setTimeout(piece.begin()).build(),
+                                        piece.limit()),
+                        ExecProcessResponse::getTimedOut);
         creation.attempt();
         return creation.task;
     }
 
     private void attempt() {
-        String run = connection.incarnation().get();
+        if (!arrived) {
+            run = connection.incarnation().get();
+        }
         if (run.isEmpty()) {
             task.after(
                     connection.ask(
@@ -58,33 +104,38 @@ final class Creation {
                         if (error == null) {
                             reached = true;
                             attempts.succeeded();
-                            connection.incarnation().set(host.getIncarnation());
-                            create(host.getIncarnation());
+                            run = host.getIncarnation();
+                            connection.incarnation().set(run);
+                            create();
                         } else {
                             failed(error);
                         }
                     });
         } else {
-            create(run);
+            create();
         }
     }
 
-    private void create(String run) {
-        task.after(
-                connection.pinned(run).ask(ProcessServiceGrpc.getCreateProcessMethod(), request),
-                (answer, error) -> created(run, answer, error));
+    private void create() {
+        task.after(ask.apply(connection.pinned(run), pieces), this::ended);
     }
 
-    private void created(String run, CreateProcessResponse answer, Throwable error) {
+    private void ended(R answer, Throwable error) {
         if (error == null) {
-            connection.incarnation().set(answer.getProcess().getIncarnation());
-            task.settle(answer.getProcess(), null);
+            if (timedOut.test(answer)) {
+                reached = true;
+                arrived = true;
+                attempts.succeeded();
+                attempt();
+            } else {
+                task.settle(answer, null);
+            }
             return;
         }
         if (error instanceof HcsdException.DaemonRestarted) {
             connection.incarnation().compareAndSet(run, "");
             if (!arrived) {
-                connection.settings().journal().restarted(WHAT);
+                connection.settings().journal().restarted(what);
                 attempt();
                 return;
             }
@@ -92,6 +143,7 @@ final class Creation {
         if (error instanceof HcsdException.Unavailable unavailable) {
             boolean refused = unavailable.retryDelay().isPresent(); // nothing has happened then
             arrived |= !(refused || error instanceof HcsdException.DaemonUnreachable);
+            pieces.failed(unavailable);
         }
         failed(error);
     }

@@ -160,7 +160,7 @@ public final class HcsdClient implements AutoCloseable {
      * does if the client is closed first.
      *
      * <p>Nothing of its output is lost, however slowly it is read: as with a pipe, the process
-     * waits for who reads it, unless the options or the spec say otherwise. If the start is XX
+     * waits for who reads it, unless the options or the spec say otherwise.
      *
      * @param request as of {@link #create(CreateProcessRequest, StartOptions)}, with the same
      *     errors
@@ -183,7 +183,7 @@ public final class HcsdClient implements AutoCloseable {
     public CompletableFuture<RemoteProcess> runAsync(
             CreateProcessRequest request, StartOptions options) {
         CreateProcessRequest.Builder owned = request.toBuilder();
-        ProcessOptions.Builder added = options.addedTo(owned.getOptionsBuilder());
+        ProcessOptions.Builder added = options.addedTo(owned);
         options.addOwner(added, request.getSpec().getOrphanPolicy());
         if (added.getOutput().getOverflowValue() == BY_DEFAULT
                 && request.getSpec().getOutput().getOverflowValue() == BY_DEFAULT) {
@@ -281,8 +281,75 @@ public final class HcsdClient implements AutoCloseable {
     public CompletableFuture<RemoteProcess> createAsync(
             CreateProcessRequest request, StartOptions options) {
         CreateProcessRequest.Builder kept = request.toBuilder();
-        options.addedTo(kept.getOptionsBuilder());
+        options.addedTo(kept);
         return start(kept, false, false);
+    }
+
+    /**
+     * Runs a command to its end; see {@link #exec(CreateProcessRequest, StartOptions)}.
+     *
+     * @param args the program and its arguments
+     * @return how it ended, and what it wrote
+     * @throws InterruptedException the thread was interrupted
+     */
+    public Completed exec(String... args) throws InterruptedException {
+        return exec(argv(args).build(), new StartOptions());
+    }
+
+    /**
+     * Runs a command to its end; see {@link #exec(CreateProcessRequest, StartOptions)}.
+     *
+     * @param spec what to run
+     * @param options what it reads, where it runs, and how it is kept
+     * @return how it ended, and what it wrote
+     * @throws InterruptedException the thread was interrupted
+     */
+    public Completed exec(ProcessSpec spec, StartOptions options) throws InterruptedException {
+        return exec(CreateProcessRequest.newBuilder().setSpec(spec).build(), options);
+    }
+
+    /**
+     * Runs a command to its end. It reads {@link StartOptions#input} and then end of file. A code
+     * other than 0 is no error: {@link Completed#check} makes it one.
+     *
+     * <pre>{@code
+     * Completed completed = client.exec("git", "rev-parse", "HEAD").check();
+     * }</pre>
+     *
+     * <p>A lost connection shows only as a pause, and the command is run once. If the thread is
+     * interrupted, or this program ends, the daemon kills the process with what it has started,
+     * {@link StartOptions#ownerGrace} later.
+     *
+     * @param request as of {@link #create(CreateProcessRequest, StartOptions)}, with the same
+     *     errors
+     * @param options what it reads, where it runs, and how it is kept
+     * @return how it ended, and the last MiB that it wrote to each output
+     * @throws HcsdException.ProcessTimeout its {@link StartOptions#runTimeout} was up, and it was
+     *     killed with what it had started
+     * @throws HcsdException.DaemonRestarted the daemon was started anew while the process ran
+     * @throws HcsdException.NotFound the process was deleted meanwhile
+     * @throws InterruptedException the thread was interrupted
+     */
+    public Completed exec(CreateProcessRequest request, StartOptions options)
+            throws InterruptedException {
+        return Task.await(execAsync(request, options));
+    }
+
+    /**
+     * As {@link #exec(CreateProcessRequest, StartOptions)}; cancelling the future is as an
+     * interrupt.
+     *
+     * @param request what to run
+     * @param options what it reads, where it runs, and how it is kept
+     * @return how it ended, and what it wrote
+     */
+    public CompletableFuture<Completed> execAsync(
+            CreateProcessRequest request, StartOptions options) {
+        CreateProcessRequest.Builder create = request.toBuilder();
+        addDefaults(create);
+        return Task.mapped(
+                Creation.runToEnd(connection, options.addedToExec(create)),
+                answer -> Completed.of(answer).inTime());
     }
 
     /**
@@ -416,17 +483,20 @@ public final class HcsdClient implements AutoCloseable {
 
     private CompletableFuture<RemoteProcess> start(
             CreateProcessRequest.Builder request, boolean killedWhenLeft, boolean owned) {
-        boolean repeatedByCaller = !request.getRequestId().isEmpty();
-        if (!repeatedByCaller) {
+        long stdinOffset = request.getRequestId().isEmpty() ? 0 : UNKNOWN;
+        addDefaults(request);
+        return Task.mapped(
+                Creation.start(connection, request.build()),
+                process ->
+                        new RemoteProcess(connection, process, stdinOffset, killedWhenLeft, owned));
+    }
+
+    private static void addDefaults(CreateProcessRequest.Builder request) {
+        if (request.getRequestId().isEmpty()) {
             request.setRequestId(UUID.randomUUID().toString());
         }
         if (request.getParent().isEmpty()) {
             request.setParent(Names.HOST_SYSTEM);
         }
-        long stdinOffset = repeatedByCaller ? UNKNOWN : 0;
-        return Task.mapped(
-                Creation.start(connection, request.build()),
-                process ->
-                        new RemoteProcess(connection, process, stdinOffset, killedWhenLeft, owned));
     }
 }

@@ -17,8 +17,9 @@ import java.util.OptionalLong;
  * caught as in {@code catch (HcsdException.NotFound error)}.
  *
  * <p>Most are failures of a call, as the daemon says or on the way to it, and tell what the daemon
- * has told. {@link BadAddress}, {@link BadTokenFile}, {@link BadTls} and {@link ClientClosed} are
- * none: they have a message alone. The message is prose for people and never to be parsed.
+ * has told. {@link BadAddress}, {@link BadTokenFile}, {@link BadTls}, {@link ClientClosed} and
+ * {@link ProcessFailed} are none: the daemon has told nothing. The message is prose for people and
+ * never to be parsed.
  */
 @SuppressWarnings("serial") // the serialized form is no part of the library
 public class HcsdException extends RuntimeException {
@@ -142,6 +143,47 @@ public class HcsdException extends RuntimeException {
     public static final class ClientClosed extends HcsdException {
         ClientClosed() {
             super("the client is closed", null);
+        }
+    }
+
+    /** A process has not ended with 0, as {@link Completed#check} says. */
+    public static class ProcessFailed extends HcsdException {
+        private static final int SHOWN = 200; // characters of stderr in the message
+
+        private final Completed completed;
+
+        ProcessFailed(Completed completed) {
+            this(
+                    completed,
+                    completed.exit().hasExitCode()
+                            ? "exited with code " + completed.exitCode().getAsLong()
+                            : "has ended, and nobody can tell how");
+        }
+
+        private ProcessFailed(Completed completed, String why) {
+            super("'%s' %s%s".formatted(completed.name(), why, said(completed)), null);
+            this.completed = completed;
+        }
+
+        /**
+         * Returns how the process ended, and what it wrote.
+         *
+         * @return the process, never null
+         */
+        public Completed completed() {
+            return completed;
+        }
+
+        private static String said(Completed completed) {
+            String text = completed.errorText().strip();
+            return text.isEmpty() ? "" : ": " + text.substring(Math.max(0, text.length() - SHOWN));
+        }
+    }
+
+    /** A process was killed with what it had started, since its time was up. */
+    public static final class ProcessTimeout extends ProcessFailed {
+        ProcessTimeout(Completed completed) {
+            super(completed, "was killed, since its time was up");
         }
     }
 

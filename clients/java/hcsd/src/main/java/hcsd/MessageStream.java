@@ -7,7 +7,15 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * Messages of the daemon, in their order.
+ * Messages of the daemon, or lines of a process, in their order.
+ *
+ * <pre>{@code
+ * try (MessageStream<Line> lines = process.lines()) {
+ *     for (Line line : lines) {
+ *         System.out.println(line.text());
+ *     }
+ * }
+ * }</pre>
  *
  * <p>The call begins at once, and ends with the last message or with {@link #close}, which detaches
  * and changes nothing else. One thread may iterate at a time; {@code close} may come from any.
@@ -17,10 +25,10 @@ import java.util.concurrent.CompletableFuture;
  * CancellationException} if the stream was closed or the thread was interrupted, which stays
  * interrupted then and ends the call.
  *
- * @param <T> the message of the contract
+ * @param <T> the message of the contract, or {@link Line}
  */
-public abstract sealed class MessageStream<T> implements Iterator<T>, AutoCloseable
-        permits CallStream, EventWatch {
+public abstract sealed class MessageStream<T> implements Iterator<T>, Iterable<T>, AutoCloseable
+        permits CallStream, EventWatch, LineReader {
     private Optional<T> peeked; // of the iterating thread alone; null while nothing is
 
     MessageStream() {}
@@ -56,6 +64,16 @@ public abstract sealed class MessageStream<T> implements Iterator<T>, AutoClosea
         T message = peeked.get();
         peeked = null;
         return message;
+    }
+
+    /**
+     * Returns this, for a loop over what has not been taken yet.
+     *
+     * @return this
+     */
+    @Override
+    public Iterator<T> iterator() {
+        return this;
     }
 
     /** Ends the call; idempotent. */

@@ -50,7 +50,7 @@ public final class RemoteProcess implements AutoCloseable {
     private final ProcessCalls calls;
     private final boolean killedWhenLeft;
     private final Ownership ownership; // null if this program does not own it
-    private final Queue<RemoteOutput> outputs = new ConcurrentLinkedQueue<>();
+    private final Queue<Runnable> readers = new ConcurrentLinkedQueue<>(); // what closes them
     private final RemoteOutput stdout;
     private final RemoteOutput stderr;
     private final RemoteInput stdin;
@@ -136,8 +136,36 @@ public final class RemoteProcess implements AutoCloseable {
      */
     public RemoteOutput output(OutputCursor cursor, boolean skipGaps) {
         RemoteOutput output = new RemoteOutput(connection, created, cursor, skipGaps);
-        outputs.add(output);
+        readers.add(output::close);
         return output;
+    }
+
+    /**
+     * Returns each line of both outputs as text, in the order in which the daemon read them, from
+     * the oldest that is kept to the end of both.
+     *
+     * <p>A lost connection shows only as a pause, as with a {@link RemoteOutput}, and the errors
+     * are the same. It is a reader of its own: a process of {@link HcsdClient#run} waits for it. A
+     * line over 1 MiB comes in pieces.
+     *
+     * @return the lines, to be closed; {@link #close} does so, too
+     */
+    public MessageStream<Line> lines() {
+        return lines(new LineReader(connection, created));
+    }
+
+    /**
+     * As {@link #lines()}, beginning with some of the last lines.
+     *
+     * @param last how many of them, over both outputs; what goes missing afterwards is skipped
+     * @return the lines, to be closed
+     * @throws IllegalArgumentException it is negative
+     */
+    public MessageStream<Line> lines(int last) {
+        if (last < 0) {
+            throw new IllegalArgumentException("last %d: it must not be negative".formatted(last));
+        }
+        return lines(new LineReader(connection, created, last));
     }
 
     /**
@@ -391,7 +419,7 @@ public final class RemoteProcess implements AutoCloseable {
         if (ownership != null) {
             ownership.close();
         }
-        outputs.forEach(RemoteOutput::close);
+        readers.forEach(Runnable::run);
     }
 
     private void kill() {
@@ -419,6 +447,11 @@ public final class RemoteProcess implements AutoCloseable {
             exit = process.getExit(); // not of LOST, which may be found again
         }
         return process.getExit();
+    }
+
+    private MessageStream<Line> lines(LineReader reader) {
+        readers.add(reader::close);
+        return reader;
     }
 
     private RemoteOutput fromStart(OutputStream stream) {

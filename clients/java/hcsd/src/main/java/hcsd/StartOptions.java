@@ -1,29 +1,127 @@
 package hcsd;
 
+import com.google.protobuf.ByteString;
+import hcsd.v1.CreateProcessRequest;
+import hcsd.v1.EnvironmentVariable;
+import hcsd.v1.ExecProcessRequest;
 import hcsd.v1.OrphanPolicy;
 import hcsd.v1.OutputStream;
 import hcsd.v1.OverflowPolicy;
 import hcsd.v1.ProcessOptions;
+import hcsd.v1.ProcessSpec;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 
 /**
- * How the daemon keeps a process, and for how long; the same for a spec and a raw document.
+ * Where a process runs, how the daemon keeps it, and for how long.
  *
  * <pre>{@code
  * client.run(HcsdClient.argv("make").build(), new StartOptions().stderrToStdout());
  * }</pre>
+ *
+ * <p>{@link #workingDirectory}, {@link #environment} and {@link #user} are for a spec: a raw
+ * document says that itself, so beside one they are an {@link IllegalArgumentException}. All others
+ * are for both.
  *
  * <p>An object is for one thread at a time; it may be used for several processes.
  */
 public final class StartOptions {
     private static final Duration OWNER_GRACE = Duration.ofSeconds(10);
 
+    private final ProcessSpec.Builder place = ProcessSpec.newBuilder();
     private final ProcessOptions.Builder wire = ProcessOptions.newBuilder();
+    private final ExecProcessRequest.Builder execOnly = ExecProcessRequest.newBuilder();
     private Duration ownerGrace = OWNER_GRACE; // null for a process without an owner
 
     /** Makes options that leave everything to the defaults. */
     public StartOptions() {}
+
+    /**
+     * Sets the working directory. Default: the home of the user.
+     *
+     * @param path its absolute path in the guest
+     * @return this
+     */
+    public StartOptions workingDirectory(String path) {
+        place.setWorkingDirectory(path);
+        return this;
+    }
+
+    /**
+     * Adds a variable to the environment that the guest has anyway.
+     *
+     * @param name its name
+     * @param value its value
+     * @return this
+     */
+    public StartOptions environment(String name, String value) {
+        place.addEnv(EnvironmentVariable.newBuilder().setName(name).setValue(value));
+        return this;
+    }
+
+    /**
+     * Adds variables to the environment that the guest has anyway.
+     *
+     * @param variables their values, by name
+     * @return this
+     */
+    public StartOptions environment(Map<String, String> variables) {
+        variables.forEach(this::environment);
+        return this;
+    }
+
+    /**
+     * Sets who runs the process. Default: the guest's own.
+     *
+     * @param name the user, as the guest names users
+     * @return this
+     */
+    public StartOptions user(String name) {
+        place.setUser(name);
+        return this;
+    }
+
+    /**
+     * Sets what a process of {@code exec} reads from stdin before end of file. For {@code create}
+     * and {@code run} it is an {@link IllegalArgumentException}.
+     *
+     * @param data the bytes
+     * @return this
+     */
+    public StartOptions input(byte[] data) {
+        execOnly.setStdin(ByteString.copyFrom(data));
+        return this;
+    }
+
+    /**
+     * As {@link #input(byte[])}, a text by UTF-8.
+     *
+     * @param text the text
+     * @return this
+     */
+    public StartOptions input(String text) {
+        execOnly.setStdin(ByteString.copyFromUtf8(text));
+        return this;
+    }
+
+    /**
+     * Sets how many bytes of each output {@code exec} returns, the last ones; see {@link
+     * Completed#truncated}. For {@code create} and {@code run} it is an {@link
+     * IllegalArgumentException}. Default, and at most: 1 MiB.
+     *
+     * @param count their number
+     * @return this
+     * @throws IllegalArgumentException it is not above 0
+     */
+    public StartOptions maxOutputBytes(int count) {
+        if (count <= 0) {
+            throw new IllegalArgumentException(
+                    "maxOutputBytes %d: it must be above 0".formatted(count));
+        }
+        execOnly.setMaxOutputBytes(count);
+        return this;
+    }
 
     /**
      * Sets how much the daemon keeps of each output. Default: 1 MiB.
@@ -109,9 +207,9 @@ public final class StartOptions {
     }
 
     /**
-     * Sets how long a process of {@code run} lives on when its program is gone or cannot be
-     * reached, before the daemon kills it with its descendants. Default: 10 s. For {@code create}
-     * it means nothing.
+     * Sets how long a process of {@code run} or {@code exec} lives on when its program is gone or
+     * cannot be reached, before the daemon kills it with its descendants. Default: 10 s. For {@code
+     * create} it means nothing.
      *
      * @param grace the time; null, or {@link Duration#ZERO}, lets the process live
      * @return this
@@ -122,9 +220,39 @@ public final class StartOptions {
         return this;
     }
 
-    /** Adds these options to those of a request. */
-    ProcessOptions.Builder addedTo(ProcessOptions.Builder others) {
-        return others.mergeFrom(wire.build());
+    /** Adds these options to a request of {@code create} or {@code run}, and returns its own. */
+    ProcessOptions.Builder addedTo(CreateProcessRequest.Builder request) {
+        if (!execOnly.build().equals(ExecProcessRequest.getDefaultInstance())) {
+            throw new IllegalArgumentException(
+                    "input and maxOutputBytes are for exec: write to the stdin of another process,"
+                            + " and read its outputs");
+        }
+        return merged(request);
+    }
+
+    /** Returns a request of {@code exec} with these options. */
+    ExecProcessRequest.Builder addedToExec(CreateProcessRequest.Builder request) {
+        ProcessOptions.Builder options = merged(request);
+        OrphanPolicy ofSpec = request.getSpec().getOrphanPolicy();
+        addOwner(options, ofSpec);
+        if (options.getOrphanPolicy() == OrphanPolicy.ORPHAN_POLICY_UNSPECIFIED
+                && ofSpec == OrphanPolicy.ORPHAN_POLICY_UNSPECIFIED) {
+            options.setOrphanPolicy(OrphanPolicy.ORPHAN_POLICY_KEEP); // as ownerGrace says
+        }
+        return execOnly.clone().setCreate(request);
+    }
+
+    private ProcessOptions.Builder merged(CreateProcessRequest.Builder request) {
+        ProcessSpec said = place.build();
+        if (!said.equals(ProcessSpec.getDefaultInstance())) {
+            if (request.hasParametersJson()) {
+                throw new IllegalArgumentException(
+                        "workingDirectory, environment and user are for a spec: a document says"
+                                + " that itself");
+            }
+            request.getSpecBuilder().mergeFrom(said);
+        }
+        return request.getOptionsBuilder().mergeFrom(wire.build());
     }
 
     /** Adds that the process has an owner, unless something else is asked for. */

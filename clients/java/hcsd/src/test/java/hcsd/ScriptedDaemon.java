@@ -8,6 +8,8 @@ import hcsd.v1.CreateProcessResponse;
 import hcsd.v1.DeleteProcessRequest;
 import hcsd.v1.DeleteProcessResponse;
 import hcsd.v1.EventServiceGrpc;
+import hcsd.v1.ExecProcessRequest;
+import hcsd.v1.ExecProcessResponse;
 import hcsd.v1.GetHostRequest;
 import hcsd.v1.GetHostResponse;
 import hcsd.v1.GetProcessRequest;
@@ -82,6 +84,8 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
     final Queue<Consumer<StreamObserver<WaitProcessResponse>>> waits = new ArrayDeque<>();
 
     final Queue<Consumer<StreamObserver<WriteInputResponse>>> writes = new ArrayDeque<>();
+
+    final Queue<Consumer<StreamObserver<ExecProcessResponse>>> executions = new ArrayDeque<>();
 
     /** What RunProcess calls were asked, as a queue of its own: they come beside all else. */
     final BlockingQueue<RunProcessRequest> owned = new LinkedBlockingQueue<>();
@@ -197,6 +201,13 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
     }
 
     @Override
+    public void execProcess(
+            ExecProcessRequest request, StreamObserver<ExecProcessResponse> answer) {
+        received.add(request);
+        executions.remove().accept(answer);
+    }
+
+    @Override
     public void writeInput(WriteInputRequest request, StreamObserver<WriteInputResponse> answer) {
         received.add(request);
         writes.remove().accept(answer);
@@ -281,6 +292,13 @@ final class ScriptedDaemon extends ProcessServiceGrpc.ProcessServiceImplBase {
                     failure(Status.Code.FAILED_PRECONDITION, "DAEMON_RESTARTED");
             call.close(refusal.getStatus(), refusal.getTrailers());
             return new ServerCall.Listener<>() {};
+        }
+    }
+
+    /** Does something when the caller cancels a call; to be said before the call is answered. */
+    static void onCancel(StreamObserver<?> answer, Runnable work) {
+        if (answer instanceof ServerCallStreamObserver<?> call) {
+            call.setOnCancelHandler(work);
         }
     }
 

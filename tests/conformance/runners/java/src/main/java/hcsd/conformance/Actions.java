@@ -5,10 +5,12 @@ import com.google.gson.JsonObject;
 import hcsd.Completed;
 import hcsd.HcsdClient;
 import hcsd.HcsdClientBuilder;
+import hcsd.Line;
 import hcsd.MessageStream;
 import hcsd.Names;
 import hcsd.RemoteProcess;
 import hcsd.Retry;
+import hcsd.StartOptions;
 import hcsd.v1.DeleteProcessResponse;
 import hcsd.v1.Process;
 import hcsd.v1.ProcessSignal;
@@ -78,6 +80,8 @@ final class Actions {
             case "committed" -> timed(request, () -> committed(request));
             case "close_stdin" -> timed(request, () -> closeStdin(request));
             case "communicate" -> communicate(request);
+            case "exec" -> exec(request);
+            case "lines" -> timed(request, () -> lines(request));
             case "wait" -> exit(Answers.exit(await(request, process(request).waitForAsync())));
             case "signal" -> signal(request);
             case "terminate" -> terminate(request);
@@ -165,10 +169,34 @@ final class Actions {
     }
 
     private JsonObject communicate(JsonObject request) throws Exception {
-        Completed completed = await(request, process(request).communicateAsync(content(request)));
-        JsonObject answer = exit(Answers.exit(completed.exit()));
-        answer.add("stdout", Digest.of(completed.stdout()));
-        answer.add("stderr", Digest.of(completed.stderr()));
+        return Answers.completed(
+                await(request, process(request).communicateAsync(content(request))));
+    }
+
+    private JsonObject exec(JsonObject request) throws Exception {
+        StartOptions options = Sources.options(request).input(content(request));
+        if (request.has("max_output_bytes")) {
+            options.maxOutputBytes((int) number(request, "max_output_bytes", 0));
+        }
+        Completed completed =
+                await(request, client(request).execAsync(Sources.source(request), options));
+        return Answers.completed(flag(request, "check") ? completed.check() : completed);
+    }
+
+    private JsonObject lines(JsonObject request) {
+        RemoteProcess process = process(request);
+        long until = number(request, "until", Long.MAX_VALUE);
+        JsonArray found = new JsonArray();
+        try (MessageStream<Line> lines =
+                request.has("last")
+                        ? process.lines((int) number(request, "last", 0))
+                        : process.lines()) {
+            while (found.size() < until && lines.hasNext()) {
+                found.add(Answers.line(lines.next()));
+            }
+        }
+        JsonObject answer = new JsonObject();
+        answer.add("lines", found);
         return answer;
     }
 

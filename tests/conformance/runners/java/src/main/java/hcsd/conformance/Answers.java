@@ -2,9 +2,12 @@ package hcsd.conformance;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import hcsd.Completed;
 import hcsd.HcsdException;
 import hcsd.HcsdIOException;
+import hcsd.Line;
 import hcsd.RemoteProcess;
+import hcsd.v1.OutputStream;
 import hcsd.v1.ProcessExit;
 import hcsd.v1.WatchEventsResponse;
 import java.io.InterruptedIOException;
@@ -57,6 +60,22 @@ final class Answers {
         exit.addProperty("signal", unsigned(found.getSignal()));
         exit.addProperty("reason", found.getReasonValue());
         return exit;
+    }
+
+    static JsonObject completed(Completed completed) {
+        JsonObject answer = new JsonObject();
+        answer.add("exit", exit(completed.exit()));
+        answer.add("stdout", Digest.of(completed.stdout()));
+        answer.add("stderr", Digest.of(completed.stderr()));
+        answer.addProperty("truncated", completed.truncated());
+        return answer;
+    }
+
+    static JsonArray line(Line line) {
+        JsonArray answer = new JsonArray();
+        answer.add(line.stream() == OutputStream.OUTPUT_STREAM_STDERR ? "stderr" : "stdout");
+        answer.add(line.text());
+        return answer;
     }
 
     static JsonObject message(WatchEventsResponse message) {

@@ -12,6 +12,8 @@ final class Offers {
         {"watch", "client.watchEvents"},
         {"modify", "process.resize"},
         {"communicate", "process.communicate"},
+        {"exec", "client.exec"},
+        {"lines", "process.lines"},
         {"wait", "process.waitFor"},
         {"signal", "process.signal"},
         {"terminate", "process.terminate"},
