@@ -13,7 +13,10 @@ from google.protobuf.message import Message
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd_client import STDOUT, Client, blocking
+from hcsd_client._channel import INCARNATION as INCARNATION_KEY
+from hcsd_client._creation import Creation
 from tests.unit.test_client_fake import (
+    INCARNATION,
     NAME,
     Context,
     FakeDaemon,
@@ -209,3 +212,17 @@ def test_a_keepalive_that_is_none_is_refused(wrong: float) -> None:
         with pytest.raises(ValueError, match="keepalive is"):
             client("unix:///x", keepalive=wrong)
     Client("unix:///x", keepalive=0)
+
+
+async def test_what_may_have_begun_is_asked_of_the_same_daemon_though_another_was_met(
+    daemon: FakeDaemon,
+) -> None:
+    async with Client(daemon.target) as client:
+        channel = client._channel
+        creation = Creation(channel)
+        assert (INCARNATION_KEY, INCARNATION) in (await creation.pin()).metadata
+        channel.known.incarnation = "another"  # as another call has met it
+        assert (INCARNATION_KEY, "another") in (await creation.pin()).metadata
+        assert creation.is_survived(channel.lost("it was cut"))
+        channel.known.incarnation = "a-third"
+        assert (INCARNATION_KEY, "another") in (await creation.pin()).metadata

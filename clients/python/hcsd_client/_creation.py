@@ -44,19 +44,23 @@ class Creation:
         self._channel = channel
         self._reached = False
         self._doubtful = False
+        self._incarnation = ""  # of the run of the daemon that was asked last
 
     async def pin(self) -> Channel:
         """Return the channel to the present run of the daemon, as far as that is known.
 
+        One that may have begun the work stays: another call may have met a newer one meanwhile.
+
         Raises:
             CallError: The daemon cannot be asked.
         """
-        attempts = self._channel.attempts("the search for the daemon")
-        incarnation = await retrying(
-            attempts, self._channel.find_incarnation, reached=self._reached
-        )
+        if not self._doubtful:
+            attempts = self._channel.attempts("the search for the daemon")
+            self._incarnation = await retrying(
+                attempts, self._channel.find_incarnation, reached=self._reached
+            )
         self._reached = True
-        return self._channel.pinned(incarnation)
+        return self._channel.pinned(self._incarnation)
 
     def is_survived(self, error: CallError) -> bool:
         """Note how an attempt has failed, and tell whether there may be another."""

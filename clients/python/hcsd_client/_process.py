@@ -140,8 +140,8 @@ class RemoteProcess:
                         moment = chunk.read_time.ToDatetime(UTC)
                         for line in lines.cut(chunk.stream, chunk.data, moment):
                             yield line
-                    case "eof":
-                        for line in lines.finish(event.eof.stream):
+                    case "gap" | "eof" as kind:  # what follows a gap is another line
+                        for line in lines.finish(getattr(event, kind).stream):
                             yield line
 
     async def get(self) -> Process:
