@@ -59,6 +59,13 @@ var (
 	ErrExitUnknown error = &class{text: "there is no exit code to know"} // see [ExitCode]
 )
 
+// The classes of an [*ExitError].
+var (
+	ErrProcessFailed   error = processFailed   // its exit code is not 0, or nobody can tell it
+	ErrProcessTimeout  error = processTimeout  //   it was killed, since its [WithRunTimeout] was up
+	ErrOutputTruncated error = outputTruncated //   it wrote more than [Client.Output] returns
+)
+
 var (
 	invalidRequest     = &class{text: "invalid request"}
 	notFound           = &class{text: "not found"}
@@ -85,6 +92,9 @@ var (
 	unavailable        = &class{text: "unavailable"}
 	daemonUnreachable  = &class{text: "daemon unreachable", refines: unavailable}
 	connectionLost     = &class{text: "connection lost", refines: unavailable}
+	processFailed      = &class{text: "process failed"}
+	processTimeout     = &class{text: "process timeout", refines: processFailed}
+	outputTruncated    = &class{text: "output truncated", refines: processFailed}
 )
 
 type condition struct {

@@ -28,7 +28,10 @@ func (c *Client) Create(ctx context.Context, spec *hcsdv1.ProcessSpec, options .
 		return nil, err
 	}
 	if settings.ownerGrace != nil {
-		return nil, usageError("WithOwnerGrace is for Run: a process of Create has no owner")
+		return nil, usageError("WithOwnerGrace is for Run and Exec: a process of Create has no owner")
+	}
+	if settings.ofExec != "" {
+		return nil, usageError("%s is for Exec: write to Stdin of the process, and read its outputs", settings.ofExec)
 	}
 	return c.create(ctx, settings.request)
 }
@@ -46,6 +49,9 @@ func (c *Client) Run(ctx context.Context, spec *hcsdv1.ProcessSpec, options ...C
 	settings, err := newCreateSettings(spec, options)
 	if err != nil {
 		return nil, err
+	}
+	if settings.ofExec != "" {
+		return nil, usageError("%s is for Exec: write to Stdin of the process, and read its outputs", settings.ofExec)
 	}
 	settings.asForRun()
 	p, err := c.create(ctx, settings.request)
@@ -71,8 +77,14 @@ func newCreateSettings(spec *hcsdv1.ProcessSpec, options []CreateOption) (*creat
 	if (spec == nil) == (s.request.GetSource() == nil) {
 		return nil, usageError("a process is made from a spec or from a document (WithParametersJSON): give exactly one")
 	}
+	if spec == nil && s.ofSpec != "" {
+		return nil, usageError("%s is for a spec: a document says that itself", s.ofSpec)
+	}
 	if spec != nil {
 		spec = proto.CloneOf(spec)
+		for _, shape := range s.shapes {
+			shape(spec)
+		}
 		if s.stdin {
 			spec.StdinMode = hcsdv1.StdinMode_STDIN_MODE_PIPE
 		}
@@ -98,36 +110,53 @@ func (c *Client) create(ctx context.Context, request *hcsdv1.CreateProcessReques
 	return newProcess(c.connection, answer.GetProcess(), stdinOffset), nil
 }
 
-// createOnce repeats a create so that it starts one process at most. One run of the daemon tells a repeated
-// request by its id, and another run would not; so each call is meant for one run alone.
-//
-//	state  event                          next
-//	NEW    an answer                      done
-//	NEW    the daemon cannot be reached   NEW
-//	NEW    another run of the daemon      NEW, for that run
-//	NEW    the connection is lost         SENT
-//	SENT   an answer                      done
-//	SENT   the connection is lost         SENT
-//	SENT   another run of the daemon      failed: the command may have run
 func (c *Client) createOnce(
 	ctx context.Context, request *hcsdv1.CreateProcessRequest,
 ) (*hcsdv1.CreateProcessResponse, error) {
-	tries := attempts{connection: c.connection, what: "CreateProcess"}
+	tries := &attempts{connection: c.connection, what: "CreateProcess"}
+	return startOnce(ctx, c, tries, func(processes hcsdv1.ProcessServiceClient) (*hcsdv1.CreateProcessResponse, bool, error) {
+		answer, err := processes.CreateProcess(ctx, request)
+		return answer, false, err
+	})
+}
+
+// startOnce repeats what starts a process so that it starts one at most. One run of the daemon tells a
+// repeated request by its id, and another run would not; so each call is meant for one run alone.
+//
+//	state  event                               next
+//	NEW    an answer                           done
+//	NEW    an answer that is none yet          SENT
+//	NEW    the daemon cannot be reached        NEW
+//	NEW    another run of the daemon           NEW, for that run
+//	NEW    the connection is lost              SENT
+//	SENT   an answer                           done
+//	SENT   none yet, the connection is lost    SENT, for the same run, whichever others have met since
+//	SENT   another run of the daemon           failed: the command may have run
+func startOnce[Answer any](
+	ctx context.Context, c *Client, tries *attempts,
+	ask func(hcsdv1.ProcessServiceClient) (answer Answer, early bool, err error),
+) (none Answer, err error) {
+	var incarnation *string
 	sent, restarted := false, false
 	for {
-		incarnation, err := c.incarnation(ctx)
-		if err != nil {
-			return nil, err
+		if !sent {
+			if incarnation, err = c.incarnation(ctx); err != nil {
+				return none, err
+			}
 		}
-		answer, err := hcsdv1.NewProcessServiceClient(c.connection.pinned(*incarnation)).CreateProcess(ctx, request)
+		answer, early, err := ask(hcsdv1.NewProcessServiceClient(c.connection.pinned(*incarnation)))
 		switch {
 		case err == nil:
 			tries.succeeded()
-			return answer, nil
+			if !early {
+				return answer, nil
+			}
+			sent = true
+			continue
 		case errors.Is(err, ErrDaemonRestarted):
 			c.connection.incarnation.CompareAndSwap(incarnation, nil)
 			if sent {
-				return nil, err
+				return none, err
 			}
 			if !restarted { // what was known was old, which is no failure
 				restarted = true
@@ -140,7 +169,7 @@ func (c *Client) createOnce(
 			err = tries.wait(ctx, err)
 		}
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 	}
 }

@@ -2,6 +2,7 @@ package hcsd
 
 import (
 	"maps"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -16,6 +17,53 @@ type CreateOption func(*createSettings)
 // CreateStdInPipe does it.
 func WithStdin() CreateOption {
 	return func(s *createSettings) { s.stdin = true }
+}
+
+// WithInput is what a process of [Client.Exec] reads from its stdin before end of file. Default: nothing. A
+// document must have CreateStdInPipe for it.
+func WithInput[Data ~[]byte | ~string](data Data) CreateOption {
+	return func(s *createSettings) { s.input, s.ofExec = []byte(data), "WithInput" }
+}
+
+// WithMaxOutputBytes says how many bytes of each output [Client.Exec] returns, the last ones. Default, and
+// at most: 1 MiB.
+func WithMaxOutputBytes(bytes uint32) CreateOption {
+	return func(s *createSettings) { s.maxOutput, s.ofExec = bytes, "WithMaxOutputBytes" }
+}
+
+// WithDir names the working directory in the guest, an absolute path. Default: the home of the user. This
+// option and the next three are for a spec, and hold before what that says; a document says it itself.
+func WithDir(path string) CreateOption {
+	return shaping("WithDir", func(spec *hcsdv1.ProcessSpec) { spec.WorkingDirectory = path })
+}
+
+// WithEnv adds variables to those that the guest has anyway, each as NAME=VALUE; of two with one name the last
+// holds.
+func WithEnv(variables ...string) CreateOption {
+	return func(s *createSettings) {
+		for _, each := range variables {
+			name, value, found := strings.Cut(each, "=")
+			if !found || name == "" {
+				s.problem = usageError("WithEnv takes variables as NAME=VALUE, and this is '%s'", each)
+				return
+			}
+			shaping("WithEnv", func(spec *hcsdv1.ProcessSpec) {
+				spec.Env = append(spec.Env, &hcsdv1.EnvironmentVariable{Name: name, Value: value})
+			})(s)
+		}
+	}
+}
+
+// WithUser names who runs the process, as the guest names users. Default: the guest's own.
+func WithUser(name string) CreateOption {
+	return shaping("WithUser", func(spec *hcsdv1.ProcessSpec) { spec.User = name })
+}
+
+// WithConsole gives the process a console of so many character cells; all output is stdout then.
+func WithConsole(columns, rows uint32) CreateOption {
+	return shaping("WithConsole", func(spec *hcsdv1.ProcessSpec) {
+		spec.Console = &hcsdv1.Console{Columns: columns, Rows: rows}
+	})
 }
 
 // WithParent names the system to run in, as in systems/web. Default: [HostSystem].
@@ -88,7 +136,7 @@ func WithPin() CreateOption {
 	return func(s *createSettings) { s.options().Pin = true }
 }
 
-// WithOwnerGrace says how long a process of [Client.Run] outlives a program that is gone, or whose
+// WithOwnerGrace says how long a process of [Client.Run] or [Client.Exec] outlives a program that is gone, or whose
 // connection is; then it is killed with its descendants (EXIT_REASON_OWNER_GONE). 0: it goes on.
 // Default: [DefaultOwnerGrace].
 func WithOwnerGrace(grace time.Duration) CreateOption {
@@ -101,8 +149,18 @@ func WithOwnerGrace(grace time.Duration) CreateOption {
 type createSettings struct {
 	request    *hcsdv1.CreateProcessRequest
 	stdin      bool
+	shapes     []func(*hcsdv1.ProcessSpec) // what the options say of the spec
+	ofSpec     string                      // an option that is for a spec; empty without one
+	input      []byte                      // these are for Exec
+	maxOutput  uint32
+	ofExec     string         // an option that is for Exec; empty without one
 	ownerGrace *time.Duration // nil: the default
 	problem    error          // with an option
+}
+
+// shaping returns an option that says something of the spec.
+func shaping(name string, shape func(*hcsdv1.ProcessSpec)) CreateOption {
+	return func(s *createSettings) { s.shapes, s.ofSpec = append(s.shapes, shape), name }
 }
 
 func (s *createSettings) options() *hcsdv1.ProcessOptions {

@@ -102,6 +102,16 @@ func TestOptionsThatMeanNothingAreRefused(t *testing.T) {
 		_, err := client.Create(t.Context(), Command("x"), option)
 		wantIs(t, err, ErrUsage)
 	}
+	for _, option := range []CreateOption{WithEnv("A"), WithEnv("=1"), WithInput("x"), WithMaxOutputBytes(1)} {
+		_, err := client.Create(t.Context(), Command("x"), option)
+		wantIs(t, err, ErrUsage)
+		_, err = client.Run(t.Context(), Command("x"), option)
+		wantIs(t, err, ErrUsage)
+	}
+	for _, option := range []CreateOption{WithDir("/"), WithEnv("A=1"), WithUser("u"), WithConsole(80, 24)} {
+		_, err := client.Create(t.Context(), nil, WithParametersJSON("{}"), option)
+		wantIs(t, err, ErrUsage)
+	}
 	_, err := NewClient(WithKeepalive(-1))
 	wantIs(t, err, ErrUsage)
 }
@@ -136,6 +146,36 @@ func TestACommandNeverRunsTwice(t *testing.T) {
 	d.create = nil
 	if _, err := client.Create(t.Context(), Command("x")); err != nil { // a new one is for the new daemon
 		t.Errorf("%v", err)
+	}
+}
+
+func TestACommandNeverRunsTwiceAlsoIfAnotherCallHasMetTheNewDaemon(t *testing.T) {
+	d := serve(t)
+	client, another := d.client(t), "another"
+	d.create = func(*hcsdv1.CreateProcessRequest) error {
+		d.restart(another)
+		client.connection.incarnation.Store(&another)
+		return status.Error(codes.Internal, "RST_STREAM")
+	}
+	_, err := client.Create(t.Context(), Command("x"))
+	wantIs(t, err, ErrDaemonRestarted)
+}
+
+func TestWhereAndAsWhomACommandRunsIsSaidByOptions(t *testing.T) {
+	d, spec := serve(t), Command("x")
+	spec.Env = []*hcsdv1.EnvironmentVariable{{Name: "A", Value: "1"}}
+	_, err := d.client(t).Create(t.Context(), spec, WithDir("/src"), WithEnv("B=2=3", "C="), WithUser("build"), WithConsole(80, 24))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := requests[*hcsdv1.CreateProcessRequest](d)[0].GetSpec()
+	var env []string
+	for _, each := range found.GetEnv() {
+		env = append(env, each.GetName()+"="+each.GetValue())
+	}
+	if found.GetWorkingDirectory() != "/src" || strings.Join(env, " ") != "A=1 B=2=3 C=" || found.GetUser() != "build" ||
+		found.GetConsole().GetColumns() != 80 || found.GetConsole().GetRows() != 24 || len(spec.GetEnv()) != 1 {
+		t.Errorf("%v", found)
 	}
 }
 

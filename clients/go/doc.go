@@ -3,12 +3,14 @@
 //
 //	client, err := hcsd.NewClient()
 //	...
+//	revision, err := client.Output(ctx, hcsd.Command("git", "rev-parse", "HEAD"), hcsd.WithDir("/src"))
+//	...
 //	process, err := client.Run(ctx, hcsd.Command("sh", "-c", "echo hello; exit 7"))
 //	...
 //	defer process.Close()
 //	exit, err := process.Follow(ctx, os.Stdout, os.Stderr)
 //
-// [Client.Run] is for a process that ends with its [Process.Close], or soon after the program if that is
+// [Client.Output] and [Client.Exec] run a command to its end, in one call. [Client.Run] is for a process that ends with its [Process.Close], or soon after the program if that is
 // killed; [Client.Create] is for one that lives on, and [Client.Open] for one that is there. Options such
 // as [WithRunTimeout] say how the daemon keeps it. [Client.WatchEvents] tells what happens.
 //

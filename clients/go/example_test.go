@@ -33,6 +33,48 @@ func ExampleProcess_Communicate() {
 	fmt.Printf("%s", done.Stdout)
 }
 
+// Run a command that must succeed, and take what it says.
+func ExampleClient_Output() {
+	client, err := hcsd.NewClient()
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	out, err := client.Output(context.Background(), hcsd.Command("sort"),
+		hcsd.WithInput("b\na\n"), hcsd.WithEnv("LC_ALL=C"), hcsd.WithRunTimeout(time.Minute))
+	var failed *hcsd.ExitError
+	switch {
+	case errors.Is(err, hcsd.ErrProcessTimeout):
+		fmt.Fprintln(os.Stderr, "it took too long")
+	case errors.As(err, &failed):
+		fmt.Fprintf(os.Stderr, "code %d: %s", failed.ExitCode(), failed.Stderr)
+	case err != nil:
+		panic(err)
+	}
+	fmt.Printf("%s", out)
+}
+
+// Show both outputs as they come, line by line, in the order in which they are written.
+func ExampleProcess_Lines() {
+	ctx := context.Background()
+	client, err := hcsd.NewClient()
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	process, err := client.Run(ctx, hcsd.Command("make"), hcsd.WithDir("/src"))
+	if err != nil {
+		panic(err)
+	}
+	defer process.Close()
+	for line, err := range process.Lines(ctx) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(line.Time.Format(time.TimeOnly), line.Stream == hcsd.Stderr, line.Text)
+	}
+}
+
 // Read the lines of one output, with the other one joined to it: nobody has to read that one then.
 func ExampleWithStderrToStdout() {
 	ctx := context.Background()

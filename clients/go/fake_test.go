@@ -37,6 +37,7 @@ type fakeDaemon struct {
 	boot  string // its incarnation
 
 	create    func(*hcsdv1.CreateProcessRequest) error
+	exec      func(context.Context, *hcsdv1.ExecProcessRequest) (*hcsdv1.ExecProcessResponse, error)
 	run       func(*hcsdv1.RunProcessRequest, runStream) error
 	get       func() (*hcsdv1.Process, error)
 	wait      func(context.Context) (*hcsdv1.Process, error)

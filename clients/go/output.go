@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
 )
 
@@ -38,20 +36,16 @@ type Output struct {
 	// READING  the context ends, Process.Close, other errors   IDLE
 	// READING  the end of the stream                           ENDED
 	//
-	// READING is a ReadOutput call for what follows the offset. The offset moves with the bytes that are
-	// handed out, and only then, so whatever ends the call, the next one goes on at the right byte.
+	// READING is a call for what follows the offset. The offset moves with the bytes that are handed out, and
+	// only then, so whatever ends the call, the next one goes on at the right byte.
 	turns   turns // who reads; guards what follows
-	call    hcsdv1.ProcessService_ReadOutputClient
-	cancel  context.CancelCauseFunc // ends call
-	silence silence                 // of the present call
-	moved   bool                    // the present call has given something
-	rest    []byte                  // received, and not yet handed out
-	offset  uint64                  // of the next byte to hand out
-	located bool                    // offset is known
+	calls   *readCalls
+	rest    []byte // received, and not yet handed out
+	offset  uint64 // of the next byte to hand out
+	located bool   // offset is known
 	ended   bool
 	forced  bool
 	skipped uint64
-	tries   attempts
 }
 
 func newOutput(p *Process, stream hcsdv1.OutputStream, options ...OutputOption) *Output {
@@ -60,8 +54,8 @@ func newOutput(p *Process, stream hcsdv1.OutputStream, options ...OutputOption) 
 		start:   &hcsdv1.OutputCursor{Stream: stream, Position: &hcsdv1.OutputCursor_Offset{}},
 		gaps:    hcsdv1.GapPolicy_GAP_POLICY_FAIL,
 		turns:   newTurns(),
-		tries:   attempts{connection: p.connection, what: fmt.Sprintf("ReadOutput %s %s", p.Name(), stream)},
 	}
+	o.calls = newReadCalls(p, fmt.Sprintf("ReadOutput %s %s", p.Name(), stream), o.request)
 	for _, option := range options {
 		option(o)
 	}
@@ -153,70 +147,17 @@ func (o *Output) take(n int) {
 // next returns bytes that follow the offset, at least one, or io.EOF.
 func (o *Output) next(ctx context.Context) ([]byte, error) {
 	for len(o.rest) == 0 && !o.ended {
-		err := o.receive(ctx)
-		if err == nil {
-			o.tries.succeeded()
-			continue
-		}
-		// A call that was ended before it gave anything would be ended again.
-		paused := o.moved && errors.Is(err, ErrSubscriberStalled)
-		o.drop()
-		if paused {
-			continue
-		}
-		if err := o.tries.wait(ctx, err); err != nil {
+		answer, err := o.calls.next(ctx)
+		if err != nil {
 			return nil, err
 		}
+		o.note(answer)
 	}
 	if len(o.rest) == 0 {
-		o.drop()
+		o.calls.drop()
 		return nil, io.EOF
 	}
 	return o.rest, nil
-}
-
-// drop ends the call, if there is one.
-func (o *Output) drop() {
-	if o.cancel != nil {
-		o.cancel(nil)
-	}
-	o.call, o.cancel, o.moved = nil, nil, false
-}
-
-// receive takes the next message of the call, which it begins if need be.
-func (o *Output) receive(ctx context.Context) error {
-	var life context.Context // of the call, which may outlive ctx
-	if o.call == nil {
-		life, o.cancel = context.WithCancelCause(o.process.life)
-		o.silence = newSilence(o.process.connection, o.process.connection.heartbeat(), o.cancel)
-	}
-	end := o.cancel
-	stop := context.AfterFunc(ctx, func() { end(nil) })
-	defer func() {
-		if !stop() { // the context has ended the call, if only after the message came
-			o.drop()
-		}
-	}()
-	if o.call == nil {
-		call, err := o.process.processes.ReadOutput(life, o.request())
-		if err != nil {
-			return callerError(ctx, err)
-		}
-		o.call = call
-	}
-	var answer *hcsdv1.ReadOutputResponse
-	err := o.silence.during(func() (err error) {
-		answer, err = o.call.Recv()
-		return err
-	})
-	switch {
-	case errors.Is(err, io.EOF): // what has an end says so before
-		return newError(codes.Internal, "", fmt.Sprintf("the daemon has left off the output of '%s' before its end", o.process.Name()))
-	case err != nil:
-		return callerError(ctx, err)
-	}
-	o.moved = true
-	return o.note(answer)
 }
 
 func (o *Output) request() *hcsdv1.ReadOutputRequest {
@@ -225,23 +166,17 @@ func (o *Output) request() *hcsdv1.ReadOutputRequest {
 		cursor = &hcsdv1.OutputCursor{Stream: o.start.GetStream(), Position: &hcsdv1.OutputCursor_Offset{Offset: o.offset}}
 	}
 	return &hcsdv1.ReadOutputRequest{
-		Name:              o.process.Name(),
-		Cursors:           []*hcsdv1.OutputCursor{cursor},
-		Follow:            true,
-		GapPolicy:         o.gaps,
-		HeartbeatInterval: o.process.connection.heartbeat(),
+		Name: o.process.Name(), Cursors: []*hcsdv1.OutputCursor{cursor}, Follow: true, GapPolicy: o.gaps,
 	}
 }
 
 // note takes what is for this stream from an event; events that are not known are ignored.
-func (o *Output) note(answer *hcsdv1.ReadOutputResponse) error {
+func (o *Output) note(answer *hcsdv1.ReadOutputResponse) {
 	switch event := answer.GetEvent().(type) {
 	case *hcsdv1.ReadOutputResponse_Started:
 		for _, cursor := range event.Started.GetCursors() {
 			o.offset, o.located = cursor.GetOffset(), true
 		}
-		o.silence.meet(event.Started.GetProcess())
-		return checkSame(o.process.created, event.Started.GetProcess())
 	case *hcsdv1.ReadOutputResponse_Chunk:
 		o.rest = event.Chunk.GetData()
 	case *hcsdv1.ReadOutputResponse_Gap:
@@ -251,17 +186,5 @@ func (o *Output) note(answer *hcsdv1.ReadOutputResponse) error {
 		o.ended, o.forced = true, event.Eof.GetForced()
 	case *hcsdv1.ReadOutputResponse_End:
 		o.ended = true
-	case *hcsdv1.ReadOutputResponse_Heartbeat:
-		o.silence.awake = true
 	}
-	return nil
-}
-
-// callerError returns what has ended a call that belongs to many callers: the context of this one, if
-// it is over, and else what the call says.
-func callerError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return contextError(ctx)
-	}
-	return err
 }

@@ -50,13 +50,6 @@ type Process struct {
 	closed  error // what Close returns
 }
 
-// Completed is a process that has ended, and all of its output.
-type Completed struct {
-	Exit   *hcsdv1.ProcessExit // how it ended
-	Stdout []byte
-	Stderr []byte
-}
-
 func newProcess(c *connection, created *hcsdv1.Process, stdinOffset *uint64) *Process {
 	c = c.pinned(created.GetIncarnation())
 	p := &Process{connection: c, processes: hcsdv1.NewProcessServiceClient(c), created: created}
@@ -222,7 +215,7 @@ func (p *Process) Communicate(ctx context.Context, stdin []byte) (*Completed, er
 	if err != nil {
 		return nil, err
 	}
-	return &Completed{exit, stdout.Bytes(), stderr.Bytes()}, nil
+	return &Completed{Name: p.Name(), Exit: exit, Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}, nil
 }
 
 // follow copies both outputs, does something meanwhile, and waits; the first error ends all of it.

@@ -5,6 +5,7 @@ import { credentials } from "@grpc/grpc-js";
 import { Address } from "./address.js";
 import { Channel } from "./channel.js";
 import { chooseProof, readToken, tlsCredentials } from "./credentials.js";
+import { Completed } from "./completed.js";
 import { Creator, INCARNATION } from "./creator.js";
 import { EventWatch } from "./events.js";
 import { ComputeSystemService } from "./gen/hcsd/v1/compute_system_service_pb.js";
@@ -17,12 +18,13 @@ import { ALL_SYSTEMS } from "./names.js";
 import type {
   ConnectOptions,
   CreateOptions,
+  ExecOptions,
   ListOptions,
   RunOptions,
   WatchOptions,
 } from "./options.js";
 import { OwnedProcess, RemoteProcess } from "./process.js";
-import { type Command, makeRequest, makeRunRequest } from "./requests.js";
+import { type Command, makeExecRequest, makeRequest, makeRunRequest } from "./requests.js";
 import { retrying } from "./retry.js";
 import { checkKeepalive, DEFAULT_KEEPALIVE_MS, DEFAULT_RETRY, Session } from "./session.js";
 import { present } from "./status.js";
@@ -33,6 +35,7 @@ import { type CallOptions, createStub, type Stub } from "./stubs.js";
  *
  * ```ts
  * using client = await Client.connect();
+ * const { exitCode, stdoutText } = await client.exec(["uname", "-a"]);
  * await using running = await client.run(["sh", "-c", "echo hello; exit 7"]);
  * const { stdout, stderr, exit } = await running.communicate();
  * ```
@@ -160,6 +163,31 @@ export class Client implements Disposable {
   async run(command: Command, options: RunOptions = {}): Promise<OwnedProcess> {
     const created = await this.#creator.create(makeRunRequest(command, options), options);
     return this.#hold(OwnedProcess, created, 0n);
+  }
+
+  /**
+   * Run a command to its end, and return how it ended and what it wrote.
+   *
+   * Of each output there is the last MiB; `run` and `communicate` have no such limit. `runTimeoutMs` bounds the
+   * process. If the call itself ends before, by its signal or `timeoutMs`, or the program does, the process is killed
+   * with its descendants `ownerGraceMs` later.
+   *
+   * A lost connection shows only as a pause, and the command is run once, as with `create`.
+   *
+   * @throws `ProcessTimeoutError` It was killed, since its `runTimeoutMs` were up.
+   * @throws `ProcessFailedError` See `check`.
+   * @throws `UnimplementedError` The daemon is older than this call.
+   * And those of `create`.
+   */
+  async exec(command: Command, options: ExecOptions = {}): Promise<Completed> {
+    const answer = await this.#creator.exec(makeExecRequest(command, options), options);
+    const process = present(answer.process, "process");
+    const { data: stdout, endOffset: written } = present(answer.stdout, "stdout");
+    const { data: stderr, endOffset: reported } = present(answer.stderr, "stderr");
+    const truncated = written > stdout.length || reported > stderr.length;
+    const exit = present(process.exit, "process.exit");
+    const completed = new Completed(process.name, exit, stdout, stderr, truncated);
+    return options.check || completed.timedOut ? completed.check() : completed;
   }
 
   /**

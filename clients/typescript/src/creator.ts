@@ -1,31 +1,33 @@
 /**
- * Creating processes so that no command runs twice.
+ * Starting processes so that no command runs twice.
  *
- * A create that is repeated has a request id, by which the daemon knows it again, and is meant for one run
- * of the daemon: another run has forgotten the ids.
+ * A call that is repeated has a request id, by which the daemon knows it again, and is meant for one run of
+ * the daemon: another run has forgotten the ids.
  *
  *     state     event                                      next
  *     UNSENT    the daemon is out of reach                 UNSENT, after a while
  *     UNSENT    another run of the daemon has answered     UNSENT, for that run
- *     UNSENT    the connection is lost during the create   SENT
- *     SENT      the connection is lost, or not made        SENT, after a while
+ *     UNSENT    lost, or refused by a daemon that stops    SENT
+ *     UNSENT    an answer that is none yet                 SENT
+ *     SENT      an answer that is none yet                 SENT, for the same run, whichever others have met
+ *     SENT      the connection is lost, or not made        SENT, after a while, for the same run
  *     SENT      another run of the daemon has answered     over: DaemonRestartedError
  *     any       the answer, or any other error             over
  */
 
 import { randomUUID } from "node:crypto";
 
-import {
-  ConnectionLostError,
-  DaemonRestartedError,
-  DaemonUnreachableError,
-  UnavailableError,
-} from "./errors.js";
+import { DaemonRestartedError, DaemonUnreachableError, UnavailableError } from "./errors.js";
 import type { HostService } from "./gen/hcsd/v1/host_service_pb.js";
 import type { Process } from "./gen/hcsd/v1/process_pb.js";
-import type { ProcessService } from "./gen/hcsd/v1/process_service_pb.js";
+import type {
+  CreateProcessResponse,
+  ExecProcessResponse,
+  ProcessService,
+} from "./gen/hcsd/v1/process_service_pb.js";
 import { Limits } from "./limits.js";
-import type { CreateRequest } from "./requests.js";
+import { Pieces } from "./pieces.js";
+import type { CreateRequest, ExecRequest } from "./requests.js";
 import { Attempts } from "./retry.js";
 import type { Session } from "./session.js";
 import { present } from "./status.js";
@@ -51,33 +53,67 @@ export class Creator {
   /** Create a process, however often the connection is lost meanwhile. */
   async create(asked: CreateRequest, options: CallOptions): Promise<Process> {
     const request = { ...asked, requestId: asked.requestId || randomUUID() };
-    const limits = new Limits(options);
     const attempts = new Attempts(this.session, "CreateProcess");
-    let sent = false;
+    const answer = await this.#once(attempts, options, (limits) =>
+      this.processes.createProcess(request, limits.options),
+    );
+    return present(answer.process, "process");
+  }
+
+  /** Run a process to its end. It is asked for in pieces; the same request joins the run that it has begun. */
+  async exec(asked: ExecRequest, options: CallOptions): Promise<ExecProcessResponse> {
+    const requestId = asked.create.requestId || randomUUID();
+    const request = { ...asked, create: { ...asked.create, requestId } };
+    const attempts = new Attempts(this.session, "ExecProcess");
+    const pieces = new Pieces(this.session);
+    return await this.#once(attempts, options, (limits) =>
+      pieces.ask(limits, (timeout, call) =>
+        this.processes.execProcess({ ...request, timeout }, call),
+      ),
+    );
+  }
+
+  async #once<Answer extends CreateProcessResponse | ExecProcessResponse>(
+    attempts: Attempts,
+    options: CallOptions,
+    ask: (limits: Limits) => Promise<Answer>,
+  ): Promise<Answer> {
+    const limits = new Limits(options);
+    const given = options.metadata?.[INCARNATION];
+    let pin: string | undefined; // of the run that the call was sent to
     for (let first = true; ; first = false) {
       let calling = false;
+      let meant = pin;
       try {
-        const pin = options.metadata?.[INCARNATION] ?? (await this.#known(limits));
-        const metadata = { ...options.metadata, [INCARNATION]: pin };
+        meant ??= given ?? (await this.#known(limits));
         calling = true;
-        const call = { ...limits.options, metadata };
-        const answer = await this.processes.createProcess(request, call);
+        const answer = await ask(limits.with({ [INCARNATION]: meant }));
         attempts.succeeded();
-        return present(answer.process, "process");
+        if (!("timedOut" in answer && answer.timedOut)) {
+          return answer;
+        }
+        pin = meant;
       } catch (error) {
         if (error instanceof DaemonRestartedError) {
-          this.#incarnation = undefined;
-          if (sent || options.metadata?.[INCARNATION] !== undefined) {
-            throw sent ? mayHaveRun(error) : error;
+          this.#forget(meant);
+          if (pin !== undefined || given !== undefined) {
+            throw pin === undefined ? error : mayHaveRun(error);
           }
         } else if (!(error instanceof UnavailableError)) {
           throw error;
         } else if (first && error instanceof DaemonUnreachableError) {
           throw error;
+        } else if (calling && !(error instanceof DaemonUnreachableError)) {
+          pin = meant; // a daemon that stops says that it is unavailable also of what it has begun
         }
-        sent ||= calling && error instanceof ConnectionLostError;
         await attempts.failed(error, limits);
       }
+    }
+  }
+
+  #forget(incarnation: string | undefined): void {
+    if (this.#incarnation === incarnation) {
+      this.#incarnation = undefined;
     }
   }
 
@@ -96,7 +132,7 @@ function mayHaveRun(error: DaemonRestartedError): DaemonRestartedError {
     reason: error.reason,
     metadata: error.metadata,
     message:
-      "the daemon was started anew while the process was being created: its earlier run may have " +
+      "the daemon was started anew before it had answered: its earlier run may have " +
       "started the command, and ended it",
     cause: error,
   });

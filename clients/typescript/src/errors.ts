@@ -6,6 +6,8 @@
  *     ├── TokenFileError               a token that cannot be read, or would be sent in clear
  *     ├── TlsError                     certificates or keys that cannot be used
  *     ├── ClientClosedError            the client was closed, before the call or during it
+ *     ├── ProcessFailedError           a process has not ended with 0; `completed` says how
+ *     │   └── ProcessTimeoutError          it was killed, since its `runTimeoutMs` were up
  *     └── CallError                    the call failed, by the daemon or on the way to it
  *         ├── InvalidRequestError          `violations` lists every bad field
  *         ├── NotFoundError                `resource` says what
@@ -39,6 +41,7 @@
 
 import type { status } from "@grpc/grpc-js";
 
+import type { Completed } from "./completed.js";
 import type { HcsErrorDetail } from "./gen/hcsd/v1/error_pb.js";
 
 /** Name of a gRPC status code, as in `NOT_FOUND`. */
@@ -104,6 +107,20 @@ export class TlsError extends HcsdError {}
 
 /** The client was closed by its owner, before the call or during it. */
 export class ClientClosedError extends HcsdError {}
+
+/** A process has not ended with 0. */
+export class ProcessFailedError extends HcsdError {
+  /** How it ended, and what it wrote. */
+  readonly completed: Completed;
+
+  constructor(message: string, completed: Completed) {
+    super(message);
+    this.completed = completed;
+  }
+}
+
+/** A process was killed with its descendants, since its `runTimeoutMs` were up. */
+export class ProcessTimeoutError extends ProcessFailedError {}
 
 /** A call failed, as the daemon says or on the way to it. */
 export class CallError extends HcsdError {

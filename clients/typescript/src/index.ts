@@ -10,9 +10,11 @@
 
 export * from "./address.js";
 export * from "./client.js";
+export { Completed } from "./completed.js";
 export * from "./errors.js";
 export { EventWatch } from "./events.js";
 export * from "./input.js";
+export type { Line, LinesOptions } from "./lines.js";
 export * from "./names.js";
 export type * from "./options.js";
 export * from "./output.js";

@@ -27,6 +27,11 @@ export class Limits {
     };
   }
 
+  /** Return the same bounds for calls that carry more metadata. */
+  with(metadata: Readonly<Record<string, string>>): Limits {
+    return new Limits({ ...this.options, metadata: { ...this.#metadata, ...metadata } });
+  }
+
   /** Return what the work gives, or throw as soon as a bound is reached; the work goes on then. */
   async race<Result>(work: Promise<Result>): Promise<Result> {
     if (this.#signal === undefined && !Number.isFinite(this.#deadline)) {

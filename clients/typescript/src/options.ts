@@ -84,6 +84,18 @@ export interface RunOptions extends Omit<CreateOptions, "requestId"> {
   readonly ownerGraceMs?: number | null | undefined;
 }
 
+/** How to run a command to its end. */
+export interface ExecOptions extends Omit<CreateOptions, "stdin"> {
+  /** What it reads from stdin before end of file; text as UTF-8. A document must have CreateStdInPipe for it. */
+  readonly input?: Uint8Array | string | undefined;
+  /** Whether an exit code other than 0 is a `ProcessFailedError`. */
+  readonly check?: boolean | undefined;
+  /** How many bytes of each output to return, the last ones. Default, and at most: 1 MiB. */
+  readonly maxOutputBytes?: number | undefined;
+  /** As in {@link RunOptions}: how long the process lives on when the call has ended before it. */
+  readonly ownerGraceMs?: number | null | undefined;
+}
+
 /** Which processes to list. */
 export interface ListOptions extends CallOptions {
   /** Name of a system. Default: `ALL_SYSTEMS`. */

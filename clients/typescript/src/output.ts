@@ -8,26 +8,31 @@
  *     READING  signal, deadline, close, another error    IDLE
  *     READING  the end of the stream                     ENDED
  *
- * READING is a ReadOutput call that was asked for what follows `offset`. The offset moves with the
+ * READING is a call that was asked for what follows `offset`. The offset moves with the
  * bytes that are handed out, and only then, so whatever ends the call, the next one goes on at the
  * right byte.
  */
 
 import { Readable } from "node:stream";
 
-import { SubscriberStalledError, UnavailableError } from "./errors.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+
 import {
   GapPolicy,
   type OutputCursor,
   OutputStream,
   type Process,
 } from "./gen/hcsd/v1/process_pb.js";
-import type { ProcessService, ReadOutputResponse } from "./gen/hcsd/v1/process_service_pb.js";
+import type {
+  ProcessService,
+  ReadOutputRequestSchema,
+  ReadOutputResponse,
+} from "./gen/hcsd/v1/process_service_pb.js";
 import { Limits } from "./limits.js";
-import { LiveStream } from "./live.js";
-import { Attempts } from "./retry.js";
+import { joined, LineCutter } from "./lines.js";
+import { ReadCalls } from "./read-calls.js";
 import type { Session } from "./session.js";
-import { checkSame, present } from "./status.js";
+import { present } from "./status.js";
 import type { CallOptions, Stub } from "./stubs.js";
 
 /** Where and how to read an output. */
@@ -54,17 +59,13 @@ export interface OutputOptions {
  * throws; see `Client`.
  */
 export class RemoteOutput implements AsyncIterable<Uint8Array> {
-  readonly #session: Session;
-  readonly #processes: Stub<typeof ProcessService>;
-  readonly #process: Process;
+  readonly #calls: ReadCalls;
+  readonly #name: string;
   readonly #stream: OutputStream;
   readonly #lastBytes: bigint | undefined;
-  readonly #attempts: Attempts;
   readonly #gapPolicy: GapPolicy;
-  #call: LiveStream<ReadOutputResponse> | undefined;
   #offset: bigint | undefined;
   #rest: Uint8Array = new Uint8Array(); // received, and not yet handed out
-  #moved = false; // the present call has given bytes
   #skipped = 0n;
   #forced = false;
   #ended = false;
@@ -77,13 +78,11 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
     stream: OutputStream,
     { offset = 0n, lastBytes, skipGaps = false }: OutputOptions = {},
   ) {
-    this.#session = session;
-    this.#processes = processes;
-    this.#process = process;
+    this.#calls = new ReadCalls(session, processes, process, nameOf(stream), () => this.#request);
+    this.#name = process.name;
     this.#stream = stream;
     this.#lastBytes = lastBytes;
     this.#offset = lastBytes === undefined ? offset : undefined;
-    this.#attempts = new Attempts(session, `reading ${nameOf(stream)} of ${process.name}`);
     this.#gapPolicy = skipGaps ? GapPolicy.REPORT : GapPolicy.FAIL;
   }
 
@@ -113,17 +112,7 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
         this.close();
         return undefined;
       }
-      try {
-        this.#take(await limits.race(this.#next()));
-      } catch (error) {
-        this.close();
-        if (error instanceof UnavailableError) {
-          await this.#attempts.failed(error, limits);
-        } else if (!(error instanceof SubscriberStalledError && this.#moved)) {
-          throw error; // after a call that gave nothing, another one would not, either
-        }
-        this.#moved = false;
-      }
+      this.#take(await this.#calls.next(limits));
     }
     const data = this.#rest;
     this.#rest = new Uint8Array();
@@ -165,6 +154,18 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
   }
 
   /**
+   * Iterate over the lines that are left, as text from UTF-8 and without their ends; one over 1 MiB comes in
+   * pieces. A loop that is left may have read ahead: what it has is no longer here to read.
+   */
+  async *lines(): AsyncGenerator<string, undefined> {
+    const cutter = new LineCutter();
+    for await (const data of this) {
+      yield* cutter.cut(data);
+    }
+    yield* cutter.finish();
+  }
+
+  /**
    * Return what is left as a stream of Node, which ends with it and fails as `receive` does. What that
    * has read ahead (`highWaterMark` bytes, by default 64 KiB) is no longer here to read.
    */
@@ -192,10 +193,8 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
 
   /** End the call; idempotent. Reading again goes on where it stopped. */
   close(): void {
-    const call = this.#call;
-    this.#call = undefined;
     this.#rest = new Uint8Array();
-    call?.leave();
+    this.#calls.close();
   }
 
   get #position(): OutputCursor["position"] {
@@ -204,36 +203,25 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
       : { case: "offset", value: this.#offset };
   }
 
-  #next(): Promise<ReadOutputResponse | undefined> {
-    this.#call ??= this.#begin();
-    return this.#call.next();
-  }
-
-  #begin(): LiveStream<ReadOutputResponse> {
-    const { heartbeatInterval } = this.#session;
-    const messages = this.#processes.readOutput({
-      name: this.#process.name,
+  get #request(): MessageInitShape<typeof ReadOutputRequestSchema> {
+    return {
+      name: this.#name,
       cursors: [{ stream: this.#stream, position: this.#position }],
       follow: true,
       gapPolicy: this.#gapPolicy,
-      ...(heartbeatInterval && { heartbeatInterval }),
-    });
-    return new LiveStream(this.#session, messages, ({ event }) => event.case === "heartbeat");
+    };
   }
 
   #take(response: ReadOutputResponse | undefined): void {
-    this.#attempts.succeeded();
     const event = response?.event;
     switch (event?.case) {
       case "started": {
-        checkSame(this.#process, event.value.process);
         const position = present(event.value.cursors[0], "started.cursors").position;
         this.#offset = position.case === "offset" ? position.value : 0n;
         break;
       }
       case "chunk":
         this.#rest = event.value.data;
-        this.#moved = true;
         break;
       case "gap":
         this.#skipped += event.value.toOffset - event.value.fromOffset;
@@ -254,14 +242,4 @@ export class RemoteOutput implements AsyncIterable<Uint8Array> {
 
 function nameOf(stream: OutputStream): string {
   return stream === OutputStream.STDERR ? "stderr" : "stdout";
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
 }

@@ -2,6 +2,7 @@
 
 import type { Duration } from "@bufbuild/protobuf/wkt";
 
+import { Completed } from "./completed.js";
 import { StdinClosedError } from "./errors.js";
 import {
   OrphanPolicy,
@@ -19,9 +20,11 @@ import {
 } from "./gen/hcsd/v1/process_service_pb.js";
 import { RemoteInput } from "./input.js";
 import { Limits } from "./limits.js";
+import { type Line, LinesOfAll, type LinesOptions } from "./lines.js";
 import { type OutputOptions, RemoteOutput } from "./output.js";
 import { Ownership } from "./owner.js";
 import { inPieces } from "./pieces.js";
+import { ReadCalls } from "./read-calls.js";
 import { makeDuration, makeSignal, type Signal } from "./requests.js";
 import { retrying } from "./retry.js";
 import type { Session } from "./session.js";
@@ -29,16 +32,6 @@ import { checkSame, present } from "./status.js";
 import type { CallOptions, Stub } from "./stubs.js";
 
 const LEAVE_TIMEOUT_MS = 5000; // to end a process that is left; arbitrary
-
-/** A process that has ended, and all of its output. */
-export interface Completed {
-  /** How it ended. */
-  readonly exit: ProcessExit;
-  /** What it wrote to stdout. */
-  readonly stdout: Uint8Array;
-  /** What it wrote to stderr. */
-  readonly stderr: Uint8Array;
-}
 
 /** How to terminate a process. */
 export interface TerminateOptions extends CallOptions {
@@ -96,7 +89,7 @@ export class RemoteProcess implements AsyncDisposable {
 
   readonly #session: Session;
   readonly #processes: Stub<typeof ProcessService>;
-  readonly #outputs: RemoteOutput[] = [];
+  readonly #outputs = new Set<RemoteOutput | ReadCalls>();
   #exit: ProcessExit | undefined;
 
   /** @internal */
@@ -121,8 +114,30 @@ export class RemoteProcess implements AsyncDisposable {
   /** Read an output once more, or from another place; any number may read at a time. */
   output(stream: OutputStream, options?: OutputOptions): RemoteOutput {
     const output = new RemoteOutput(this.#session, this.#processes, this.created, stream, options);
-    this.#outputs.push(output);
+    this.#outputs.add(output);
     return output;
+  }
+
+  /**
+   * Iterate over the lines of both outputs as text, in the order in which they were written, until both have
+   * ended. It is a reader of its own; a process of `Client.run` waits for it. A line over 1 MiB comes in
+   * pieces.
+   *
+   * Iterating throws as reading a {@link RemoteOutput} does; with `last`, what was not read in time is left
+   * out instead of an `OutputEvictedError`.
+   *
+   * @throws RangeError `last` is no number of lines.
+   */
+  async *lines(options: LinesOptions = {}): AsyncGenerator<Line, undefined> {
+    const lines = new LinesOfAll(this.name, options.last);
+    const request = lines.request.bind(lines);
+    const calls = new ReadCalls(this.#session, this.#processes, this.created, "lines", request);
+    this.#outputs.add(calls);
+    try {
+      yield* lines.from(calls, new Limits(options));
+    } finally {
+      this.#outputs.delete(calls);
+    }
   }
 
   /** Return the process as it is now. */
@@ -237,7 +252,7 @@ export class RemoteProcess implements AsyncDisposable {
     ]);
     try {
       const [stdout, stderr, , exit] = await limits.race(work);
-      return { exit, stdout, stderr };
+      return new Completed(this.name, exit, stdout, stderr);
     } catch (error) {
       failed.abort();
       throw error;

@@ -17,7 +17,7 @@ import {
 } from "./gen/hcsd/v1/process_pb.js";
 import type { CreateProcessRequestSchema } from "./gen/hcsd/v1/process_service_pb.js";
 import { HOST_SYSTEM } from "./names.js";
-import type { CreateOptions, KeepOptions, RunOptions } from "./options.js";
+import type { CreateOptions, ExecOptions, KeepOptions, RunOptions } from "./options.js";
 
 /**
  * What to run: program and arguments; a string as a command line; a `ProcessSpec`, or some of its
@@ -33,6 +33,11 @@ export type Command =
 export type Signal = string | number | MessageInitShape<typeof ProcessSignalSchema>;
 
 export type CreateRequest = MessageInitShape<typeof CreateProcessRequestSchema>;
+export interface ExecRequest {
+  readonly create: CreateRequest;
+  readonly stdin: Uint8Array;
+  readonly maxOutputBytes: number;
+}
 
 const DEFAULT_GRACE_MS = 10_000;
 const OVERFLOWS = { block: OverflowPolicy.BLOCK, "drop-oldest": OverflowPolicy.DROP_OLDEST };
@@ -72,6 +77,24 @@ export function makeRunRequest(command: Command, options: RunOptions): CreateReq
     kept.ownerGrace = makeDuration("ownerGraceMs", ownerGraceMs);
   }
   return { ...request, options: kept };
+}
+
+/** Return what `exec` asks for. */
+export function makeExecRequest(command: Command, options: ExecOptions): ExecRequest {
+  const { input = "", maxOutputBytes = 0, ownerGraceMs } = options;
+  const request = makeRequest(command, options);
+  const kept = create(ProcessOptionsSchema, request.options);
+  if (ownerGraceMs === null) {
+    kept.orphanPolicy = OrphanPolicy.KEEP;
+  } else if (ownerGraceMs !== undefined) {
+    kept.orphanPolicy = OrphanPolicy.KILL_ON_OWNER_DISCONNECT;
+    kept.ownerGrace = makeDuration("ownerGraceMs", ownerGraceMs);
+  }
+  return {
+    create: { ...request, options: kept },
+    stdin: typeof input === "string" ? new TextEncoder().encode(input) : input,
+    maxOutputBytes: Number(bytes("maxOutputBytes", maxOutputBytes)),
+  };
 }
 
 function makeSource(

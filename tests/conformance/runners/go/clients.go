@@ -34,6 +34,7 @@ var ofClients = map[string]func(context.Context, *runner, *request) (answer, err
 	"disconnect": onClient(disconnect),
 	"create":     creating((*hcsd.Client).Create),
 	"run":        creating((*hcsd.Client).Run),
+	"exec":       exec,
 	"open":       open,
 	"list":       onClient(list),
 	"watch":      begin,
@@ -100,12 +101,33 @@ func creating(
 	}
 }
 
+func exec(ctx context.Context, r *runner, q *request) (answer, error) {
+	return with(r, r.clients, q.Client, func(c *client) (answer, error) {
+		spec, options, err := specOf(q)
+		if err != nil {
+			return nil, err
+		}
+		data, err := dataOf(q)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, hcsd.WithInput(data), hcsd.WithMaxOutputBytes(q.MaxOutputBytes))
+		done, err := c.Exec(ctx, spec, options...)
+		if err == nil && q.Check {
+			err = done.Check()
+		}
+		if err != nil {
+			return nil, err
+		}
+		return answer{
+			"stdout": told(done.Stdout), "stderr": told(done.Stderr), "exit": toldExit(done.Exit), "truncated": done.Truncated,
+		}, nil
+	})
+}
+
 func specOf(q *request) (spec *hcsdv1.ProcessSpec, options []hcsd.CreateOption, err error) {
 	if q.Argv != nil {
 		spec = hcsd.Command(q.Argv...)
-		if q.Console != nil {
-			spec.Console = &hcsdv1.Console{Columns: q.Console.Columns, Rows: q.Console.Rows}
-		}
 	}
 	options = []hcsd.CreateOption{hcsd.WithProcessID(q.ProcessID), hcsd.WithRequestID(q.RequestID)}
 	if q.ParametersJSON != nil {
@@ -113,6 +135,9 @@ func specOf(q *request) (spec *hcsdv1.ProcessSpec, options []hcsd.CreateOption, 
 	}
 	if q.Parent != "" {
 		options = append(options, hcsd.WithParent(q.Parent))
+	}
+	if q.Console != nil {
+		options = append(options, hcsd.WithConsole(q.Console.Columns, q.Console.Rows))
 	}
 	if q.Stdin {
 		options = append(options, hcsd.WithStdin())

@@ -42,6 +42,8 @@ var classes = []struct {
 	{hcsd.ErrTokenFile, "TokenFile"},
 	{hcsd.ErrTLS, "Tls"},
 	{hcsd.ErrUsage, "Usage"},
+	{hcsd.ErrProcessTimeout, "ProcessTimeout"},
+	{hcsd.ErrProcessFailed, "ProcessFailed"},
 	{hcsd.ErrExecutableNotFound, "ExecutableNotFound"},
 	{hcsd.ErrRequestIDReused, "RequestIdReused"},
 	{hcsd.ErrDaemonRestarted, "DaemonRestarted"},

@@ -48,6 +48,10 @@ type request struct {
 	OwnerGraceMS   *int64   `json:"owner_grace_ms"`
 	Name           string   `json:"name"`
 
+	MaxOutputBytes uint32  `json:"max_output_bytes"`
+	Check          bool    `json:"check"`
+	Last           *uint32 `json:"last"`
+
 	Stream  string          `json:"stream"`
 	Until   *uint64         `json:"until"`
 	File    string          `json:"file"`

@@ -19,6 +19,8 @@ var features = map[string]string{
 	"systems":          "Client.ListSystems, Client.WaitSystem",
 	"modify":           "Process.Resize",
 	"communicate":      "Process.Communicate, Process.Follow",
+	"exec":             "Client.Exec, Client.Output",
+	"lines":            "Process.Lines",
 	"wait":             "Process.Wait",
 	"signal":           "Process.Signal",
 	"terminate":        "Process.Terminate, Process.Remove",

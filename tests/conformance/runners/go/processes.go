@@ -50,7 +50,8 @@ var ofProcesses = map[string]func(context.Context, *process, *request) (answer, 
 			"name": found.GetName(), "state": found.GetState().Number(), "stdin_offset": found.GetStdin().GetEndOffset(),
 		}, err
 	},
-	"read": read,
+	"read":  read,
+	"lines": lines,
 	"write": func(ctx context.Context, p *process, q *request) (answer, error) {
 		data, err := dataOf(q)
 		if err != nil {
@@ -138,6 +139,28 @@ func (d *digested) read(ctx context.Context, until *uint64) (ended bool, err err
 		}
 	}
 	return false, nil
+}
+
+func lines(ctx context.Context, p *process, q *request) (answer, error) {
+	var options []hcsd.LineOption
+	if q.Last != nil {
+		options = append(options, hcsd.LastLines(*q.Last))
+	}
+	found := [][]string{}
+	for line, err := range p.Lines(ctx, options...) {
+		if err != nil {
+			return nil, err
+		}
+		stream := "stdout"
+		if line.Stream == hcsd.Stderr {
+			stream = "stderr"
+		}
+		found = append(found, []string{stream, line.Text})
+		if q.Until != nil && uint64(len(found)) == *q.Until {
+			break
+		}
+	}
+	return answer{"lines": found}, nil
 }
 
 func dataOf(q *request) ([]byte, error) {

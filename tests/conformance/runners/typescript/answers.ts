@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 
-import { CallError, ClientClosedError, HcsdError } from "hcsd";
+import { CallError, ClientClosedError, type Completed, HcsdError } from "hcsd";
 import type {
   DeleteProcessResponse,
   ProcessExit,
@@ -15,7 +15,11 @@ import type { Table } from "./request.js";
 /** A request that this runner does not know. */
 export class UnsupportedError extends Error {}
 
-export function digestOf(data: Uint8Array): Table {
+export function completedOf({ exit, stdout, stderr }: Completed): Table {
+  return { exit: exitOf(exit), stdout: digestOf(stdout), stderr: digestOf(stderr) };
+}
+
+function digestOf(data: Uint8Array): Table {
   return { bytes: data.length, sha256: createHash("sha256").update(data).digest("hex") };
 }
 

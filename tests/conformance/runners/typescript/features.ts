@@ -8,6 +8,8 @@ export const FEATURES = {
   watch: "client.watchEvents",
   modify: "process.resize",
   communicate: "process.communicate",
+  exec: "client.exec",
+  lines: "process.lines, process.stdout.lines",
   wait: "process.wait",
   signal: "process.signal",
   terminate: "process.terminate",

@@ -41,6 +41,9 @@ export interface Request {
   readonly name: string;
   readonly stream?: "stdout" | "stderr";
   readonly until?: number;
+  readonly last?: number;
+  readonly check?: boolean;
+  readonly max_output_bytes?: number;
   readonly file?: string;
   readonly text?: string;
   readonly signal: string | number;

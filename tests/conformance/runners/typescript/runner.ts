@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 
 import { Client, type EventWatch, type RemoteOutput, type RemoteProcess } from "hcsd";
 
-import { describe, digestOf, endOf, exitOf, itemOf, UnsupportedError } from "./answers.js";
+import { completedOf, describe, endOf, exitOf, itemOf, UnsupportedError } from "./answers.js";
 import { FEATURES } from "./features.js";
 import {
   type Bounds,
@@ -96,6 +96,28 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
     const client = get(clients, request.client);
     return hold(request, await client.run(commandOf(request), runOptions(request, options)));
   },
+  async exec(request, options) {
+    const { check, max_output_bytes: maxOutputBytes } = request;
+    const input = await contentOf(request);
+    const done = await get(clients, request.client).exec(commandOf(request), {
+      ...runOptions(request, options),
+      input,
+      check,
+      maxOutputBytes,
+    });
+    return { ...completedOf(done), truncated: done.truncated };
+  },
+  async lines(request, { signal, timeoutMs }) {
+    const { last, until } = request;
+    const lines: string[][] = [];
+    for await (const line of processOf(request).lines({ last, signal, timeoutMs })) {
+      lines.push([line.stream, line.text]);
+      if (lines.length === until) {
+        break;
+      }
+    }
+    return { lines };
+  },
   async leave(request) {
     await processOf(request)[Symbol.asyncDispose]();
     return {};
@@ -123,9 +145,7 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
     return {};
   },
   async communicate(request, options) {
-    const done = await processOf(request).communicate(await contentOf(request), options);
-    const { stdout, stderr } = done;
-    return { exit: exitOf(done.exit), stdout: digestOf(stdout), stderr: digestOf(stderr) };
+    return completedOf(await processOf(request).communicate(await contentOf(request), options));
   },
   async wait(request, options) {
     return { exit: exitOf(await processOf(request).wait(options)) };
