@@ -136,10 +136,12 @@ static void create(void *argument, Answer *answer, Failure *failure)
 
     (void)answer;
     lock();
-    if (system_list(system))
+    if (system_list(system)) {
         enter(system, SYSTEM_CREATED);
-    else
+        system_closed(system); /* if nobody holds it any more */
+    } else {
         fail(failure, HR_SYSTEM_ALREADY_EXISTS, "compute system '%ls' exists", system->id);
+    }
     unlock();
 }
 

@@ -33,7 +33,8 @@ typedef struct Operation {
     HRESULT result;
     Answer answer;
     const void *context;
-    HCS_OPERATION_COMPLETION callback;
+    HCS_OPERATION_COMPLETION callback; /* in the client, as its context is */
+    UINT64 client;
 } Operation;
 
 typedef struct Job {
@@ -87,7 +88,7 @@ static void complete(Operation *operation, unsigned use, Answer *answer, Failure
     answer_clear(answer);
     unlock();
     if (callback)
-        callback(handle, context);
+        tell_completion(operation->client, callback, handle, context);
 }
 
 static void fail_on_command(Failure *failure, const Fault *fault, HRESULT code)
@@ -235,6 +236,7 @@ typedef struct Found {
     Operation *items[256];
     size_t count;
     bool stuck_only;
+    UINT64 client; /* 0: of any */
 } Found;
 
 static void find_in_flight(void *object, void *argument)
@@ -243,6 +245,7 @@ static void find_in_flight(void *object, void *argument)
     Found *found = argument;
 
     if (operation->state != IN_FLIGHT || (found->stuck_only && !operation->stuck) ||
+        (found->client && operation->client != found->client) ||
         found->count == ARRAYSIZE(found->items))
         return;
     operation->references++;
@@ -250,16 +253,15 @@ static void find_in_flight(void *object, void *argument)
 }
 
 /* Complete what is in flight as the end of the service does. Lock not held. */
-void operations_disconnect(bool stuck_only)
+static void cut_short(Found *found)
 {
-    Found found = {.stuck_only = stuck_only};
     size_t index;
 
     lock();
-    handle_each(OPERATION_HANDLE, find_in_flight, &found);
+    handle_each(OPERATION_HANDLE, find_in_flight, found);
     unlock();
-    for (index = 0; index < found.count; index++) {
-        Operation *operation = found.items[index];
+    for (index = 0; index < found->count; index++) {
+        Operation *operation = found->items[index];
         Answer answer = {0};
         Failure failure = {0};
 
@@ -270,6 +272,20 @@ void operations_disconnect(bool stuck_only)
         operation_release(operation);
         unlock();
     }
+}
+
+void operations_disconnect(bool stuck_only)
+{
+    Found found = {.stuck_only = stuck_only};
+
+    cut_short(&found);
+}
+
+void operations_abandon(UINT64 client)
+{
+    Found found = {.client = client};
+
+    cut_short(&found);
 }
 
 /* ---- exports ---- */
@@ -288,6 +304,7 @@ HCS_OPERATION WINAPI HcsCreateOperation(const void *context, HCS_OPERATION_COMPL
         operation->type = HcsOperationTypeNone;
         operation->context = context;
         operation->callback = callback;
+        operation->client = caller_client();
         lock();
         operation->id = ++last_id;
         handle = operation->handle = handle_add(OPERATION_HANDLE, operation);

@@ -1,20 +1,10 @@
 /*
- * The service's own exports, those that only say "not supported", and the life of the DLL.
+ * The service's own exports, and those that only say "not supported".
  */
 #include "double.h"
 
 CRITICAL_SECTION double_lock;
 CONDITION_VARIABLE double_changed = CONDITION_VARIABLE_INIT;
-
-BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, void *reserved)
-{
-    (void)reserved;
-    if (reason == DLL_PROCESS_ATTACH) {
-        DisableThreadLibraryCalls(instance);
-        InitializeCriticalSection(&double_lock);
-    }
-    return TRUE;
-}
 
 void lock(void)
 {

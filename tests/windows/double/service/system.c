@@ -1,8 +1,7 @@
 /*
  * Compute systems: which there are, their handles and their events. How they live is in lifecycle.c.
  *
- * There is one from the start, `host`, and it runs as long as whoever loaded this DLL, unless
- * somebody ends it. A system is freed when it is not listed any more and nothing refers to it.
+ * There is one from the start, `host`, and it runs as long as the service, unless somebody ends it. A system is freed when it is not listed any more and nothing refers to it.
  *
  * A handle whose service went away (`disconnect`) answers RPC_S_SERVER_UNAVAILABLE to everything but
  * its close; new handles can be opened at once.

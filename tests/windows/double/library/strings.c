@@ -1,0 +1,110 @@
+/*
+ * Strings that callers free.
+ *
+ *   HELD ──LocalFree by the caller──▶ gone
+ *
+ * A string is a block of LocalAlloc. The caller frees it with the real LocalFree, of which we are not
+ * told. So each block ends in a seal with a serial number, and counting looks at every block handed
+ * out: it is still held if the heap knows it as allocated, in the same size, and its seal is
+ * unbroken. A block that was freed and given to somebody else fails one of the three.
+ */
+#include "library.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#define SEAL 0x5EA1ED57216E5EA1ull
+
+typedef struct Seal {
+    UINT64 magic, serial;
+} Seal;
+
+typedef struct Given {
+    void *block;
+    SIZE_T size; /* of the whole block */
+    UINT64 serial;
+    struct Given *next;
+} Given;
+
+static Given *given;
+static UINT64 last_serial;
+
+PWSTR give_text(const WCHAR *text)
+{
+    size_t length = text ? (wcslen(text) + 1) * sizeof(WCHAR) : 0;
+    Given *entry;
+    Seal seal;
+    char *block;
+
+    if (!text)
+        return NULL;
+    entry = allocate(sizeof(*entry));
+    entry->size = length + sizeof(Seal);
+    block = LocalAlloc(LMEM_FIXED, entry->size);
+    if (!block)
+        abort();
+    memcpy(block, text, length);
+    lock();
+    entry->block = block;
+    entry->serial = ++last_serial;
+    seal.magic = SEAL;
+    seal.serial = entry->serial;
+    memcpy(block + length, &seal, sizeof(seal)); /* the end of the text may be at an odd address */
+    entry->next = given;
+    given = entry;
+    unlock();
+    return (PWSTR)block;
+}
+
+/*
+ * Whether a string is still with the caller. The heap is locked meanwhile: who frees the string at this
+ * moment could give its memory back to the system between two looks at it.
+ */
+static bool held(const Given *entry, bool alone)
+{
+    DWORD flags = alone ? HEAP_NO_SERIALIZE : 0;
+    HANDLE heap = GetProcessHeap();
+    Seal seal = {0};
+
+    if (!alone && !HeapLock(heap))
+        abort();
+    if (HeapValidate(heap, flags, entry->block) &&
+        HeapSize(heap, flags, entry->block) == entry->size)
+        memcpy(&seal, (char *)entry->block + entry->size - sizeof(seal), sizeof(seal));
+    if (!alone)
+        HeapUnlock(heap);
+    return seal.magic == SEAL && seal.serial == entry->serial;
+}
+
+UINT64 live_strings(void)
+{
+    Given **link = &given;
+    UINT64 count = 0;
+
+    lock();
+    while (*link) {
+        Given *entry = *link;
+
+        if (held(entry, false)) {
+            count++;
+            link = &entry->next;
+        } else {
+            *link = entry->next;
+            release(entry);
+        }
+    }
+    unlock();
+    return count;
+}
+
+/* The heap may be locked by a thread that is no more. */
+UINT64 live_strings_at_exit(void)
+{
+    const Given *entry;
+    UINT64 count = 0;
+
+    for (entry = given; entry; entry = entry->next)
+        count += held(entry, true);
+    return count;
+}
