@@ -7,9 +7,11 @@ all that the header declares there can be variants that lack some.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,11 +72,13 @@ def build() -> None:
 
 
 def compile_all(folder: str, target: Path) -> list[Path]:
-    objects = []
-    for source in sorted((SOURCES / folder).glob("*.c")):
-        objects.append(target / source.with_suffix(".o").name)
-        run(places.COMPILER, *FLAGS, "-c", source, "-o", objects[-1])
-    return objects
+    def compile_one(source: Path) -> Path:
+        made = target / source.with_suffix(".o").name
+        run(places.COMPILER, *FLAGS, "-c", source, "-o", made)
+        return made
+
+    with ThreadPoolExecutor(os.cpu_count()) as compilers:
+        return list(compilers.map(compile_one, sorted((SOURCES / folder).glob("*.c"))))
 
 
 def variant(folder: Path, *, without: Collection[str]) -> Path:

@@ -4,9 +4,9 @@
  *   HELD ──LocalFree by the caller──▶ gone
  *
  * A string is a block of LocalAlloc. The caller frees it with the real LocalFree, of which we are not
- * told. So each block ends in a seal with a serial number, and counting looks at every block handed
- * out: it is still held if the heap knows it as allocated, in the same size, and its seal is
- * unbroken. A block that was freed and given to somebody else fails one of the three.
+ * told. So each block ends in a seal with a serial number, and counting looks at every block that was
+ * handed out: it is still held if it is as it was, and the heap knows it as allocated in the same
+ * size. The heap is asked last, since Wine crashes if it is asked about what was reused.
  */
 #include "library.h"
 
@@ -23,7 +23,7 @@ typedef struct Seal {
 typedef struct Given {
     void *block;
     SIZE_T size; /* of the whole block */
-    UINT64 serial;
+    void *copy;
     struct Given *next;
 } Given;
 
@@ -44,37 +44,45 @@ PWSTR give_text(const WCHAR *text)
     block = LocalAlloc(LMEM_FIXED, entry->size);
     if (!block)
         abort();
-    memcpy(block, text, length);
-    lock();
     entry->block = block;
-    entry->serial = ++last_serial;
+    entry->copy = allocate(entry->size);
+    lock();
     seal.magic = SEAL;
-    seal.serial = entry->serial;
+    seal.serial = ++last_serial;
+    memcpy(block, text, length);
     memcpy(block + length, &seal, sizeof(seal)); /* the end of the text may be at an odd address */
+    memcpy(entry->copy, block, entry->size);
     entry->next = given;
     given = entry;
     unlock();
     return (PWSTR)block;
 }
 
+static bool readable(const Given *entry)
+{
+    MEMORY_BASIC_INFORMATION memory;
+
+    return VirtualQuery(entry->block, &memory, sizeof(memory)) && memory.State == MEM_COMMIT &&
+           (char *)entry->block + entry->size <= (char *)memory.BaseAddress + memory.RegionSize;
+}
+
 /*
- * Whether a string is still with the caller. The heap is locked meanwhile: who frees the string at this
- * moment could give its memory back to the system between two looks at it.
+ * Whether a string is still with the caller. The heap is locked meanwhile: who frees the string at
+ * this moment could give its memory back to the system between two looks at it.
  */
 static bool held(const Given *entry, bool alone)
 {
-    DWORD flags = alone ? HEAP_NO_SERIALIZE : 0;
     HANDLE heap = GetProcessHeap();
-    Seal seal = {0};
+    bool is;
 
     if (!alone && !HeapLock(heap))
         abort();
-    if (HeapValidate(heap, flags, entry->block) &&
-        HeapSize(heap, flags, entry->block) == entry->size)
-        memcpy(&seal, (char *)entry->block + entry->size - sizeof(seal), sizeof(seal));
+    is = readable(entry) && memcmp(entry->block, entry->copy, entry->size) == 0 &&
+         HeapValidate(heap, HEAP_NO_SERIALIZE, entry->block) &&
+         HeapSize(heap, HEAP_NO_SERIALIZE, entry->block) == entry->size;
     if (!alone)
         HeapUnlock(heap);
-    return seal.magic == SEAL && seal.serial == entry->serial;
+    return is;
 }
 
 UINT64 live_strings(void)
@@ -91,6 +99,7 @@ UINT64 live_strings(void)
             link = &entry->next;
         } else {
             *link = entry->next;
+            release(entry->copy);
             release(entry);
         }
     }

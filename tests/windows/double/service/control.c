@@ -1,7 +1,7 @@
 /*
  * What a test asks of a service, from whichever side it runs on.
  *
- *   hcsd-double counts NAME          what clients hold now, each and all
+ *   hcsd-double counts NAME          what clients hold now, each and all; what is there and runs
  *   hcsd-double left NAME            what those held that have left
  *   hcsd-double idle NAME            returns when there is no client, at most after half a minute
  *   hcsd-double script NAME RULES    add rules of faults.c: a document, or the name of a file
@@ -21,6 +21,21 @@
 
 /* ---- in the service ---- */
 
+/* Processes that run in any system. */
+static UINT64 running(void)
+{
+    const System *system;
+    const Process *process;
+    UINT64 count = 0;
+
+    lock();
+    for (system = systems; system; system = system->next)
+        for (process = system->processes; process; process = process->next)
+            count++;
+    unlock();
+    return count;
+}
+
 static void word_all(Text *text)
 {
     Counts total = {0};
@@ -29,9 +44,10 @@ static void word_all(Text *text)
     word_clients(&each, &total);
     text_add_format(text,
                     "{\"operations\":%llu,\"systems\":%llu,\"processes\":%llu,\"strings\":%llu,"
-                    "\"created systems\":%llu,\"pipes\":%llu,\"repeated starts\":%llu,",
+                    "\"created systems\":%llu,\"pipes\":%llu,\"repeated starts\":%llu,"
+                    "\"running\":%llu,",
                     total.operations, total.systems, total.processes, total.strings,
-                    live_systems(), live_pipes(), repeated_starts());
+                    live_systems(), live_pipes(), repeated_starts(), running());
     text_add(text, L"\"clients\":");
     text_add(text, each.units);
     text_add(text, L"}");

@@ -27,16 +27,21 @@ static Delivery *find(UINT64 number)
     return delivery;
 }
 
-/* `message` has its kind and a room for the number of the delivery, and the rest. */
+/* If it cannot be sent the client dies, and that ends the wait. */
 static void send(Client *client, Message *message)
 {
-    bool sent = false;
+    Connection *events;
 
+    lock();
+    while (!client->events && !client->gone) /* it has only just come */
+        SleepConditionVariableCS(&double_changed, &double_lock, INFINITE);
+    events = client->events;
+    unlock();
+    if (!events)
+        return;
     AcquireSRWLockExclusive(&client->writing);
-    if (client->events)
-        sent = message_send(client->events->pipe, message);
+    message_send(events->pipe, message);
     ReleaseSRWLockExclusive(&client->writing);
-    (void)sent; /* else it dies, and that ends the wait */
 }
 
 /* Returns what it was acknowledged with; 0 if the client is gone. Lock not held. */

@@ -70,10 +70,11 @@ static bool serve_events(Connection *connection, UINT64 id)
 
     if (!client)
         return false;
-    AcquireSRWLockExclusive(&client->writing);
     answer(connection, 0, 0);
+    lock();
     client->events = connection;
-    ReleaseSRWLockExclusive(&client->writing);
+    WakeAllConditionVariable(&double_changed);
+    unlock();
     client_release(client);
     return true;
 }
