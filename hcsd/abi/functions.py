@@ -3,8 +3,15 @@
 A row reads: name, then the result or the operation's type where there is one, then the parameters
 in Microsoft's order. `_out` marks a value that the callee writes through a pointer and names the
 export that releases it; NULL may be passed for a string that is not wanted. What a row does not
-say is usual: an HRESULT, required, Windows 10 1809. Prototypes, error checks, the embedded thunks
+say is usual: an HRESULT, optional, Windows 10 1809. Prototypes, error checks, the embedded thunks
 and the tests are all derived from these rows.
+
+Required are the exports without which hcsd cannot find a system, run a process in it, read how it
+ends or kill it. A build that lacks another one is served all the same: what needs that export is
+refused, by its name. Builds differ from their documentation, so `since` decides nothing.
+
+Listed is what the engine calls, and what a program in C needs to drive the embedded engine. Exports
+of virtual machines, of crash reports and of live migration are not listed: nothing here calls them.
 
 Ownership: an out value may be set on failure too, so it is released on every path. `CloseHandle`
 stands for each standard handle of a process; closing those is stream I/O and no row of this table.
@@ -27,7 +34,6 @@ from hcsd.abi.types import (
     FLAGS,
     FUNCTYPE,
     HANDLE,
-    HCS_CREATE_OPTIONS_1,
     HCS_EVENT_CALLBACK,
     HCS_OPERATION,
     HCS_OPERATION_COMPLETION,
@@ -72,8 +78,7 @@ class Function:
         result: Result type, None for void.
         params: Parameters in order.
         check: What a failure looks like.
-        required: Whether a library without it is refused. False where Windows 10 1809 (build
-            17763) lacks the export or nothing depends on it.
+        required: Whether a library without it is refused.
         module: Library that exports it on Windows.
         operation: What the operation it takes becomes; None for a call that completes at once.
         since: First Windows release with the export, as its reference page says.
@@ -110,12 +115,23 @@ def _prototype(row: Function) -> type[Any]:
 
 
 _REFERENCE = "computecore.h; Microsoft's HCS reference, page of this name"
-_HEADER = "computecore.h; its reference page was withdrawn"
 _T = HCS_OPERATION_TYPE
 
 _1809 = "Windows 10 1809"
-_2004 = "Windows 10 2004"
-_20348 = "Windows Server 2022"  # the pages say "Windows 10 2104", which was never released
+
+_REQUIRED = frozenset(
+    {
+        # Every other call is an operation, or closes a handle.
+        "HcsCreateOperation", "HcsCloseOperation", "HcsGetOperationResult",
+        "HcsGetOperationResultAndProcessInfo",
+        # Find a system, hear of its end.
+        "HcsEnumerateComputeSystems", "HcsOpenComputeSystem", "HcsCloseComputeSystem",
+        "HcsGetComputeSystemProperties", "HcsSetComputeSystemCallback",
+        # Run a process, hear of its end, find it again, kill it.
+        "HcsCreateProcess", "HcsOpenProcess", "HcsCloseProcess", "HcsGetProcessProperties",
+        "HcsSetProcessCallback", "HcsTerminateProcess",
+    }
+)  # fmt: skip
 
 
 def _call(
@@ -123,23 +139,19 @@ def _call(
     *params: Param,
     operation: HCS_OPERATION_TYPE | None = None,
     since: str = _1809,
-    required: bool = True,
-    source: str = _REFERENCE,
 ) -> Function:
     """Make the row of a call that answers an HRESULT and is over when it returns."""
-    check = Check.HRESULT
-    return Function(name, HRESULT, params, check, required, "computecore", operation, since, source)
+    return Function(
+        name, HRESULT, params, Check.HRESULT, name in _REQUIRED, "computecore", operation, since,
+        _REFERENCE,
+    )  # fmt: skip
 
 
 def _start(
-    name: str,
-    operation: HCS_OPERATION_TYPE,
-    *params: Param,
-    required: bool = True,
-    source: str = _REFERENCE,
+    name: str, operation: HCS_OPERATION_TYPE, *params: Param, since: str = _1809
 ) -> Function:
     """Make the row of a call that answers an HRESULT and goes on in the operation it takes."""
-    return _call(name, *params, operation=operation, required=required, source=source)
+    return _call(name, *params, operation=operation, since=since)
 
 
 def _value(
@@ -151,8 +163,9 @@ def _value(
 ) -> Function:
     """Make the row of a call that answers a value or nothing."""
     return Function(
-        name, result, params, check, True, "computecore", None, _1809, _REFERENCE, release
-    )
+        name, result, params, check, name in _REQUIRED, "computecore", None, _1809, _REFERENCE,
+        release,
+    )  # fmt: skip
 
 
 def _out(name: str, ctype: type[Any], release: str) -> Param:
@@ -163,14 +176,11 @@ _OPERATION = Param("operation", HCS_OPERATION)
 _SYSTEM = Param("computeSystem", HCS_SYSTEM)
 _PROCESS = Param("process", HCS_PROCESS)
 _ID = Param("id", PCWSTR)
-_NAMESPACE = Param("idNamespace", PCWSTR)
 _CONFIGURATION = Param("configuration", PCWSTR)
 _OPTIONS = Param("options", PCWSTR)
 _QUERY = Param("query", PCWSTR)
 _PROPERTY_QUERY = Param("propertyQuery", PCWSTR)
 _SETTINGS = Param("settings", PCWSTR)
-_VM_ID = Param("vmId", PCWSTR)
-_FILE_PATH = Param("filePath", PCWSTR)
 _ACCESS = Param("requestedAccess", DWORD)
 _TIMEOUT = Param("timeoutMs", DWORD)
 _CONTEXT = Param("context", PVOID)
@@ -182,18 +192,16 @@ _SECURITY = Param("securityDescriptor", PSECURITY_DESCRIPTOR)
 # A row is one line, or a line for each group of parameters where one does not hold it.
 # fmt: off
 FUNCTIONS: tuple[Function, ...] = (
-    # Operations. A handle read out of an operation is borrowed and not to be closed.
+    # Operations.
     _value("HcsCreateOperation",               HCS_OPERATION, _CONTEXT, _COMPLETION,
            check=Check.NULL, release="HcsCloseOperation"),
     _value("HcsCloseOperation",                None,          _OPERATION),
     _value("HcsGetOperationContext",           PVOID,         _OPERATION),
-    _value("HcsGetComputeSystemFromOperation", HCS_SYSTEM,    _OPERATION),
-    _value("HcsGetProcessFromOperation",       HCS_PROCESS,   _OPERATION),
     _value("HcsGetOperationType",              ENUM,          _OPERATION),
     _value("HcsGetOperationId",                UINT64,        _OPERATION),
     _call("HcsSetOperationContext",            _OPERATION, _CONTEXT),
     _call("HcsSetOperationCallback",           _OPERATION, _CONTEXT, _COMPLETION),
-    _call("HcsCancelOperation",                _OPERATION, required=False),  # best effort at most
+    _call("HcsCancelOperation",                _OPERATION),  # best effort at most
     _call("HcsGetOperationResult",             _OPERATION,
           _out("resultDocument", PWSTR, "LocalFree")),
     _call("HcsGetOperationResultAndProcessInfo", _OPERATION,
@@ -204,32 +212,19 @@ FUNCTIONS: tuple[Function, ...] = (
     _call("HcsWaitForOperationResultAndProcessInfo", _OPERATION, _TIMEOUT,
           _out("processInformation", HCS_PROCESS_INFORMATION, "CloseHandle"),
           _out("resultDocument", PWSTR, "LocalFree")),
-    _call("HcsGetProcessorCompatibilityFromSavedState", Param("RuntimeFileName", PCWSTR),
-          _out("ProcessorFeaturesString", PCWSTR, "LocalFree"), since=_20348, required=False),
 
     # Compute systems. A new handle is given out at once, before the operation is complete.
     _start("HcsEnumerateComputeSystems",  _T.HcsOperationTypeEnumerate, _QUERY, _OPERATION),
-    _start("HcsEnumerateComputeSystemsInNamespace", _T.HcsOperationTypeEnumerate,
-           _NAMESPACE, _QUERY, _OPERATION, required=False, source=_HEADER),
     _start("HcsCreateComputeSystem",      _T.HcsOperationTypeCreate,
            _ID, _CONFIGURATION, _OPERATION, _SECURITY,
            _out("computeSystem", HCS_SYSTEM, "HcsCloseComputeSystem")),
-    _start("HcsCreateComputeSystemInNamespace", _T.HcsOperationTypeCreate,
-           _NAMESPACE, _ID, _CONFIGURATION, _OPERATION,
-           Param("options", ctypes.POINTER(HCS_CREATE_OPTIONS_1)),
-           _out("computeSystem", HCS_SYSTEM, "HcsCloseComputeSystem"),
-           required=False, source=_HEADER),
     _call("HcsOpenComputeSystem",         _ID, _ACCESS,
           _out("computeSystem", HCS_SYSTEM, "HcsCloseComputeSystem")),
-    _call("HcsOpenComputeSystemInNamespace", _NAMESPACE, _ID, _ACCESS,
-          _out("computeSystem", HCS_SYSTEM, "HcsCloseComputeSystem"),
-          required=False, source=_HEADER),
     _value("HcsCloseComputeSystem",       None, _SYSTEM),
     _start("HcsStartComputeSystem",     _T.HcsOperationTypeStart, _SYSTEM, _OPERATION, _OPTIONS),
     _start("HcsShutDownComputeSystem",  _T.HcsOperationTypeShutdown, _SYSTEM, _OPERATION, _OPTIONS),
     _start("HcsTerminateComputeSystem", _T.HcsOperationTypeTerminate,
            _SYSTEM, _OPERATION, _OPTIONS),
-    _start("HcsCrashComputeSystem",     _T.HcsOperationTypeCrash, _SYSTEM, _OPERATION, _OPTIONS),
     _start("HcsPauseComputeSystem",     _T.HcsOperationTypePause, _SYSTEM, _OPERATION, _OPTIONS),
     _start("HcsResumeComputeSystem",    _T.HcsOperationTypeResume, _SYSTEM, _OPERATION, _OPTIONS),
     _start("HcsSaveComputeSystem",      _T.HcsOperationTypeSave, _SYSTEM, _OPERATION, _OPTIONS),
@@ -237,8 +232,6 @@ FUNCTIONS: tuple[Function, ...] = (
            _SYSTEM, _OPERATION, _PROPERTY_QUERY),
     _start("HcsModifyComputeSystem",      _T.HcsOperationTypeModify,
            _SYSTEM, _OPERATION, _CONFIGURATION, Param("identity", HANDLE)),
-    _call("HcsWaitForComputeSystemExit",  _SYSTEM, _TIMEOUT, _out("result", PWSTR, "LocalFree"),
-          since=_20348, required=False),
     _call("HcsSetComputeSystemCallback",  _SYSTEM, _CALLBACK_OPTIONS, _CONTEXT, _CALLBACK),
 
     # Processes.
@@ -259,20 +252,10 @@ FUNCTIONS: tuple[Function, ...] = (
     _start("HcsModifyProcess",            _T.HcsOperationTypeModifyProcess,
            _PROCESS, _OPERATION, _SETTINGS),
     _call("HcsSetProcessCallback",        _PROCESS, _CALLBACK_OPTIONS, _CONTEXT, _CALLBACK),
-    # The header calls the process `computeSystem` here.
-    _call("HcsWaitForProcessExit",        Param("computeSystem", HCS_PROCESS), _TIMEOUT,
-          _out("result", PWSTR, "LocalFree"), since=_20348, required=False),
 
-    # Service. Crash reports and files of virtual machines are optional: nothing needs them.
+    # Service.
     _call("HcsGetServiceProperties",      _PROPERTY_QUERY, _out("result", PWSTR, "LocalFree")),
     _call("HcsModifyServiceSettings",     _SETTINGS, _out("result", PWSTR, "LocalFree")),
-    _call("HcsSubmitWerReport",           _SETTINGS, required=False),
-    _call("HcsCreateEmptyGuestStateFile", Param("guestStateFilePath", PCWSTR), required=False),
-    _call("HcsCreateEmptyRuntimeStateFile", Param("runtimeStateFilePath", PCWSTR), required=False),
-    _call("HcsGrantVmAccess",             _VM_ID, _FILE_PATH, required=False),
-    _call("HcsRevokeVmAccess",            _VM_ID, _FILE_PATH, required=False),
-    _call("HcsGrantVmGroupAccess",        _FILE_PATH, since=_2004, required=False),
-    _call("HcsRevokeVmGroupAccess",       _FILE_PATH, since=_2004, required=False),
 
     # Answers NULL for a freed block and the block itself otherwise, which nobody can mend.
     Function("LocalFree", HLOCAL, (Param("memory", HLOCAL),), Check.NONE, True, "kernel32", None,

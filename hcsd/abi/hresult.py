@@ -141,7 +141,7 @@ class HR(IntEnum):
     ERROR_FILE_NOT_FOUND = 0x80070002, Kind.NOT_FOUND, "the file was not found"
     ERROR_PATH_NOT_FOUND = 0x80070003, Kind.NOT_FOUND, "the path was not found"
     E_ACCESSDENIED = 0x80070005, Kind.DENIED, "access is denied"
-    # From statistics of a stopping system it means gone (STATISTICS_GONE), else our own fault.
+    # From statistics of a stopping system it means gone, else it is our own fault.
     ERROR_INVALID_HANDLE = 0x80070006, Kind.FAULT, "a handle is not valid"
     ERROR_INVALID_DATA = 0x8007000D, Kind.INVALID, "the data is not valid"
     E_OUTOFMEMORY = 0x8007000E, Kind.EXHAUSTED, "out of memory"
@@ -172,30 +172,6 @@ class HR(IntEnum):
 _BY_VALUE: Mapping[int, HR] = MappingProxyType(
     {value: row for row in HR for value in (row.code.value, *row.code.aliases)}
 )
-
-# What codes mean together, in some call. Members are normalised: test `normalise(hr) in GROUP`.
-# Source: hcsshim `internal/hcs/errors.go`; issues 933, 934, 1251, 1252 and 1277 of hcsshim.
-NOT_EXIST: frozenset[int] = frozenset({HR.SYSTEM_NOT_FOUND, HR.ERROR_NOT_FOUND})
-ALREADY_STOPPED: frozenset[int] = frozenset(
-    {HR.SYSTEM_ALREADY_STOPPED, HR.PROCESS_ALREADY_STOPPED, HR.ERROR_NOT_FOUND}
-)
-NOT_SUPPORTED: frozenset[int] = frozenset(
-    {HR.INVALID_JSON, HR.ERROR_INVALID_DATA, HR.ERROR_NOT_SUPPORTED, HR.UNKNOWN_MESSAGE}
-)
-# A shutdown or terminate of a system that answers one of these has done its part.
-STOP_ACCEPTED: frozenset[int] = frozenset(
-    {HR.S_OK, HR.SYSTEM_ALREADY_STOPPED, HR.SYSTEM_NOT_FOUND, HR.OPERATION_PENDING}
-)
-# Statistics of a system that is stopping: report it as not found.
-STATISTICS_GONE: frozenset[int] = NOT_EXIST | {
-    HR.INVALID_STATE,
-    HR.E_ACCESSDENIED,
-    HR.ERROR_INVALID_HANDLE,
-}
-# Terminating a process that is dying already.
-KILL_FINE: frozenset[int] = ALREADY_STOPPED | {HR.E_ACCESSDENIED}
-# The wait ended, the work did not.
-TIMED_OUT: frozenset[int] = frozenset({HR.OPERATION_TIMEOUT, HR.ERROR_TIMEOUT})
 
 
 def unsigned(hr: int) -> int:

@@ -213,6 +213,9 @@ class HCS_EVENT_TYPE(_OpenEnum):
     HcsEventProcessExited = 0x00010000
     HcsEventOperationCallback = 0x01000000
     HcsEventServiceDisconnect = 0x02000000
+    HcsEventGroupVmLifecycle = 0x80000002
+    HcsEventGroupLiveMigration = 0x80000003
+    HcsEventGroupOperationInfo = 0xC0000001
 
 
 class HCS_EVENT_OPTIONS(IntFlag):
@@ -220,12 +223,6 @@ class HCS_EVENT_OPTIONS(IntFlag):
 
     HcsEventOptionNone = 0x00000000
     HcsEventOptionEnableOperationCallbacks = 0x00000001
-
-
-class HCS_CREATE_OPTIONS(IntEnum):
-    """Version tag: the first member of an options structure."""
-
-    HcsCreateOptions_1 = 0x00010000
 
 
 class HCS_EVENT(ctypes.Structure):
@@ -283,17 +280,4 @@ class HCS_PROCESS_INFORMATION(ctypes.Structure):
         ("StdInput", HANDLE),
         ("StdOutput", HANDLE),
         ("StdError", HANDLE),
-    ]
-
-
-class HCS_CREATE_OPTIONS_1(ctypes.Structure):
-    """Options of `HcsCreateComputeSystemInNamespace`; Version is HcsCreateOptions_1."""
-
-    _fields_ = [
-        ("Version", ENUM),
-        ("UserToken", HANDLE),
-        ("SecurityDescriptor", PSECURITY_DESCRIPTOR),
-        ("CallbackOptions", FLAGS),
-        ("CallbackContext", PVOID),
-        ("Callback", HCS_EVENT_CALLBACK),
     ]

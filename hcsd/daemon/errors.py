@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from hcsd.abi.hresult import HR, Kind
 from hcsd.daemon.reasons import Reason
 from hcsd.errors import HcsdError
-from hcsd.hcs.errors import HcsError
+from hcsd.hcs.errors import DocumentError, HcsError
 from hcsd.host_limits import limit_behind
 
 if TYPE_CHECKING:
@@ -272,5 +272,8 @@ def as_request_error(error: Exception) -> RequestError | None:
         return error
     if isinstance(error, HcsError):
         return HcsFailureError(error)
+    if isinstance(error, DocumentError):
+        subject = "read what the Host Compute Service answered"
+        return HcsFailureError(HcsError(HR.E_UNEXPECTED, "", subject=subject, text=str(error)))
     limit = limit_behind(error)
     return HostLimitError(limit) if limit else None

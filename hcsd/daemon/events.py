@@ -53,7 +53,7 @@ class HcsEvent(NamedTuple):
 
     Attributes:
         value: Of HCS_EVENT_TYPE, unsigned; 0 if HCS has sent nothing.
-        document: As HCS gave it; half a surrogate pair is ``?``.
+        document: As the engine gave it.
     """
 
     value: int = 0

@@ -8,14 +8,14 @@ units of 100 ns. Source: Microsoft's HCS schema reference, `Properties`.
 from __future__ import annotations
 
 import functools
-import json
 import typing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from hcsd.daemon.spans import Span
-from hcsd.hcs.errors import HandleClosedError, HcsError
+from hcsd.hcs.documents import load_object
+from hcsd.hcs.errors import DocumentError, HandleClosedError, HcsError
 from hcsd.hcs.system import PROCESS_LIST
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _count64(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    return value.encode(errors="replace").decode() if isinstance(value, str) else None
+    return value if isinstance(value, str) else None
 
 
 def _span(value: object) -> object:
@@ -135,10 +135,8 @@ class ProcessStatistics:
 def read_statistics(document: str) -> tuple[SystemStatistics | None, list[ProcessStatistics]]:
     """Return the statistics in a Properties document, if it has some, and its process list."""
     try:
-        properties = json.loads(document)
-    except (ValueError, RecursionError):
-        return None, []
-    if not isinstance(properties, dict):
+        properties = load_object(document, "Properties")
+    except DocumentError:
         return None, []
     processes = properties.get("ProcessList")
     listed = [_part(ProcessStatistics, entry) for entry in _as_list(processes)]

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hcsd.abi.types import HCS_EVENT_CALLBACK, HCS_OPERATION_COMPLETION
+from hcsd.hcs.documents import valid_text
 
 if TYPE_CHECKING:
     import ctypes
@@ -45,7 +46,7 @@ class Event:
 
     Attributes:
         type: Value of HCS_EVENT_TYPE; values unknown to us pass through.
-        data: The event's document, if it has one.
+        data: The event's document, if it has one; it can be written as UTF-8.
     """
 
     type: int
@@ -143,7 +144,8 @@ def _on_completion(operation: HCS_OPERATION, context: int | None) -> None:
 
 def _on_event(event: ctypes._Pointer[HCS_EVENT], context: int | None) -> None:
     raw = event.contents
-    REGISTRY.post(context, Event(raw.Type, raw.EventData.text))
+    text = raw.EventData.text
+    REGISTRY.post(context, Event(raw.Type, text and valid_text(text)))
 
 
 COMPLETION_TRAMPOLINE = HCS_OPERATION_COMPLETION(_on_completion)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from hcsd.hcs.callbacks import REGISTRY
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from hcsd.hcs.library import Provider
     from hcsd.hcs.schema import SystemProperties, SystemQuery
     from hcsd.hcs.timings import Timings
+
+logger = logging.getLogger(__name__)
 
 
 class Host:
@@ -34,6 +37,12 @@ class Host:
 
     def __init__(self, provider: Provider, timings: Timings = DEFAULT_TIMINGS) -> None:
         self.library = Library(provider)
+        if self.library.missing:
+            logger.warning(
+                "engine '%s' lacks %s; what needs them is refused",
+                provider.name,
+                ", ".join(self.library.missing),
+            )
         REGISTRY.start()  # while there is room for a thread
         self._lanes = Lanes(blocking=provider.blocking)
         self.operations = Operations(self.library, self._lanes, timings)

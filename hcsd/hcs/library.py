@@ -14,6 +14,7 @@ from hcsd.abi.functions import FUNCTIONS, Check, Function, Param
 from hcsd.abi.hresult import HR, is_pending, normalise, succeeded
 from hcsd.abi.types import INVALID_HANDLE_VALUE, read_wide
 from hcsd.errors import HcsdError
+from hcsd.hcs.documents import valid_text
 from hcsd.hcs.errors import CLASSES, HcsError, NotSupportedError
 from hcsd.hcs.schema import ResultError
 
@@ -88,8 +89,8 @@ class Library:
 
     In-parameters are passed in the order of the row, out-parameters are returned: none gives None
     (or the plain result of a function that does not return an HRESULT), one gives its value, more
-    give a tuple. Strings arrive as `str | None` and are freed already; handles arrive as instances
-    of their opaque type and belong to the caller.
+    give a tuple. Strings arrive as `str | None`, can be written as UTF-8 and are freed already;
+    handles arrive as instances of their opaque type and belong to the caller.
 
     Thread: any. The GIL is released during each call.
 
@@ -173,13 +174,18 @@ class Library:
         if not address:
             return None
         try:
-            return read_wide(address)
+            return valid_text(read_wide(address))
         finally:
             self._functions[FREE](address)
 
 
 def error_for(
-    hresult: int, function: str, *, subject: str = "", document: str | None = None
+    hresult: int,
+    function: str,
+    *,
+    subject: str = "",
+    text: str = "",
+    document: str | None = None,
 ) -> HcsError:
     """Make the error for a failed call or operation.
 
@@ -187,6 +193,7 @@ def error_for(
         hresult: The code, in any spelling.
         function: The export that failed, or that started the failed operation.
         subject: What was being done.
+        text: Why, if the document does not tell.
         document: The result document; its first event, else its message, becomes the text.
 
     Returns:
@@ -197,7 +204,7 @@ def error_for(
         hresult,
         function,
         subject=subject,
-        text=result.text,
+        text=result.text or text,
         document=document,
         events=result.error_events,
         stage=result.stage,
@@ -220,7 +227,10 @@ def _absent(row: Function) -> Callable[..., Any]:
         raise NotSupportedError(
             HR.ERROR_PROC_NOT_FOUND,
             row.name,
-            text=f"this build of computecore has no {row.name} (it needs {row.since})",
+            text=(
+                f"this build of computecore has no {row.name}"
+                f" (by its documentation, {row.since} and later have it)"
+            ),
         )
 
     return call

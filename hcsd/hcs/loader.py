@@ -25,7 +25,21 @@ COMPUTECORE = "computecore.dll"
 
 
 class NoComputeServiceError(HcsdError):
-    """This Windows has no Host Compute Service."""
+    """There is no Host Compute Service for this process."""
+
+
+def require_64_bits(pointer_size: int) -> None:
+    """Refuse a 32-bit Python, for which no Windows has the library.
+
+    Args:
+        pointer_size: Bytes of a pointer in this process.
+
+    Raises:
+        NoComputeServiceError: It is one.
+    """
+    if pointer_size < 8:
+        msg = f"this Python has {8 * pointer_size} bits; hcsd needs a 64-bit Python"
+        raise NoComputeServiceError(msg)
 
 
 class WindowsProvider:
@@ -36,7 +50,7 @@ class WindowsProvider:
             exports.
 
     Raises:
-        NoComputeServiceError: It cannot be loaded.
+        NoComputeServiceError: It cannot be loaded, or not by this Python.
     """
 
     name = "windows"
@@ -48,6 +62,7 @@ class WindowsProvider:
     shapes_processes = False
 
     def __init__(self, library: str = COMPUTECORE) -> None:
+        require_64_bits(ctypes.sizeof(ctypes.c_void_p))
         try:
             computecore = ctypes.WinDLL(library, winmode=LOAD_LIBRARY_SEARCH_SYSTEM32)
         except OSError as error:

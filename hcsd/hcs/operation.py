@@ -249,6 +249,7 @@ class _Pending:
             error.hresult,
             error.function,
             subject=self._subject,
+            text=error.text,
             document=document or error.document,
         )
 

@@ -1,22 +1,40 @@
 """HCS JSON documents (schema 2.x) as frozen dataclasses.
 
 Members are PascalCase on the wire and snake_case here; a member at its default is omitted, as
-Microsoft's own clients do. What HCS sends is read leniently: unknown members are ignored and a
-missing one has its default. Source: Microsoft's HCS schema reference.
+Microsoft's own clients do. What HCS sends is read by `hcsd.hcs.documents`, leniently: unknown members
+are ignored and a missing one has its default. A word that the schema lists is taken in any case and
+has the schema's here; one that it does not list stays as it is. Source: Microsoft's HCS schema
+reference.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import MISSING, dataclass, field, fields
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeGuard
+from typing import TYPE_CHECKING, Literal
 
+from hcsd.hcs.documents import (
+    MAX_UINT32,
+    hresult,
+    integer,
+    is_integer,
+    load,
+    load_object,
+    string,
+    timestamp,
+    word,
+)
 from hcsd.hcs.errors import DocumentError, ErrorEvent
 from hcsd.hcs.system_limits import SystemLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# The words of the schema.
+SYSTEM_TYPES = ("Container", "VirtualMachine")
+RUNTIME_OS_TYPES = ("Windows", "Linux", "Unknown")
+STATES = ("Created", "Running", "Paused", "Stopped", "SavedAsTemplate", "Unknown")
+EXIT_TYPES = ("None", "GracefulExit", "ForcedExit", "UnexpectedExit", "Unknown")
 
 
 def _pascal(name: str) -> str:
@@ -131,10 +149,10 @@ class TerminateResult:
         if text is None:
             return cls()
         try:
-            count = _object(text, "TerminateResult").get("DescendantsKilled")
+            count = load_object(text, "TerminateResult").get("DescendantsKilled")
         except DocumentError:
             return cls()
-        return cls(count if _is_integer(count) and 0 <= count <= 0xFFFFFFFF else None)
+        return cls(count if is_integer(count) and 0 <= count <= MAX_UINT32 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +199,19 @@ class ProcessStatus:
         Raises:
             DocumentError: It is absent or not a ProcessStatus.
         """
-        members = _object(text, "ProcessStatus")
+        members = load_object(text, "ProcessStatus")
         exited = members.get("Exited") is True
-        wait_result = _integer(members, "LastWaitResult") & 0xFFFFFFFF
-        readable = all(_is_integer(members.get(name, 0)) for name in ("ExitCode", "LastWaitResult"))
-        known = exited and readable and wait_result == 0
+        wait_result = hresult(members, "LastWaitResult")
+        code = members.get("ExitCode", 0)
+        readable = is_integer(code) and -(1 << 31) <= code <= MAX_UINT32
         return cls(
-            process_id=_integer(members, "ProcessId"),
+            process_id=integer(members, "ProcessId"),
             exited=exited,
-            exit_code=_integer(members, "ExitCode") & 0xFFFFFFFF if known else None,
+            exit_code=code & MAX_UINT32  # type: ignore[operator]  # an integer, if readable
+            if exited and readable and wait_result == 0
+            else None,
             last_wait_result=wait_result,
-            signal=_integer(members, "Signal") & 0xFF,
+            signal=integer(members, "Signal", 0xFF),
             out_of_memory=members.get("OutOfMemory") is True,
         )
 
@@ -231,13 +251,19 @@ class SystemExitStatus:
         Raises:
             DocumentError: It is absent or not an object.
         """
-        members = _object(text, "SystemExitStatus")
-        attribution = members.get("Attribution")
+        members = load_object(text, "SystemExitStatus")
         return cls(
-            status=_integer(members, "Status") & 0xFFFFFFFF,
-            exit_type=_string(members, "ExitType"),
-            attribution=json.dumps(attribution) if isinstance(attribution, list) else "",
+            status=hresult(members, "Status"),
+            exit_type=word(members, "ExitType", EXIT_TYPES),
+            attribution=_attribution(members.get("Attribution")),
         )
+
+
+def _attribution(records: object) -> str:
+    try:
+        return json.dumps(records) if isinstance(records, list) else ""
+    except RecursionError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,21 +290,21 @@ class ResultError:
     def parse(cls, text: str | None) -> ResultError:
         """Read a result document; anything that is not a ResultError gives an empty one."""
         try:
-            members = _object(text, "ResultError")
+            members = load_object(text, "ResultError")
         except DocumentError:
             return cls()
         events = members.get("ErrorEvents")
         return cls(
-            error_message=_string(members, "ErrorMessage"),
-            stage=_string(members, "Stage"),
-            errno=_integer(members, "Errno"),
-            limit=_string(members, "Limit"),
+            error_message=string(members, "ErrorMessage"),
+            stage=string(members, "Stage"),
+            errno=integer(members, "Errno", 0x7FFFFFFF),
+            limit=string(members, "Limit"),
             error_events=tuple(
                 ErrorEvent(
-                    message=_string(event, "Message"),
-                    provider=_string(event, "Provider"),
-                    event_id=_integer(event, "EventId"),
-                    source=_string(event, "Source"),
+                    message=string(event, "Message"),
+                    provider=string(event, "Provider"),
+                    event_id=integer(event, "EventId"),
+                    source=string(event, "Source"),
                 )
                 for event in (events if isinstance(events, list) else [])
                 if isinstance(event, dict)
@@ -306,9 +332,15 @@ class SystemProperties:
     @classmethod
     def of(cls, members: Mapping[str, object]) -> SystemProperties:
         """Read a Properties object that has been parsed already."""
-        names = [item.name for item in fields(cls) if item.name != "limits"]
         return cls(
-            **{name: _string(members, _pascal(name)) for name in names},
+            id=string(members, "Id"),
+            system_type=word(members, "SystemType", SYSTEM_TYPES),
+            runtime_os_type=word(members, "RuntimeOsType", RUNTIME_OS_TYPES),
+            name=string(members, "Name"),
+            owner=string(members, "Owner"),
+            runtime_id=string(members, "RuntimeId"),
+            state=word(members, "State", STATES),
+            exit_type=word(members, "ExitType", EXIT_TYPES),
             limits=SystemLimits.of(members.get("Limits")),
         )
 
@@ -319,36 +351,45 @@ def parse_properties(text: str | None) -> SystemProperties:
     Raises:
         DocumentError: It is absent or not an object.
     """
-    return SystemProperties.of(_object(text, "Properties"))
+    return SystemProperties.of(load_object(text, "Properties"))
 
 
 def parse_process_list(text: str | None) -> list[ProcessDetails]:
     """Read the process list out of the Properties of a system that were asked for it.
 
     Raises:
-        DocumentError: There is none, or one that is not an array of objects.
+        DocumentError: There is no array of them, or an entry has no pid: then it cannot be told which
+            processes are not in the list.
     """
-    entries = _object(text, "Properties").get("ProcessList")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    entries = load_object(text, "Properties").get("ProcessList")
+    if not isinstance(entries, list) or not all(map(_has_pid, entries)):
         msg = "Properties document has no ProcessList"
         raise DocumentError(msg)
     return [
-        ProcessDetails(_integer(entry, "ProcessId"), _timestamp(entry, "CreateTimestamp"))
+        ProcessDetails(integer(entry, "ProcessId"), timestamp(entry, "CreateTimestamp"))
         for entry in entries
     ]
+
+
+def _has_pid(entry: object) -> bool:
+    pid = entry.get("ProcessId") if isinstance(entry, dict) else None
+    return is_integer(pid) and 0 <= pid <= MAX_UINT32
 
 
 def parse_enumeration(text: str | None) -> list[SystemProperties]:
     """Read the result of an enumeration.
 
+    An entry without an id is left out: nobody can ask for that system.
+
     Raises:
-        DocumentError: It is absent (which HCS means as a failure) or not an array of objects.
+        DocumentError: It is absent (which HCS means as a failure) or not an array.
     """
-    value = _load(text, "enumeration")
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        msg = "enumeration document is not an array of objects"
+    value = load(text, "enumeration")
+    if not isinstance(value, list):
+        msg = "enumeration document is not an array"
         raise DocumentError(msg)
-    return [SystemProperties.of(item) for item in value]
+    found = [SystemProperties.of(item) for item in value if isinstance(item, dict)]
+    return [properties for properties in found if properties.id]
 
 
 def parse_schema_versions(text: str | None) -> list[tuple[int, int]]:
@@ -357,53 +398,10 @@ def parse_schema_versions(text: str | None) -> list[tuple[int, int]]:
     Raises:
         DocumentError: It is absent, or has no Basic properties as its first.
     """
-    properties = _object(text, "ServiceProperties").get("Properties")
+    properties = load_object(text, "ServiceProperties").get("Properties")
     basic = properties[0] if isinstance(properties, list) and properties else None
     versions = basic.get("SupportedSchemaVersions") if isinstance(basic, dict) else None
     if not isinstance(versions, list) or not all(isinstance(item, dict) for item in versions):
         msg = "ServiceProperties document has no SupportedSchemaVersions"
         raise DocumentError(msg)
-    return [(_integer(item, "Major"), _integer(item, "Minor")) for item in versions]
-
-
-def _load(text: str | None, what: str) -> object:
-    if not text:
-        msg = f"{what} document is missing"
-        raise DocumentError(msg)
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        msg = f"{what} document is not JSON: {error}"
-        raise DocumentError(msg) from error
-    return value
-
-
-def _object(text: str | None, what: str) -> dict[str, object]:
-    value = _load(text, what)
-    if not isinstance(value, dict):
-        msg = f"{what} document is not an object"
-        raise DocumentError(msg)
-    return value
-
-
-def _integer(members: Mapping[str, object], name: str) -> int:
-    value = members.get(name)
-    return value if _is_integer(value) else 0
-
-
-def _is_integer(value: object) -> TypeGuard[int]:
-    return type(value) is int  # and not bool, which is one
-
-
-def _timestamp(members: Mapping[str, object], name: str) -> float | None:
-    """Read an RFC 3339 time; HCS gives it with a tenth of a microsecond."""
-    try:
-        time = datetime.fromisoformat(_string(members, name))
-    except ValueError:
-        return None
-    return time.timestamp() if time.tzinfo is not None else None
-
-
-def _string(members: Mapping[str, object], name: str) -> str:
-    value = members.get(name)
-    return value if isinstance(value, str) else ""
+    return [(integer(item, "Major"), integer(item, "Minor")) for item in versions]

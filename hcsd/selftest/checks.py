@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SIZES = {
     abi.HCS_EVENT: 24,
     abi.HCS_PROCESS_INFORMATION: 32,
-    abi.HCS_CREATE_OPTIONS_1: 48,
 }
 AT_ONCE = 20
 LINES = 20_000  # of a longer output: more than a pipe holds

@@ -23,17 +23,6 @@ LAYOUTS: dict[type[ctypes.Structure], tuple[int, dict[str, tuple[int, int]]]] = 
             "StdError": (24, 8),
         },
     ),
-    abi.HCS_CREATE_OPTIONS_1: (
-        48,
-        {
-            "Version": (0, 4),
-            "UserToken": (8, 8),
-            "SecurityDescriptor": (16, 8),
-            "CallbackOptions": (24, 4),
-            "CallbackContext": (32, 8),
-            "Callback": (40, 8),
-        },
-    ),
 }
 
 ENUMS: dict[type[enum.IntEnum | enum.IntFlag], dict[str, int]] = {
@@ -67,12 +56,14 @@ ENUMS: dict[type[enum.IntEnum | enum.IntFlag], dict[str, int]] = {
         "HcsEventProcessExited": 0x10000,
         "HcsEventOperationCallback": 0x1000000,
         "HcsEventServiceDisconnect": 0x2000000,
+        "HcsEventGroupVmLifecycle": 0x80000002,
+        "HcsEventGroupLiveMigration": 0x80000003,
+        "HcsEventGroupOperationInfo": 0xC0000001,
     },
     abi.HCS_EVENT_OPTIONS: {
         "HcsEventOptionNone": 0,
         "HcsEventOptionEnableOperationCallbacks": 1,
     },
-    abi.HCS_CREATE_OPTIONS: {"HcsCreateOptions_1": 0x10000},
 }
 
 
@@ -119,10 +110,10 @@ def test_constants_are_unsigned() -> None:
 
 
 def test_event_type_is_read_unsigned_and_unknown_ones_are_tolerated() -> None:
-    event = abi.HCS_EVENT(Type=0x80000002)
+    event = abi.HCS_EVENT(Type=0x80000009)
     kind = abi.HCS_EVENT_TYPE(event.Type)
-    assert kind == 0x80000002
-    assert kind.name == "HCS_EVENT_TYPE_0x80000002"
+    assert kind == 0x80000009
+    assert kind.name == "HCS_EVENT_TYPE_0x80000009"
     assert kind not in list(abi.HCS_EVENT_TYPE)
 
 

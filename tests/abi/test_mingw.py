@@ -25,23 +25,46 @@ pytestmark = pytest.mark.skipif(
     not COMPILER, reason="needs x86_64-w64-mingw32-gcc (Debian: gcc-mingw-w64-x86-64)"
 )
 
-STRUCTURES = (abi.HCS_EVENT, abi.HCS_PROCESS_INFORMATION, abi.HCS_CREATE_OPTIONS_1)
+STRUCTURES = (abi.HCS_EVENT, abi.HCS_PROCESS_INFORMATION)
 ENUMS: tuple[type[enum.IntEnum | enum.IntFlag], ...] = (
     abi.HCS_OPERATION_TYPE,
     abi.HCS_EVENT_TYPE,
     abi.HCS_EVENT_OPTIONS,
-    abi.HCS_CREATE_OPTIONS,
 )
 CALLBACKS = (abi.HCS_OPERATION_COMPLETION, abi.HCS_EVENT_CALLBACK)
 
 NOT_IN_HEADER = {"LocalFree": "it is a function of the Windows heap, declared in winbase.h"}
 NOT_IN_TABLE = {
+    "HcsGetComputeSystemFromOperation": "called by nobody: the kickoff gives the handle out",
+    "HcsGetProcessFromOperation": "called by nobody: the kickoff gives the handle out",
+    "HcsEnumerateComputeSystemsInNamespace": "called by nobody; its page was withdrawn",
+    "HcsCreateComputeSystemInNamespace": "called by nobody; its page was withdrawn",
+    "HcsOpenComputeSystemInNamespace": "called by nobody; its page was withdrawn",
+    "HcsWaitForComputeSystemExit": "called by nobody: it blocks a thread, and older builds lack it",
+    "HcsWaitForProcessExit": "called by nobody: it blocks a thread, and older builds lack it",
+    "HcsCrashComputeSystem": "called by nobody: of virtual machines",
+    "HcsCreateEmptyGuestStateFile": "called by nobody: of virtual machines",
+    "HcsCreateEmptyRuntimeStateFile": "called by nobody: of virtual machines",
+    "HcsGetProcessorCompatibilityFromSavedState": "called by nobody: of virtual machines",
+    "HcsGrantVmAccess": "called by nobody: of virtual machines",
+    "HcsGrantVmGroupAccess": "called by nobody: of virtual machines",
+    "HcsRevokeVmAccess": "called by nobody: of virtual machines",
+    "HcsRevokeVmGroupAccess": "called by nobody: of virtual machines",
+    "HcsSubmitWerReport": "called by nobody: crash reports",
+}
+NOT_DECLARED = {
     "HcsEnumerateVmWorkerProcesses": "in the import library only, undocumented",
     "HcsFindVmWorkerProcesses": "in the import library only, undocumented",
     "HcsGetWorkerProcessJob": "in the import library only, undocumented",
     "HcsStartVmWorkerProcess": "in the import library only, undocumented",
 }
+NEWER = dict.fromkeys(
+    ("HcsEventGroupVmLifecycle", "HcsEventGroupLiveMigration", "HcsEventGroupOperationInfo"),
+    "of later SDKs: hcsd shows it by its name to those who watch a system",
+)
 NOT_MIRRORED = {
+    "HCS_CREATE_OPTIONS": "of HcsCreateComputeSystemInNamespace",
+    "HCS_CREATE_OPTIONS_1": "of HcsCreateComputeSystemInNamespace",
     "HCS_NOTIFICATIONS": "of vmcompute, which builds before 1809 have instead of computecore",
     "HCS_NOTIFICATION_FLAGS": "of vmcompute",
 }
@@ -55,7 +78,6 @@ SPELLING: dict[object, str] = {
     abi.UINT64: "UINT64",
     abi.HRESULT: "HRESULT",
     None: "void",
-    ctypes.POINTER(abi.HCS_CREATE_OPTIONS_1): "const HCS_CREATE_OPTIONS *",
     ctypes.POINTER(abi.HCS_EVENT): "HCS_EVENT *",
 }
 EXCEPTIONS = {
@@ -95,6 +117,8 @@ def layout(structure: type[ctypes.Structure]) -> Iterable[str]:
 def values(kind: type[enum.IntEnum | enum.IntFlag]) -> Iterable[str]:
     yield holds(f"sizeof({kind.__name__}) == 4")
     for name, member in kind.__members__.items():
+        if name in NEWER:
+            continue
         yield holds(f"{name} == {int(member)}")
 
 
@@ -164,7 +188,7 @@ def test_header_and_table_hold_the_same_functions(headers: dict[str, str]) -> No
     declared = set(re.findall(r"\bWINAPI (\w+) \(", headers["computecore.h"]))
     assert len(declared) == headers["computecore.h"].count("WINAPI Hcs") > 50
     assert BY_NAME.keys() - declared == NOT_IN_HEADER.keys()
-    assert not declared - BY_NAME.keys()
+    assert declared - BY_NAME.keys() == NOT_IN_TABLE.keys()
 
 
 def test_parameters_have_the_headers_names(headers: dict[str, str]) -> None:
@@ -173,7 +197,8 @@ def test_parameters_have_the_headers_names(headers: dict[str, str]) -> None:
         for name, params in re.findall(r"WINAPI (\w+) \(([^)]*)\)", headers["computecore.h"])
     }
     table = {row.name: [p.name for p in row.params] for row in FUNCTIONS}
-    assert {name: table[name] for name in declared} == declared
+    declared |= {name: table[name] for name in NOT_IN_HEADER}
+    assert table == {name: declared[name] for name in table}
 
 
 def test_every_row_is_an_export_of_the_import_library(tmp_path: Path) -> None:
@@ -182,20 +207,20 @@ def test_every_row_is_an_export_of_the_import_library(tmp_path: Path) -> None:
     )
     archive = Path(done.stdout.strip()).read_bytes()
     exported = {name.decode() for name in re.findall(rb"__imp_(Hcs\w+)", archive)}
-    assert exported - BY_NAME.keys() == NOT_IN_TABLE.keys()
+    assert exported - BY_NAME.keys() == NOT_IN_TABLE.keys() | NOT_DECLARED.keys()
     assert BY_NAME.keys() - exported == NOT_IN_HEADER.keys()
 
 
 def test_every_enum_and_structure_of_the_header_is_mirrored(headers: dict[str, str]) -> None:
     text = headers["computedefs.h"]
     declared = re.findall(r"typedef enum (\w+) \{([^}]*)\}", text)
-    mirrored = {kind.__name__: set(kind.__members__) for kind in ENUMS}
-    assert {name for name, _ in declared} == mirrored.keys() | NOT_MIRRORED.keys()
+    mirrored = {kind.__name__: set(kind.__members__) - NEWER.keys() for kind in ENUMS}
+    assert {name for name, _ in declared} - NOT_MIRRORED.keys() == mirrored.keys()
     for name, body in declared:
         if name in mirrored:
             assert set(re.findall(r"(\w+) *=", body)) == mirrored[name]
     structures = re.findall(r"typedef struct \w* ?\{[^}]*\} (\w+);", text)
-    assert set(structures) == {s.__name__ for s in STRUCTURES}
+    assert set(structures) - NOT_MIRRORED.keys() == {s.__name__ for s in STRUCTURES}
     handles = re.findall(r"DECLARE_HANDLE\((\w+)\)", text)
     assert all(issubclass(getattr(abi, name), ctypes.c_void_p) for name in handles)
 
@@ -213,7 +238,7 @@ WRONG_ROWS = {
     "other handle": wrong("HcsOpenProcess", 0, ctype=abi.HCS_PROCESS),
     "other width": wrong("HcsOpenProcess", 1, ctype=abi.UINT64),
     "in for out": wrong("HcsOpenProcess", 3, out=False),
-    "out for in": wrong("HcsSubmitWerReport", 0, out=True),
+    "out for in": wrong("HcsGetServiceProperties", 0, out=True),
     "other string": wrong("HcsGetServiceProperties", 1, ctype=abi.PCWSTR),
     "other callback": wrong("HcsSetOperationCallback", 2, ctype=abi.HCS_EVENT_CALLBACK),
     "order": replace(OPEN, params=OPEN.params[::-1]),

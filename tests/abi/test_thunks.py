@@ -65,8 +65,6 @@ def argument(param: Param) -> object:
         return param.ctype(HIGH)
     if not is_pointer(param):
         return 0xFFFF_FFFE
-    if param.ctype is ctypes.POINTER(abi.HCS_CREATE_OPTIONS_1):
-        return ctypes.pointer(abi.HCS_CREATE_OPTIONS_1(Version=0x10000))
     return param.ctype(HIGH)
 
 
@@ -77,7 +75,7 @@ def expected(param: Param) -> object:
         return TEXT
     if not is_pointer(param):
         return 0xFFFF_FFFE
-    return 0x10000 if param.ctype is ctypes.POINTER(abi.HCS_CREATE_OPTIONS_1) else HIGH
+    return HIGH
 
 
 def received(param: Param, value: object) -> object:
@@ -92,8 +90,6 @@ def received(param: Param, value: object) -> object:
         return value.text
     if isinstance(value, CALLBACKS):
         return ctypes.cast(value, ctypes.c_void_p).value
-    if isinstance(value, ctypes.POINTER(abi.HCS_CREATE_OPTIONS_1)):
-        return None if is_null(value) else value.contents.Version
     return value.value if isinstance(value, ctypes.c_void_p) else value
 
 

@@ -386,26 +386,6 @@ def test_cancelling_is_not_implemented_as_documented(
     assert code(caught) == HR.E_NOTIMPL
 
 
-@pytest.mark.parametrize(
-    ("export", "arguments"),
-    [
-        ("HcsCrashComputeSystem", ("system", "operation", None)),
-        ("HcsGrantVmAccess", ("id", "path")),
-        ("HcsSubmitWerReport", ("{}",)),
-    ],
-)
-def test_what_is_not_offered_says_so(
-    library: Library,
-    system: HCS_SYSTEM,
-    operation: HCS_OPERATION,
-    export: str,
-    arguments: tuple[str | None, ...],
-) -> None:
-    known = {"system": system, "operation": operation}
-    with pytest.raises(NotSupportedError):
-        getattr(library, export)(*(known.get(name or "", name) for name in arguments))
-
-
 def test_operation_callbacks_on_a_handle_are_refused_rather_than_forgotten(
     library: Library, system: HCS_SYSTEM, sleeper: HCS_PROCESS
 ) -> None:

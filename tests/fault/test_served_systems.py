@@ -166,6 +166,25 @@ async def test_documents_of_the_service_pass_byte_for_byte(scripted: ScriptedPro
     assert given == changes == [DOCUMENT]
 
 
+async def test_a_host_tells_what_it_lacks_and_is_served_all_the_same() -> None:
+    provider = ScriptedProvider(missing={"HcsGetServiceProperties", "HcsPauseComputeSystem"})
+    async with daemon_of(provider) as daemon:
+        host = await HostService(daemon).GetHost(host_pb.GetHostRequest(), CONTEXT)
+        assert set(host.missing_functions) == {"HcsGetServiceProperties", "HcsPauseComputeSystem"}
+        assert not host.schema_versions
+        service = ComputeSystemService(daemon)
+        with pytest.raises(RequestError, match="no HcsPauseComputeSystem") as caught:
+            await service.PauseComputeSystem(
+                service_pb.PauseComputeSystemRequest(name=NAME), CONTEXT
+            )
+        assert caught.value.kind is Kind.UNSUPPORTED
+        found = await service.GetComputeSystem(
+            service_pb.GetComputeSystemRequest(name=NAME), CONTEXT
+        )
+        assert found.system.state == pb.COMPUTE_SYSTEM_STATE_RUNNING
+    assert not provider.misuse
+
+
 async def test_a_configuration_reaches_hcs_byte_for_byte(scripted: ScriptedProvider) -> None:
     given = record(scripted, "HcsCreateComputeSystem")
     async with daemon_of(scripted) as daemon:

@@ -65,12 +65,12 @@ async def test_an_event_says_what_hcs_has_said() -> None:
     log = a_log()
     with log.watch(None, None) as watcher:
         log.publish_system("a b", CRASH, '{"\ud800":1}')
-        log.publish_system("a b", 0xC0000001, "")
+        log.publish_system("a b", 0xC0000009, "")
         named, unnamed = [(await event(watcher)).what for _ in range(2)]
     assert named == SystemEvent("a b", HcsEvent(CRASH, '{"?":1}'))
-    assert unnamed == SystemEvent("a b", HcsEvent(0xC0000001, ""))
+    assert unnamed == SystemEvent("a b", HcsEvent(0xC0000009, ""))
     assert HcsEvent(CRASH).name == "SystemCrashInitiated"
-    assert HcsEvent(0xC0000001).name == "0xC0000001"
+    assert HcsEvent(0xC0000009).name == "0xC0000009"
     assert HcsEvent().name == ""
 
 

@@ -22,7 +22,7 @@ from hcsd.daemon.errors import (
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.shorten import shorten
 from hcsd.errors import HcsdError
-from hcsd.hcs.errors import ErrorEvent, HcsError
+from hcsd.hcs.errors import DocumentError, ErrorEvent, HcsError
 from hcsd.rpc.grpc_log import GRPC_LOGGER
 from hcsd.rpc.status import CODES, to_status
 from hcsd.v1 import error_pb2
@@ -158,8 +158,9 @@ def test_a_process_that_is_not_found_is_named(name: str) -> None:
             grpc.StatusCode.ABORTED,
             "STDIN_TAKEN_OVER",
         ),
+        (DocumentError("no JSON"), grpc.StatusCode.INTERNAL, "E_UNEXPECTED"),
     ],
-    ids=["stopping", "hcs", "program", "directory", "own"],
+    ids=["stopping", "hcs", "program", "directory", "own", "document"],
 )
 def test_an_error_has_its_code_and_its_reason(
     error: Exception, code: grpc.StatusCode, reason: str, caplog: pytest.LogCaptureFixture
@@ -167,7 +168,7 @@ def test_an_error_has_its_code_and_its_reason(
     status = to_status(error)
     assert status.code == code.value[0]
     assert (info(status).reason, info(status).domain) == (reason, "hcsd")
-    assert caplog.records == []  # a client's mistake is no news
+    assert caplog.records == []  # neither a client's mistake nor one of HCS is a fault of ours
 
 
 def test_every_kind_of_failure_has_a_status_code_of_its_own() -> None:

@@ -1,7 +1,8 @@
 """Build the test double of computecore.dll with mingw, against mingw's own header of it.
 
 It is a service, `hcsd-double.exe`, and a thin DLL that forwards to it. Beside the DLL that exports
-all that the header declares there can be variants that lack some.
+all that the header declares there are variants that lack some, such as one like Windows 10 1809; see
+`tests.windows.old_build`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.windows import places
+from tests.windows import old_build, places
 from tests.windows.assemble import run
 
 if TYPE_CHECKING:
@@ -26,18 +27,6 @@ EXPORTS = SOURCES / "protocol" / "exports.h"
 STAMP = places.DOUBLE.with_name("stamp")
 OBJECTS = places.DOUBLE.with_name("objects")  # of the DLL, for variants of it
 BESIDE = (places.SERVICE.name, "console.exe")  # what a DLL needs in its folder
-
-# What Windows 10 1809 lacks. By their reference pages these came with 2004 or with build 20348.
-# TODO: HcsCrashComputeSystem is reported to be absent, too.
-LACKED_BY_1809 = frozenset(
-    (
-        "HcsGetProcessorCompatibilityFromSavedState",
-        "HcsGrantVmGroupAccess",
-        "HcsRevokeVmGroupAccess",
-        "HcsWaitForComputeSystemExit",
-        "HcsWaitForProcessExit",
-    )
-)
 
 # Windows 10 2004 as the headers know it: pseudo consoles are declared.
 FLAGS = (
@@ -67,7 +56,7 @@ def build() -> None:
     ):
         run(places.COMPILER, *FLAGS, "-municode", source, "-o", target)
     link(places.DOUBLE, without=())
-    variant(places.OLD_DOUBLE.parent, without=LACKED_BY_1809)
+    variant(places.OLD_DOUBLE.parent, without=old_build.LACKS)
     STAMP.write_text(inputs)
 
 
@@ -116,8 +105,8 @@ def exports() -> list[str]:
 
 
 def fingerprint() -> str:
-    """Tell the inputs apart: the sources, and how they are built."""
-    digest = hashlib.sha256()
+    """Tell the inputs apart: the sources, how they are built, and what was not in 1809."""
+    digest = hashlib.sha256(repr(sorted(old_build.LACKS)).encode())
     for path in (Path(__file__), places.SOURCES / "guest.c", *sorted(SOURCES.rglob("*.*"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()

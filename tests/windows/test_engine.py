@@ -15,12 +15,11 @@ from hcsd.daemon.guests import quote_windows
 from hcsd.hcs.errors import (
     HcsError,
     InvalidStateError,
-    NotSupportedError,
     OperationTimeoutError,
 )
 from hcsd.hcs.host import Host
 from hcsd.hcs.lanes import Lane
-from hcsd.hcs.loader import NoComputeServiceError, WindowsProvider
+from hcsd.hcs.loader import NoComputeServiceError, WindowsProvider, require_64_bits
 from hcsd.hcs.process import ProcessEnd
 from hcsd.hcs.timings import Timings
 from tests.support.census import until
@@ -56,6 +55,12 @@ def script(provider: DoubleProvider) -> Callable[[Rule], None]:
 def test_a_library_that_is_not_there_is_an_error_with_the_remedy() -> None:
     with pytest.raises(NoComputeServiceError, match=r"no-such\.dll.*enable the Windows feature"):
         WindowsProvider("no-such.dll")
+
+
+def test_a_32_bit_python_is_told_what_it_is() -> None:
+    with pytest.raises(NoComputeServiceError, match=r"this Python has 32 bits.*a 64-bit Python$"):
+        require_64_bits(4)
+    require_64_bits(8)
 
 
 @pytest.mark.parametrize("code", [0, 1, 259, CTRL_C_EXIT, 0xFFFFFFFF])
@@ -253,14 +258,12 @@ async def test_any_other_call_may_fail_and_say_why(
         assert caught.value.function == function
 
 
-async def test_an_old_build_runs_processes_and_names_what_it_lacks(provider: object) -> None:
+async def test_an_old_build_has_all_that_hcsd_calls(provider: object) -> None:
     old = DoubleProvider(library=str(OLD_DOUBLE))
     host = Host(old)
-    assert "HcsWaitForProcessExit" in host.library.missing
+    assert host.library.missing == ()
     system = await host.open_system("host")
     assert await run(system, GUEST.prints("out")) == (0, b"out", b"")
-    with pytest.raises(NotSupportedError, match="HcsWaitForProcessExit"):
-        host.library.HcsWaitForProcessExit(None, 0)
     system.close()
     host.close()  # which does not wait for calls that are under way in the lanes
     until(lambda: not any(old.live().values()), "nothing of the old build is live")
