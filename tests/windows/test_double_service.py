@@ -358,9 +358,12 @@ def test_the_first_client_starts_a_service_that_stays(
     other = DoubleService(f"test-{os.getpid()}-{next(NUMBERS)}", [str(PROGRAM)])
     for name, value in other.variable.items():
         monkeypatch.setenv(name, value)
+    rule = {"Function": "HcsOpenComputeSystem", "Start": HR.E_FAIL}
+    monkeypatch.setenv("HCSD_DOUBLE_SCRIPT", json.dumps([rule]))
     with pytest.raises(subprocess.CalledProcessError):
         other.counts()
     native = connect()
+    assert native.open_system("host")[0] == HR.E_FAIL
     native.call("HcsCloseComputeSystem", native.open_host())
     clients = other.counts()["clients"]
     assert isinstance(clients, list)

@@ -44,10 +44,14 @@ async def test_a_process_outlives_a_daemon_that_is_killed_and_one_that_ends_leav
     counts = service.counts()
     assert (counts["running"], counts["systems"], counts["processes"]) == (1, 0, 0)
     ended = start_daemon(wine, service, tmp_path / "ended")
-    ended.stop(signal.SIGINT)
+    async with connected(ended.address, credentials_for(ended)) as client:
+        assert (await (await client.run(guest("print", "out", "err"))).finish()).stdout == b"out"
+        ended.stop(signal.SIGINT)
     service.await_idle()
     first, second = service.left()
     assert not first["orderly"]
     assert second["orderly"]
-    assert not any(second[name] for name in ("operations", "systems", "processes", "pipes"))
+    assert not any(
+        second[name] for name in ("operations", "systems", "processes", "strings", "pipes")
+    )
     service.stop()
