@@ -28,13 +28,7 @@ from hcsd.daemon.shorten import whole_or_nothing
 from hcsd.daemon.system import System, SystemView
 from hcsd.daemon.system_errors import stopped
 from hcsd.daemon.system_life import Effect, Trigger
-from hcsd.hcs.errors import (
-    AlreadyStoppedError,
-    HandleClosedError,
-    HcsError,
-    ServiceDisconnectedError,
-    SystemNotFoundError,
-)
+from hcsd.hcs.errors import GONE, HandleClosedError, HcsError, ServiceDisconnectedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -46,8 +40,6 @@ if TYPE_CHECKING:
     from hcsd.hcs.latch import Latch
     from hcsd.hcs.schema import SystemProperties
     from hcsd.hcs.system import SystemEvent
-
-GONE = (AlreadyStoppedError, SystemNotFoundError)
 
 # What watchers are told at an effect, and the state that the system is in then, by HCS's names; ""
 # leaves it as it was. HCS has no name for a system that shuts down: it runs.

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from hcsd.abi.hresult import HR
 from hcsd.daemon.errors import LimitError, RequestError, StoppingError
 from hcsd.daemon.guests import Guest
-from hcsd.daemon.known_systems import GONE, KnownSystems
+from hcsd.daemon.known_systems import KnownSystems
 from hcsd.daemon.names import new_ulid
 from hcsd.daemon.system import System
 from hcsd.daemon.system_errors import about, ended_at_start, failure, stopped
 from hcsd.daemon.system_life import Trigger
-from hcsd.hcs.errors import HcsError, SystemAlreadyExistsError, SystemNotFoundError
+from hcsd.hcs.errors import GONE, HcsError, SystemAlreadyExistsError, SystemNotFoundError
 from hcsd.hcs.system_limits import SystemLimits
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hcsd.abi.types import HCS_EVENT_OPTIONS
 from hcsd.hcs.callbacks import EVENT_TRAMPOLINE, REGISTRY, Completion, Event
+from hcsd.hcs.errors import GONE
 from hcsd.hcs.handles import ProcessHandle, SystemHandle
 from hcsd.hcs.lanes import Lane
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from hcsd.hcs.errors import HcsError
     from hcsd.hcs.operation import Operations
 
     Listener: TypeAlias = Callable[[int, Event], None]
@@ -44,7 +44,6 @@ class Attachment(Generic[H]):
         handle: The first handle; owned from here on.
         generation: Its generation.
         watch: The export that asks for events.
-        gone: Errors by which HCS says that there is nothing behind a handle any more.
 
     Attributes:
         handle: The handle in use, or the last one.
@@ -59,14 +58,12 @@ class Attachment(Generic[H]):
         generation: int,
         *,
         watch: str,
-        gone: tuple[type[HcsError], ...],
     ) -> None:
         self.handle: H = handle
         self.generation = generation
         self._operations = operations
         self._subject = subject
         self._watch_export = watch
-        self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._grace: asyncio.TimerHandle | None = None
         self._no_grace = asyncio.Event()
@@ -100,6 +97,7 @@ class Attachment(Generic[H]):
                 function,
                 lambda operation: start(raw, operation, *arguments),
                 subject=f"{verb} {self._subject}",
+                key=self.handle if lane is Lane.SIGNAL else None,
             )
 
     async def watch(self, handle: H, generation: int, listener: Listener) -> None:
@@ -118,12 +116,13 @@ class Attachment(Generic[H]):
         handler_id = REGISTRY.register(functools.partial(self._post, listener, generation))
         handle.on_closed = lambda: REGISTRY.unregister(handler_id)
         ask = getattr(self._operations.library, self._watch_export)
-        with handle.use() as raw, contextlib.suppress(*self._gone):
+        with handle.use() as raw, contextlib.suppress(*GONE):
             await self._operations.lanes.call(
-                Lane.CONTROL,
+                Lane.WATCH,
                 lambda: ask(
                     raw, HCS_EVENT_OPTIONS.HcsEventOptionNone, handler_id, EVENT_TRAMPOLINE
                 ),
+                subject=f"watch {self._subject}",
             )
 
     async def watch_newer(self, handle: H, generation: int, listener: Listener) -> bool:

@@ -38,7 +38,7 @@ async def create_system(operations: Operations, system_id: str, configuration: s
         handle = SystemHandle(raw, operations.close_system)
 
     try:
-        await operations.run(Lane.CREATE, "HcsCreateComputeSystem", start, subject=subject)
+        await operations.run(Lane.SYSTEM, "HcsCreateComputeSystem", start, subject=subject)
     except BaseException as error:
         if handle is not None:
             if not isinstance(error, SystemAlreadyExistsError):

@@ -11,6 +11,8 @@
         ├── AlreadyStoppedError
         ├── InvalidDocumentError
         ├── OperationTimeoutError
+        │   ├── NoCompletionError    we did not wait longer for an operation
+        │   └── CallsStuckError      the call was not made: those before it do not return
         ├── AccessDeniedError
         ├── NotSupportedError
         └── ServiceDisconnectedError
@@ -88,6 +90,11 @@ class HcsError(HcsdError):
         self.limit = limit
         super().__init__(f"cannot {self.subject}: {self.text}")
 
+    def is_about(self, subject: str) -> None:
+        """Say in other words what was being done."""
+        self.subject = subject
+        self.args = (f"cannot {subject}: {self.text}",)
+
 
 class SystemNotFoundError(HcsError):
     """No compute system has that id."""
@@ -109,12 +116,47 @@ class AlreadyStoppedError(HcsError):
     """The system or the process has stopped already."""
 
 
+# How HCS says that a process or a system has ended, or is about to. hcsshim reads all of them so. The
+# last two may say something else: a system is paused, or the call was never valid. So whoever is to
+# act upon them asks first what the process or the system is. ERROR_PROC_NOT_FOUND is not among
+# them: an export is missing. Source: hcsshim's internal/hcs/errors.go and internal/hcs/v2/process.go.
+GONE = (
+    AlreadyStoppedError,
+    ElementNotFoundError,
+    SystemNotFoundError,
+    InvalidStateError,
+)
+MAY_BE_GONE = (SystemNotFoundError, InvalidStateError)
+
+
 class InvalidDocumentError(HcsError):
     """HCS rejected a document as malformed."""
 
 
 class OperationTimeoutError(HcsError):
     """HCS did not finish in time; the effect may still happen."""
+
+
+class NoCompletionError(OperationTimeoutError):
+    """An operation has not completed while we waited; the effect may still happen."""
+
+
+class CallsStuckError(OperationTimeoutError):
+    """A call was not made, because those that were made before it do not return.
+
+    Args:
+        subject: What was to be done.
+        stuck: What is under way: what is being done, and for how many seconds; longest first.
+    """
+
+    def __init__(self, subject: str, stuck: list[tuple[str, float]]) -> None:
+        named = [f"'{what or 'close a handle'}' for {seconds:.0f} s" for what, seconds in stuck[:3]]
+        more = f" and {len(stuck) - 3} more" if len(stuck) > 3 else ""
+        text = (
+            "not begun, because calls to the Host Compute Service before it do not return:"
+            f" {', '.join(named)}{more}"
+        )
+        super().__init__(HR.OPERATION_TIMEOUT, "", subject=subject, text=text)
 
 
 class AccessDeniedError(HcsError):

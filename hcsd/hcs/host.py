@@ -44,7 +44,7 @@ class Host:
                 ", ".join(self.library.missing),
             )
         REGISTRY.start()  # while there is room for a thread
-        self._lanes = Lanes(blocking=provider.blocking)
+        self._lanes = Lanes(blocking=provider.blocking, patience=timings.lane_patience)
         self.operations = Operations(self.library, self._lanes, timings)
         # Calls may block because they go to a service in another process; so do events come.
         self._supervisor = Supervisor(timings, recheck=provider.blocking)
@@ -140,7 +140,11 @@ class Host:
             HcsError: HCS could not tell.
         """
         library = self.library
-        return await self._lanes.call(Lane.QUERY, lambda: library.HcsGetServiceProperties(query))
+        return await self._lanes.call(
+            Lane.QUERY,
+            lambda: library.HcsGetServiceProperties(query),
+            subject="query the service",
+        )
 
     async def modify_service_settings(self, settings: str) -> str | None:
         """Change settings of the service, by a document that is passed through as it is.
@@ -153,7 +157,9 @@ class Host:
         """
         library = self.library
         return await self._lanes.call(
-            Lane.CONTROL, lambda: library.HcsModifyServiceSettings(settings)
+            Lane.MODIFY,
+            lambda: library.HcsModifyServiceSettings(settings),
+            subject="modify the settings of the service",
         )
 
     async def schema_versions(self) -> list[tuple[int, int]]:
@@ -170,6 +176,7 @@ class Host:
 
         What does not end in that moment is left, and the log says so. Thread: any.
         """
+        self._lanes.hurry(self.operations.timings.close_patience)
         self.library.provider.hurry()
 
     def close(self) -> None:
@@ -177,5 +184,7 @@ class Host:
 
         Thread: any but the event loop's, if processes may still run: it waits for their end.
         """
+        self.operations.close()
         self._lanes.close()
+        self._lanes.join(self.operations.timings.close_patience)
         self.library.provider.close()

@@ -9,7 +9,6 @@ from hcsd.abi.types import GENERIC_ALL
 from hcsd.hcs.errors import AccessDeniedError, HcsError
 from hcsd.hcs.handles import ProcessHandle, SystemHandle
 from hcsd.hcs.lanes import Lane
-from hcsd.hcs.library import error_for
 
 if TYPE_CHECKING:
     from hcsd.hcs.operation import Operations
@@ -24,16 +23,17 @@ async def open_system(operations: Operations, system_id: str, lane: Lane) -> Sys
         SystemNotFoundError: There is none of that id.
         HcsError: Anything else.
     """
+    subject = f"open compute system '{system_id}'"
     try:
         raw = await operations.lanes.call(
             lane,
             lambda: operations.library.HcsOpenComputeSystem(system_id, GENERIC_ALL),
             undo=operations.close_system,
+            subject=subject,
         )
     except HcsError as error:
-        raise error_for(
-            error.hresult, error.function, subject=f"open compute system '{system_id}'"
-        ) from None
+        error.is_about(subject)
+        raise
     return SystemHandle(raw, operations.close_system)
 
 
@@ -54,6 +54,7 @@ async def open_process(
             lane,
             lambda: operations.library.HcsOpenProcess(raw, pid, GENERIC_ALL),
             undo=operations.close_process,
+            subject=f"open process {pid}",
         )
     return ProcessHandle(process, operations.close_process)
 

@@ -7,11 +7,11 @@ The event callback is registered as soon as the create has completed. An event m
 same, so the properties of the process, which tell whether it has exited, are asked for
 
     once when the callback has been registered     `confirm`: it may have exited before
-    when a call answers "stopped" or "not found"   an exit that HCS knows of and we do not
+    when a call says that it is, or may be, gone   an exit that HCS knows of and we do not
     now and then                                   see `hcsd.hcs.supervisor`
 
-If the properties answer "stopped" or "not found" themselves, there is nobody left to ask: the event
-has a grace to arrive, then the code is unknown.
+If the properties say "gone" themselves, there is nobody left to ask: the event has a grace to arrive,
+then the code is unknown. "Invalid state" is no such answer while the system is paused.
 
 When the service goes away, its handles are useless. They are closed, and the supervisor looks for
 the process under its pid.
@@ -28,13 +28,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
-from hcsd.abi.hresult import Kind
+from hcsd.abi.hresult import HR, Kind
 from hcsd.hcs.ends import ProcessEnd
 from hcsd.hcs.errors import (
+    GONE,
+    MAY_BE_GONE,
+    AlreadyStoppedError,
     HandleClosedError,
     HcsError,
     ServiceDisconnectedError,
-    SystemNotFoundError,
 )
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.opening import open_process, terminate_by_pid
@@ -47,7 +49,7 @@ from hcsd.hcs.schema import (
     TerminateResult,
 )
 from hcsd.hcs.start import kill_orphan, start_process
-from hcsd.hcs.tracked_process import GONE, TrackedProcess
+from hcsd.hcs.tracked_process import TrackedProcess
 
 if TYPE_CHECKING:
     from hcsd.hcs.schema import StdioHandle
@@ -116,7 +118,7 @@ class Process(TrackedProcess):
             HcsError: Anything else.
         """
         generation = system.generation
-        handle = await open_process(system.operations, system.handle, pid, Lane.CONTROL)
+        handle = await open_process(system.operations, system.handle, pid, Lane.OPEN)
         process = cls(system, handle, pid, (0.0, time.time()), generation=generation)
         try:
             await process._begin()
@@ -141,8 +143,10 @@ class Process(TrackedProcess):
         if not self.exited.is_set:
             try:
                 await self.properties()
-            except GONE:  # then its event comes, or the grace ends it
-                await self._attachment.wait_grace()
+            except GONE:
+                if self.life is ProcessLife.RUNNING:
+                    return True  # its system may be paused
+                await self._attachment.wait_grace()  # its event comes, or the grace ends it
                 return await self.still_runs()
         return not self.exited.is_set
 
@@ -156,7 +160,7 @@ class Process(TrackedProcess):
             AlreadyStoppedError: The process has exited.
             HcsError: Anything else.
         """
-        await self._change("signal", "HcsSignalProcess", options)
+        await self._change(Lane.SIGNAL, "signal", "HcsSignalProcess", options)
 
     async def modify(self, settings: str) -> None:
         """Change console size or close stdio handles, by a ProcessModifyRequest document.
@@ -164,7 +168,7 @@ class Process(TrackedProcess):
         Raises:
             HcsError: HCS refused it, or the process has exited.
         """
-        await self._change("modify", "HcsModifyProcess", settings)
+        await self._change(Lane.MODIFY, "modify", "HcsModifyProcess", settings)
 
     async def resize_console(self, height: int, width: int) -> None:
         """Set the size of the console, in character cells.
@@ -187,6 +191,8 @@ class Process(TrackedProcess):
         request = ProcessModifyRequest("CloseHandle", close_handle=CloseHandle(which))
         try:
             await self.modify(request.to_json())
+        except MAY_BE_GONE:
+            raise  # it is there
         except GONE:
             logger.debug("%s is gone; nothing to close", self._subject)
 
@@ -221,7 +227,7 @@ class Process(TrackedProcess):
             document = await terminate_by_pid(
                 self.system.operations, self.system.id, self.pid, options
             )
-        except (*GONE, SystemNotFoundError):
+        except GONE:
             if not await self._has_gone():
                 raise  # it is there, but cannot be opened by its pid
             return False, None
@@ -272,10 +278,16 @@ class Process(TrackedProcess):
             if error.code.kind is Kind.EXHAUSTED:
                 raise
 
-    async def _change(self, verb: str, function: str, argument: str | None) -> None:
+    async def _change(self, lane: Lane, verb: str, function: str, argument: str | None) -> None:
         """Run an export; when it meets nobody, find out what became of the process."""
         try:
-            await self._run(Lane.CONTROL, verb, function, argument)
+            await self._run(lane, verb, function, argument)
+        except MAY_BE_GONE as error:
+            if not await self._has_vanished():
+                raise
+            raise AlreadyStoppedError(
+                HR.PROCESS_ALREADY_STOPPED, function, subject=error.subject
+            ) from error
         except (*GONE, ServiceDisconnectedError):
             await self.confirm()
             raise

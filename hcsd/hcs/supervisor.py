@@ -9,6 +9,9 @@ A system is opened again by its id; then its processes are looked for under thei
 pids again. So a process is taken for ours only if the guest says that it was created when ours was.
 If the guest cannot tell, ours stays lost: it is not killed by a pid that may be another's.
 
+What ends while the service is away leaves no event, and HCS may know it for a while all the same. So a
+system that was opened again, and each process, is asked once what it is.
+
 A caller that needs a lost process at once, such as a kill, asks for the same search. Several searches
 may be under way at once: the first that finds something wins.
 
@@ -33,10 +36,12 @@ from hcsd.abi.hresult import HR
 from hcsd.errors import HcsdError
 from hcsd.hcs.ends import ProcessEnd, SystemEnd
 from hcsd.hcs.errors import (
+    GONE,
     DocumentError,
     HandleClosedError,
     HcsError,
     InvalidDocumentError,
+    InvalidStateError,
     NotSupportedError,
     SystemNotFoundError,
 )
@@ -45,7 +50,6 @@ from hcsd.hcs.opening import open_process, open_system
 from hcsd.hcs.process_life import ProcessLife, ProcessState, ProcessTrigger
 from hcsd.hcs.schema import ProcessDetails
 from hcsd.hcs.system_life import SystemLife, SystemTrigger
-from hcsd.hcs.tracked_process import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -134,12 +138,24 @@ class Supervisor:
             )
         generation = system.generation + 1
         try:
-            handle = await open_system(system.operations, system.id, Lane.CONTROL)
-        except SystemNotFoundError:
+            handle = await open_system(system.operations, system.id, Lane.OPEN)
+        except InvalidStateError:
+            raise  # it is there, and may be opened later
+        except GONE as error:
             end = SystemEnd(HR.SERVICE_DISCONNECT, "Unknown")
             system.transition(SystemTrigger.NOT_FOUND, end=end)
-            raise
+            if isinstance(error, SystemNotFoundError):
+                raise
+            raise SystemNotFoundError(
+                HR.SYSTEM_NOT_FOUND, error.function, subject=error.subject
+            ) from error
         await system.attach(handle, generation)
+        # It may have ended since, or while nobody could tell: then no event comes.
+        await system.confirm()
+        if system.gone:
+            raise SystemNotFoundError(
+                HR.SYSTEM_NOT_FOUND, "", subject=f"open compute system '{system.id}'"
+            )
 
     async def reconnect(self, system: ComputeSystem, lost: Collection[TrackedProcess]) -> None:
         """Open a system again and find its lost processes; see `ComputeSystem.reconnect`."""
@@ -188,7 +204,9 @@ class Supervisor:
     async def _open_again(self, system: ComputeSystem, process: TrackedProcess) -> None:
         generation = system.generation
         try:
-            handle = await open_process(system.operations, system.handle, process.pid, Lane.CONTROL)
+            handle = await open_process(system.operations, system.handle, process.pid, Lane.OPEN)
+        except InvalidStateError:
+            raise  # it is there: it was listed just now
         except GONE:
             process.end_away("it ended as the Host Compute Service came back")
             return

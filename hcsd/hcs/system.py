@@ -1,7 +1,7 @@
 """A compute system that exists in HCS: how it is had, and what can be done to it.
 
 What is known of it, and how that changes, is in `hcsd.hcs.system_life` and
-`hcsd.hcs.tracked_system`.
+`hcsd.hcs.tracked_system`; how it is asked, in `hcsd.hcs.asked_system`.
 
 When the service goes away the system has no handle, and neither have its processes. The object
 stays the same when it is opened again, so that whoever has it need not know.
@@ -12,36 +12,33 @@ on, unless it was made to end with its last handle.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Protocol
 
+from hcsd.abi.hresult import HR
+from hcsd.hcs.asked_system import PROCESS_LIST, AskedSystem
 from hcsd.hcs.creation import create_system, terminate_with_close
 from hcsd.hcs.ends import SystemEnd
 from hcsd.hcs.errors import (
-    DocumentError,
-    HandleClosedError,
+    GONE,
     HcsError,
+    InvalidStateError,
     ServiceDisconnectedError,
     SystemNotFoundError,
 )
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.opening import open_system
 from hcsd.hcs.process import Process
-from hcsd.hcs.schema import parse_process_list, parse_properties
 from hcsd.hcs.system_life import SystemTrigger as Trigger
-from hcsd.hcs.tracked_system import GONE, SystemEvent, TrackedSystem
+from hcsd.hcs.tracked_system import SystemEvent
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from hcsd.hcs.handles import SystemHandle
     from hcsd.hcs.operation import Operations
-    from hcsd.hcs.schema import ProcessDetails, SystemProperties
     from hcsd.hcs.tracked_process import TrackedProcess
 
 __all__ = ["PROCESS_LIST", "ComputeSystem", "SystemEnd", "SystemEvent"]
-
-PROCESS_LIST = '{"PropertyTypes":["ProcessList"]}'
 
 
 class Recovery(Protocol):
@@ -57,7 +54,7 @@ class Recovery(Protocol):
         """See `ComputeSystem.reconnect`."""
 
 
-class ComputeSystem(TrackedSystem):
+class ComputeSystem(AskedSystem):
     """An open compute system.
 
     Thread: the event loop's.
@@ -111,7 +108,7 @@ class ComputeSystem(TrackedSystem):
             SystemNotFoundError: There is none of that id.
             HcsError: Anything else.
         """
-        handle = await open_system(operations, system_id, Lane.CONTROL)
+        handle = await open_system(operations, system_id, Lane.OPEN)
         system = cls(operations, recovery, system_id, handle)
         try:
             await system._attachment.watch(handle, 0, system._take_event)
@@ -126,7 +123,7 @@ class ComputeSystem(TrackedSystem):
         Raises:
             HcsError: HCS refused it, or it failed.
         """
-        await self._change(Lane.CREATE, "start", "HcsStartComputeSystem", options)
+        await self._change(Lane.SYSTEM, "start", "HcsStartComputeSystem", options)
 
     async def shut_down(self, options: str | None = None) -> bool:
         """Ask it to shut down. It has done so when `exited` is set.
@@ -140,7 +137,15 @@ class ComputeSystem(TrackedSystem):
         Raises:
             HcsError: HCS refused it, or it failed.
         """
-        return await self._finish(Lane.CONTROL, "shut down", "HcsShutDownComputeSystem", options)
+        try:
+            return await self._finish(Lane.SYSTEM, "shut down", "HcsShutDownComputeSystem", options)
+        except HcsError as error:
+            # The guest may go down faster than it can answer.
+            if error.hresult != HR.CONNECTION_CLOSED:
+                raise
+        self.transition(Trigger.ASK_END)
+        self.transition(Trigger.END_ACCEPTED)
+        return True
 
     async def terminate(self, options: str | None = None) -> bool:
         """Kill it with all that runs in it. It has ended when `exited` is set.
@@ -162,7 +167,7 @@ class ComputeSystem(TrackedSystem):
         Raises:
             HcsError: HCS refused it, or it failed.
         """
-        await self._change(Lane.CONTROL, "pause", "HcsPauseComputeSystem", options)
+        await self._change(Lane.SYSTEM, "pause", "HcsPauseComputeSystem", options)
 
     async def resume(self, options: str | None = None) -> None:
         """Let it run on.
@@ -170,7 +175,7 @@ class ComputeSystem(TrackedSystem):
         Raises:
             HcsError: HCS refused it, or it failed.
         """
-        await self._change(Lane.CONTROL, "resume", "HcsResumeComputeSystem", options)
+        await self._change(Lane.SYSTEM, "resume", "HcsResumeComputeSystem", options)
 
     async def save(self, options: str | None = None) -> None:
         """Save the state of a paused virtual machine.
@@ -181,7 +186,7 @@ class ComputeSystem(TrackedSystem):
         Raises:
             HcsError: HCS refused it, or it failed.
         """
-        await self._change(Lane.CREATE, "save", "HcsSaveComputeSystem", options)
+        await self._change(Lane.SYSTEM, "save", "HcsSaveComputeSystem", options)
 
     async def modify(self, settings: str) -> None:
         """Change its settings, by a ModifySettingRequest document.
@@ -189,7 +194,7 @@ class ComputeSystem(TrackedSystem):
         Raises:
             HcsError: HCS refused it, or it failed.
         """
-        await self._change(Lane.CONTROL, "modify", "HcsModifyComputeSystem", settings, None)
+        await self._change(Lane.MODIFY, "modify", "HcsModifyComputeSystem", settings, None)
 
     async def reopen(self) -> None:
         """Open it again by its id, if it has lost its handle. If it has gone, its lost processes end.
@@ -221,56 +226,6 @@ class ComputeSystem(TrackedSystem):
         """Open a process by the pid HCS knows it by; see `Process.open`."""
         return await Process.open(self, pid)
 
-    async def properties(self) -> SystemProperties:
-        """Return the basic properties.
-
-        Raises:
-            HcsError: HCS could not tell.
-            DocumentError: It answered without a document.
-        """
-        properties = parse_properties(await self.raw_properties())
-        if properties.state == "Stopped":
-            self.transition(Trigger.END_KNOWN, end=SystemEnd(0, properties.exit_type))
-        return properties
-
-    async def process_list(self) -> list[ProcessDetails]:
-        """Return what runs in it, also what was not started through HCS.
-
-        Raises:
-            HcsError: HCS could not tell.
-            DocumentError: It answered without a list, as not every kind of guest has one.
-        """
-        return parse_process_list(await self.raw_properties(PROCESS_LIST))
-
-    async def raw_properties(self, query: str | None = None) -> str | None:
-        """Return the Properties document as HCS gives it.
-
-        Args:
-            query: System_PropertyQuery document, passed through as it is; None for the basic ones.
-
-        Raises:
-            HcsError: HCS could not tell.
-        """
-        try:
-            return await self._attachment.run(
-                Lane.QUERY, "query", "HcsGetComputeSystemProperties", query
-            )
-        except GONE as error:
-            self.transition(Trigger.GONE, end=SystemEnd(error.hresult, "Unknown"))
-            raise
-
-    async def confirm(self) -> bool:
-        """Ask its properties whether it has ended.
-
-        Returns:
-            Whether its end is known now. A question that HCS cannot answer says nothing: the event
-            remains the main source.
-        """
-        if not self.exited.is_set:
-            with contextlib.suppress(HcsError, DocumentError, HandleClosedError):
-                await self.properties()
-        return self.exited.is_set
-
     async def _change(self, lane: Lane, verb: str, function: str, *arguments: str | None) -> None:
         """Run an export; when it meets nobody, find out what became of the system."""
         try:
@@ -290,7 +245,10 @@ class ComputeSystem(TrackedSystem):
         self.transition(Trigger.ASK_END)
         try:
             await self._change(lane, verb, function, options)
-        except GONE:
+        except GONE as error:
+            if isinstance(error, InvalidStateError) and not self.gone:  # it may be paused
+                self.transition(Trigger.END_REFUSED)
+                raise
             self.transition(Trigger.END_ACCEPTED)
             return False
         except BaseException:

@@ -178,6 +178,7 @@ TABLE: Table[SystemLife, SystemTrigger, SystemEffect] = Table(
 )
 
 CLOSED = frozenset({SystemLife.LEFT, SystemLife.CLOSED})
+VANISHED = frozenset({SystemLife.VANISHED, SystemLife.EXITING, SystemLife.EXITED})
 LOST = frozenset({SystemLife.LOST, SystemLife.LOST_ENDING})
 # It was told to end, or has ended; LEFT is no more followed, and may be either.
 ENDING = frozenset(SystemLife) - {SystemLife.OPEN, SystemLife.LOST, SystemLife.LEFT}

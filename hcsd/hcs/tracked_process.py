@@ -16,11 +16,11 @@ from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.hcs.attachment import Attachment
 from hcsd.hcs.ends import ProcessEnd
 from hcsd.hcs.errors import (
-    AlreadyStoppedError,
+    GONE,
     DocumentError,
-    ElementNotFoundError,
     HandleClosedError,
     HcsError,
+    InvalidStateError,
     ServiceDisconnectedError,
 )
 from hcsd.hcs.lanes import Lane
@@ -28,7 +28,7 @@ from hcsd.hcs.latch import Latch
 from hcsd.hcs.process_life import KNOWN, TABLE, ProcessLife, ProcessState
 from hcsd.hcs.process_life import ProcessEffect as Effect
 from hcsd.hcs.process_life import ProcessTrigger as Trigger
-from hcsd.hcs.schema import ProcessStatus
+from hcsd.hcs.schema import ProcessStatus, parse_properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from hcsd.hcs.callbacks import Event
     from hcsd.hcs.handles import ProcessHandle, SystemHandle
     from hcsd.hcs.operation import Operations, ProcessInfo
-
-# How HCS says that a process has exited, or that it knows none.
-GONE = (AlreadyStoppedError, ElementNotFoundError)
 
 
 class ProcessHome(Protocol):
@@ -121,7 +118,6 @@ class TrackedProcess:
             handle,
             generation,
             watch="HcsSetProcessCallback",
-            gone=GONE,
         )
         system.processes.add(self)
 
@@ -160,6 +156,8 @@ class TrackedProcess:
         try:
             document = await self._attachment.run(Lane.QUERY, "query", export, query)
         except GONE as error:
+            if isinstance(error, InvalidStateError) and await self._may_be_paused():
+                raise
             end = ProcessEnd.unknown(error.hresult, "it is gone, and left no exit code")
             self.transition(Trigger.GONE, end=end)
             raise
@@ -171,6 +169,16 @@ class TrackedProcess:
             if status.exited:
                 self.transition(Trigger.END_KNOWN, end=self._completed(ProcessEnd.of(status)))
         return document
+
+    async def _may_be_paused(self) -> bool:
+        """Ask whether the system is in a state in which HCS tells nothing of what runs in it."""
+        try:
+            properties = parse_properties(await self.system.raw_properties())
+        except GONE:
+            return False
+        except (HcsError, DocumentError, HandleClosedError):
+            return True  # nobody can tell
+        return properties.state not in {"Running", "Stopped"}
 
     def take_stdio(self) -> tuple[int, int, int]:
         """Hand over the pipe handles, stdin, stdout and stderr; 0 is none.

@@ -15,10 +15,9 @@ from hcsd.abi.hresult import HR
 from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.hcs.attachment import Attachment
 from hcsd.hcs.ends import ProcessEnd, SystemEnd
-from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, SystemNotFoundError
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.process_life import ProcessTrigger
-from hcsd.hcs.system_life import CLOSED, ENDING, LOST, TABLE, SystemLife
+from hcsd.hcs.system_life import CLOSED, ENDING, LOST, TABLE, VANISHED, SystemLife
 from hcsd.hcs.system_life import SystemEffect as Effect
 from hcsd.hcs.system_life import SystemTrigger as Trigger
 
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from hcsd.hcs.handles import SystemHandle
     from hcsd.hcs.operation import Operations
     from hcsd.hcs.tracked_process import TrackedProcess
-
-# How HCS says that a system has ended, or is about to.
-GONE = (AlreadyStoppedError, SystemNotFoundError, ElementNotFoundError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,6 @@ class TrackedSystem:
             handle,
             0,
             watch="HcsSetComputeSystemCallback",
-            gone=GONE,
         )
 
     @property
@@ -116,6 +111,11 @@ class TrackedSystem:
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self.life in CLOSED
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended, or HCS knows nothing of it any more."""
+        return self.life in VANISHED
 
     @property
     def lost(self) -> bool:

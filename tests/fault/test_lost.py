@@ -43,7 +43,7 @@ def lists(provider: ScriptedProvider, *entries: tuple[int, float]) -> None:
         }
         for pid, age in entries
     ]
-    answers(provider, {"Id": "scripted", "ProcessList": details})
+    answers(provider, {"Id": "scripted", "State": "Running", "ProcessList": details})
 
 
 def answers(provider: ScriptedProvider, properties: object) -> None:

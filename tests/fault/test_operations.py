@@ -9,17 +9,15 @@ import pytest
 
 from hcsd.abi.functions import FUNCTIONS
 from hcsd.abi.hresult import HR
-from hcsd.abi.types import HCS_OPERATION, HCS_PROCESS, INVALID_HANDLE_VALUE
+from hcsd.abi.types import INVALID_HANDLE_VALUE
 from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.errors import (
     HcsError,
     InvalidStateError,
     NotSupportedError,
-    OperationTimeoutError,
     SystemNotFoundError,
 )
 from hcsd.hcs.host import Host
-from hcsd.hcs.lanes import Lane
 from hcsd.hcs.library import MissingExportsError
 from hcsd.hcs.operation import ProcessInfo
 from tests.support.scripted import RUNNING, Operation, ScriptedProvider
@@ -260,34 +258,6 @@ async def test_null_and_invalid_handle_value_both_mean_no_stream(
     async with process_of(direct) as process:
         assert process.take_stdio() == (0, STDIO[1], 0)
     direct.close_handle(STDIO[1])  # it was ours; the others were closed by nobody
-
-
-async def test_an_operation_that_never_completes_is_given_up_in_time_and_cleared_up_later(
-    scripted: ScriptedProvider,
-) -> None:
-    pending: list[Operation] = []
-
-    def start(operation: Operation) -> int:
-        pending.append(operation)
-        return 0
-
-    async with system_of(scripted) as system:
-        operations, library = system.operations, system.operations.library
-
-        def create(operation: HCS_OPERATION) -> None:
-            raw: HCS_PROCESS = library.HcsCreateProcess(system_raw, "{}", operation, None)
-            library.HcsCloseProcess(raw)
-
-        scripted.script["HcsCreateProcess"] = start
-        with system.handle.use() as system_raw, pytest.raises(OperationTimeoutError) as caught:
-            await operations.run(
-                Lane.CREATE, "HcsCreateProcess", create, subject="wait for nothing", timeout=0.05
-            )
-        assert "wait for nothing" in str(caught.value)
-        assert scripted.live()["operations"] == 1  # it goes on, and is not touched meanwhile
-        pending[0].complete(document="{}")
-        await settled()
-        assert scripted.live()["operations"] == scripted.live()["strings"] == 0
 
 
 async def test_a_second_callback_of_one_operation_is_counted_and_ignored(

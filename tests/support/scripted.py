@@ -52,6 +52,7 @@ class Operation:
 
     Attributes:
         function: The export that started it.
+        in_flight: Whether it was started and is not complete.
         gives_handle: Whether the start hands out a handle; None is if it succeeds.
     """
 
@@ -64,7 +65,16 @@ class Operation:
     document: str | None = None
     info: Info | None = None
     gives_handle: bool | None = None
+    in_flight: bool = False
     closed: threading.Event = field(default_factory=threading.Event)
+
+    def start(self, script: "Script") -> int:
+        """Start it by a script."""
+        self.in_flight = True
+        hresult = script(self)
+        if hresult != 0 and not is_pending(hresult):
+            self.in_flight = False
+        return hresult
 
     def complete(
         self, hresult: int = 0, document: str | None = None, info: Info | None = None
@@ -79,6 +89,11 @@ class Operation:
         return 0
 
     def call_back(self) -> None:
+        self.in_flight = False
+        self.call_back_early()
+
+    def call_back_early(self) -> None:
+        """Call back although it is not complete."""
         if self.callback:  # without one, nobody wants to know
             self.provider.threads.call(address_of(self.callback), self.handle, self.context)
 
@@ -137,6 +152,7 @@ class ScriptedProvider:
         system_events: The same for systems.
         configurations: What systems were created from.
         parameters: What processes were created from.
+        queries: What systems were asked.
     """
 
     name = "scripted"
@@ -160,6 +176,7 @@ class ScriptedProvider:
         self.opened_pids: list[int] = []
         self.configurations: list[str | None] = []
         self.parameters: list[str | None] = []
+        self.queries: list[str | None] = []
         self._dead: set[int] = set()  # handles whose service went away
         self._operations: dict[int, Operation] = {}
         self._systems: set[int] = set()
@@ -264,6 +281,8 @@ class ScriptedProvider:
 
     def _start(self, row: Function, *args: object) -> int:
         """Make a starting call by its script."""
+        if row.name == "HcsGetComputeSystemProperties":
+            self.queries.append(args[-1].text if isinstance(args[-1], PCWSTR) else None)
         for arg in args:
             if isinstance(arg, (HCS_SYSTEM, HCS_PROCESS)):
                 assert arg.value in self._systems | self._processes
@@ -272,7 +291,7 @@ class ScriptedProvider:
         handle = next(arg for arg in args if isinstance(arg, HCS_OPERATION))
         operation = self._operation(handle)
         operation.function = row.name
-        return self.script.get(row.name, Operation.complete)(operation)
+        return operation.start(self.script.get(row.name, Operation.complete))
 
     def _operation(self, handle: HCS_OPERATION) -> Operation:
         return self._operations[handle.value or 0]
@@ -302,8 +321,14 @@ class ScriptedProvider:
     def HcsCloseOperation(self, handle: HCS_OPERATION) -> None:
         self._operations.pop(handle.value or 0).closed.set()
 
+    def HcsCancelOperation(self, handle: HCS_OPERATION) -> int:
+        self._operation(handle)
+        return HR.E_NOTIMPL
+
     def HcsGetOperationResult(self, handle: HCS_OPERATION, document: "Pointer") -> int:
         operation = self._operation(handle)
+        if operation.in_flight:
+            return HR.OPERATION_PENDING
         self._give_text(document, operation.document)
         return operation.hresult
 
@@ -314,7 +339,7 @@ class ScriptedProvider:
         document: "Pointer",
     ) -> int:
         operation = self._operation(handle)
-        if operation.info is not None:
+        if operation.info is not None and not operation.in_flight:
             pid, *stdio = operation.info
             info.contents.ProcessId = pid
             info.contents.StdInput, info.contents.StdOutput, info.contents.StdError = stdio
@@ -332,7 +357,7 @@ class ScriptedProvider:
         self.configurations.append(configuration.text)
         operation = self._operation(handle)
         operation.function = "HcsCreateComputeSystem"
-        hresult = self.script.get("HcsCreateComputeSystem", Operation.complete)(operation)
+        hresult = operation.start(self.script.get("HcsCreateComputeSystem", Operation.complete))
         if hresult == 0 or is_pending(hresult):
             self._give_handle(system, self._systems)
         return hresult
@@ -366,7 +391,7 @@ class ScriptedProvider:
         operation = self._operation(handle)
         operation.function = "HcsCreateProcess"
         self.parameters.append(parameters.text)
-        hresult = self.script.get("HcsCreateProcess", created)(operation)
+        hresult = operation.start(self.script.get("HcsCreateProcess", created))
         # Last of all: a completion may come before the caller has the handle.
         started = hresult == 0 or is_pending(hresult)
         if started if operation.gives_handle is None else operation.gives_handle:

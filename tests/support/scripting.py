@@ -25,8 +25,9 @@ async def host_of(
     try:
         yield host
     finally:
-        for executor in (host._lanes._executors or {}).values():
-            await anyio.to_thread.run_sync(executor.shutdown)
+        host.operations.close()
+        host._lanes.close()
+        assert await anyio.to_thread.run_sync(host._lanes.join, 10)
         await settled()
         host.close()
 

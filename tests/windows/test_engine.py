@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
@@ -13,8 +14,10 @@ import pytest
 from hcsd.abi.hresult import HR
 from hcsd.daemon.guests import quote_windows
 from hcsd.hcs.errors import (
+    AlreadyStoppedError,
     HcsError,
     InvalidStateError,
+    NoCompletionError,
     OperationTimeoutError,
 )
 from hcsd.hcs.host import Host
@@ -203,12 +206,139 @@ async def test_a_create_that_never_completes_is_given_up_and_the_engine_goes_on(
     provider.native.reset()  # which completes it: what it brings is closed
 
 
+# The result is asked for often, and a create is soon in doubt.
+CURIOUS = Timings(poll_delays=(0.05,), create_doubt_time=0.2)
+
+
+@pytest.fixture
+def curious(system: ComputeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.operations, "timings", CURIOUS)
+
+
+@pytest.mark.usefixtures("curious")
+@pytest.mark.parametrize("way", ["Silent", "Lost"])
+async def test_a_process_whose_completion_gets_lost_is_had_with_its_pipes(
+    system: ComputeSystem, provider: DoubleProvider, way: str
+) -> None:
+    """Asked for its result, the operation is complete, or pending for ever."""
+    provider.native.script({"Function": "HcsCreateProcess", way: True})
+    async with running(system, GUEST.copies_stdin(), "io") as it:
+        await it.write(b"here\n")
+        assert await it.stdout.line() == "here"
+        await it.close_stdin()
+        assert await it.end() == ProcessEnd(0)
+    assert await exits(system) == ProcessEnd(7)
+
+
+@pytest.mark.usefixtures("curious")
+async def test_any_other_completion_may_get_lost(
+    system: ComputeSystem, provider: DoubleProvider
+) -> None:
+    for name in ("GetProcessProperties", "ModifyProcess", "SignalProcess", "TerminateProcess"):
+        provider.native.script({"Function": f"Hcs{name}", "Silent": True})
+    async with running(system, GUEST.says("ready"), "io") as it:
+        assert await it.stdout.line() == "ready"
+        assert await it.process.properties()
+        await it.process.close_stdio("StdIn")
+        await it.process.signal('{"Signal": "CtrlC"}')
+        await it.process.terminate()
+        await it.end()
+    assert provider.live()["operations"] == 0
+
+
+async def test_a_process_that_runs_unseen_is_killed_when_its_create_is_given_up(
+    system: ComputeSystem, provider: DoubleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await system.process_list()
+    provider.native.script(
+        {"Function": "HcsCreateProcess", "Lost": True},
+        {"Function": "HcsGetProcessInfo", "Complete": HR.E_FAIL, "Times": 0},
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(system.operations, "timings", Timings(operation_timeout=0.5))
+        with pytest.raises(NoCompletionError, match=r"create process '.*guest.*' in system 'host'"):
+            await start(system, GUEST.sleeps())
+    with anyio.fail_after(10):
+        while await system.process_list() != before or provider.live()["operations"]:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_an_operation_that_never_completes_is_closed(
+    system: ComputeSystem, provider: DoubleProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(system, GUEST.sleeps()) as it:
+        provider.native.script({"Function": "HcsGetProcessProperties", "Never": True})
+        with monkeypatch.context() as patch:
+            patch.setattr(system.operations, "timings", Timings(operation_timeout=0.2))
+            with pytest.raises(NoCompletionError):
+                await it.process.properties()
+        with anyio.fail_after(10):
+            while provider.live()["operations"]:
+                await anyio.lowlevel.checkpoint()
+        await it.process.terminate()
+        await it.end()
+
+
+@pytest.mark.parametrize("code", [HR.INVALID_STATE, HR.ERROR_INVALID_STATE, HR.SYSTEM_NOT_FOUND])
+async def test_a_process_that_may_be_gone_is_asked_before_that_is_believed(
+    system: ComputeSystem, script: Callable[[Rule], None], code: int
+) -> None:
+    script({"Function": "ProcessExited", "Events": 0})
+    async with running(system, GUEST.copies_stdin(), "i") as it:
+        script({"Function": "HcsSignalProcess", "Complete": code, "Times": 2})
+        with pytest.raises(HcsError) as caught:
+            await it.process.signal('{"Signal": "CtrlC"}')
+        assert not isinstance(caught.value, AlreadyStoppedError)
+        assert not it.process.exited.is_set
+        await it.close_stdin()
+        with anyio.fail_after(10):
+            while it.pid in {one.process_id for one in await system.process_list()}:
+                await anyio.lowlevel.checkpoint()
+        with pytest.raises(AlreadyStoppedError):
+            await it.process.signal('{"Signal": "CtrlC"}')
+        assert await it.end() == ProcessEnd(0)
+
+
+async def test_the_error_of_a_create_names_the_program_where_hcs_does_not(
+    system: ComputeSystem, script: Callable[[Rule], None]
+) -> None:
+    script(
+        {"Function": "HcsCreateProcess", "Complete": HR.ERROR_FILE_NOT_FOUND, "NoDocument": True}
+    )
+    with pytest.raises(HcsError) as caught:
+        await system.create_process('{"CommandLine": "no-such.exe --password x"}')
+    assert "create process 'no-such.exe' in system 'host'" in str(caught.value)
+    assert "password" not in str(caught.value)
+
+
+async def test_signals_that_block_hold_up_nothing_else(
+    system: ComputeSystem, provider: DoubleProvider
+) -> None:
+    async with contextlib.AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+        targets = [
+            await stack.enter_async_context(running(system, GUEST.sleeps())) for _ in range(5)
+        ]
+        provider.native.script({"Function": "HcsSignalProcess", "BlockMs": 60_000, "Times": 0})
+        for it in targets:
+            for _ in range(5):  # those behind the first take no thread
+                tasks.start_soon(it.process.signal, '{"Signal": "CtrlBreak"}')
+        await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(30):
+            assert await exits(system) == ProcessEnd(7)
+            await targets[0].process.properties()
+            for it in targets:
+                assert await it.process.terminate()
+                await it.end()
+        tasks.cancel_scope.cancel()
+        provider.native.reset()
+
+
 async def test_calls_that_are_stuck_leave_the_lane_of_kills_free(
     system: ComputeSystem, provider: DoubleProvider
 ) -> None:
     async with running(system, GUEST.sleeps()) as it, anyio.create_task_group() as tasks:
         provider.native.script({"Function": "HcsGetProcessProperties", "BlockMs": 3000, "Times": 0})
-        for _ in range(2 * Lane.QUERY.value[1]):
+        for _ in range(2 * Lane.QUERY.value[2]):
             tasks.start_soon(it.process.properties)
         await anyio.lowlevel.checkpoint()
         with anyio.fail_after(2.5):

@@ -173,7 +173,7 @@ async def test_calls_that_are_stuck_leave_the_lane_of_kills_free(
             with pytest.raises(HcsError):
                 await made.resume()
 
-        for _ in range(2 * Lane.CONTROL.value[1]):
+        for _ in range(2 * Lane.SYSTEM.value[2]):
             tasks.start_soon(resume)
         await anyio.lowlevel.checkpoint()
         with anyio.fail_after(2.5):

@@ -209,7 +209,7 @@ extern System *systems;
 typedef struct Fault {
     bool found;
     HRESULT start, complete; /* S_OK: does not fail there */
-    bool inline_completion, never, lost, after, no_document, disconnect;
+    bool inline_completion, never, lost, silent, after, no_document, disconnect;
     bool exit_first; /* of HcsCreateProcess: it completes after the process has ended */
     DWORD delay_ms, block_ms;
     int event_count; /* of an event: how often it is delivered */

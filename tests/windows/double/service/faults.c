@@ -17,6 +17,7 @@
  *   BlockMs    the call takes this much longer
  *   Never      the operation never completes, and the work is not done
  *   Lost       the operation never completes, although the work is done
+ *   Silent     the operation completes, but its callback is not made
  *   Disconnect the service goes away as the call is made
  *   ExitFirst  of HcsCreateProcess: it completes when the process has ended and its exit event is out
  *
@@ -59,7 +60,7 @@ static bool known(const WCHAR *name)
     static const WCHAR *const names[] = {
         L"Function",  L"Skip",   L"Times",   L"Message",   L"NoDocument", L"Start", L"Complete",
         L"After",     L"Inline", L"DelayMs", L"BlockMs",   L"Never",      L"Lost",  L"Disconnect",
-        L"ExitFirst", L"Events", L"NoData",  L"Malformed", L"WaitFailed"};
+        L"ExitFirst", L"Events", L"NoData",  L"Malformed", L"WaitFailed", L"Silent"};
     size_t index;
 
     for (index = 0; index < ARRAYSIZE(names); index++)
@@ -91,6 +92,7 @@ static Rule *read_rule(const Json *json)
         .after = json_true(json_member(json, L"After")),
         .inline_completion = json_true(json_member(json, L"Inline")),
         .never = json_true(json_member(json, L"Never")),
+        .silent = json_true(json_member(json, L"Silent")),
         .lost = json_true(json_member(json, L"Lost")),
         .no_document = json_true(json_member(json, L"NoDocument")),
         .disconnect = json_true(json_member(json, L"Disconnect")),

@@ -26,7 +26,7 @@ typedef struct Operation {
     UINT64 id;
     State state;
     unsigned use; /* counts kickoffs: a job may only complete its own */
-    bool stuck, closed;
+    bool stuck, closed, silent;
     HCS_OPERATION_TYPE type;
     HCS_SYSTEM system;
     HCS_PROCESS process;
@@ -82,7 +82,7 @@ static void complete(Operation *operation, unsigned use, Answer *answer, Failure
         operation->result = failure->code;
         operation->answer = *answer;
         memset(answer, 0, sizeof(*answer));
-        callback = operation->closed ? NULL : operation->callback;
+        callback = operation->closed || operation->silent ? NULL : operation->callback;
         WakeAllConditionVariable(&double_changed);
     }
     answer_clear(answer);
@@ -178,6 +178,7 @@ bool kickoff_begin(Kickoff *kickoff, HRESULT *result)
         operation->state = IN_FLIGHT;
         operation->use++;
         operation->stuck = false;
+        operation->silent = kickoff->fault.silent;
         operation->type = kickoff->type;
         operation->system = kickoff->system;
         operation->process = kickoff->process;
