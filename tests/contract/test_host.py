@@ -25,7 +25,7 @@ async def test_the_running_system_is_listed_with_its_properties(
 
 
 async def test_the_schema_versions_are_told(host: Host) -> None:
-    assert (2, 1) in await host.schema_versions()
+    assert any(major == 2 and highest >= 1 for major, highest in await host.schema_versions())
 
 
 async def test_a_system_can_be_open_more_than_once(host: Host, system: ComputeSystem) -> None:

@@ -3,7 +3,7 @@
  * and says what it was given without any shell's quoting.
  *
  *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
- *         | arguments ARG... | zeros COUNT | tick | stubborn TEXT | parent
+ *         | arguments ARG... | zeros COUNT | tick | stubborn TEXT | parent | mute | await CODE
  */
 #include <fcntl.h>
 #include <io.h>
@@ -104,6 +104,24 @@ static void parent(WCHAR *program)
     Sleep(INFINITE);
 }
 
+/* Close all output and sleep. */
+static void mute(void)
+{
+    CloseHandle(GetStdHandle(STD_OUTPUT_HANDLE));
+    CloseHandle(GetStdHandle(STD_ERROR_HANDLE));
+    Sleep(INFINITE);
+}
+
+/* Wait for input, and exit. */
+static void await(DWORD code)
+{
+    char byte;
+    DWORD count;
+
+    ReadFile(GetStdHandle(STD_INPUT_HANDLE), &byte, 1, &count, NULL);
+    ExitProcess(code);
+}
+
 int wmain(int argc, WCHAR **argv)
 {
     const WCHAR *verb = argc > 1 ? argv[1] : L"", *operand = argc > 2 ? argv[2] : L"";
@@ -146,6 +164,10 @@ int wmain(int argc, WCHAR **argv)
         Sleep(INFINITE);
     } else if (!wcscmp(verb, L"parent")) {
         parent(argv[0]);
+    } else if (!wcscmp(verb, L"mute")) {
+        mute();
+    } else if (!wcscmp(verb, L"await")) {
+        await(wcstoul(operand, NULL, 10));
     } else {
         fputs("guest: what?\n", stderr);
         return 2;

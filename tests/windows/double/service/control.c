@@ -8,13 +8,16 @@
  *   hcsd-double reset NAME           forget them
  *   hcsd-double disconnect NAME      the service goes away for its clients, and is back at once
  *   hcsd-double stop NAME            the service ends, and its processes
+ *   hcsd-double ask NAME             does what each line of standard input says, VERB or VERB RULES,
+ *                                    and answers each with a line: far quicker than a start for each
  *
- * The answer is JSON on standard output. Exit code 1: it could not be done; 2: there is no such
+ * The answer is JSON on standard output, null for what could not be done. Exit code 1: it could not be done; 2: there is no such
  * service, or no such verb.
  */
 #include "double.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <wchar.h>
 
 #define IDLE_MS 30000
@@ -45,9 +48,10 @@ static void word_all(Text *text)
     text_add_format(text,
                     "{\"operations\":%llu,\"systems\":%llu,\"processes\":%llu,\"strings\":%llu,"
                     "\"created systems\":%llu,\"pipes\":%llu,\"repeated starts\":%llu,"
-                    "\"running\":%llu,",
+                    "\"running\":%llu,\"held\":%llu,",
                     total.operations, total.systems, total.processes, total.strings,
-                    live_systems(), live_pipes(), repeated_starts(), running());
+                    live_systems(), live_pipes(), repeated_starts(), running(),
+                    faults_waiting());
     text_add(text, L"\"clients\":");
     text_add(text, each.units);
     text_add(text, L"}");
@@ -142,15 +146,16 @@ static void print(const WCHAR *text)
     release(bytes);
 }
 
-int control_main(int argc, WCHAR **argv)
+/* Ask one thing and print the answer; returns the exit code. */
+static int ask(const WCHAR *name, const WCHAR *verb, const WCHAR *argument)
 {
-    Connection *connection = argc >= 3 ? service_connect(argv[2]) : NULL;
-    WCHAR *argument = argc >= 4 ? read_rules(argv[3]) : NULL, *text;
+    Connection *connection = service_connect(name);
     Message message = {0};
+    WCHAR *text;
     int code = 2;
 
     if (!connection) {
-        fwprintf(stderr, L"hcsd-double: no service '%ls'\n", argc >= 3 ? argv[2] : L"");
+        fwprintf(stderr, L"hcsd-double: no service '%ls'\n", name);
         return code;
     }
     message_begin(&message);
@@ -158,13 +163,49 @@ int control_main(int argc, WCHAR **argv)
     put_number(&message, 0);
     message_send(connection->pipe, &message);
     message_begin(&message);
-    put_text(&message, argv[1]);
+    put_text(&message, verb);
     put_text(&message, argument);
     if (message_send(connection->pipe, &message) && message_receive(connection, &message)) {
         code = (int)take_number(&message);
         text = take_text(&message);
-        print(text);
+        print(code ? L"null" : text);
         release(text);
     }
+    message_clear(&message);
+    connection_free(connection);
+    return code;
+}
+
+static int ask_lines(const WCHAR *name)
+{
+    static char line[1 << 20];
+    WCHAR *verb, *argument;
+
+    while (fgets(line, sizeof(line), stdin)) {
+        line[strcspn(line, "\r\n")] = 0;
+        verb = widen(line, (int)strlen(line));
+        argument = wcschr(verb, L' ');
+        if (argument)
+            *argument++ = 0;
+        if (ask(name, verb, argument) == 2)
+            print(L"null");
+        fflush(stdout);
+        release(verb);
+    }
+    return 0;
+}
+
+int control_main(int argc, WCHAR **argv)
+{
+    WCHAR *rules;
+    int code;
+
+    if (argc < 3)
+        return 2;
+    if (wcscmp(argv[1], L"ask") == 0)
+        return ask_lines(argv[2]);
+    rules = argc >= 4 ? read_rules(argv[3]) : NULL;
+    code = ask(argv[2], argv[1], rules);
+    release(rules);
     return code;
 }

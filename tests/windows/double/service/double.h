@@ -157,6 +157,8 @@ typedef struct Stdio {
     HANDLE ours[3];       /* what the caller gets: once */
     HANDLE service_stdin; /* our copy of it */
     HPCON console;
+    bool keep_pipes; /* the ends of output stay open beyond the process, until a reset */
+    bool reissue;    /* `ours` stay with the service, and every caller gets duplicates */
 } Stdio;
 
 struct Process {
@@ -209,19 +211,24 @@ extern System *systems;
 typedef struct Fault {
     bool found;
     HRESULT start, complete; /* S_OK: does not fail there */
+    HRESULT returns;         /* of a call that has started an operation */
     bool inline_completion, never, lost, silent, after, no_document, disconnect;
     bool exit_first; /* of HcsCreateProcess: it completes after the process has ended */
+    bool keep_pipes, reissue; /* of HcsCreateProcess; see Stdio */
     DWORD delay_ms, block_ms;
     int event_count; /* of an event: how often it is delivered */
-    bool event_null, event_malformed, wait_failed;
-    WCHAR *message;
+    bool event_null, event_malformed, wait_failed, system_first;
+    bool document_null;
+    WCHAR *message, *document, *find, *put;
     unsigned epoch; /* of the script that it comes from: a reset begins the next */
 } Fault;
 
 Fault fault_take(const char *function);
 void fault_clear(Fault *fault);
+void fault_edit(const Fault *fault, WCHAR **document); /* what a document becomes; it may be NULL */
 bool fault_holds(const Fault *fault); /* lock held; false: HcsdDoubleReset came since */
 bool fault_wait(DWORD milliseconds); /* false: HcsdDoubleReset ended it */
+UINT64 faults_waiting(void);
 
 /* ---- operation.c ---- */
 
@@ -318,8 +325,11 @@ void word_status(Text *text, const Process *process); /* documents.c */
 
 HRESULT spawn(Process *process, const Launch *launch, Failure *failure);
 HRESULT interrupt(Process *process, DWORD event);
+void stdio_give(Stdio *stdio, HANDLE given[3]); /* the caller owns them; lock held */
+void stdio_close_stdin(Stdio *stdio);           /* as far as the service holds it; lock held */
 void stdio_close_untaken(Stdio *stdio);
 void stdio_close_service(Stdio *stdio);
+void stdio_close_kept(void); /* ends of output that were kept open */
 UINT64 live_pipes(void);
 UINT64 repeated_starts(void);
 

@@ -122,6 +122,9 @@ void system_settle(System *system)
         text_add(&text, L"{\"Status\":");
     else
         word_exit(&text, system->exit);
+    fault_edit(&fault, &text.units);
+    if (fault.delay_ms)
+        fault_wait(fault.delay_ms);
     for (count = fault.found ? fault.event_count : 1; count > 0; count--)
         deliver(&system->handles, HcsEventSystemExited, fault.event_null ? NULL : text.units);
     release(text.units);

@@ -63,7 +63,8 @@ static void operation_release(Operation *operation)
 }
 
 /* Complete one use of an operation, unless somebody else has. Lock not held. */
-static void complete(Operation *operation, unsigned use, Answer *answer, Failure *failure)
+static void complete(Operation *operation, unsigned use, Answer *answer, Failure *failure,
+                     const Fault *fault)
 {
     HCS_OPERATION_COMPLETION callback = NULL;
     HCS_OPERATION handle;
@@ -74,6 +75,8 @@ static void complete(Operation *operation, unsigned use, Answer *answer, Failure
         answer_clear(answer);
         answer->document = result_error(failure);
     }
+    if (fault)
+        fault_edit(fault, &answer->document);
     handle = operation->handle;
     context = (void *)operation->context;
     if (operation->state == IN_FLIGHT && operation->use == use) {
@@ -135,7 +138,7 @@ static void CALLBACK run(PTP_CALLBACK_INSTANCE instance, void *argument)
     if (kickoff->discard)
         kickoff->discard(kickoff->argument);
     if (!sticks(job, &answer))
-        complete(job->operation, job->use, &answer, &kickoff->failure);
+        complete(job->operation, job->use, &answer, &kickoff->failure, fault);
     failure_clear(&kickoff->failure);
     fault_clear(&kickoff->fault);
     lock();
@@ -155,6 +158,7 @@ static HRESULT refuse(Operation *operation, Kickoff *kickoff)
     operation->state = IDLE;
     operation->type = HcsOperationTypeNone;
     operation->answer.document = result_error(&kickoff->failure);
+    fault_edit(&kickoff->fault, &operation->answer.document);
     failure_clear(&kickoff->failure);
     fault_clear(&kickoff->fault);
     return code;
@@ -207,6 +211,7 @@ HRESULT kickoff_end(Kickoff *kickoff)
     if (!operation || kickoff->failure.code) {
         result = operation ? refuse(operation, kickoff) : E_HANDLE;
     } else {
+        result = kickoff->fault.returns;
         operation->references++;
         operation->system = kickoff->system; /* those that are created are known only now */
         operation->process = kickoff->process;
@@ -230,7 +235,7 @@ HRESULT kickoff_end(Kickoff *kickoff)
         CloseHandle(done);
         release(job);
     }
-    return S_OK;
+    return result;
 }
 
 typedef struct Found {
@@ -267,7 +272,7 @@ static void cut_short(Found *found)
         Failure failure = {0};
 
         fail(&failure, HR_SERVICE_DISCONNECT, "the service went away");
-        complete(operation, operation->use, &answer, &failure);
+        complete(operation, operation->use, &answer, &failure, NULL);
         failure_clear(&failure);
         lock();
         operation_release(operation);

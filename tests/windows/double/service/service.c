@@ -30,12 +30,14 @@ HRESULT WINAPI HcsGetServiceProperties(PCWSTR propertyQuery, PWSTR *result)
         failure.message = copy_text(fault.message);
         failure.no_document = fault.no_document;
     } else if (parse_service_query(propertyQuery, &failure)) {
-        document = copy_text(
-            L"{\"Properties\":[{\"SupportedSchemaVersions\":[{\"Major\":2,\"Minor\":1}]}]}");
+        /* The highest minor of each major, which implies those below. */
+        document = copy_text(L"{\"Properties\":[{\"SupportedSchemaVersions\":["
+                             L"{\"Major\":1,\"Minor\":0},{\"Major\":2,\"Minor\":7}]}]}");
     }
     code = failure.code;
     if (code)
         document = result_error(&failure); /* a string may come with a failure, too */
+    fault_edit(&fault, &document);
     if (result)
         *result = give_text(document);
     release(document);

@@ -160,8 +160,12 @@ HRESULT WINAPI HcsOpenComputeSystem(PCWSTR id, DWORD requestedAccess, HCS_SYSTEM
 
 void WINAPI HcsCloseComputeSystem(HCS_SYSTEM computeSystem)
 {
+    Fault fault = fault_take("HcsCloseComputeSystem");
     Opened *opened;
 
+    if (fault.block_ms)
+        fault_wait(fault.block_ms);
+    fault_clear(&fault);
     lock();
     opened = handle_remove(SYSTEM_HANDLE, computeSystem);
     if (opened) {
@@ -183,6 +187,8 @@ HRESULT WINAPI HcsSetComputeSystemCallback(HCS_SYSTEM computeSystem,
     Failure failure = {0};
     Opened *opened;
 
+    if (fault.block_ms)
+        fault_wait(fault.block_ms);
     fault_clear(&fault);
     if (result)
         return result;
