@@ -29,6 +29,8 @@ SUITES = ("tests/abi", "tests/contract", "tests/windows", FROM_LINUX)
 TIMEOUT = 1800.0  # seconds for all tests; twice what they take on a machine with much else to do
 DOUBLE = "C:\\windows\\system32\\computecore.dll"
 REPORT = "report.xml"
+REPORT_FROM_LINUX = "report-from-linux.xml"
+PLAN = "test_plan"  # how the names of tests begin that are plans
 PROPERTY = "double: "  # how conftest.py marks what it reports
 
 
@@ -56,6 +58,7 @@ def main() -> int:
         sys.exit(f"windows: {error}")
     say(f"double: {DOUBLE}, a stand-in for the service and not for Windows")
     report(places.STAGE / REPORT)
+    report_plans(places.STAGE / REPORT, places.STAGE / REPORT_FROM_LINUX)
     say(f"{'passed' if code == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s")
     return code
 
@@ -100,6 +103,7 @@ def test_from_linux(selected: list[str]) -> int:
         "-m",
         "",
         "--timeout=90",
+        f"--junit-xml={places.STAGE / REPORT_FROM_LINUX}",
         *(selected or [FROM_LINUX]),
     ]
     environment = {**os.environ, "HCSD_WINE": "1", "HCSD_GUEST": windows_path(places.GUEST)}
@@ -120,6 +124,20 @@ def report(path: Path) -> None:
     ]
     if ours:
         say(f"in the double at the end: {', '.join(ours)}")
+
+
+def report_plans(*paths: Path) -> None:
+    """Say how many plans of the double a client has met, and whether it saw what it must see."""
+    cases = [
+        case
+        for path in paths
+        if path.is_file()
+        for case in ET.parse(path).getroot().iter("testcase")  # noqa: S314  (our own run's)
+        if case.get("name", "").startswith(PLAN)
+    ]
+    wrong = sum(case.find(kind) is not None for case in cases for kind in ("failure", "error"))
+    if cases:
+        say(f"plans: {len(cases)}, {f'{wrong} FAILED' if wrong else 'all passed'}")
 
 
 if __name__ == "__main__":
