@@ -133,13 +133,13 @@ class Daemon:
         self._process.kill()
         self.wait()
 
-    def await_ready(self) -> None:
-        """Wait for the ready line.
+    def await_ready(self, patience: float = PATIENCE) -> None:
+        """Wait for the ready line, for that many seconds.
 
         Raises:
             DaemonFailedError: It ended, or hangs; it was killed.
         """
-        if self._spoken.wait(PATIENCE) and self.addresses:
+        if self._spoken.wait(patience) and self.addresses:
             return
         self.kill()
         raise DaemonFailedError("the daemon did not become ready", self.log)

@@ -14,6 +14,8 @@ from tests.windows.double_service import DoubleService
 from tests.windows.from_linux.test_daemon import guest
 from tests.windows.wine import Wine, windows_path
 
+STARTS_IN = 60.0  # seconds; a start under Wine takes 2 s, on a busy machine much longer
+
 
 @pytest.fixture
 def service(wine: Wine) -> Iterator[DoubleService]:
@@ -28,7 +30,7 @@ def start_daemon(wine: Wine, service: DoubleService, directory: Path) -> Daemon:
     command = wine.python_command("-P", "-m", "hcsd", "serve")
     environment = wine.environment | service.variable
     daemon = started(options, environment, directory, command=command)
-    daemon.await_ready()
+    daemon.await_ready(STARTS_IN)
     return daemon
 
 
