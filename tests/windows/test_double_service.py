@@ -1,222 +1,30 @@
-"""The double as a service of its own: what it is to several clients, and to those that die.
-
-A client is a DLL of its own in this process, or a process with one.
-"""
+"""The double as a service of its own: what it is to several clients, and when it is gone."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hcsd.abi import types as abi
 from hcsd.abi.hresult import HR
-from tests.windows.conftest import DOUBLE
-from tests.windows.double_service import DoubleService
-from tests.windows.native import Events, Native, OperationFailedError, wait_for_end
+from tests.windows.clients import SLEEPER, new_service
+from tests.windows.native import Events, OperationFailedError, wait_for_end
 
 assert sys.platform == "win32"
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.windows.clients import Connect
+    from tests.windows.double_service import DoubleService
 
-EXITED = abi.HCS_EVENT_TYPE.HcsEventProcessExited
 DISCONNECTED = abi.HCS_EVENT_TYPE.HcsEventServiceDisconnect
-PROGRAM = DOUBLE.with_name("hcsd-double.exe")
 TIMEOUT = 30.0  # seconds; far beyond what anything here takes
-NUMBERS = itertools.count()
-SLEEPER = json.dumps({"CommandLine": "ping -n 60 127.0.0.1"})
-EPHEMERAL = json.dumps(
-    {
-        "SchemaVersion": {"Major": 2, "Minor": 1},
-        "Owner": "test",
-        "ShouldTerminateOnLastHandleClosed": True,
-        "Container": {},
-    }
-)
-LASTING = EPHEMERAL.replace("true", "false")
-
-# A process that opens the host and does as told; it prints what it made, and lives on.
-CLIENT = """
-import json, os, sys
-from pathlib import Path
-from hcsd.abi import types as abi
-from tests.windows.native import Events, Native
-native = Native(Path(os.environ["HCSD_DOUBLE"]))
-host = native.open_host()
-def tell(*what):
-    print(json.dumps(what), flush=True)
-"""
-LIVES_ON = "\nsys.stdin.read()\n"
-
-
-@pytest.fixture
-def service() -> Iterator[DoubleService]:
-    with DoubleService(f"test-{os.getpid()}-{next(NUMBERS)}", [str(PROGRAM)]) as started:
-        yield started
-
-
-class Connect(Protocol):
-    def __call__(self) -> Native: ...
-
-
-@pytest.fixture
-def connect(service: DoubleService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Make clients in this process. Such a DLL stays loaded."""
-    for name, value in service.variable.items():
-        monkeypatch.setenv(name, value)
-
-    def make() -> Native:
-        folder = tmp_path / f"client-{next(NUMBERS)}"
-        folder.mkdir()
-        for part in (DOUBLE, PROGRAM):
-            shutil.copy(part, folder)
-        return Native(folder / DOUBLE.name)
-
-    return make
-
-
-@contextmanager
-def process(
-    service: DoubleService, code: str
-) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
-    """Run a client in a process of its own; yields it and the numbers that it tells."""
-    client = subprocess.Popen(
-        [sys.executable, "-c", CLIENT + code + LIVES_ON],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | service.variable,
-    )
-    assert client.stdin is not None
-    assert client.stdout is not None
-    with client, client.stdin, client.stdout:
-        try:
-            yield client, json.loads(client.stdout.readline())
-        finally:
-            client.kill()
-
-
-STARTS = f"""
-process, created = native.create(host, {SLEEPER!r})
-tell(created.pid)
-"""
-
-
-def test_a_process_outlives_a_client_that_is_killed(
-    service: DoubleService, connect: Connect
-) -> None:
-    with process(service, STARTS) as (killed, (pid,)):
-        killed.kill()
-        killed.wait(TIMEOUT)
-    service.await_idle()
-    (left,) = service.left()
-    assert (left["orderly"], left["systems"], left["processes"]) == (False, 1, 1)
-    native = connect()
-    host = native.open_host()
-    found, opened = native.open_process(host, pid)
-    assert found == 0
-    native.listen(opened, ended := Events())
-    native.on_process("HcsTerminateProcess", opened)
-    kind, status = ended.next()
-    assert (kind, json.loads(status or "")["ExitCode"]) == (EXITED, 1)
-    native.call("HcsCloseProcess", opened)
-    native.call("HcsCloseComputeSystem", host)
-    counts = service.counts()
-    assert (counts["systems"], counts["processes"], counts["pipes"]) == (0, 0, 0)
-
-
-SYSTEMS = f"""
-made = [native.create_system(name, text)[0] for name, text in
-        [("lasting", {LASTING!r}), ("ephemeral", {EPHEMERAL!r})]]
-for system in made:
-    native.on_system("HcsStartComputeSystem", system)
-pids = [native.create(system, {SLEEPER!r})[1].pid for system in made]
-tell(*pids)
-"""
-
-
-def test_a_system_ends_with_its_client_only_if_it_was_made_so(
-    service: DoubleService, connect: Connect
-) -> None:
-    with process(service, SYSTEMS) as (killed, (lasting, ephemeral)):
-        killed.kill()
-        killed.wait(TIMEOUT)
-    wait_for_end(ephemeral)
-    service.await_idle()
-    native = connect()
-    assert native.open_system("ephemeral")[0] == HR.SYSTEM_NOT_FOUND
-    found, system = native.open_system("lasting")
-    assert found == 0
-    found, opened = native.open_process(system, lasting)
-    assert found == 0
-    native.call("HcsCloseProcess", opened)
-    native.on_system("HcsTerminateComputeSystem", system)
-    native.call("HcsCloseComputeSystem", system)
-    wait_for_end(lasting)
-    assert service.counts()["created systems"] == 0
-
-
-LEAVES = """
-operation = native.create_operation(abi.HCS_OPERATION_COMPLETION(lambda *_: None))
-process, created = native.create(host, '{"CommandLine": "cmd /c exit", "CreateStdOutPipe": true}')
-native.service_properties()
-tell()
-"""
-
-
-def test_what_a_client_leaves_is_known(service: DoubleService) -> None:
-    with process(service, LEAVES) as (client, _):
-        assert service.counts()["strings"] == 1
-        assert client.stdin is not None
-        client.stdin.close()
-        assert client.wait(TIMEOUT) == 0
-    service.await_idle()
-    (left,) = service.left()
-    del left["pid"]
-    assert left == {
-        "orderly": True, "operations": 1, "systems": 1, "processes": 1, "strings": 1, "pipes": 1,
-    }  # fmt: skip
-
-
-WAITS_IN_CALLBACK = f"""
-import threading
-inside = threading.Event()
-def received(*_):
-    inside.set()
-    threading.Event().wait()
-callback = abi.HCS_EVENT_CALLBACK(received)
-process, created = native.create(host, {SLEEPER!r})
-native.call("HcsSetProcessCallback", process, 0, None, callback)
-tell(created.pid)
-inside.wait()
-tell()
-"""
-
-
-def test_a_client_may_die_in_its_callback(service: DoubleService, connect: Connect) -> None:
-    native = connect()
-    with process(service, WAITS_IN_CALLBACK) as (client, (pid,)):
-        host = native.open_host()
-        _, opened = native.open_process(host, pid)
-        native.listen(opened, ended := Events())
-        native.on_process("HcsTerminateProcess", opened)
-        assert client.stdout is not None
-        client.stdout.readline()  # the event is delivered to one after the other
-        client.kill()
-        client.wait(TIMEOUT)
-    assert ended.next()[0] == EXITED
-    native.call("HcsCloseProcess", opened)
-    native.call("HcsCloseComputeSystem", host)
 
 
 def test_a_handle_means_nothing_to_another_client(connect: Connect) -> None:
@@ -355,7 +163,7 @@ def test_a_close_waits_for_the_callback(connect: Connect) -> None:
 def test_the_first_client_starts_a_service_that_stays(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = DoubleService(f"test-{os.getpid()}-{next(NUMBERS)}", [str(PROGRAM)])
+    other = new_service()
     for name, value in other.variable.items():
         monkeypatch.setenv(name, value)
     rule = {"Function": "HcsOpenComputeSystem", "Start": HR.E_FAIL}
