@@ -7,6 +7,7 @@ bin := .venv/bin
 on_windows := --platform win32 --exclude ^hcsd/embedded/ --no-warn-unused-ignores hcsd clients/python \
 	tests/windows/native.py tests/windows/conftest.py tests/windows/provider.py \
 	tests/windows/at_console.py $(wildcard tests/windows/console_*.py) \
+	tests/windows/hasty_daemon.py \
 	$(wildcard tests/windows/test_*.py)
 
 # One more than there are cores, since tests also wait.

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 def waking_on_signals() -> Iterator[None]:
     """Have every signal wake the running loop, while inside. Thread: the main thread's."""
     if sys.platform == "win32":  # noqa: TID251  (asyncio does it itself there)
+        # But Python prints a traceback when the socket takes no more; then the loop is awake anyway.
+        with contextlib.suppress(ValueError):  # a service has its loop on another thread
+            signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         yield
     else:
         with _waking(asyncio.get_running_loop()):

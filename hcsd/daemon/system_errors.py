@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING
 from hcsd.abi.hresult import HR
 from hcsd.daemon.errors import HcsFailureError, Resource
 from hcsd.daemon.names import system_name
-from hcsd.hcs.errors import AlreadyStoppedError, HandleClosedError, HcsError, SystemNotFoundError
+from hcsd.hcs.errors import (
+    AlreadyStoppedError,
+    HandleClosedError,
+    HcsError,
+    InvalidStateError,
+    SystemNotFoundError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How HCS answers, besides by its own codes, that a system has no figures: it is about to start, or to
+# stop. Source: what hcsshim takes for the answer of a container that is gone, when it asks for figures.
+NO_FIGURES = (HR.E_ACCESSDENIED, HR.ERROR_INVALID_HANDLE)
 
 
 def stopped(system_id: str) -> AlreadyStoppedError:
@@ -41,6 +51,16 @@ def ended_at_start(system_id: str, exit_type: str, status: int) -> HcsError:
 def failure(error: HcsError, system_id: str) -> HcsFailureError:
     """Return what a call about a system has failed with, with the system named."""
     name = system_name(system_id)
+    if error.function == "HcsGetComputeSystemProperties" and error.hresult in NO_FIGURES:
+        text = f"it is about to start or to stop ({error.text})"
+        error = InvalidStateError(
+            HR.INVALID_STATE,
+            error.function,
+            subject=error.subject,
+            text=text,
+            document=error.document,
+            events=error.events,
+        )
     missing = isinstance(error, SystemNotFoundError)
     return HcsFailureError(
         error,

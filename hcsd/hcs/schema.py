@@ -395,6 +395,8 @@ def parse_enumeration(text: str | None) -> list[SystemProperties]:
 def parse_schema_versions(text: str | None) -> list[tuple[int, int]]:
     """Read the supported schema versions, as (major, highest minor), out of ServiceProperties.
 
+    One without a number is left out.
+
     Raises:
         DocumentError: It is absent, or has no Basic properties as its first.
     """
@@ -404,4 +406,5 @@ def parse_schema_versions(text: str | None) -> list[tuple[int, int]]:
     if not isinstance(versions, list) or not all(isinstance(item, dict) for item in versions):
         msg = "ServiceProperties document has no SupportedSchemaVersions"
         raise DocumentError(msg)
-    return [(integer(item, "Major"), integer(item, "Minor")) for item in versions]
+    read = [(integer(item, "Major"), integer(item, "Minor")) for item in versions]
+    return [version for version in read if version[0]]

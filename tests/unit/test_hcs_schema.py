@@ -174,6 +174,14 @@ def test_service_properties_without_schema_versions_are_refused(text: str | None
         parse_schema_versions(text)
 
 
+def test_a_schema_version_without_a_number_is_left_out() -> None:
+    text = (
+        '{"Properties":[{"SupportedSchemaVersions":[{"Major":"two"},{"Minor":7},'
+        '{"Major":2,"Minor":7}]}]}'
+    )
+    assert parse_schema_versions(text) == [(2, 7)]
+
+
 @pytest.mark.parametrize("text", [None, "", "{}", "7", "null"])
 def test_an_enumeration_is_an_array(text: str | None) -> None:
     with pytest.raises(DocumentError):

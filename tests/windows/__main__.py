@@ -33,6 +33,7 @@ TIMEOUT = 1800.0  # seconds for all tests; twice what they take on a machine wit
 DOUBLE = "C:\\windows\\system32\\computecore.dll"
 REPORT = "report.xml"
 NOTHING_SELECTED = 5  # pytest's exit code; on one of the two sides that is no failure
+PLAN = "test_plan"  # how the names of tests begin that are plans
 PROPERTY = "double: "  # how conftest.py marks what it reports
 
 
@@ -63,7 +64,9 @@ def main() -> int:
     except (AssembleError, WineError) as error:
         sys.exit(f"windows: {error}")
     say(f"double: {DOUBLE}, a stand-in for the service and not for Windows")
-    report([places.STAGE / REPORT, places.HOME / REPORT])
+    reports = [places.STAGE / REPORT, places.HOME / REPORT]
+    report(reports)
+    report_plans(*reports)
     code = max((code for code in codes if code != NOTHING_SELECTED), default=NOTHING_SELECTED)
     say(f"{'passed' if code == 0 else 'FAILED'} in {time.monotonic() - started:.0f} s")
     return code
@@ -130,6 +133,20 @@ def report(paths: list[Path]) -> None:
     ]
     if ours:
         say(f"in the double at the end: {', '.join(ours)}")
+
+
+def report_plans(*paths: Path) -> None:
+    """Say how many plans of the double a client has met, and whether it saw what it must see."""
+    cases = [
+        case
+        for path in paths
+        if path.is_file()
+        for case in ET.parse(path).getroot().iter("testcase")  # noqa: S314  (our own run's)
+        if case.get("name", "").startswith(PLAN)
+    ]
+    wrong = sum(case.find(kind) is not None for case in cases for kind in ("failure", "error"))
+    if cases:
+        say(f"plans: {len(cases)}, {f'{wrong} FAILED' if wrong else 'all passed'}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ else:
 
     import pytest
 
+    from tests.windows.clients import NUMBERS, Connect, connect_from, new_service
+    from tests.windows.double_service import DoubleService
     from tests.windows.native import Native
 
     DOUBLE = Path(os.environ["HCSD_DOUBLE"])
@@ -39,3 +41,16 @@ else:
         yield loaded
         loaded.reset()
         assert loaded.live() == before
+
+    @pytest.fixture
+    def service() -> Iterator[DoubleService]:
+        """A service of the double that clients find by its name."""
+        with new_service() as started:
+            yield started
+
+    @pytest.fixture
+    def connect(service: DoubleService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connect:
+        """Make clients of it in this process."""
+        for name, value in service.variable.items():
+            monkeypatch.setenv(name, value)
+        return lambda: connect_from(tmp_path / f"client-{next(NUMBERS)}")

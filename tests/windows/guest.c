@@ -5,7 +5,7 @@
  *   guest exit CODE | print OUT ERR | sleep | say TEXT | cat | variable NAME | directory
  *         | arguments ARG... | units ARG... | zeros COUNT | tick | stubborn TEXT | parent | size
  *         | flood COUNT TEXT | deaf TEXT | catch TEXT CODE | early TEXT LATER | late TEXT | sizes
- *         | console | slow MS TEXT
+ *         | console | slow MS TEXT | mute | await CODE
  *
  * What it cannot write ends it with 4.
  */
@@ -225,6 +225,24 @@ static bool is_at_console(void)
            GetConsoleMode(GetStdHandle(STD_ERROR_HANDLE), &mode);
 }
 
+/* Close all output and sleep. */
+static void mute(void)
+{
+    CloseHandle(GetStdHandle(STD_OUTPUT_HANDLE));
+    CloseHandle(GetStdHandle(STD_ERROR_HANDLE));
+    Sleep(INFINITE);
+}
+
+/* Wait for input, and exit. */
+static void await(DWORD code)
+{
+    char byte;
+    DWORD count;
+
+    ReadFile(GetStdHandle(STD_INPUT_HANDLE), &byte, 1, &count, NULL);
+    ExitProcess(code);
+}
+
 int wmain(int argc, WCHAR **argv)
 {
     const WCHAR *verb = argc > 1 ? argv[1] : L"", *operand = argc > 2 ? argv[2] : L"",
@@ -297,6 +315,10 @@ int wmain(int argc, WCHAR **argv)
         sizes();
     } else if (!wcscmp(verb, L"console")) {
         return is_at_console() ? 0 : 1;
+    } else if (!wcscmp(verb, L"mute")) {
+        mute();
+    } else if (!wcscmp(verb, L"await")) {
+        await(wcstoul(operand, NULL, 10));
     } else {
         fputs("guest: what?\n", stderr);
         return 2;

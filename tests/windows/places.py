@@ -15,6 +15,7 @@ SITE_PACKAGES = PYTHON / "Lib" / "site-packages"
 PREFIX = HOME / "prefix"  # the drives and the registry of our Wine
 SYSTEM32 = PREFIX / "drive_c" / "windows" / "system32"
 DOUBLE = HOME / "double" / "computecore.dll"
+SERVICE = DOUBLE.with_name("hcsd-double.exe")  # what that forwards to
 OLD_DOUBLE = HOME / "double" / "old" / "computecore.dll"  # as a build of 1809 would be
 GUEST = HOME / "double" / "guest.exe"  # what the contract tests start
 STAGE = HOME / "stage"  # a copy of the tests, away from the sources of what they test

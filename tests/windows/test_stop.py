@@ -84,3 +84,24 @@ def test_a_signal_before_the_loop_and_one_after_it_do_no_harm() -> None:
         "    stops.request('early')\n    asyncio.run(main())\n    stops.request('late')",
     )
     assert run(early) == (0, ["received early"])
+
+
+def test_a_signal_to_a_loop_with_much_to_do_is_no_traceback() -> None:
+    full = """
+import asyncio, contextlib, signal
+from hcsd.cli.wake_on_signals import waking_on_signals
+
+async def main():
+    with waking_on_signals(), contextlib.suppress(BlockingIOError):
+        while True:
+            asyncio.get_running_loop()._csock.send(bytes(65536))
+    with waking_on_signals():
+        signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", full], capture_output=True, timeout=60, check=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("handled\n", "")

@@ -165,6 +165,10 @@ class Wine:
         """What programs are started with."""
         return self._environment
 
+    def command(self, program: Path) -> list[str]:
+        """What starts a Windows program, for who starts it himself."""
+        return [self._loader, str(program)]
+
     def python_command(self, *arguments: str) -> list[str]:
         """What starts the Windows Python, for who starts it himself."""
         return [self._loader, self._python, *arguments]

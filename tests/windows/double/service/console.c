@@ -2,14 +2,14 @@
  * Pseudo consoles: what those of Wine 8 lack.
  *
  * A process that is attached to a console is needed for some of it: that is console.exe, beside this
- * DLL, started with the console and waited for.
+ * program, started with the console and waited for.
  */
 #include "double.h"
 
 #include <stdlib.h>
 #include <wchar.h>
 
-/* The folder of this DLL, where console.exe is. */
+/* The folder of this program, where console.exe is. */
 static void beside_us(WCHAR path[MAX_PATH], const WCHAR *name)
 {
     HMODULE module = NULL;

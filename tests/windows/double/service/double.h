@@ -1,10 +1,16 @@
 /*
- * A test double of computecore.dll: what its parts know of each other.
+ * The service behind the test double of computecore.dll: what its parts know of each other.
  *
  * It stands in for the Host Compute Service, not for Windows: compute systems are in memory, but
- * processes, pipes, consoles and threads are real. Signatures come from mingw's <computecore.h>, so
- * the compiler proves them.
+ * processes, pipes, consoles and threads are real. As that, it is a process of its own. Whoever loads
+ * the DLL is a client; a client that dies takes its handles with it, and systems and processes go on.
  *
+ *   server.c      the program: the pipe, the life of the service
+ *   front.c       calls of clients: decoded, made, answered
+ *   clients.c     who they are, what they leave
+ *   deliveries.c  callbacks of clients
+ *   given.c       pipe ends of clients
+ *   control.c     what a test asks of the service
  *   handles.c     slots with generations: HCS_OPERATION, HCS_SYSTEM, HCS_PROCESS are such numbers
  *   operation.c   the life of an operation, and the exports about operations
  *   events.c      event callbacks of a handle: delivery, and the close that drains them
@@ -23,18 +29,16 @@
  *   faults.c      faults on command
  *   service.c     the service's own exports, and those that only answer "not supported"
  *
+ * The exports are called by front.c, for a client; what they are given of its memory are copies.
  * One lock guards all objects. It is never held while a callback runs, a process starts or somebody
  * waits. Memory that runs out ends the process: this is a test.
  */
 #ifndef DOUBLE_H
 #define DOUBLE_H
 
-#define WIN32_LEAN_AND_MEAN
-#include <windows.h>
+#include "../protocol/wire.h"
 
-#include <computecore.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "../protocol/exports.h"
 
 /* Codes that mingw's headers lack. */
 #define DOUBLE_HR(code) ((HRESULT)(code))
@@ -65,10 +69,6 @@ extern CONDITION_VARIABLE double_changed; /* something that somebody may wait fo
 void lock(void);
 void unlock(void);
 
-void *allocate(size_t size); /* zeroed; never NULL */
-void release(void *block);
-WCHAR *copy_text(const WCHAR *text); /* NULL stays NULL */
-
 /* ---- text.c ---- */
 
 typedef struct Text {
@@ -81,9 +81,7 @@ void text_add(Text *text, const WCHAR *more);
 void text_add_format(Text *text, const char *format, ...) __attribute__((format(gnu_printf, 2, 3)));
 void text_add_json(Text *text, const WCHAR *value); /* as a JSON string, in quotes */
 
-/* A string that the caller frees with LocalFree; counted until it does. NULL gives NULL. */
-PWSTR give_text(const WCHAR *text);
-UINT64 live_strings(void);
+PWSTR give_text(const WCHAR *text); /* for a client; NULL gives NULL */
 
 /* ---- how things fail ---- */
 
@@ -101,6 +99,8 @@ WCHAR *result_error(const Failure *failure); /* the ResultError document, or NUL
 
 #include "documents.h"
 
+#include "front.h"
+
 /* ---- handles.c ---- */
 
 typedef enum HandleKind {
@@ -113,22 +113,25 @@ typedef enum HandleKind {
 void *handle_add(HandleKind kind, void *object);
 void *handle_get(HandleKind kind, const void *handle); /* NULL: not open */
 void *handle_remove(HandleKind kind, const void *handle);
-UINT64 handle_count(HandleKind kind);
+UINT64 handle_count(HandleKind kind); /* of the client that calls, or of all */
+void *handle_first(HandleKind kind);  /* of the client that calls; NULL: it has none */
 void handle_each(HandleKind kind, void (*visit)(void *object, void *argument), void *argument);
 
 /* ---- events.c ---- */
 
 /* An open handle to a system or a process. */
-typedef struct Opened {
+struct Opened {
     void *target;
     struct Opened *next; /* of the handles to one target */
-    HCS_EVENT_CALLBACK callback;
+    UINT64 client;
+    void *handle;
+    HCS_EVENT_CALLBACK callback; /* in the client; likewise its context */
     void *context;
     int references; /* the handle itself, and each delivery under way */
     int running;    /* callbacks under way */
     bool closed;
     bool dead; /* the service went away: only closing it is possible */
-} Opened;
+};
 
 Opened *opened_new(void *target, Opened **list); /* lock held */
 HRESULT opened_set_callback(Opened *opened, HCS_EVENT_OPTIONS options, const void *context,
@@ -154,6 +157,8 @@ typedef struct Stdio {
     HANDLE ours[3];       /* what the caller gets: once */
     HANDLE service_stdin; /* our copy of it */
     HPCON console;
+    bool keep_pipes; /* the ends of output stay open beyond the process, until a reset */
+    bool reissue;    /* `ours` stay with the service, and every caller gets duplicates */
 } Stdio;
 
 struct Process {
@@ -206,19 +211,24 @@ extern System *systems;
 typedef struct Fault {
     bool found;
     HRESULT start, complete; /* S_OK: does not fail there */
+    HRESULT returns;         /* of a call that has started an operation */
     bool inline_completion, never, lost, silent, after, no_document, disconnect;
     bool exit_first; /* of HcsCreateProcess: it completes after the process has ended */
+    bool keep_pipes, reissue; /* of HcsCreateProcess; see Stdio */
     DWORD delay_ms, block_ms;
     int event_count; /* of an event: how often it is delivered */
-    bool event_null, event_malformed, wait_failed;
-    WCHAR *message;
+    bool event_null, event_malformed, wait_failed, system_first;
+    bool document_null;
+    WCHAR *message, *document, *find, *put;
     unsigned epoch; /* of the script that it comes from: a reset begins the next */
 } Fault;
 
 Fault fault_take(const char *function);
 void fault_clear(Fault *fault);
+void fault_edit(const Fault *fault, WCHAR **document); /* what a document becomes; it may be NULL */
 bool fault_holds(const Fault *fault); /* lock held; false: HcsdDoubleReset came since */
 bool fault_wait(DWORD milliseconds); /* false: HcsdDoubleReset ended it */
+UINT64 faults_waiting(void);
 
 /* ---- operation.c ---- */
 
@@ -255,6 +265,7 @@ typedef struct Kickoff {
 bool kickoff_begin(Kickoff *kickoff, HRESULT *result); /* false: return that result */
 HRESULT kickoff_end(Kickoff *kickoff);
 void operations_disconnect(bool stuck_only);
+void operations_abandon(UINT64 client); /* it is gone: nobody waits for its operations */
 
 /* ---- process.c ---- */
 
@@ -314,8 +325,11 @@ void word_status(Text *text, const Process *process); /* documents.c */
 
 HRESULT spawn(Process *process, const Launch *launch, Failure *failure);
 HRESULT interrupt(Process *process, DWORD event);
+void stdio_give(Stdio *stdio, HANDLE given[3]); /* the caller owns them; lock held */
+void stdio_close_stdin(Stdio *stdio);           /* as far as the service holds it; lock held */
 void stdio_close_untaken(Stdio *stdio);
 void stdio_close_service(Stdio *stdio);
+void stdio_close_kept(void); /* ends of output that were kept open */
 UINT64 live_pipes(void);
 UINT64 repeated_starts(void);
 

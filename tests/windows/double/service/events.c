@@ -3,18 +3,10 @@
  *
  *   no callback ──set──▶ set ──close──▶ closed: deliveries under way are waited for, none follows
  *
- * Each event is a structure of its own whose memory is overwritten and freed when the callback
- * returns, so that whoever keeps a pointer is found out. A close from inside the handle's own
- * callback does not wait for itself.
+ * The callback runs in the client; here it is under way until that has acknowledged it. A close from
+ * inside the handle's own callback does not wait for itself.
  */
 #include "double.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <wchar.h>
-
-static DWORD running_key =
-    TLS_OUT_OF_INDEXES; /* of each thread: the handle whose callback it is in */
 
 static void opened_release(Opened *opened)
 {
@@ -27,6 +19,7 @@ Opened *opened_new(void *target, Opened **list)
     Opened *opened = allocate(sizeof(*opened));
 
     opened->target = target;
+    opened->client = caller_client();
     opened->references = 1;
     opened->next = *list;
     *list = opened;
@@ -52,28 +45,10 @@ void opened_close(Opened *opened, Opened **list)
     if (*list)
         *list = opened->next;
     opened->closed = true;
-    if (running_key == TLS_OUT_OF_INDEXES || TlsGetValue(running_key) != opened)
+    if (caller_subject() != opened)
         while (opened->running)
             SleepConditionVariableCS(&double_changed, &double_lock, INFINITE);
     opened_release(opened);
-}
-
-static void call(Opened *opened, HCS_EVENT_TYPE type, const WCHAR *data)
-{
-    HCS_EVENT *event = allocate(sizeof(*event));
-    size_t size = data ? (wcslen(data) + 1) * sizeof(WCHAR) : 0;
-    WCHAR *text = copy_text(data);
-
-    event->Type = type;
-    event->EventData = text;
-    TlsSetValue(running_key, opened);
-    opened->callback(event, opened->context);
-    TlsSetValue(running_key, NULL);
-    memset(event, 0xDD, sizeof(*event));
-    if (text)
-        memset(text, 0xDD, size);
-    release(event);
-    release(text);
 }
 
 void deliver(Opened **list, HCS_EVENT_TYPE type, const WCHAR *data)
@@ -82,8 +57,6 @@ void deliver(Opened **list, HCS_EVENT_TYPE type, const WCHAR *data)
     size_t count = 0, index;
 
     lock();
-    if (running_key == TLS_OUT_OF_INDEXES)
-        running_key = TlsAlloc();
     for (opened = *list; opened; opened = opened->next)
         count++;
     found = allocate((count + 1) * sizeof(*found));
@@ -97,7 +70,7 @@ void deliver(Opened **list, HCS_EVENT_TYPE type, const WCHAR *data)
         if (!opened->closed) {
             opened->running++;
             unlock();
-            call(opened, type, data);
+            tell_event(opened, type, data);
             lock();
             opened->running--;
             WakeAllConditionVariable(&double_changed);

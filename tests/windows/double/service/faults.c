@@ -3,7 +3,8 @@
  *
  *   [{"Function": "HcsCreateProcess", "Complete": 2147942487, "Skip": 1, "Times": 2}]
  *
- *   Function   which calls it is for; "ProcessExited" and "SystemExited" are for events
+ *   Function   which calls it is for; "ProcessExited" and "SystemExited" are for events, and "*" is
+ *              for all calls that go to the service
  *   Skip       how many of them pass before it applies (0)
  *   Times      how often it applies then (1); 0 is always
  *   Message    text of the ResultError document
@@ -13,6 +14,7 @@
  *   Complete   the operation fails with it, and the work is not done
  *   After      ... but the work is done before
  *   Inline     the operation completes, with its callback, before the call returns
+ *   Returns    the call that starts it answers this although it has started, as some builds do
  *   DelayMs    the operation takes this much longer
  *   BlockMs    the call takes this much longer
  *   Never      the operation never completes, and the work is not done
@@ -20,11 +22,18 @@
  *   Silent     the operation completes, but its callback is not made
  *   Disconnect the service goes away as the call is made
  *   ExitFirst  of HcsCreateProcess: it completes when the process has ended and its exit event is out
+ *   KeepPipes  of HcsCreateProcess: the pipes and the console of its output stay open after its end
+ *   Reissue    of HcsCreateProcess: HcsGetProcessInfo gives its pipes again, as duplicates
  *
  *   Events     of an event: how often it is delivered (1)
  *   NoData     ... without a document
  *   Malformed  ... with half a document
+ *   DelayMs    ... this much later
  *   WaitFailed of ProcessExited: it says that the service could not wait for the process
+ *   SystemFirst of ProcessExited: the end of a system that ends is told before that of the process
+ *
+ *   Document   the text of a result document or of an event's; null is none
+ *   Find, Put  such a document has `Put` wherever it had `Find`
  *
  * Rules are asked in their order and the first that applies counts. The environment variable
  * HCSD_DOUBLE_SCRIPT holds the rules to begin with. HcsdDoubleReset forgets all rules, ends what
@@ -47,6 +56,7 @@ typedef struct Rule {
 static Rule *rules;
 static bool begun; /* the environment has been looked at */
 static unsigned resets;
+static UINT64 waiting; /* calls and the like that a rule holds up */
 
 static int64_t number(const Json *rule, const WCHAR *name, int64_t absent)
 {
@@ -55,12 +65,22 @@ static int64_t number(const Json *rule, const WCHAR *name, int64_t absent)
     return value && value->kind == JSON_INTEGER ? value->integer : absent;
 }
 
+static WCHAR *string(const Json *rule, const WCHAR *name)
+{
+    const Json *value = json_member(rule, name);
+
+    return value && value->kind == JSON_STRING ? copy_text(value->string) : NULL;
+}
+
 static bool known(const WCHAR *name)
 {
     static const WCHAR *const names[] = {
-        L"Function",  L"Skip",   L"Times",   L"Message",   L"NoDocument", L"Start", L"Complete",
-        L"After",     L"Inline", L"DelayMs", L"BlockMs",   L"Never",      L"Lost",  L"Disconnect",
-        L"ExitFirst", L"Events", L"NoData",  L"Malformed", L"WaitFailed", L"Silent"};
+        L"Function",  L"Skip",        L"Times",     L"Message",    L"NoDocument",
+        L"Start",     L"Complete",    L"After",     L"Inline",     L"DelayMs",
+        L"BlockMs",   L"Never",       L"Lost",      L"Disconnect", L"ExitFirst",
+        L"KeepPipes", L"Reissue",     L"Events",    L"NoData",     L"Malformed",
+        L"WaitFailed", L"SystemFirst", L"Document", L"Find",       L"Put",
+        L"Returns",    L"Silent"};
     size_t index;
 
     for (index = 0; index < ARRAYSIZE(names); index++)
@@ -71,8 +91,8 @@ static bool known(const WCHAR *name)
 
 static Rule *read_rule(const Json *json)
 {
-    const Json *function = json_member(json, L"Function"), *message = json_member(json, L"Message"),
-               *item;
+    const Json *function = json_member(json, L"Function"),
+               *document = json_member(json, L"Document"), *item;
     Rule *rule;
 
     if (!function || function->kind != JSON_STRING)
@@ -89,6 +109,7 @@ static Rule *read_rule(const Json *json)
         .found = true,
         .start = (HRESULT)number(json, L"Start", S_OK),
         .complete = (HRESULT)number(json, L"Complete", S_OK),
+        .returns = (HRESULT)number(json, L"Returns", S_OK),
         .after = json_true(json_member(json, L"After")),
         .inline_completion = json_true(json_member(json, L"Inline")),
         .never = json_true(json_member(json, L"Never")),
@@ -103,7 +124,14 @@ static Rule *read_rule(const Json *json)
         .event_null = json_true(json_member(json, L"NoData")),
         .event_malformed = json_true(json_member(json, L"Malformed")),
         .wait_failed = json_true(json_member(json, L"WaitFailed")),
-        .message = message && message->kind == JSON_STRING ? copy_text(message->string) : NULL,
+        .system_first = json_true(json_member(json, L"SystemFirst")),
+        .keep_pipes = json_true(json_member(json, L"KeepPipes")),
+        .reissue = json_true(json_member(json, L"Reissue")),
+        .document_null = document && document->kind == JSON_NULL,
+        .message = string(json, L"Message"),
+        .document = string(json, L"Document"),
+        .find = string(json, L"Find"),
+        .put = string(json, L"Put"),
     };
     return rule;
 }
@@ -114,7 +142,7 @@ static void free_rules(Rule *rule)
         Rule *next = rule->next;
 
         release(rule->function);
-        release(rule->fault.message);
+        fault_clear(&rule->fault);
         release(rule);
         rule = next;
     }
@@ -160,10 +188,14 @@ static void begin(void)
     release(text);
 }
 
+/* "*" leaves out events, and what needs no service: to make operations and to close handles. */
 static bool is_for(const Rule *rule, const char *function)
 {
     size_t index;
 
+    if (wcscmp(rule->function, L"*") == 0)
+        return strncmp(function, "Hcs", 3) == 0 && strncmp(function, "HcsClose", 8) != 0 &&
+               strcmp(function, "HcsCreateOperation") != 0;
     for (index = 0; function[index] && rule->function[index] == (WCHAR)function[index]; index++)
         ;
     return !function[index] && !rule->function[index];
@@ -187,7 +219,10 @@ Fault fault_take(const char *function)
         if (!rule->always)
             rule->times--;
         fault = rule->fault;
-        fault.message = copy_text(rule->fault.message);
+        fault.message = copy_text(fault.message);
+        fault.document = copy_text(fault.document);
+        fault.find = copy_text(fault.find);
+        fault.put = copy_text(fault.put);
         fault.epoch = resets;
     }
     unlock();
@@ -197,7 +232,35 @@ Fault fault_take(const char *function)
 void fault_clear(Fault *fault)
 {
     release(fault->message);
+    release(fault->document);
+    release(fault->find);
+    release(fault->put);
     memset(fault, 0, sizeof(*fault));
+}
+
+void fault_edit(const Fault *fault, WCHAR **document)
+{
+    Text edited = {0};
+    const WCHAR *rest = *document, *found;
+
+    if (fault->document || fault->document_null) {
+        release(*document);
+        *document = copy_text(fault->document);
+    } else if (rest && fault->find && *fault->find) {
+        text_add(&edited, L"");
+        while ((found = wcsstr(rest, fault->find))) {
+            WCHAR *before = copy_text(rest);
+
+            before[found - rest] = 0;
+            text_add(&edited, before);
+            release(before);
+            text_add(&edited, fault->put ? fault->put : L"");
+            rest = found + wcslen(fault->find);
+        }
+        text_add(&edited, rest);
+        release(*document);
+        *document = edited.units;
+    }
 }
 
 bool fault_holds(const Fault *fault)
@@ -213,21 +276,26 @@ bool fault_wait(DWORD milliseconds)
 
     lock();
     before = resets;
+    waiting++;
     while ((now = GetTickCount64()) < until && resets == before)
         SleepConditionVariableCS(&double_changed, &double_lock, (DWORD)(until - now));
     elapsed = resets == before;
+    waiting--;
     unlock();
     return elapsed;
 }
 
-/* ---- exports of the double's own ---- */
+UINT64 faults_waiting(void)
+{
+    UINT64 count;
 
-HRESULT WINAPI HcsdDoubleScript(PCWSTR json);
-void WINAPI HcsdDoubleReset(void);
-void WINAPI HcsdDoubleDisconnect(void);
-void WINAPI HcsdDoubleLive(UINT64 counts[5]);
-UINT64 WINAPI HcsdDoublePipes(void);
-UINT64 WINAPI HcsdDoubleRepeatedStarts(void);
+    lock();
+    count = waiting;
+    unlock();
+    return count;
+}
+
+/* ---- exports of the double's own ---- */
 
 /* Add rules. */
 HRESULT WINAPI HcsdDoubleScript(PCWSTR json)
@@ -252,6 +320,7 @@ void WINAPI HcsdDoubleReset(void)
     resets++;
     WakeAllConditionVariable(&double_changed);
     unlock();
+    stdio_close_kept();
     operations_disconnect(true);
 }
 
@@ -265,10 +334,10 @@ void WINAPI HcsdDoubleDisconnect(void)
  * Count what the caller holds: operations, system handles, process handles, strings; and the systems
  * that were created and are still there.
  */
-void WINAPI HcsdDoubleLive(UINT64 counts[5])
+void WINAPI HcsdDoubleLive(UINT64 *counts)
 {
     counts[4] = live_systems();
-    counts[3] = live_strings();
+    counts[3] = 0; /* strings are with the client, which counts them itself */
     lock();
     counts[0] = handle_count(OPERATION_HANDLE);
     counts[1] = handle_count(SYSTEM_HANDLE);

@@ -1,8 +1,8 @@
 /*
  * The processes of a system as a whole, also those that its processes have started: a job object.
  *
- * It is made with the first process, and ends whatever is in it when the process that loaded us
- * ends.
+ * It is made with the first process, and ends whatever is in it when the service ends, in order or
+ * not: to stop the service of Windows ends containers, too.
  */
 #include "double.h"
 

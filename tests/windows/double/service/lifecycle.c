@@ -122,6 +122,9 @@ void system_settle(System *system)
         text_add(&text, L"{\"Status\":");
     else
         word_exit(&text, system->exit);
+    fault_edit(&fault, &text.units);
+    if (fault.delay_ms)
+        fault_wait(fault.delay_ms);
     for (count = fault.found ? fault.event_count : 1; count > 0; count--)
         deliver(&system->handles, HcsEventSystemExited, fault.event_null ? NULL : text.units);
     release(text.units);
@@ -136,10 +139,12 @@ static void create(void *argument, Answer *answer, Failure *failure)
 
     (void)answer;
     lock();
-    if (system_list(system))
+    if (system_list(system)) {
         enter(system, SYSTEM_CREATED);
-    else
+        system_closed(system); /* if nobody holds it any more */
+    } else {
         fail(failure, HR_SYSTEM_ALREADY_EXISTS, "compute system '%ls' exists", system->id);
+    }
     unlock();
 }
 

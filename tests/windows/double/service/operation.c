@@ -33,7 +33,8 @@ typedef struct Operation {
     HRESULT result;
     Answer answer;
     const void *context;
-    HCS_OPERATION_COMPLETION callback;
+    HCS_OPERATION_COMPLETION callback; /* in the client, as its context is */
+    UINT64 client;
 } Operation;
 
 typedef struct Job {
@@ -62,7 +63,8 @@ static void operation_release(Operation *operation)
 }
 
 /* Complete one use of an operation, unless somebody else has. Lock not held. */
-static void complete(Operation *operation, unsigned use, Answer *answer, Failure *failure)
+static void complete(Operation *operation, unsigned use, Answer *answer, Failure *failure,
+                     const Fault *fault)
 {
     HCS_OPERATION_COMPLETION callback = NULL;
     HCS_OPERATION handle;
@@ -73,6 +75,8 @@ static void complete(Operation *operation, unsigned use, Answer *answer, Failure
         answer_clear(answer);
         answer->document = result_error(failure);
     }
+    if (fault)
+        fault_edit(fault, &answer->document);
     handle = operation->handle;
     context = (void *)operation->context;
     if (operation->state == IN_FLIGHT && operation->use == use) {
@@ -87,7 +91,7 @@ static void complete(Operation *operation, unsigned use, Answer *answer, Failure
     answer_clear(answer);
     unlock();
     if (callback)
-        callback(handle, context);
+        tell_completion(operation->client, callback, handle, context);
 }
 
 static void fail_on_command(Failure *failure, const Fault *fault, HRESULT code)
@@ -134,7 +138,7 @@ static void CALLBACK run(PTP_CALLBACK_INSTANCE instance, void *argument)
     if (kickoff->discard)
         kickoff->discard(kickoff->argument);
     if (!sticks(job, &answer))
-        complete(job->operation, job->use, &answer, &kickoff->failure);
+        complete(job->operation, job->use, &answer, &kickoff->failure, fault);
     failure_clear(&kickoff->failure);
     fault_clear(&kickoff->fault);
     lock();
@@ -154,6 +158,7 @@ static HRESULT refuse(Operation *operation, Kickoff *kickoff)
     operation->state = IDLE;
     operation->type = HcsOperationTypeNone;
     operation->answer.document = result_error(&kickoff->failure);
+    fault_edit(&kickoff->fault, &operation->answer.document);
     failure_clear(&kickoff->failure);
     fault_clear(&kickoff->fault);
     return code;
@@ -206,6 +211,7 @@ HRESULT kickoff_end(Kickoff *kickoff)
     if (!operation || kickoff->failure.code) {
         result = operation ? refuse(operation, kickoff) : E_HANDLE;
     } else {
+        result = kickoff->fault.returns;
         operation->references++;
         operation->system = kickoff->system; /* those that are created are known only now */
         operation->process = kickoff->process;
@@ -229,13 +235,14 @@ HRESULT kickoff_end(Kickoff *kickoff)
         CloseHandle(done);
         release(job);
     }
-    return S_OK;
+    return result;
 }
 
 typedef struct Found {
     Operation *items[256];
     size_t count;
     bool stuck_only;
+    UINT64 client; /* 0: of any */
 } Found;
 
 static void find_in_flight(void *object, void *argument)
@@ -244,6 +251,7 @@ static void find_in_flight(void *object, void *argument)
     Found *found = argument;
 
     if (operation->state != IN_FLIGHT || (found->stuck_only && !operation->stuck) ||
+        (found->client && operation->client != found->client) ||
         found->count == ARRAYSIZE(found->items))
         return;
     operation->references++;
@@ -251,26 +259,39 @@ static void find_in_flight(void *object, void *argument)
 }
 
 /* Complete what is in flight as the end of the service does. Lock not held. */
-void operations_disconnect(bool stuck_only)
+static void cut_short(Found *found)
 {
-    Found found = {.stuck_only = stuck_only};
     size_t index;
 
     lock();
-    handle_each(OPERATION_HANDLE, find_in_flight, &found);
+    handle_each(OPERATION_HANDLE, find_in_flight, found);
     unlock();
-    for (index = 0; index < found.count; index++) {
-        Operation *operation = found.items[index];
+    for (index = 0; index < found->count; index++) {
+        Operation *operation = found->items[index];
         Answer answer = {0};
         Failure failure = {0};
 
         fail(&failure, HR_SERVICE_DISCONNECT, "the service went away");
-        complete(operation, operation->use, &answer, &failure);
+        complete(operation, operation->use, &answer, &failure, NULL);
         failure_clear(&failure);
         lock();
         operation_release(operation);
         unlock();
     }
+}
+
+void operations_disconnect(bool stuck_only)
+{
+    Found found = {.stuck_only = stuck_only};
+
+    cut_short(&found);
+}
+
+void operations_abandon(UINT64 client)
+{
+    Found found = {.client = client};
+
+    cut_short(&found);
 }
 
 /* ---- exports ---- */
@@ -289,6 +310,7 @@ HCS_OPERATION WINAPI HcsCreateOperation(const void *context, HCS_OPERATION_COMPL
         operation->type = HcsOperationTypeNone;
         operation->context = context;
         operation->callback = callback;
+        operation->client = caller_client();
         lock();
         operation->id = ++last_id;
         handle = operation->handle = handle_add(OPERATION_HANDLE, operation);

@@ -6,7 +6,8 @@
  *
  * HcsCreateProcess gives out the handle at once, and it must be closed whatever becomes of the
  * process. Pipe ends go to whoever fetches process information first; those nobody fetched are
- * closed with the last handle. Closing handles neither ends a process nor tells of an end.
+ * closed with the last handle. By a fault (`Reissue`) they stay with the service, and whoever fetches
+ * process information gets duplicates. Closing handles neither ends a process nor tells of an end.
  */
 #include "double.h"
 
@@ -33,11 +34,13 @@ void process_release(Process *process)
 
 void process_take_stdio(Process *process, HCS_PROCESS_INFORMATION *information)
 {
+    HANDLE given[3];
+
+    stdio_give(&process->stdio, given);
     information->ProcessId = process->pid;
-    information->StdInput = process->stdio.ours[0];
-    information->StdOutput = process->stdio.ours[1];
-    information->StdError = process->stdio.ours[2];
-    memset(process->stdio.ours, 0, sizeof(process->stdio.ours));
+    information->StdInput = given[0];
+    information->StdOutput = given[1];
+    information->StdError = given[2];
 }
 
 Opened *process_opened(HCS_PROCESS handle, Failure *failure)
@@ -166,6 +169,8 @@ HRESULT WINAPI HcsCreateProcess(HCS_SYSTEM computeSystem, PCWSTR processParamete
         made->system = opened->target;
         system_retain(made->system);
         made->references = 2; /* the creation and the handle */
+        made->stdio.keep_pipes = kickoff.fault.keep_pipes;
+        made->stdio.reissue = kickoff.fault.reissue;
         kickoff.process = *process = handle_add(PROCESS_HANDLE, opened_new(made, &made->handles));
     }
     unlock();
@@ -216,8 +221,12 @@ HRESULT WINAPI HcsOpenProcess(HCS_SYSTEM computeSystem, DWORD processId, DWORD r
 
 void WINAPI HcsCloseProcess(HCS_PROCESS process)
 {
+    Fault fault = fault_take("HcsCloseProcess");
     Opened *opened;
 
+    if (fault.block_ms)
+        fault_wait(fault.block_ms);
+    fault_clear(&fault);
     lock();
     opened = handle_remove(PROCESS_HANDLE, process);
     if (opened) {
@@ -239,6 +248,8 @@ HRESULT WINAPI HcsSetProcessCallback(HCS_PROCESS process, HCS_EVENT_OPTIONS call
     HRESULT result = fault.start;
     Opened *opened;
 
+    if (fault.block_ms)
+        fault_wait(fault.block_ms);
     fault_clear(&fault);
     if (result)
         return result;
@@ -415,9 +426,8 @@ static void modify_process(void *argument, Answer *answer, Failure *failure)
             fail(failure, HR_INVALID_STATE, "the process has no console");
         else if (!console_resize(process->stdio.console, task->modify.size))
             fail(failure, E_FAIL, "the console does not take the size");
-    } else if (task->modify.close_stdin && process->stdio.service_stdin) {
-        CloseHandle(process->stdio.service_stdin);
-        process->stdio.service_stdin = NULL;
+    } else if (task->modify.close_stdin) {
+        stdio_close_stdin(&process->stdio);
     }
     unlock();
 }
@@ -435,12 +445,22 @@ HRESULT WINAPI HcsModifyProcess(HCS_PROCESS process, HCS_OPERATION operation, PC
 
 /* ---- the end ---- */
 
+/* Note that an end has been told, after which that of the system may be. Lock not held. */
+static void note_told(Process *process)
+{
+    lock();
+    process->told = true;
+    process->system->untold--;
+    WakeAllConditionVariable(&double_changed);
+    unlock();
+    system_settle(process->system);
+}
+
 /* Note how a process ended and tell everybody who listens. */
 void process_ended(Process *process)
 {
     Fault fault = fault_take("ProcessExited");
-    System *system = process->system;
-    Process **link = &system->processes;
+    Process **link = &process->system->processes;
     Text text = {0};
     int count;
 
@@ -461,17 +481,18 @@ void process_ended(Process *process)
     else
         word_status(&text, process);
     unlock();
+    fault_edit(&fault, &text.units);
     stdio_close_service(&process->stdio);
+    if (fault.delay_ms)
+        fault_wait(fault.delay_ms);
+    if (fault.system_first)
+        note_told(process);
     for (count = fault.found ? fault.event_count : 1; count > 0; count--)
         deliver(&process->handles, HcsEventProcessExited, fault.event_null ? NULL : text.units);
+    if (!fault.system_first)
+        note_told(process);
     release(text.units);
     fault_clear(&fault);
-    lock();
-    process->told = true;
-    system->untold--;
-    WakeAllConditionVariable(&double_changed);
-    unlock();
-    system_settle(system);
     lock();
     process_release(process);
     unlock();

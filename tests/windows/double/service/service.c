@@ -1,20 +1,10 @@
 /*
- * The service's own exports, those that only say "not supported", and the life of the DLL.
+ * The service's own exports, and those that only say "not supported".
  */
 #include "double.h"
 
 CRITICAL_SECTION double_lock;
 CONDITION_VARIABLE double_changed = CONDITION_VARIABLE_INIT;
-
-BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, void *reserved)
-{
-    (void)reserved;
-    if (reason == DLL_PROCESS_ATTACH) {
-        DisableThreadLibraryCalls(instance);
-        InitializeCriticalSection(&double_lock);
-    }
-    return TRUE;
-}
 
 void lock(void)
 {
@@ -40,12 +30,14 @@ HRESULT WINAPI HcsGetServiceProperties(PCWSTR propertyQuery, PWSTR *result)
         failure.message = copy_text(fault.message);
         failure.no_document = fault.no_document;
     } else if (parse_service_query(propertyQuery, &failure)) {
-        document = copy_text(
-            L"{\"Properties\":[{\"SupportedSchemaVersions\":[{\"Major\":2,\"Minor\":1}]}]}");
+        /* The highest minor of each major, which implies those below. */
+        document = copy_text(L"{\"Properties\":[{\"SupportedSchemaVersions\":["
+                             L"{\"Major\":1,\"Minor\":0},{\"Major\":2,\"Minor\":7}]}]}");
     }
     code = failure.code;
     if (code)
         document = result_error(&failure); /* a string may come with a failure, too */
+    fault_edit(&fault, &document);
     if (result)
         *result = give_text(document);
     release(document);

@@ -13,6 +13,9 @@
  * With a console there is one pipe in and one out, and a pseudo console between them and the
  * process, which inherits handles of the console. A console without a stdin pipe ends at once, and
  * the process with it: so does that of Windows.
+ *
+ * By a fault the service forgets to close the ends of output, and the console: it keeps them until a
+ * reset.
  */
 #include "double.h"
 
@@ -26,6 +29,8 @@
 
 static SRWLOCK spawn_lock = SRWLOCK_INIT; /* never taken with the lock of all objects held */
 static LONG last_pipe, repeated;
+static HANDLE kept[64]; /* ends of output beyond their processes; lock held */
+static size_t kept_count;
 static bool gone[MAX_PIPES]; /* pipes that were found closed at both ends */
 
 static void pipe_name(WCHAR name[64], LONG serial)
@@ -90,6 +95,51 @@ static void close_handle(HANDLE *handle)
     if (*handle)
         CloseHandle(*handle);
     *handle = NULL;
+}
+
+static HANDLE duplicate(HANDLE handle)
+{
+    HANDLE copy = NULL;
+
+    if (handle && !DuplicateHandle(GetCurrentProcess(), handle, GetCurrentProcess(), &copy, 0,
+                                   FALSE, DUPLICATE_SAME_ACCESS))
+        abort();
+    return copy;
+}
+
+void stdio_give(Stdio *stdio, HANDLE given[3])
+{
+    int index;
+
+    for (index = 0; index < 3; index++) {
+        given[index] = stdio->reissue ? duplicate(stdio->ours[index]) : stdio->ours[index];
+        if (!stdio->reissue)
+            stdio->ours[index] = NULL;
+    }
+}
+
+void stdio_close_stdin(Stdio *stdio)
+{
+    close_handle(&stdio->service_stdin);
+    if (stdio->reissue)
+        close_handle(&stdio->ours[0]);
+}
+
+void stdio_close_kept(void)
+{
+    lock();
+    while (kept_count)
+        CloseHandle(kept[--kept_count]);
+    unlock();
+}
+
+static void keep(HANDLE end)
+{
+    lock();
+    if (kept_count == ARRAYSIZE(kept))
+        abort();
+    kept[kept_count++] = duplicate(end);
+    unlock();
 }
 
 void stdio_close_untaken(Stdio *stdio)
@@ -189,10 +239,11 @@ static bool open_streams(Start *start, const Launch *launch, Stdio *stdio)
                                &start->theirs[index])
                   : (start->theirs[index] = open_null()) == INVALID_HANDLE_VALUE)
             return false;
+        if (asked && stdio->keep_pipes && index)
+            keep(start->theirs[index]);
     }
-    return !stdio->ours[0] ||
-           DuplicateHandle(GetCurrentProcess(), stdio->ours[0], GetCurrentProcess(),
-                           &stdio->service_stdin, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    stdio->service_stdin = duplicate(stdio->ours[0]);
+    return true;
 }
 
 /* Ends of the console for the process to inherit, in place of the pipes that the console has now. */

@@ -1,8 +1,7 @@
 /*
  * Compute systems: which there are, their handles and their events. How they live is in lifecycle.c.
  *
- * There is one from the start, `host`, and it runs as long as whoever loaded this DLL, unless
- * somebody ends it. A system is freed when it is not listed any more and nothing refers to it.
+ * There is one from the start, `host`, and it runs as long as the service, unless somebody ends it. A system is freed when it is not listed any more and nothing refers to it.
  *
  * A handle whose service went away (`disconnect`) answers RPC_S_SERVER_UNAVAILABLE to everything but
  * its close; new handles can be opened at once.
@@ -161,8 +160,12 @@ HRESULT WINAPI HcsOpenComputeSystem(PCWSTR id, DWORD requestedAccess, HCS_SYSTEM
 
 void WINAPI HcsCloseComputeSystem(HCS_SYSTEM computeSystem)
 {
+    Fault fault = fault_take("HcsCloseComputeSystem");
     Opened *opened;
 
+    if (fault.block_ms)
+        fault_wait(fault.block_ms);
+    fault_clear(&fault);
     lock();
     opened = handle_remove(SYSTEM_HANDLE, computeSystem);
     if (opened) {
@@ -184,6 +187,8 @@ HRESULT WINAPI HcsSetComputeSystemCallback(HCS_SYSTEM computeSystem,
     Failure failure = {0};
     Opened *opened;
 
+    if (fault.block_ms)
+        fault_wait(fault.block_ms);
     fault_clear(&fault);
     if (result)
         return result;

@@ -1,14 +1,5 @@
 /*
- * Wide text that grows, strings that callers free, and failures with their ResultError document.
- *
- * A string that goes out is a block of LocalAlloc:
- *
- *   HELD ──LocalFree by the caller──▶ gone
- *
- * The caller frees it with the real LocalFree, of which we are not told. So each block ends in a
- * seal with a serial number, and counting looks at every block handed out: it is still held if the
- * heap knows it as allocated, in the same size, and its seal is unbroken. A block that was freed and
- * given to somebody else fails one of the three.
+ * Wide text that grows, and failures with their ResultError document.
  */
 #include "double.h"
 
@@ -16,50 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
-
-#define SEAL 0x5EA1ED57216E5EA1ull
-
-typedef struct Seal {
-    UINT64 magic, serial;
-} Seal;
-
-typedef struct Given {
-    void *block;
-    SIZE_T size; /* of the whole block */
-    UINT64 serial;
-    struct Given *next;
-} Given;
-
-static Given *given;
-static UINT64 last_serial;
-
-void *allocate(size_t size)
-{
-    void *block = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, size);
-
-    if (!block)
-        abort();
-    return block;
-}
-
-void release(void *block)
-{
-    if (block)
-        HeapFree(GetProcessHeap(), 0, block);
-}
-
-WCHAR *copy_text(const WCHAR *text)
-{
-    size_t size;
-    WCHAR *copy;
-
-    if (!text)
-        return NULL;
-    size = (wcslen(text) + 1) * sizeof(WCHAR);
-    copy = allocate(size);
-    memcpy(copy, text, size);
-    return copy;
-}
 
 static void text_add_units(Text *text, const WCHAR *units, size_t count)
 {
@@ -146,69 +93,10 @@ void text_add_json(Text *text, const WCHAR *value)
     text_add(text, L"\"");
 }
 
+/* It is copied into the client, and freed here: see front.c. */
 PWSTR give_text(const WCHAR *text)
 {
-    size_t length = text ? (wcslen(text) + 1) * sizeof(WCHAR) : 0;
-    Given *entry;
-    Seal seal;
-    char *block;
-
-    if (!text)
-        return NULL;
-    entry = allocate(sizeof(*entry));
-    entry->size = length + sizeof(Seal);
-    block = LocalAlloc(LMEM_FIXED, entry->size);
-    if (!block)
-        abort();
-    memcpy(block, text, length);
-    lock();
-    entry->block = block;
-    entry->serial = ++last_serial;
-    seal.magic = SEAL;
-    seal.serial = entry->serial;
-    memcpy(block + length, &seal, sizeof(seal)); /* the end of the text may be at an odd address */
-    entry->next = given;
-    given = entry;
-    unlock();
-    return (PWSTR)block;
-}
-
-/*
- * Whether a string is still with the caller. The heap is locked meanwhile: who frees the string at this
- * moment could give its memory back to the system between two looks at it.
- */
-static bool held(const Given *entry)
-{
-    HANDLE heap = GetProcessHeap();
-    Seal seal = {0};
-
-    if (!HeapLock(heap))
-        abort();
-    if (HeapValidate(heap, 0, entry->block) && HeapSize(heap, 0, entry->block) == entry->size)
-        memcpy(&seal, (char *)entry->block + entry->size - sizeof(seal), sizeof(seal));
-    HeapUnlock(heap);
-    return seal.magic == SEAL && seal.serial == entry->serial;
-}
-
-UINT64 live_strings(void)
-{
-    Given **link = &given;
-    UINT64 count = 0;
-
-    lock();
-    while (*link) {
-        Given *entry = *link;
-
-        if (held(entry)) {
-            count++;
-            link = &entry->next;
-        } else {
-            *link = entry->next;
-            release(entry);
-        }
-    }
-    unlock();
-    return count;
+    return copy_text(text);
 }
 
 HRESULT fail(Failure *failure, HRESULT code, const char *format, ...)
