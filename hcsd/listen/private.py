@@ -17,6 +17,7 @@ import os
 import secrets
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 OTHERS = 0o77  # what group and everybody else may do: nothing
 OTHERS_WRITE = 0o22
+REPLACE_DELAYS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # seconds; a reader is gone in less
+BEING_READ = frozenset({5, 32})  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 PUBLIC = 0o644
 MAX_BYTES = 1_048_576  # arbitrary; the CAs of a whole system are less
 # Windows has no such flag, and no FIFO among its files.
@@ -78,12 +81,22 @@ def make_public_file(path: Path, text: str) -> None:
 def replace_public_file(path: Path, text: str) -> None:
     """Write a file that everybody may read, in the place of the one there is.
 
+    Windows replaces no file that somebody reads just now, so it is tried again for a second.
+
     Raises:
-        OSError: It cannot be written. Windows replaces no file that somebody reads.
+        OSError: It cannot be written.
     """
     with _draft(path, text) as draft:
         draft.chmod(PUBLIC)
-        draft.replace(path)
+        for delay in (*REPLACE_DELAYS, None):
+            try:
+                draft.replace(path)
+            except OSError as error:
+                if delay is None or getattr(error, "winerror", None) not in BEING_READ:
+                    raise
+                time.sleep(delay)
+            else:
+                return
 
 
 def read_private_file(path: Path, *, made_by_us: bool = True) -> str:

@@ -12,6 +12,7 @@ from threading import Barrier
 
 import pytest
 
+from hcsd.listen import private
 from hcsd.listen.authority import Authority
 from hcsd.listen.names import Names
 from hcsd.listen.private import NotPrivateError, make_private_directory, read_private_file
@@ -142,3 +143,15 @@ def test_a_folder_is_open_to_those_who_can_take_files_away(
 ) -> None:
     granted = security.granted(descriptor(0, flags, mask), security.TAKE)
     assert ("S-1-5-11" in granted) == counts
+
+
+def test_a_certificate_that_somebody_reads_is_replaced_when_he_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server.pem"
+    path.write_text("old")
+    reader = path.open()
+    monkeypatch.setattr("hcsd.listen.private.time.sleep", lambda _seconds: reader.close())
+    private.replace_public_file(path, "new")
+    assert reader.closed
+    assert path.read_text() == "new"
