@@ -16,7 +16,11 @@ def system_of(system: str | None) -> str:
 
 def process_of(name: str, system: str | None) -> str:
     """Return the resource name of a process that is said by its id or its name."""
-    return name if name.startswith("systems/") else f"{system_of(system)}/processes/{quote(name)}"
+    return (
+        name
+        if name.startswith("systems/")
+        else f"{system_of(system)}/processes/{quote(name, safe='~@')}"
+    )
 
 
 def short_name(name: str) -> str:

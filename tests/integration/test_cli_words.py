@@ -131,3 +131,19 @@ async def test_help_has_a_short_name(hcsd: Line) -> None:
         told = await hcsd(*command, "-h")
         assert told.returncode == 0
         assert told.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("inspect", "systems/host"),
+        ("inspect", "systems/a/b"),
+        ("inspect", "a/b"),
+        ("system", "inspect", "systems/host/processes/a"),
+    ],
+    ids=" ".join,
+)
+async def test_a_name_of_another_kind_is_told(hcsd: Line, command: tuple[str, ...]) -> None:
+    told = await hcsd(*command)
+    assert told.returncode == 1
+    assert all(line.startswith("hcsd: ") for line in told.stderr.splitlines()), told.stderr

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from hcsd.v1 import process_pb2 as pb
-from hcsd_client import DEVNULL, STDOUT, process_name, system_name
+from hcsd_client import DEVNULL, STDOUT, BadNameError, process_name, system_name
 from hcsd_client._keywords import ProcessKeywords, spec_and_options
 from hcsd_client.names import full_process_name, full_system_name
 
@@ -138,5 +138,5 @@ def test_an_id_alone_is_a_name_and_a_name_of_another_kind_is_refused() -> None:
         (process_name, ("host", "systems/host/processes/a")),
     ]
     for function, arguments in refusals:
-        with pytest.raises(ValueError, match=r"name already|no process|no compute system"):
+        with pytest.raises(BadNameError, match=r"name already|no process|no compute system"):
             function(*arguments)  # type: ignore[operator]

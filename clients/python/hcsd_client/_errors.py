@@ -2,6 +2,7 @@
 
     HcsdClientError
     ├── AddressError (ValueError)        text that is not an address
+    ├── BadNameError (ValueError)        a name of something else than what is asked for
     ├── TokenFileError                   a token that cannot be read, or must not be sent
     ├── TlsError                         a file for TLS that cannot be used
     ├── ClientClosedError                the client is not open, or was closed during the call
@@ -101,6 +102,10 @@ class AddressError(HcsdClientError, ValueError):
     def __init__(self, text: str, problem: str, remedy: str) -> None:
         super().__init__(f"'{text}' is not an address of a daemon: {problem}; {remedy}")
         self.text = text
+
+
+class BadNameError(HcsdClientError, ValueError):
+    """A name is given that is of something else, or an id where a name is wanted, or the reverse."""
 
 
 class TokenFileError(HcsdClientError):

@@ -6,6 +6,8 @@ An id has no slash, a name has one. So a name of another kind is found out.
 
 from urllib.parse import quote
 
+from hcsd_client._errors import BadNameError
+
 ALL_SYSTEMS = "systems/-"
 HOST_SYSTEM = "systems/host"
 """The system that the embedded engine offers from its start."""
@@ -17,10 +19,10 @@ def system_name(system_id: str) -> str:
     """Return the name of the compute system that HCS knows by this id.
 
     Raises:
-        ValueError: It is a name already.
+        BadNameError: It is a name already.
     """
     if system_id.startswith("systems/"):
-        raise ValueError(f"'{system_id}' is a name already; give the id of a system")
+        raise BadNameError(f"'{system_id}' is a name already; give the id of a system")
     return f"systems/{quote(system_id, safe='~@')}"
 
 
@@ -28,10 +30,10 @@ def process_name(system_id: str, process_id: str) -> str:
     """Return the name of a process in a system.
 
     Raises:
-        ValueError: One of them is a name already.
+        BadNameError: One of them is a name already.
     """
     if process_id.startswith("systems/"):
-        raise ValueError(f"'{process_id}' is a name already; give the id of a process")
+        raise BadNameError(f"'{process_id}' is a name already; give the id of a process")
     return f"{system_name(system_id)}/processes/{quote(process_id, safe='~@')}"
 
 
@@ -39,14 +41,14 @@ def full_process_name(name: str) -> str:
     """Return the name of a process that is said by its name, or by its id if its system is ``host``.
 
     Raises:
-        ValueError: It names something else.
+        BadNameError: It names something else.
     """
     if not name or "/" not in name:
         return process_name(_HOST, name) if name else ""  # the daemon says what is missing
     match name.split("/"):
         case ["systems", _, "processes", _]:
             return name
-    raise ValueError(
+    raise BadNameError(
         f"'{name}' is no process; give a name as 'systems/host/processes/ID', or an id alone"
     )
 
@@ -55,11 +57,13 @@ def full_system_name(name: str) -> str:
     """Return the name of a system that is said by its name or its id.
 
     Raises:
-        ValueError: It names something else.
+        BadNameError: It names something else.
     """
     if not name or "/" not in name:
         return system_name(name) if name else ""
     match name.split("/"):
         case ["systems", _]:
             return name
-    raise ValueError(f"'{name}' is no compute system; give a name as 'systems/ID', or an id alone")
+    raise BadNameError(
+        f"'{name}' is no compute system; give a name as 'systems/ID', or an id alone"
+    )
