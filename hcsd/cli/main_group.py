@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
 from typer._click.exceptions import NoArgsIsHelpError
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from hcsd.cli import exit_codes
 from hcsd.cli.help_text import write_rows
+from hcsd.cli.output.text import tell_lost_output
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import typer
 
     from hcsd.cli.help_text import Formatter
 
@@ -48,8 +49,11 @@ ELSEWHERE = {
 
 
 @contextmanager
-def _errors_printable() -> Iterator[None]:
-    """Make errors of the command line printable: they quote what was typed, and typer shows them."""
+def _errors_told() -> Iterator[None]:
+    """Make errors of the command line printable, and tell of a stdout that takes no more.
+
+    The former quote what was typed, and typer shows them.
+    """
     try:
         yield
     except NoArgsIsHelpError:  # its message is a help text, and quotes nothing
@@ -57,6 +61,8 @@ def _errors_printable() -> Iterator[None]:
     except TyperException as error:
         error.message = printable(error.message)
         raise
+    except OSError as error:
+        raise typer.Exit(tell_lost_output(error, exit_codes.FAILED)) from None
 
 
 class MainGroup(TyperGroup):
@@ -64,12 +70,12 @@ class MainGroup(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Take the options before the command."""
-        with _errors_printable():
+        with _errors_told():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command."""
-        with _errors_printable():
+        with _errors_told():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: typer.Context, formatter: Formatter) -> None:  # type: ignore[override]
