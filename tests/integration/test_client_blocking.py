@@ -97,7 +97,7 @@ def test_errors_are_the_same(client: Client) -> None:
     with pytest.raises(ExecutableNotFoundError) as caught, client.run(["no-such-program"]):
         raise AssertionError
     assert caught.value.hresult == 0x80070002
-    with client.run(FOREVER) as process, pytest.raises(TimeoutError):
+    with client.run(FOREVER) as process, pytest.raises(TimeoutError, match="has not ended within"):
         process.wait(timeout=0.01)
     with pytest.raises(hcsd_client.NotFoundError):
         client.open(process_name("host", "nobody"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hcsd.v1.process_pb2 import ProcessExit
 
-_SHOWN = 200  # characters of stderr in a message
+_SHOWN = 200  # bytes of an output, or characters of stderr, in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,13 @@ class Completed:
     stdout: bytes
     stderr: bytes
     truncated: bool = False
+
+    def __repr__(self) -> str:
+        """Show the exit code, or what else is known of the end, and the end of each output."""
+        code = self.exit_code
+        end = f"exit_code={code}" if code is not None else f"exit={ending(self.exit)!r}"
+        outputs = f"stdout={_shown(self.stdout)}, stderr={_shown(self.stderr)}"
+        return f"Completed({self.name!r}, {end}, {outputs}, truncated={self.truncated})"
 
     @property
     def exit_code(self) -> int | None:
@@ -95,6 +102,13 @@ class OutputTruncatedError(ProcessFailedError):
 
     def _why(self) -> str:
         return "wrote more than one answer holds: use Client.run and communicate"
+
+
+def _shown(data: bytes) -> str:
+    """Show the end of an output."""
+    return (
+        repr(data) if len(data) <= _SHOWN else f"<{len(data)} bytes, ending in {data[-_SHOWN:]!r}>"
+    )
 
 
 def ending(end: ProcessExit) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hcsd_client._calls import Calls
 from hcsd_client._completed import Completed, OutputTruncatedError, ProcessTimeoutError
 from hcsd_client._keywords import spec_and_options
+from hcsd_client._requests import number_of
 from hcsd_client.names import HOST_SYSTEM
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from hcsd_client._keywords import ProcessKeywords
     from hcsd_client._requests import Command
+
+
+_MOST = 2**32 - 1  # that a message can ask for; the daemon says what it allows
 
 
 class ExecCalls(Calls):
@@ -58,10 +62,14 @@ class ExecCalls(Calls):
             TypeError: A keyword, or its value, is of another kind.
         """
         spec, options = spec_and_options(command, keywords)
+        if not isinstance(input, (bytes, bytearray, memoryview, str)):
+            raise TypeError(
+                f"input is {input!r}, of type {type(input).__name__}; give bytes or text"
+            )
         answer = await self.exec_process(
             spec,
-            stdin=input.encode() if isinstance(input, str) else input,
-            max_output_bytes=max_output_bytes,
+            stdin=input.encode() if isinstance(input, str) else bytes(input),
+            max_output_bytes=min(number_of(max_output_bytes, "max_output_bytes"), _MOST),
             parent=parent,
             parameters_json=parameters_json,
             process_id=process_id,
