@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
-from typer._click.exceptions import NoArgsIsHelpError
+from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
@@ -48,6 +48,39 @@ ELSEWHERE = {
 }
 
 
+# Options of docker, systemd and of other commands here, and what does the same; by command and option.
+OPTIONS_ELSEWHERE = {
+    ("kill", "--tree"): "what it has started is ended, too, unless --process-only says otherwise",
+    ("logs", "--lines"): "write --tail",
+    ("prune", "--force"): "it asks nothing: write hcsd prune",
+    ("prune", "-f"): "it asks nothing: write hcsd prune",
+    ("ps", "--failed"): "write --filter exited=nonzero",
+    ("ps", "--label"): "write --filter label=KEY=VALUE",
+    ("ps", "-l"): "write --filter label=KEY=VALUE",
+    ("rm", "--all"): "remove all that have ended with hcsd prune",
+    ("rm", "-a"): "remove all that have ended with hcsd prune",
+    ("run", "--cwd"): "write --workdir",
+    ("run", "--stdout"): "redirect the output of hcsd run itself",
+    ("serve", "--address"): "write --listen",
+    ("serve", "--port"): "write --listen HOST:PORT",
+    ("signal", "--signal"): "write hcsd signal NAME SIGNAL, or hcsd kill -s SIGNAL NAME",
+    ("signal", "-s"): "write hcsd signal NAME SIGNAL, or hcsd kill -s SIGNAL NAME",
+    ("stop", "--time"): "write --timeout",
+    ("stop", "--tree"): "what it has started is ended, too, unless --process-only says otherwise",
+}
+
+
+def _add_hint(error: NoSuchOption) -> None:
+    """Say which option was probably meant."""
+    command = error.ctx.info_name if error.ctx else None
+    hint = OPTIONS_ELSEWHERE.get((command or "", error.option_name))
+    if command == "kill" and hint is None and not error.option_name.startswith("--"):
+        hint = "write -s SIGNAL, as in -s HUP"
+    if hint:
+        error.message += f"; {hint}"
+        error.possibilities = None
+
+
 @contextmanager
 def _errors_told() -> Iterator[None]:
     """Make errors of the command line printable, and tell of a stdout that takes no more.
@@ -60,6 +93,8 @@ def _errors_told() -> Iterator[None]:
         raise
     except TyperException as error:
         error.message = printable(error.message)
+        if isinstance(error, NoSuchOption):
+            _add_hint(error)
         raise
     except OSError as error:
         raise typer.Exit(tell_lost_output(error, exit_codes.FAILED)) from None
