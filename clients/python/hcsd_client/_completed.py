@@ -25,7 +25,7 @@ class Completed:
         exit: How it ended.
         stdout: What it wrote to stdout; with a console, all output.
         stderr: What it wrote to stderr.
-        truncated: Whether the begin of an output is missing, since it was too much for one answer.
+        truncated: Whether the beginning of an output is missing, since it was too long for one answer.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Completed:
 
     @property
     def exit_code(self) -> int | None:
-        """Its exit code, 0 to 2**32-1; None if nobody can tell."""
+        """Its exit code, 0 to 2**32-1; None if it is not known."""
         return self.exit.exit_code if self.exit.HasField("exit_code") else None
 
     @property
     def text(self) -> str:
-        """Its stdout as text, by UTF-8; what is none is replaced by U+FFFD."""
+        """Its stdout as text. Bytes that are not UTF-8 become U+FFFD."""
         return self.stdout.decode(errors="replace")
 
     @property
@@ -61,7 +61,7 @@ class Completed:
 
         Raises:
             ProcessTimeoutError: It was killed, since its time was up.
-            ProcessFailedError: It ended in another way.
+            ProcessFailedError: It ended with another exit code, or with none that is known.
         """
         if self.exit_code != 0 or self.timed_out:
             raise (ProcessTimeoutError if self.timed_out else ProcessFailedError)(self)

@@ -37,14 +37,15 @@ class ExecCalls(Calls):
         labels: Mapping[str, str] | None = None,
         **keywords: Unpack[ProcessKeywords],
     ) -> Completed:
-        """Run a command to its end, and return how it ended and what it wrote: `subprocess.run`.
+        """Run a command to its end, and return how it ended and what it wrote, as `subprocess.run` does.
 
         A lost connection shows only as a pause, and the command is run once. If this call is cancelled, or
-        the program ends, the daemon kills the process with what it has started, 10 s later.
+        the program ends, the daemon kills the process 10 s later, with all that it has started.
 
         Args:
-            command: Program and arguments, or a text as a command line, or a `ProcessSpec`.
-            input: What it reads from stdin before end of file; a text as UTF-8.
+            command: A list of the program and its arguments; or a text, which is a command line; or a
+                `ProcessSpec`.
+            input: What it reads from stdin before end of file. A text is sent as UTF-8.
             check: Whether an exit code other than 0 is a `ProcessFailedError`.
             max_output_bytes: How many bytes of each output to return, the last ones. Default, and at
                 most: 1 MiB; see `Completed.truncated`.

@@ -66,12 +66,12 @@ _IN_SPEC = frozenset({"cwd", "env", "user", "console"})
 class ProcessKeywords(TypedDict, total=False):
     """What to run a command with, and how the daemon keeps it.
 
-    The first four are not for a document, which has its own members for them. What a `ProcessSpec` says
-    already must not be said once more.
+    A document (``parameters_json``) has members of its own for the first four, so they cannot be given with
+    one. A keyword whose field a `ProcessSpec` sets already is refused.
 
     Attributes:
         cwd: Absolute path of the working directory in the guest. Default: the home of the user.
-        env: Variables on top of those that the guest has anyway.
+        env: Variables, on top of those that every process of the system has.
         user: Who runs it, as the guest names users. Default: the guest's own.
         console: Whether it has a console, and its size: ``(columns, rows)``, or True for 80 by 24. All
             output is stdout then.
