@@ -129,6 +129,10 @@ def test_a_command_of_the_wrong_kind_is_named(command: object, said: str) -> Non
         ),
         (lambda client: client.exec(["x"], labels=["a"]), "labels is ['a'], of type list"),
         (lambda client: client.exec(["x"], labels={"a": 1}), "labels['a'] is 1, of type int"),
+        (
+            lambda client: client.modify_process("x", console_size=("a", 3)),
+            "console_size is ('a', 3); give (columns, rows)",
+        ),
         (lambda client: client.get_process(3), "the name of a process is 3, of type int"),
         (lambda client: client.get_system(3), "the name of a compute system is 3, of type int"),
         (

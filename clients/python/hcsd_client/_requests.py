@@ -179,8 +179,11 @@ def make_modify(
         raise TypeError("give one of console_size, close_handles and modification_json")
     request = ModifyProcessRequest(name=name, modification_json=modification_json)
     if console_size is not None:
-        columns, rows = console_size
-        request.console_size.CopyFrom(Console(columns=columns, rows=rows))
+        try:
+            columns, rows = console_size
+            request.console_size.CopyFrom(Console(columns=columns, rows=rows))
+        except (TypeError, ValueError):
+            raise TypeError(f"console_size is {console_size!r}; give (columns, rows)") from None
     elif close_handles is not None:
         request.close_handles.CopyFrom(CloseHandles(handles=close_handles))
     return request
