@@ -19,7 +19,13 @@ from hcsd.cli.options import (
     seconds_of,
     variables_in,
 )
-from hcsd.cli.process_shape import check_limits, check_umask, shape
+from hcsd.cli.process_shape import (
+    LimitsOption,
+    NoNewPrivilegesOption,
+    OomScoreOption,
+    UmaskOption,
+    shape,
+)
 from hcsd.cli.process_spec import directory_of, options_of, pairs_of, spec_of
 from hcsd.cli.resource_names import system_of
 from hcsd.cli.session.session_command import SessionCommand
@@ -55,7 +61,6 @@ Examples:
 
 
 OUTPUT = "Output and what is kept"
-RIGHTS = "Limits and rights"
 
 app = ClientCommands()
 
@@ -185,43 +190,10 @@ def run(
             help="Keep the process after its end until you remove it, however long that is.",
         ),
     ] = False,
-    umask: Annotated[
-        str,
-        typer.Option(
-            metavar="MODE",
-            callback=check_umask,
-            rich_help_panel=RIGHTS,
-            help="Its umask, in octal. Default: 022.",
-        ),
-    ] = "",
-    ulimit: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=SOFT[:HARD]",
-            callback=check_limits,
-            rich_help_panel=RIGHTS,
-            help="Resource limit, named as in prlimit(1); 'unlimited' is one, too. May be given more"
-            " than once. Default: all that the daemon has, but nofile=1024, core=0, stack=8388608.",
-        ),
-    ] = None,
-    oom_score_adj: Annotated[
-        int | None,
-        typer.Option(
-            metavar="SCORE",
-            min=-1000,
-            max=1000,
-            rich_help_panel=RIGHTS,
-            help="How gladly the kernel ends it when memory runs out. Default: 0.",
-        ),
-    ] = None,
-    no_new_privileges: Annotated[
-        bool,
-        typer.Option(
-            "--no-new-privileges",
-            rich_help_panel=RIGHTS,
-            help="Let no program, such as sudo, give it more rights.",
-        ),
-    ] = False,
+    umask: UmaskOption = "",
+    ulimit: LimitsOption = None,
+    oom_score_adj: OomScoreOption = None,
+    no_new_privileges: NoNewPrivilegesOption = False,
     detach_keys: DetachKeysOption = DETACH_KEYS,
 ) -> None:
     """Run a process and pass its output on.
