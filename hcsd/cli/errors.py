@@ -23,12 +23,29 @@ PATH_NOT_FOUND = 0x80070003
 BEFORE_START = {"HcsOpenComputeSystem"}  # fails for the system's sake, not for the program's
 
 
+# Fields of a request, and the options of `hcsd run` that they come from.
+OPTIONS = {
+    "ring_bytes": "--keep",
+    "run_timeout": "--timeout",
+    "working_directory": "--workdir",
+    "user": "--user",
+    "env": "--env",
+    "process_id": "--name",
+}
+
+
+def _shown(field: str) -> str:
+    """Return a field with its option, if it has one."""
+    option = OPTIONS.get(field.rpartition(".")[2].partition("[")[0])
+    return f"{option} ({field})" if option else field
+
+
 def say_error(error: HcsdClientError) -> None:
     """Tell people about an error: what failed, every bad field, and what to do about it."""
     if isinstance(error, InvalidRequestError) and error.violations:
         say("the request is not valid:")
         for violation in error.violations:
-            say(f"  {violation.field}: {violation.message}")
+            say(f"  {_shown(violation.field)}: {violation.message}")
         return
     say("; ".join([str(error), *getattr(error, "__notes__", ())]))
     if isinstance(error, UnauthenticatedError) and "--token-file" not in str(error):

@@ -32,7 +32,7 @@ def execute(
     from hcsd.cli.errors import say_error
     from hcsd.cli.hints import add_hint
     from hcsd.cli.lost_connection import telling_lost_connections
-    from hcsd.cli.output.text import say
+    from hcsd.cli.output.text import say, tell_lost_output
     from hcsd.cli.terminal.terminal import NoTerminalError
     from hcsd.cli.wake_on_signals import waking_on_signals
     from hcsd_client import HcsdClientError
@@ -60,6 +60,8 @@ def execute(
         code = failure_code
     except BrokenPipeError:
         code = exit_codes.BROKEN_PIPE
+    except OSError as error:
+        code = tell_lost_output(error, failure_code)
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
     raise typer.Exit(code)

@@ -52,13 +52,16 @@ class PlainCommand(TyperCommand):
         return [piece.replace("{", "").replace("}", "") for piece in pieces]
 
     def format_options(self, ctx: typer.Context, formatter: Formatter) -> None:  # type: ignore[override]
-        """Write arguments and options."""
-        arguments, options = [], []
+        """Write arguments, and options by their groups; a group is what typer calls a panel."""
+        arguments: list[tuple[str, str]] = []
+        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
             record = None if param.name in self.unlisted else param.get_help_record(ctx)
             if record and param.param_type_name == "argument":
                 arguments.append((record[0].partition(" <")[0], record[1]))
             elif record:
-                options.append(record)
+                group = getattr(param, "rich_help_panel", None) or "Options"
+                groups.setdefault(group, []).append(record)
         write_rows(formatter, "Arguments", arguments)
-        write_rows(formatter, "Options", options)
+        for group, options in groups.items():
+            write_rows(formatter, group, options)

@@ -13,6 +13,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from hcsd.cli.commands import (
     attach,
@@ -34,7 +35,7 @@ from hcsd.cli.commands import (
 from hcsd.cli.connection import connecting
 from hcsd.cli.exit_codes import INTERRUPTED
 from hcsd.cli.main_group import MainGroup
-from hcsd.cli.output.text import show
+from hcsd.cli.output.text import lead_nowhere, show
 from hcsd.version import __version__
 
 HELP = """Run processes through the Host Compute Service, or on POSIX through hcsd's own engine.
@@ -125,6 +126,10 @@ def main() -> None:
         app(prog_name=completion.PROGRAM)
     except KeyboardInterrupt:  # in a completion, which typer does outside of any command
         sys.exit(INTERRUPTED)
+    except OSError as error:  # stderr takes nothing of what is wrong with the command line
+        if not isinstance(error.__context__, TyperException):
+            raise
+        sys.exit(error.__context__.exit_code)
     finally:
         forget_lost_readers()
 
@@ -164,13 +169,12 @@ def _write_any_text() -> None:
 def forget_lost_readers() -> None:
     """Let go nowhere what is left for a pipe or a terminal at whose other end nobody is any more.
 
-    Otherwise Python would fail on it while it ends, and say so by an exit code of its own.
+    So does what is left for a stderr that takes no more, since there is no other place to say so. Otherwise Python
+    would fail on it while it ends, and say so by an exit code of its own.
     """
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
         except OSError as error:
-            if error.errno in {errno.EPIPE, errno.EIO}:
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, number)
-                os.close(nowhere)
+            if number == 2 or error.errno in {errno.EPIPE, errno.EIO}:
+                lead_nowhere(number)

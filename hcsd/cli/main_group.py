@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from typer._click.exceptions import NoArgsIsHelpError
+import typer
+from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from hcsd.cli import exit_codes
 from hcsd.cli.help_text import write_rows
+from hcsd.cli.output.text import tell_lost_output
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import typer
 
     from hcsd.cli.help_text import Formatter
 
@@ -47,16 +48,56 @@ ELSEWHERE = {
 }
 
 
+# Options of docker, systemd and of other commands here, and what does the same; by command and option.
+OPTIONS_ELSEWHERE = {
+    ("kill", "--tree"): "what it has started is ended, too, unless --process-only says otherwise",
+    ("logs", "--lines"): "write --tail",
+    ("prune", "--force"): "it asks nothing: write hcsd prune",
+    ("prune", "-f"): "it asks nothing: write hcsd prune",
+    ("ps", "--failed"): "write --filter exited=nonzero",
+    ("ps", "--label"): "write --filter label=KEY=VALUE",
+    ("ps", "-l"): "write --filter label=KEY=VALUE",
+    ("rm", "--all"): "remove all that have ended with hcsd prune",
+    ("rm", "-a"): "remove all that have ended with hcsd prune",
+    ("run", "--cwd"): "write --workdir",
+    ("run", "--stdout"): "redirect the output of hcsd run itself",
+    ("serve", "--address"): "write --listen",
+    ("serve", "--port"): "write --listen HOST:PORT",
+    ("signal", "--signal"): "write hcsd signal NAME SIGNAL, or hcsd kill -s SIGNAL NAME",
+    ("signal", "-s"): "write hcsd signal NAME SIGNAL, or hcsd kill -s SIGNAL NAME",
+    ("stop", "--time"): "write --timeout",
+    ("stop", "--tree"): "what it has started is ended, too, unless --process-only says otherwise",
+}
+
+
+def _add_hint(error: NoSuchOption) -> None:
+    """Say which option was probably meant."""
+    command = error.ctx.info_name if error.ctx else None
+    hint = OPTIONS_ELSEWHERE.get((command or "", error.option_name))
+    if command == "kill" and hint is None and not error.option_name.startswith("--"):
+        hint = "write -s SIGNAL, as in -s HUP"
+    if hint:
+        error.message += f"; {hint}"
+        error.possibilities = None
+
+
 @contextmanager
-def _errors_printable() -> Iterator[None]:
-    """Make errors of the command line printable: they quote what was typed, and typer shows them."""
+def _errors_told() -> Iterator[None]:
+    """Make errors of the command line printable, and tell of a stdout that takes no more.
+
+    The former quote what was typed, and typer shows them.
+    """
     try:
         yield
     except NoArgsIsHelpError:  # its message is a help text, and quotes nothing
         raise
     except TyperException as error:
         error.message = printable(error.message)
+        if isinstance(error, NoSuchOption):
+            _add_hint(error)
         raise
+    except OSError as error:
+        raise typer.Exit(tell_lost_output(error, exit_codes.FAILED)) from None
 
 
 class MainGroup(TyperGroup):
@@ -64,12 +105,12 @@ class MainGroup(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Take the options before the command."""
-        with _errors_printable():
+        with _errors_told():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command."""
-        with _errors_printable():
+        with _errors_told():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: typer.Context, formatter: Formatter) -> None:  # type: ignore[override]

@@ -124,8 +124,11 @@ def variables_in(path: str) -> list[str]:
         key, equals, _ = line.partition("=")
         if not line or line.startswith("#"):
             continue
-        if not key or key != key.strip():
-            raise typer.BadParameter(f"'{path}', line {number}: write KEY=VALUE, or KEY alone")
+        if not key or any(character.isspace() or character in "'\"" for character in key):
+            raise typer.BadParameter(
+                f"'{path}', line {number}: '{key}' is no name of a variable; write KEY=VALUE, or KEY"
+                " alone, without 'export' and quotes"
+            )
         if equals:
             found.append(line)
         elif key in os.environ:

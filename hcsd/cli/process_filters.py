@@ -1,4 +1,6 @@
-"""Which processes a list shows, as people say it: ``label=KEY=VALUE``, ``status=STATE``, ``name=TEXT``.
+"""Which processes a list shows, as people say it.
+
+The forms are ``label=KEY=VALUE``, ``status=STATE``, ``exited=CODE`` and ``name=TEXT``.
 
 Of one key with several values any will do, but each label must be there; of several keys all must hold.
 """
@@ -15,8 +17,9 @@ from hcsd.cli.resource_names import ids_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hcsd.v1.process_pb2 import Process, ProcessState
+    from hcsd.v1.process_pb2 import Process, ProcessExit, ProcessState
 
+NONZERO = "nonzero"
 STATES = ("creating", "running", "exited", "failed", "lost")
 
 
@@ -27,11 +30,13 @@ class ProcessFilters:
     Attributes:
         labels: Labels that must be there.
         states: States, one of which it must have; empty for any.
+        codes: Exit codes, one of which it must have, as numbers or `NONZERO`; empty for any.
         texts: Texts, one of which must be in its id; empty for any.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
     @classmethod
@@ -49,12 +54,14 @@ class ProcessFilters:
                 found.labels[name] = label
             elif key == "status" and value.lower() in STATES:
                 found.states.append(value.lower())
+            elif key == "exited" and (value == NONZERO or value.isdecimal()):
+                found.codes.append(value)
             elif key == "name" and value:
                 found.texts.append(value)
             else:
                 raise typer.BadParameter(
-                    f"'{text}' is no filter; write label=KEY=VALUE, name=TEXT, or status= and one of"
-                    f" {', '.join(STATES)}",
+                    f"'{text}' is no filter; write label=KEY=VALUE, name=TEXT, exited=CODE,"
+                    f" exited={NONZERO}, or status= and one of {', '.join(STATES)}",
                     param_hint="--filter",
                 )
         return found
@@ -63,10 +70,21 @@ class ProcessFilters:
         """Return the states as the contract has them."""
         from hcsd.v1.process_pb2 import ProcessState
 
-        names = (f"PROCESS_STATE_{state.upper()}" for state in self.states)
+        states = self.states or (["exited"] if self.codes else [])
+        names = (f"PROCESS_STATE_{state.upper()}" for state in states)
         return [cast("ProcessState", ProcessState.Value(name)) for name in names]
 
     def matches(self, process: Process) -> bool:
-        """Tell whether a process has one of the texts in its id."""
+        """Tell whether a process has one of the texts in its id, and one of the exit codes."""
         _, process_id = ids_of(process.name)
+        if self.codes and not (process.HasField("exit") and self._has_code(process.exit)):
+            return False
         return not self.texts or any(text in process_id for text in self.texts)
+
+    def _has_code(self, end: ProcessExit) -> bool:
+        if not end.HasField("exit_code"):
+            return False
+        return any(
+            end.exit_code != 0 if code == NONZERO else end.exit_code == int(code)
+            for code in self.codes
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from hcsd.v1.process_pb2 import ProcessSpec
 
+RIGHTS = "Limits and rights"
 UNLIMITED = (1 << 64) - 1
 MAX_UMASK = 0o777
 
@@ -32,6 +33,45 @@ def check_limits(values: list[str] | None) -> list[str] | None:
         if hard < soft:
             raise typer.BadParameter(f"'{text}' has a hard limit below the soft one")
     return values
+
+
+UmaskOption = Annotated[
+    str,
+    typer.Option(
+        metavar="MODE",
+        callback=check_umask,
+        rich_help_panel=RIGHTS,
+        help="Its umask, in octal. Default: 022.",
+    ),
+]
+LimitsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=SOFT[:HARD]",
+        callback=check_limits,
+        rich_help_panel=RIGHTS,
+        help="Resource limit, named as in prlimit(1); 'unlimited' is one, too. May be given more"
+        " than once. Default: all that the daemon has, but nofile=1024, core=0, stack=8388608.",
+    ),
+]
+OomScoreOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SCORE",
+        min=-1000,
+        max=1000,
+        rich_help_panel=RIGHTS,
+        help="How gladly the kernel ends it when memory runs out. Default: 0.",
+    ),
+]
+NoNewPrivilegesOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-new-privileges",
+        rich_help_panel=RIGHTS,
+        help="Let no program, such as sudo, give it more rights.",
+    ),
+]
 
 
 def shape(

@@ -42,6 +42,20 @@ async def test_what_cannot_be_removed_here_is_refused(hcsd: Line) -> None:
     assert (await hcsd("run", "--pin", "--rm", "true")).returncode == 125
 
 
+async def test_what_the_daemon_refuses_is_told_with_its_option(hcsd: Line) -> None:
+    for start in ((), ("-d",)):
+        told = await hcsd("run", *start, "--keep", "65m", "--name", "a b", "true")
+        assert told.returncode == 125
+        assert re.search(r"^hcsd:   --name \(\S*process_id\): must be", told.stderr, re.MULTILINE)
+        assert re.search(r"^hcsd:   --keep \(\S*ring_bytes\): must be", told.stderr, re.MULTILINE)
+
+
+async def test_a_signal_before_its_process_is_told(hcsd: Line) -> None:
+    told = await hcsd("signal", "HUP", "web")
+    assert told.returncode == 1
+    assert "name the process first: hcsd signal web HUP" in told.stderr
+
+
 async def test_variables_come_from_a_file_and_options_win(hcsd: Line, tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text("# a comment\n\nONE=1\nTWO=a b=c\nPATHLESS_NOT_SET\n")
@@ -54,6 +68,11 @@ async def test_variables_come_from_a_file_and_options_win(hcsd: Line, tmp_path: 
     told = await hcsd("run", "--env-file", str(file), "true")
     assert told.returncode == 125
     assert "line 2" in told.stderr
+    for line in ("export A=1", '"A"=1', "A B"):
+        file.write_text(f"ONE=1\n{line}\n")
+        told = await hcsd("run", "--env-file", str(file), "true")
+        assert told.returncode == 125
+        assert re.search(r"line 2: '.+' is no name of a variable", told.stderr)
     told = await hcsd("run", "--env-file", str(tmp_path / "none"), "true")
     assert "No such file" in told.stderr
 
@@ -98,6 +117,10 @@ async def test_a_list_is_filtered(hcsd: Line, client: Client, name: str) -> None
     assert (await hcsd("ps", "-q", *of_name)).stdout.split() == [f"{name}-runs"]
     told = await hcsd("ps", "-q", *of_name, "-f", "status=exited")
     assert told.stdout.split() == [f"{name}-ends"]
+    for code, found in (("1", [f"{name}-ends"]), ("nonzero", [f"{name}-ends"]), ("0", [])):
+        told = await hcsd("ps", "-q", *of_name, "-f", f"exited={code}")
+        assert told.stdout.split() == found
+    assert (await hcsd("ps", "-f", "exited=x")).returncode == 2
     told = await hcsd("ps", "--filter", "state=running")
     assert told.returncode == 2
     assert "status= and one of creating, running, exited, failed, lost" in re.sub(
@@ -123,7 +146,9 @@ async def test_prune_removes_what_has_ended(hcsd: Line, client: Client, name: st
             await client.wait(made.name)
     told = await hcsd("prune", "--label", label)
     assert (told.returncode, told.stderr) == (0, "hcsd: removed 2 processes\n")
-    assert len(await names(hcsd, "--filter", f"label={label}")) == 1
+    running = await names(hcsd, "--filter", f"label={label}")
+    assert len(running) == 1
+    assert (await hcsd("kill", *running)).returncode == 0  # a list of other tests would show it
 
 
 async def test_help_has_a_short_name(hcsd: Line) -> None:

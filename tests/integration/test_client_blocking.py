@@ -4,6 +4,7 @@ import inspect
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -97,10 +98,15 @@ def test_errors_are_the_same(client: Client) -> None:
     with pytest.raises(ExecutableNotFoundError) as caught, client.run(["no-such-program"]):
         raise AssertionError
     assert caught.value.hresult == 0x80070002
-    with client.run(FOREVER) as process, pytest.raises(TimeoutError):
+    with client.run(FOREVER) as process, pytest.raises(TimeoutError, match="has not ended within"):
         process.wait(timeout=0.01)
     with pytest.raises(hcsd_client.NotFoundError):
         client.open(process_name("host", "nobody"))
+    with pytest.raises(hcsd_client.NotFoundError) as missed:
+        client.open("nobody")
+    frames = [frame.name for frame in traceback.extract_tb(missed.value.__traceback__)]
+    assert frames == ["test_errors_are_the_same", "give", "_wait"]
+    assert missed.value.__cause__ is not None
 
 
 def test_several_threads_may_call_at_once(client: Client) -> None:

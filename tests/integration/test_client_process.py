@@ -269,6 +269,14 @@ async def test_a_write_that_is_cancelled_is_counted_exactly(direct: Client) -> N
         assert await process.stdout.read() == data
 
 
+async def test_text_is_no_data_for_stdin(direct: Client) -> None:
+    async with direct.run(["cat"], stdin=True) as process:
+        with pytest.raises(
+            TypeError, match=r"got 'abc', of type str; write bytes, or text\.encode"
+        ):
+            await process.stdin.write("abc")  # type: ignore[arg-type]
+
+
 async def test_a_write_that_cannot_be_says_why(direct: Client) -> None:
     async with direct.run(CAT) as process:
         with pytest.raises(StdinClosedError):

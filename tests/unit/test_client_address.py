@@ -48,7 +48,7 @@ def test_an_address_is_read_and_written(text: str, address: Address, target: str
         ("::1:7443", "brackets"),
         ("[::1", "brackets"),
         ("[::g]:1", "::g"),
-        ("http://localhost:1", "brackets"),
+        ("http://localhost:1", "'http://' is no part of one; write localhost:1"),
         ("a/b:1", "not a host"),
     ],
 )

@@ -1,12 +1,21 @@
 """Keywords of a process: what they become, and that a wrong one is named with its remedy."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import PurePosixPath
 
 import pytest
 
 from hcsd.v1 import process_pb2 as pb
-from hcsd_client import DEVNULL, STDOUT, BadNameError, process_name, system_name
+from hcsd_client import (
+    DEVNULL,
+    STDOUT,
+    BadNameError,
+    Client,
+    Completed,
+    process_name,
+    system_name,
+)
 from hcsd_client._keywords import ProcessKeywords, spec_and_options
 from hcsd_client.names import full_process_name, full_system_name
 
@@ -83,7 +92,16 @@ def test_outputs_go_where_subprocess_would_send_them(
         ({"stderr": -1}, ValueError, "DEVNULL or STDOUT"),
         ({"ring_bytes": -1}, ValueError, "ring_bytes is -1; give 0 or more bytes"),
         ({"overflow": "block"}, ValueError, "overflow is 'block'; give a policy"),
-        ({"cwdd": "/"}, TypeError, "'cwdd' is no keyword of a process; known are console, cwd,"),
+        ({"cwdd": "/"}, TypeError, "'cwdd' is no keyword of a process; did you mean 'cwd'?"),
+        ({"timeouts": 1}, TypeError, "did you mean 'timeout'?"),
+        ({"process-id": "x"}, TypeError, "did you mean 'process_id'?"),
+        ({"check": True}, TypeError, "'check' is no keyword of a process; another call takes it"),
+        ({"workdir": "/"}, TypeError, "it is 'cwd' here"),
+        ({"text": True}, TypeError, "`Completed.text` is the output as text"),
+        ({"xyz": 1}, TypeError, "known are console, cwd,"),
+        ({"env": ["A=1"]}, TypeError, "env is ['A=1'], of type list; give a mapping, as {'LANG'"),
+        ({"pin": "x"}, TypeError, "pin is 'x'; give True or False"),
+        ({"ring_bytes": "64m"}, TypeError, "ring_bytes is '64m', of type str; give bytes"),
     ],
 )
 def test_a_keyword_of_the_wrong_kind_is_named(
@@ -98,6 +116,7 @@ def test_a_keyword_of_the_wrong_kind_is_named(
     ("command", "said"),
     [
         (["echo", 3], "word 1 of the command is 3, of type int; give text"),
+        (3, "the command is 3, of type int; give a list of words"),
         (b"ls", "give a list, as ['ls']"),
         (PurePosixPath("/bin/ls"), "give a list, as ['/bin/ls']"),
     ],
@@ -106,6 +125,47 @@ def test_a_command_of_the_wrong_kind_is_named(command: object, said: str) -> Non
     with pytest.raises(TypeError) as caught:
         spec_and_options(command, {})  # type: ignore[arg-type]
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda client: client.exec(["x"], input=3), "input is 3, of type int; give bytes or text"),
+        (
+            lambda client: client.exec(["x"], max_output_bytes="1m"),
+            "max_output_bytes is '1m', of type str; give bytes",
+        ),
+        (lambda client: client.exec(["x"], labels=["a"]), "labels is ['a'], of type list"),
+        (lambda client: client.exec(["x"], labels={"a": 1}), "labels['a'] is 1, of type int"),
+        (
+            lambda client: client.modify_process("x", console_size=("a", 3)),
+            "console_size is ('a', 3); give (columns, rows)",
+        ),
+        (lambda client: client.get_process(3), "the name of a process is 3, of type int"),
+        (lambda client: client.get_system(3), "the name of a compute system is 3, of type int"),
+        (
+            lambda client: client.terminate_process("x", grace_period="1m"),
+            "a time is '1m', of type str; give seconds",
+        ),
+    ],
+)
+async def test_an_argument_of_the_wrong_kind_is_named(
+    call: Callable[[Client], Awaitable[object]], said: str
+) -> None:
+    async with Client("unix:///nowhere") as client:
+        with pytest.raises(TypeError) as caught:
+            await call(client)
+    assert said in str(caught.value)
+
+
+def test_what_has_ended_is_shown_in_one_line() -> None:
+    end = pb.ProcessExit(exit_code=3, reason=pb.EXIT_REASON_EXITED)
+    assert repr(Completed("x", end, b"out", b"")) == (
+        "Completed('x', exit_code=3, stdout=b'out', stderr=b'', truncated=False)"
+    )
+    long = repr(Completed("x", pb.ProcessExit(), bytes(10**6), b""))
+    assert "exit='has ended, and nobody can tell how', stdout=<1000000 bytes, ending in" in long
+    assert len(long) < 1200
 
 
 def test_a_spec_is_not_changed_and_says_nothing_twice() -> None:

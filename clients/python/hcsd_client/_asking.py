@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+import anyio
 from google.protobuf.message import Message
 
 from hcsd_client._errors import ClientClosedError
@@ -13,12 +15,31 @@ from hcsd_client._pieces import Pieces
 from hcsd_client._retry import retrying
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import grpc
 
     from hcsd_client._channel import Channel
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+
+
+@contextmanager
+def time_limit(timeout: float | None, said: str) -> Iterator[None]:
+    """Bound a block in time.
+
+    Args:
+        timeout: Seconds; None for no bound.
+        said: What is so when the time is up, for the message.
+
+    Raises:
+        TimeoutError: The time is up.
+    """
+    with anyio.move_on_after(timeout) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TimeoutError(f"{said} within {timeout:g} s")
 
 
 class Asking:

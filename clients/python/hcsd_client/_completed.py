@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hcsd.v1.process_pb2 import ProcessExit
 
-_SHOWN = 200  # characters of stderr in a message
+_SHOWN = 200  # bytes of an output, or characters of stderr, in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Completed:
         exit: How it ended.
         stdout: What it wrote to stdout; with a console, all output.
         stderr: What it wrote to stderr.
-        truncated: Whether the begin of an output is missing, since it was too much for one answer.
+        truncated: Whether the beginning of an output is missing, since it was too long for one answer.
     """
 
     name: str
@@ -34,14 +34,21 @@ class Completed:
     stderr: bytes
     truncated: bool = False
 
+    def __repr__(self) -> str:
+        """Show the exit code, or what else is known of the end, and the end of each output."""
+        code = self.exit_code
+        end = f"exit_code={code}" if code is not None else f"exit={ending(self.exit)!r}"
+        outputs = f"stdout={_shown(self.stdout)}, stderr={_shown(self.stderr)}"
+        return f"Completed({self.name!r}, {end}, {outputs}, truncated={self.truncated})"
+
     @property
     def exit_code(self) -> int | None:
-        """Its exit code, 0 to 2**32-1; None if nobody can tell."""
+        """Its exit code, 0 to 2**32-1; None if it is not known."""
         return self.exit.exit_code if self.exit.HasField("exit_code") else None
 
     @property
     def text(self) -> str:
-        """Its stdout as text, by UTF-8; what is none is replaced by U+FFFD."""
+        """Its stdout as text. Bytes that are not UTF-8 become U+FFFD."""
         return self.stdout.decode(errors="replace")
 
     @property
@@ -54,7 +61,7 @@ class Completed:
 
         Raises:
             ProcessTimeoutError: It was killed, since its time was up.
-            ProcessFailedError: It ended in another way.
+            ProcessFailedError: It ended with another exit code, or with none that is known.
         """
         if self.exit_code != 0 or self.timed_out:
             raise (ProcessTimeoutError if self.timed_out else ProcessFailedError)(self)
@@ -95,6 +102,13 @@ class OutputTruncatedError(ProcessFailedError):
 
     def _why(self) -> str:
         return "wrote more than one answer holds: use Client.run and communicate"
+
+
+def _shown(data: bytes) -> str:
+    """Show the end of an output."""
+    return (
+        repr(data) if len(data) <= _SHOWN else f"<{len(data)} bytes, ending in {data[-_SHOWN:]!r}>"
+    )
 
 
 def ending(end: ProcessExit) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hcsd_client._calls import Calls
 from hcsd_client._completed import Completed, OutputTruncatedError, ProcessTimeoutError
 from hcsd_client._keywords import spec_and_options
+from hcsd_client._requests import number_of
 from hcsd_client.names import HOST_SYSTEM
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from hcsd_client._keywords import ProcessKeywords
     from hcsd_client._requests import Command
+
+
+_MOST = 2**32 - 1  # that a message can ask for; the daemon says what it allows
 
 
 class ExecCalls(Calls):
@@ -33,14 +37,15 @@ class ExecCalls(Calls):
         labels: Mapping[str, str] | None = None,
         **keywords: Unpack[ProcessKeywords],
     ) -> Completed:
-        """Run a command to its end, and return how it ended and what it wrote: `subprocess.run`.
+        """Run a command to its end, and return how it ended and what it wrote, as `subprocess.run` does.
 
         A lost connection shows only as a pause, and the command is run once. If this call is cancelled, or
-        the program ends, the daemon kills the process with what it has started, 10 s later.
+        the program ends, the daemon kills the process 10 s later, with all that it has started.
 
         Args:
-            command: Program and arguments, or a text as a command line, or a `ProcessSpec`.
-            input: What it reads from stdin before end of file; a text as UTF-8.
+            command: A list of the program and its arguments; or a text, which is a command line; or a
+                `ProcessSpec`.
+            input: What it reads from stdin before end of file. A text is sent as UTF-8.
             check: Whether an exit code other than 0 is a `ProcessFailedError`.
             max_output_bytes: How many bytes of each output to return, the last ones. Default, and at
                 most: 1 MiB; see `Completed.truncated`.
@@ -58,10 +63,14 @@ class ExecCalls(Calls):
             TypeError: A keyword, or its value, is of another kind.
         """
         spec, options = spec_and_options(command, keywords)
+        if not isinstance(input, (bytes, bytearray, memoryview, str)):
+            raise TypeError(
+                f"input is {input!r}, of type {type(input).__name__}; give bytes or text"
+            )
         answer = await self.exec_process(
             spec,
-            stdin=input.encode() if isinstance(input, str) else input,
-            max_output_bytes=max_output_bytes,
+            stdin=input.encode() if isinstance(input, str) else bytes(input),
+            max_output_bytes=min(number_of(max_output_bytes, "max_output_bytes"), _MOST),
             parent=parent,
             parameters_json=parameters_json,
             process_id=process_id,

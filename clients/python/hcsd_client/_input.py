@@ -65,8 +65,17 @@ class RemoteInput:
 
         Returns when the pipe has taken it. After a cancellation, or an error, `committed` tells how much
         it took.
+
+        Raises:
+            TypeError: It is no bytes.
         """
-        view = memoryview(data).cast("B")
+        try:
+            view = memoryview(data).cast("B")
+        except TypeError:
+            raise TypeError(
+                f"stdin takes bytes, and got {data!r:.40}, of type {type(data).__name__}; write"
+                " bytes, or text.encode()"
+            ) from None
         async with self._writing:
             for start in range(0, len(view), WRITE_BYTES):
                 await self._write(bytes(view[start : start + WRITE_BYTES]))

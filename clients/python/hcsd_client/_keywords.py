@@ -9,6 +9,7 @@ A keyword that is left out is not set, and so is left to the daemon.
 from __future__ import annotations
 
 from datetime import timedelta
+from difflib import get_close_matches
 from subprocess import DEVNULL, STDOUT
 from typing import TYPE_CHECKING, TypedDict
 
@@ -23,7 +24,13 @@ from hcsd.v1.process_pb2 import (
     ProcessOptions,
     ProcessSpec,
 )
-from hcsd_client._requests import make_duration, spec_of, text_of
+from hcsd_client._requests import (
+    make_duration,
+    mapping_of,
+    number_of,
+    spec_of,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,18 +40,38 @@ if TYPE_CHECKING:
 
     Seconds: TypeAlias = float | timedelta
 
+# Words of subprocess, docker and the contract, and what they are here.
+_ELSEWHERE = {
+    "capture_output": "both outputs are in what `exec` returns",
+    "encoding": "`Completed.text` is the output as text",
+    "environment": "it is 'env' here",
+    "id": "it is 'process_id' here",
+    "name": "it is 'process_id' here",
+    "run_timeout": "it is 'timeout' here",
+    "shell": "give ['sh', '-c', 'what the shell is to run']",
+    "stderr_to_stdout": "give stderr=STDOUT",
+    "stdin": "`run` and `create` take it, `exec` takes 'input'",
+    "system": "it is 'parent' here",
+    "text": "`Completed.text` is the output as text",
+    "universal_newlines": "`Completed.text` is the output as text",
+    "workdir": "it is 'cwd' here",
+    "working_directory": "it is 'cwd' here",
+}
+# Keywords of the methods themselves.
+_OF_METHODS = ("process_id", "parent", "labels", "input", "check", "stdin", "max_output_bytes")
+
 _IN_SPEC = frozenset({"cwd", "env", "user", "console"})
 
 
 class ProcessKeywords(TypedDict, total=False):
     """What to run a command with, and how the daemon keeps it.
 
-    The first four are not for a document, which has its own members for them. What a `ProcessSpec` says
-    already must not be said once more.
+    A document (``parameters_json``) has members of its own for the first four, so they cannot be given with
+    one. A keyword whose field a `ProcessSpec` sets already is refused.
 
     Attributes:
         cwd: Absolute path of the working directory in the guest. Default: the home of the user.
-        env: Variables on top of those that the guest has anyway.
+        env: Variables, on top of those that every process of the system has.
         user: Who runs it, as the guest names users. Default: the guest's own.
         console: Whether it has a console, and its size: ``(columns, rows)``, or True for 80 by 24. All
             output is stdout then.
@@ -89,10 +116,7 @@ def spec_and_options(
         ValueError: A value makes no sense, or the spec says the same already.
     """
     for name in keywords.keys() - ProcessKeywords.__optional_keys__:
-        raise TypeError(
-            f"'{name}' is no keyword of a process; known are"
-            f" {', '.join(sorted(ProcessKeywords.__optional_keys__))}"
-        )
+        raise TypeError(f"'{name}' is no keyword of a process; {_meant(name)}")
     options = _options(keywords)
     said = [name for name in keywords if name in _IN_SPEC]
     if command is None:
@@ -104,6 +128,16 @@ def spec_and_options(
     if stdin:
         spec.stdin_mode = STDIN_MODE_PIPE
     return spec, options
+
+
+def _meant(name: str) -> str:
+    """Say what a keyword that there is not was probably meant to be."""
+    known = sorted(ProcessKeywords.__optional_keys__)
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    for near in get_close_matches(name, [*known, *_OF_METHODS], n=1):
+        return f"did you mean '{near}'?" if near != name else "another call takes it"
+    return f"known are {', '.join(known)}"
 
 
 def seconds(value: object, name: str) -> float:
@@ -130,7 +164,8 @@ def _shape(spec: ProcessSpec, keywords: ProcessKeywords) -> None:
             raise ValueError(f"'{name}' is said twice: the ProcessSpec has '{field}'")
     if (cwd := keywords.get("cwd")) is not None:
         spec.working_directory = text_of(cwd, "cwd")
-    for key, value in (keywords.get("env") or {}).items():
+    env = mapping_of(keywords.get("env"), "env", "{'LANG': 'C'}")
+    for key, value in env.items():
         name = text_of(key, "a name in env")
         spec.env.append(EnvironmentVariable(name=name, value=text_of(value, f"env[{name!r}]")))
     if (user := keywords.get("user")) is not None:
@@ -147,15 +182,17 @@ def _shape(spec: ProcessSpec, keywords: ProcessKeywords) -> None:
 
 
 def _options(keywords: ProcessKeywords) -> ProcessOptions:
-    options = ProcessOptions(pin=keywords.get("pin", False))
+    pin = keywords.get("pin", False)
+    if not isinstance(pin, bool):
+        raise TypeError(f"pin is {pin!r}; give True or False")
+    options = ProcessOptions(pin=pin)
     for name, field in (("timeout", "run_timeout"), ("drain_timeout", "drain_timeout")):
         if (value := keywords.get(name)) is not None:
             getattr(options, field).CopyFrom(make_duration(seconds(value, name)))
     overflow = keywords.get("overflow", OVERFLOW_POLICY_UNSPECIFIED)
     if overflow not in OverflowPolicy.values():
         raise ValueError(f"overflow is {overflow!r}; give a policy, as OVERFLOW_POLICY_BLOCK")
-    if (ring_bytes := keywords.get("ring_bytes", 0)) < 0:
-        raise ValueError(f"ring_bytes is {ring_bytes}; give 0 or more bytes")
+    ring_bytes = number_of(keywords.get("ring_bytes", 0), "ring_bytes")
     output = options.output
     if _redirect(keywords, "stdout", {DEVNULL: "DEVNULL"}) is not None:
         output.discard.append(OUTPUT_STREAM_STDOUT)

@@ -3,7 +3,7 @@
     BEGUN ──bytes without a line end──▶ BEGUN, they are kept
       └──line end, or the end of the stream──▶ the line is given out, without its end
 
-A line is decoded by itself, by UTF-8, with U+FFFD for what is none: so a byte that is wrong spoils one line.
+Each line is decoded by itself. Bytes that are not UTF-8 become U+FFFD, so a wrong byte spoils one line only.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from hcsd.v1.process_pb2 import (
     ProcessExit,
 )
 from hcsd.v1.process_service_pb2 import TERMINATE_SCOPE_TREE_BEST_EFFORT
+from hcsd_client._asking import time_limit
 from hcsd_client._completed import Completed, ending
 from hcsd_client._errors import StdinClosedError, check_same
 from hcsd_client._input import RemoteInput
@@ -161,7 +162,7 @@ class RemoteProcess:
         """
         if self._exit is not None:
             return self._exit
-        with anyio.fail_after(timeout):
+        with time_limit(timeout, f"'{self.name}' has not ended"):
             answer = await self._calls.wait_process(self.name)
         process = self._checked(answer.process)
         if process.state == PROCESS_STATE_EXITED:  # not LOST, which may be found again

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -22,7 +24,7 @@ from hcsd.v1.process_service_pb2 import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from hcsd.v1.process_pb2 import OutputCursor, ProcessOptions
@@ -45,14 +47,17 @@ def make_create(
     """Return the request for a process; see `Client.create_process`.
 
     Raises:
-        TypeError: Not exactly one of `command` and `parameters_json` is given.
+        TypeError: Not exactly one of `command` and `parameters_json` is given, or a value is of another kind.
     """
     if (command is None) == (parameters_json is None):
         raise TypeError("give either a command or parameters_json")
     request = CreateProcessRequest(
         parent=parent,
         process_id=process_id,
-        labels=labels,
+        labels={
+            text_of(key, "a name in labels"): text_of(value, f"labels[{key!r}]")
+            for key, value in mapping_of(labels, "labels", "{'job': 'nightly'}").items()
+        },
         request_id=request_id,
         options=options if options and options.ByteSize() else None,
     )
@@ -76,6 +81,10 @@ def spec_of(command: Command) -> ProcessSpec:
         spec.command_line = command
     elif isinstance(command, (bytes, os.PathLike)):
         raise TypeError(f"the command is {command!r}; give a list, as [{os.fsdecode(command)!r}]")
+    elif not isinstance(command, Iterable):
+        raise TypeError(
+            f"the command is {command!r}, of type {type(command).__name__}; give a list of words"
+        )
     else:
         words = [
             text_of(word, f"word {number} of the command") for number, word in enumerate(command)
@@ -94,6 +103,37 @@ def text_of(value: object, what: str) -> str:
         value = os.fspath(value)
     if not isinstance(value, str):
         raise TypeError(f"{what} is {value!r}, of type {type(value).__name__}; give text")
+    return value
+
+
+def mapping_of(value: object, what: str, example: str) -> Mapping[object, object]:
+    """Return a mapping; none at all is an empty one.
+
+    Raises:
+        TypeError: It is no mapping.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"{what} is {value!r}, of type {type(value).__name__}; give a mapping, as {example}"
+        )
+    return value
+
+
+def number_of(value: object, what: str) -> int:
+    """Return a number of bytes.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is negative, or more than any message can say.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(
+            f"{what} is {value!r}, of type {type(value).__name__}; give bytes, as 65536"
+        )
+    if value < 0:
+        raise ValueError(f"{what} is {value}; give 0 or more bytes")
     return value
 
 
@@ -139,8 +179,11 @@ def make_modify(
         raise TypeError("give one of console_size, close_handles and modification_json")
     request = ModifyProcessRequest(name=name, modification_json=modification_json)
     if console_size is not None:
-        columns, rows = console_size
-        request.console_size.CopyFrom(Console(columns=columns, rows=rows))
+        try:
+            columns, rows = console_size
+            request.console_size.CopyFrom(Console(columns=columns, rows=rows))
+        except (TypeError, ValueError):
+            raise TypeError(f"console_size is {console_size!r}; give (columns, rows)") from None
     elif close_handles is not None:
         request.close_handles.CopyFrom(CloseHandles(handles=close_handles))
     return request
@@ -155,10 +198,20 @@ def make_signal(signal: str | int | ProcessSignal) -> ProcessSignal:
     return ProcessSignal(signal_number=signal)
 
 
-def make_duration(seconds: float | None) -> Duration | None:
-    """Return a duration; None stays None, which is an unset field."""
+def make_duration(seconds: float | timedelta | None) -> Duration | None:
+    """Return a duration; None stays None, which is an unset field.
+
+    Raises:
+        TypeError: It is neither a number nor a timedelta.
+    """
     if seconds is None:
         return None
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    if not isinstance(seconds, (int, float)):
+        raise TypeError(
+            f"a time is {seconds!r}, of type {type(seconds).__name__}; give seconds or a timedelta"
+        )
     duration = Duration()
     duration.FromNanoseconds(round(seconds * 1e9))
     return duration

@@ -76,6 +76,9 @@ def parse_address(text: str) -> Address:
     """
     if text.startswith("unix:"):
         return _parse_unix(text)
+    scheme, slashes, rest = text.partition("://")
+    if slashes:
+        raise AddressError(text, f"'{scheme}://' is no part of one", f"write {rest or 'host:port'}")
     host, colon, port = text.rpartition(":")
     if not colon:
         raise AddressError(text, "it has no port", _SYNTAX)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import hcsd_client as aio
-from hcsd_client import ClientClosedError, Retry
+from hcsd_client import ClientClosedError, HcsdClientError, Retry
 from hcsd_client._client import KEEPALIVE
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ class Face(Generic[Inner_co]):
             raise ClientClosedError("the client is closed") from error
         try:
             return future.result()
+        except HcsdClientError as error:
+            # The frames of the event loop tell a caller nothing that the error does not say.
+            raise error.with_traceback(None)  # noqa: B904  (it keeps its cause)
         except BaseException:
             future.cancel()  # if it is we who were interrupted
             raise

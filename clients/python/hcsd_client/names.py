@@ -41,8 +41,10 @@ def full_process_name(name: str) -> str:
     """Return the name of a process that is said by its name, or by its id if its system is ``host``.
 
     Raises:
+        TypeError: It is no text.
         BadNameError: It names something else.
     """
+    _check_text(name, "process")
     if not name or "/" not in name:
         return process_name(_HOST, name) if name else ""  # the daemon says what is missing
     match name.split("/"):
@@ -57,8 +59,10 @@ def full_system_name(name: str) -> str:
     """Return the name of a system that is said by its name or its id.
 
     Raises:
+        TypeError: It is no text.
         BadNameError: It names something else.
     """
+    _check_text(name, "compute system")
     if not name or "/" not in name:
         return system_name(name) if name else ""
     match name.split("/"):
@@ -67,3 +71,10 @@ def full_system_name(name: str) -> str:
     raise BadNameError(
         f"'{name}' is no compute system; give a name as 'systems/ID', or an id alone"
     )
+
+
+def _check_text(name: object, what: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(
+            f"the name of a {what} is {name!r}, of type {type(name).__name__}; give its name or id"
+        )

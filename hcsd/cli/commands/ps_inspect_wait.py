@@ -28,7 +28,7 @@ PS_EPILOG = """\b
 Examples:
   hcsd ps --all
   hcsd ps --system web --output json
-  hcsd ps --filter status=exited --filter label=app=web
+  hcsd ps --filter exited=nonzero --filter label=app=web
   hcsd kill $(hcsd ps -q)
 """
 
@@ -54,8 +54,8 @@ def ps(
             "--filter",
             "-f",
             metavar="KEY=VALUE",
-            help="Only those with this: label=KEY=VALUE, status=STATE, or name=TEXT in the id. May be"
-            " given more than once; status also implies --all.",
+            help="Only those with this: label=KEY=VALUE, status=STATE, exited=CODE or exited=nonzero,"
+            " name=TEXT in the id. May be given more than once; status and exited imply --all.",
         ),
     ] = None,
     system: SystemOption = None,

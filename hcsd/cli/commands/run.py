@@ -19,7 +19,13 @@ from hcsd.cli.options import (
     seconds_of,
     variables_in,
 )
-from hcsd.cli.process_shape import check_limits, check_umask, shape
+from hcsd.cli.process_shape import (
+    LimitsOption,
+    NoNewPrivilegesOption,
+    OomScoreOption,
+    UmaskOption,
+    shape,
+)
 from hcsd.cli.process_spec import directory_of, options_of, pairs_of, spec_of
 from hcsd.cli.resource_names import system_of
 from hcsd.cli.session.session_command import SessionCommand
@@ -38,8 +44,8 @@ Exit code:
   126    the program cannot be executed
   127    there is no such program
   130    left by a second Ctrl-C; the process goes on
-  141    nobody reads this command's output any more; the process was ended, with all that it had
-         started
+  141    nobody reads this command's output any more; the process was ended,
+         with all that it had started
 
 \b
 Examples:
@@ -53,6 +59,8 @@ Examples:
   hcsd run -d --env-file web.env --keep 64m --name web -- ./serve
 """
 
+
+OUTPUT = "Output and what is kept"
 
 app = ClientCommands()
 
@@ -69,6 +77,9 @@ def run(
         list[str], typer.Argument(metavar="COMMAND", help="Program and its arguments.")
     ],
     *,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Only start it, and print its name.")
+    ] = False,
     stdin: Annotated[
         bool,
         typer.Option(
@@ -84,14 +95,9 @@ def run(
             "--tty", "-t", help="Give it a console, as large as this terminal and of its kind."
         ),
     ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Only start it, and print its name.")
-    ] = False,
-    detach_keys: DetachKeysOption = DETACH_KEYS,
     name: Annotated[
         str, typer.Option("--name", metavar="ID", help="Id of the process. Default: a new one.")
     ] = "",
-    system: SystemOption = None,
     env: Annotated[
         list[str] | None,
         typer.Option(
@@ -129,59 +135,16 @@ def run(
             help="Whom to run it as, by names or numbers. Default: the daemon's user.",
         ),
     ] = "",
-    umask: Annotated[
-        str,
-        typer.Option(
-            metavar="MODE", callback=check_umask, help="Its umask, in octal. Default: 022."
-        ),
-    ] = "",
-    ulimit: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=SOFT[:HARD]",
-            callback=check_limits,
-            help="Resource limit, named as in prlimit(1); 'unlimited' is one, too. May be given more"
-            " than once. Default: all that the daemon has, but nofile=1024, core=0, stack=8388608.",
-        ),
-    ] = None,
-    oom_score_adj: Annotated[
-        int | None,
-        typer.Option(
-            metavar="SCORE",
-            min=-1000,
-            max=1000,
-            help="How gladly the kernel ends it when memory runs out. Default: 0.",
-        ),
-    ] = None,
-    no_new_privileges: Annotated[
-        bool,
-        typer.Option(
-            "--no-new-privileges", help="Let no program, such as sudo, give it more rights."
-        ),
-    ] = False,
+    system: SystemOption = None,
     run_timeout: Annotated[
         float | None,
         typer.Option(
-            "--run-timeout",
             "--timeout",
+            "--run-timeout",
             metavar="TIME",
             parser=seconds_of,
             help="How long it may run before it is killed, with all that it has started. Default:"
             " without limit.",
-        ),
-    ] = None,
-    stderr_to_stdout: Annotated[
-        bool,
-        typer.Option(
-            "--stderr-to-stdout", help="Join its stderr to its stdout, in the order of writing."
-        ),
-    ] = False,
-    keep: Annotated[
-        int | None,
-        typer.Option(
-            metavar="SIZE",
-            parser=bytes_of,
-            help="How much of each output to keep, as in 256m. Default: that of the daemon.",
         ),
     ] = None,
     remove: Annotated[
@@ -192,12 +155,6 @@ def run(
             " --name.",
         ),
     ] = None,
-    pin: Annotated[
-        bool,
-        typer.Option(
-            "--pin", help="Keep the process after its end until 'hcsd rm', however long that is."
-        ),
-    ] = False,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -208,6 +165,36 @@ def run(
             help="Label to store with it. May be given more than once.",
         ),
     ] = None,
+    stderr_to_stdout: Annotated[
+        bool,
+        typer.Option(
+            "--stderr-to-stdout",
+            rich_help_panel=OUTPUT,
+            help="Join its stderr to its stdout, in the order of writing.",
+        ),
+    ] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            parser=bytes_of,
+            rich_help_panel=OUTPUT,
+            help="How much of each output to keep, as in 256m. Default: that of the daemon.",
+        ),
+    ] = None,
+    pin: Annotated[
+        bool,
+        typer.Option(
+            "--pin",
+            rich_help_panel=OUTPUT,
+            help="Keep the process after its end until you remove it, however long that is.",
+        ),
+    ] = False,
+    umask: UmaskOption = "",
+    ulimit: LimitsOption = None,
+    oom_score_adj: OomScoreOption = None,
+    no_new_privileges: NoNewPrivilegesOption = False,
+    detach_keys: DetachKeysOption = DETACH_KEYS,
 ) -> None:
     """Run a process and pass its output on.
 

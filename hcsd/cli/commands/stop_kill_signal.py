@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal as signals
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,10 +60,22 @@ def signal(
     """
 
     async def work(client: Client) -> int:
-        await _send(client, name, system, signal_)
+        from hcsd_client import NotFoundError
+
+        try:
+            await _send(client, name, system, signal_)
+        except NotFoundError as error:
+            if _is_signal(name):
+                error.add_note(f"name the process first: hcsd signal {signal_} {name}")
+            raise
         return 0
 
     execute(context, work)
+
+
+def _is_signal(text: str) -> bool:
+    known = {number.name for number in signals.Signals}
+    return text.isdecimal() or text.upper() in known or f"SIG{text.upper()}" in known
 
 
 async def _send(client: Client, name: str, system: str | None, text: str) -> None:

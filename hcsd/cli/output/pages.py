@@ -14,6 +14,7 @@ def show_page(source: str) -> None:
     if not sys.stdout.isatty():
         sys.stdout.flush()
         sys.stdout.buffer.write(source.encode())  # UTF-8, as the file is
+        sys.stdout.flush()
         return
     # Imported here: only a terminal needs it, and it takes time.
     from rich.console import Console

@@ -6,14 +6,25 @@ else in `hcsd.cli` prints. What a process writes is not text but bytes: see `hcs
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from hcsd.cli import exit_codes
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# What a write to a file, a pipe or a terminal fails for. Commands write to stdout and to sockets, whose failures
+# are errors of the client.
+_STDOUT_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EPIPE", "EBADF")
+    if hasattr(errno, name)
+)
 
 _later: list[str] | None = None  # what was said inside `saying_later`
 
@@ -21,6 +32,31 @@ _later: list[str] | None = None  # what was said inside `saying_later`
 def show(*lines: str) -> None:
     """Print lines on stdout; an empty one if there is none."""
     print(*map(printable, lines), sep="\n", flush=True)
+
+
+def lead_nowhere(descriptor: int) -> None:
+    """Let everything that is written to a descriptor from now on go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def tell_lost_output(error: OSError, failure_code: int) -> int:
+    """Say that stdout takes no more, and return the exit code for it.
+
+    What is left for stdout goes nowhere. Otherwise Python would try again at its end, and end with an exit code
+    of its own.
+
+    Raises:
+        OSError: `error`, if it has another cause.
+    """
+    if error.errno not in _STDOUT_ERRORS or error.filename is not None:
+        raise error
+    lead_nowhere(1)
+    if isinstance(error, BrokenPipeError):
+        return exit_codes.BROKEN_PIPE
+    say(f"cannot write to stdout: {error.strerror}")
+    return failure_code
 
 
 def say(text: str) -> None:
