@@ -62,13 +62,13 @@ class Rings(dict[Stream, Ring]):
         return any(ring.forced for ring in self.values())
 
     def begin(
-        self, streams: Iterable[Stream], *, since: float | None, lines: int | None
+        self, streams: Iterable[Stream], *, since: int | None, lines: int | None
     ) -> dict[Stream, int]:
         """Find where to begin to read, if not at the start of what is kept.
 
         Args:
             streams: Which are read.
-            since: Leave out what was read before this moment, in seconds since 1970.
+            since: Leave out what was read before this moment, in nanoseconds since 1970.
             lines: Begin with this many last lines of the streams together.
 
         Returns:
