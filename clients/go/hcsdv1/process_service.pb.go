@@ -461,7 +461,7 @@ func (x *CreateProcessResponse) GetReplayed() bool {
 type ExecProcessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
-	// there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+	// there: output in a ring of `max_output_bytes`, at least 64 KiB, that drops its oldest bytes, and with
 	// `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
 	// reads while the process runs.
 	Create *CreateProcessRequest `protobuf:"bytes,1,opt,name=create,proto3" json:"create,omitempty"`
