@@ -77,6 +77,13 @@ async def test_stdin_is_read_to_its_end(client: Client) -> None:
     assert (done.stdout.data, done.process.exit.exit_code) == (b"", 0)
 
 
+async def test_at_a_console_the_end_of_input_is_typed(client: Client) -> None:
+    request = exec_of(pb.Argv(args=["cat"]), stdin=b"typed\n\x04")
+    request.create.spec.console.SetInParent()
+    done = await run(client, request)
+    assert (done.stdout.data, done.process.exit.exit_code) == (b"typed\r\ntyped\r\n", 0)
+
+
 async def test_who_does_not_read_its_stdin_is_no_error(client: Client) -> None:
     done = await run(client, exec_of(sh("exec <&-; exit 3"), stdin=bytes(MIB)))
     assert done.process.exit.exit_code == 3

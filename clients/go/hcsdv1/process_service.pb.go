@@ -466,7 +466,8 @@ type ExecProcessRequest struct {
 	// reads while the process runs.
 	Create *CreateProcessRequest `protobuf:"bytes,1,opt,name=create,proto3" json:"create,omitempty"`
 	// What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
-	// have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+	// have `CreateStdInPipe`. A process that ends before it has read all of it is no error. A console has
+	// no end of file: there it must be typed, at the end of `stdin`, as Ctrl-D or Ctrl-Z.
 	Stdin []byte `protobuf:"bytes,2,opt,name=stdin,proto3" json:"stdin,omitempty"`
 	// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
 	// which is the most.

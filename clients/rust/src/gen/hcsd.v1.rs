@@ -5001,7 +5001,8 @@ pub struct ExecProcessRequest {
     #[prost(message, optional, tag = "1")]
     pub create: ::core::option::Option<CreateProcessRequest>,
     /// What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
-    /// have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+    /// have `CreateStdInPipe`. A process that ends before it has read all of it is no error. A console has
+    /// no end of file: there it must be typed, at the end of `stdin`, as Ctrl-D or Ctrl-Z.
     #[prost(bytes = "bytes", tag = "2")]
     pub stdin: ::prost::bytes::Bytes,
     /// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,

@@ -145,7 +145,8 @@ export type ExecProcessRequest = Message<"hcsd.v1.ExecProcessRequest"> & {
 
   /**
    * What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
-   * have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+   * have `CreateStdInPipe`. A process that ends before it has read all of it is no error. A console has
+   * no end of file: there it must be typed, at the end of `stdin`, as Ctrl-D or Ctrl-Z.
    *
    * @generated from field: bytes stdin = 2;
    */
