@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from hcsd.daemon.spec import ResolvedSpec
 
 BYTES_FOR_ONE_READING = 128  # of one ring: the index takes a sixteenth of what both may hold
+MOST_READINGS = (
+    65_536  # who begins in the middle looks through all of them, which holds up the loop
+)
 NUMBERS = {stream: number for number, stream in enumerate(Stream)}
 STREAMS = tuple(Stream)
 
@@ -32,7 +35,7 @@ class Rings(dict[Stream, Ring]):
 
     def __init__(self, resolved: ResolvedSpec) -> None:
         size = resolved.ring_bytes
-        self.order = ReadingOrder(size // BYTES_FOR_ONE_READING)
+        self.order = ReadingOrder(min(size // BYTES_FOR_ONE_READING, MOST_READINGS))
         for stream, number in NUMBERS.items():
             self[stream] = Ring(
                 size,

@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcsd.daemon.rings import NUMBERS
+from hcsd.daemon.rings import NUMBERS, Rings
+from hcsd.daemon.spec import OPENED
 from hcsd.daemon.streams import Stream
 from hcsd.daemon.turns import Turns
 from hcsd.io import Cursor, Overflow, ReadingOrder, Ring, begin_at, begin_with_lines
@@ -193,6 +195,14 @@ def test_the_last_lines_of_much_at_once(lines: int) -> None:
     begins = begin_with_lines(filled.order, filled.rings, lines + 1)
     assert begins[1] == 0
     assert begins[0] == (5 * max(0, 5001 - lines) if lines else 25_003)
+
+
+def test_the_index_of_a_large_ring_is_bounded() -> None:
+    """Whoever begins in the middle looks through it, and nothing else runs meanwhile."""
+    rings = Rings(replace(OPENED, ring_bytes=64 << 20))
+    for number in range(100_000):
+        rings.order.note(number % 2, number)
+    assert 30_000 < len(rings.order) <= 65_536
 
 
 def test_readings_within_a_millisecond_are_one_and_no_others() -> None:
