@@ -114,7 +114,7 @@ def variables_in(path: str) -> list[str]:
         BadParameter: The file cannot be read, or a line makes no sense.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some editors of Windows mark it
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

@@ -231,7 +231,7 @@ class OutputFeed(Generic[N]):
     def _on_exit(self, _known: bool) -> None:
         self._awake.set()
 
-    def _output(self, stream: Stream, taken: bytes | Gap, moment: float | None) -> Chunk | Missing:
+    def _output(self, stream: Stream, taken: bytes | Gap, moment: int | None) -> Chunk | Missing:
         if isinstance(taken, Gap):
             if self._wanted.fail_on_gap:
                 raise self._evicted(stream, taken)

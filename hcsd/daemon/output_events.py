@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
 
     Attributes:
         starts: Where to start, once per stream; empty for both streams from offset 0.
-        since: Leave out what was read before this moment, in seconds since 1970; None for nothing.
+        since: Leave out what was read before this moment, in nanoseconds since 1970; None for nothing.
         last_lines: Begin with this many last lines of the streams together; None for all.
         times: Say of each chunk when it was read, and put into a chunk only what was read together.
         max_chunk_bytes: Largest chunk.
@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
 
     starts: Sequence[Start]
     max_chunk_bytes: int
-    since: float | None = None
+    since: int | None = None
     last_lines: int | None = None
     times: bool = False
     no_output: bool = False
@@ -79,7 +79,7 @@ class Chunk(NamedTuple):
     offset: int
     data: bytes
     sequence: int
-    time: float | None = None
+    time: int | None = None
 
 
 class Missing(NamedTuple):

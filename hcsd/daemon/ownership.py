@@ -3,10 +3,14 @@
     UNOWNED ──own──▶ OWNED ──the call that owns it ends──▶ GRACE ──the grace is over──▶ OVER, killed
        └──abandon──▶ GRACE ──own──▶ OWNED
     OWNED ──own──▶ OWNED, by another call; the end of the former one means nothing
+    OWNED ──joint owners: one of them ends, or a call that came after them──▶ OWNED, by the others
     every state ──the process has ended──▶ OVER
 
 A process is UNOWNED from its start until the RunProcess call that creates it has its answer. `abandon`
 says that no such call is there: CreateProcess has created the process, or the caller is gone.
+
+Joint owners are calls that want the same of it, and none is in another's place: their ownership ends with
+the last of them.
 
 A process that is kept without an owner has the same states, but nothing follows from them. One whose
 grace is over is being killed, so that a call that comes to own it then only sees its exit.
@@ -23,6 +27,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+_JOINT = object()  # stands for all calls that own a process jointly
 
 
 class State(enum.Enum):
@@ -49,6 +56,7 @@ class Ownership:
         self._grace = grace
         self._kill: Callable[[], None] = _nothing
         self._call: object = None  # that owns it
+        self._joint = 0  # joint owners
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, kill: Callable[[], None]) -> None:
@@ -60,15 +68,21 @@ class Ownership:
         self._kill = kill
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Own the process while the context lasts, in the place of whoever owned it before."""
-        call = object()
+    def held(self, *, jointly: bool = False) -> Iterator[None]:
+        """Own the process while the context lasts, in the place of whoever owned it before.
+
+        Args:
+            jointly: Together with the others who do so.
+        """
+        call = _JOINT if jointly else object()
+        self._joint += jointly
         self._own(call)
         try:
             yield
         finally:
+            self._joint -= jointly
             if self.state is State.OWNED and self._call is call:
-                self._begin_grace()
+                self._end_call()
 
     def abandon(self) -> None:
         """Note that no call owns it from its start; nothing happens if one has come since."""
@@ -85,6 +99,12 @@ class Ownership:
         if self.state is not State.OVER:
             self._stop_timer()
             self.state, self._call = State.OWNED, call
+
+    def _end_call(self) -> None:
+        if self._joint:
+            self._call = _JOINT
+        else:
+            self._begin_grace()
 
     def _begin_grace(self) -> None:
         self.state, self._call = State.GRACE, None

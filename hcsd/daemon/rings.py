@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from hcsd.daemon.spec import ResolvedSpec
 
 BYTES_FOR_ONE_READING = 128  # of one ring: the index takes a sixteenth of what both may hold
+MOST_READINGS = (
+    65_536  # who begins in the middle looks through all of them, which holds up the loop
+)
 NUMBERS = {stream: number for number, stream in enumerate(Stream)}
 STREAMS = tuple(Stream)
 
@@ -32,7 +35,7 @@ class Rings(dict[Stream, Ring]):
 
     def __init__(self, resolved: ResolvedSpec) -> None:
         size = resolved.ring_bytes
-        self.order = ReadingOrder(size // BYTES_FOR_ONE_READING)
+        self.order = ReadingOrder(min(size // BYTES_FOR_ONE_READING, MOST_READINGS))
         for stream, number in NUMBERS.items():
             self[stream] = Ring(
                 size,
@@ -62,13 +65,13 @@ class Rings(dict[Stream, Ring]):
         return any(ring.forced for ring in self.values())
 
     def begin(
-        self, streams: Iterable[Stream], *, since: float | None, lines: int | None
+        self, streams: Iterable[Stream], *, since: int | None, lines: int | None
     ) -> dict[Stream, int]:
         """Find where to begin to read, if not at the start of what is kept.
 
         Args:
             streams: Which are read.
-            since: Leave out what was read before this moment, in seconds since 1970.
+            since: Leave out what was read before this moment, in nanoseconds since 1970.
             lines: Begin with this many last lines of the streams together.
 
         Returns:

@@ -86,6 +86,9 @@ class Stdin:
         name: Resource name of the process.
         process: Its engine object.
         pipe: The write end, or None if it was made without.
+
+    Attributes:
+        feeding: Held by the one that feeds it, of several calls that all have the whole of it.
     """
 
     def __init__(self, name: str, process: Process, pipe: WriteEnd | None) -> None:
@@ -95,6 +98,7 @@ class Stdin:
         self._state = StdinState.OPEN if pipe else StdinState.CLOSED
         self._why_closed = "the process was started without one"
         self._writer: Writer | None = None  # who holds the place
+        self.feeding = anyio.Lock()
         self._turn = anyio.Lock()  # held while bytes go to the pipe
 
     @property

@@ -25,12 +25,12 @@ class Turn(NamedTuple):
     Attributes:
         stream: Their stream.
         size: How many to take.
-        time: When they were read, in seconds since 1970.
+        time: When they were read, in nanoseconds since 1970.
     """
 
     stream: Stream
     size: int
-    time: float
+    time: int
 
 
 class Turns:

@@ -111,8 +111,9 @@ class NativeOperation:
             if self._state is State.IN_FLIGHT:
                 self._taken()
                 return True
-            if self._state in {State.ASKED, State.CALLED}:
+            if self._state in {State.ASKED, State.CALLED, State.LEFT}:
                 self._state = State.LEFT
+                self._operations.left.pop(self, None)  # who asks may be stuck in that for ever
             return False
 
     def _taken(self) -> None:

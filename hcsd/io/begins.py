@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from hcsd.io.ring import Ring
 
 NEWLINE = b"\n"
+BLOCK_BYTES = 4096  # newlines are counted in blocks, and looked at one by one in the last of them
 
 
-def begin_at(order: ReadingOrder, rings: Mapping[int, Ring], moment: float) -> dict[int, int]:
+def begin_at(order: ReadingOrder, rings: Mapping[int, Ring], moment: int) -> dict[int, int]:
     """Find where each stream begins with what was read at a moment or later.
 
     Args:
         order: The readings of the streams.
         rings: The streams that count, by the number that they have there.
-        moment: In seconds since 1970.
+        moment: In nanoseconds since 1970.
     """
     begins = {number: ring.start_offset for number, ring in rings.items()}
     for reading in order:
@@ -55,14 +56,18 @@ def begin_with_lines(order: ReadingOrder, rings: Mapping[int, Ring], lines: int)
         if not lines and inside <= done:
             break
         end = begins[stream]
-        if stream in done or begin >= end:
+        if stream in done or begin >= end or not (lines or stream in inside):
             continue
         data = rings[stream].peek(begin, end - begin)
         if stream not in inside and not data.endswith(NEWLINE):
-            if not lines:
-                continue
             lines -= 1
             inside.add(stream)
+        count = data.count(NEWLINE)
+        if 0 < count <= lines:
+            lines -= count
+            inside.add(stream)
+            begins[stream] = begin
+            continue
         position = len(data)
         while (found := data.rfind(NEWLINE, 0, position)) >= 0:
             if not lines:
@@ -78,11 +83,11 @@ def begin_with_lines(order: ReadingOrder, rings: Mapping[int, Ring], lines: int)
 
 
 def _pieces(order: ReadingOrder, rings: Mapping[int, Ring]) -> list[tuple[int, int]]:
-    """Return the stream and the begin of each reading of the rings that is still kept."""
+    """Return the stream and the begin of each block of the readings that are still kept."""
     begins = {number: ring.start_offset for number, ring in rings.items()}
-    pieces = []
+    pieces: list[tuple[int, int]] = []
     for stream, end, _ in order:
         if stream in begins and end > begins[stream]:
-            pieces.append((stream, begins[stream]))
+            pieces.extend((stream, begin) for begin in range(begins[stream], end, BLOCK_BYTES))
             begins[stream] = end
     return pieces

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BYTES_PER_READING = 16
-MERGE_SECONDS = (
-    0.001  # what is finer than this is of no use to people, and bulk would fill the index
-)
+# What is finer than a millisecond is of no use to people, and bulk would fill the index.
+MERGE_NANOSECONDS = 1_000_000
 
 
 class Reading(NamedTuple):
@@ -34,12 +33,13 @@ class Reading(NamedTuple):
     Attributes:
         stream: Number of the stream, in the order of the rings.
         end: Offset after the last of them. They begin where the stream's reading before has ended.
-        time: When the first of them was read, in seconds since 1970.
+        time: When the first of them was read, in nanoseconds since 1970: a reader may come back with it, and
+            a float would not be the same then.
     """
 
     stream: int
     end: int
-    time: float
+    time: int
 
 
 class ReadingOrder:
@@ -47,14 +47,14 @@ class ReadingOrder:
 
     Args:
         limit: How many are kept.
-        clock: Tells the time in seconds since 1970.
+        clock: Tells the time in nanoseconds since 1970.
     """
 
-    def __init__(self, limit: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, limit: int, clock: Callable[[], int] = time.time_ns) -> None:
         self._limit = max(limit, 8)  # the older half must be more than a reading of each
         self._clock = clock
         self._ends = array("Q")  # twice the offset, plus the number of the stream
-        self._times = array("d")
+        self._times = array("q")
         self._first = 0  # number of the oldest that is kept
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class ReadingOrder:
         now = self._clock()
         ends, times = self._ends, self._times
         code = end << 1 | stream
-        if ends and ends[-1] & 1 == stream and 0 <= now - times[-1] < MERGE_SECONDS:
+        if ends and ends[-1] & 1 == stream and 0 <= now - times[-1] < MERGE_NANOSECONDS:
             ends[-1] = code
             return
         ends.append(code)
@@ -104,10 +104,11 @@ class ReadingOrder:
 
     def _squash(self) -> None:
         half = len(self._ends) // 2
-        newest: dict[int, tuple[int, float]] = {}
+        newest: dict[int, tuple[int, int]] = {}
         for code, moment in zip(self._ends[:half], self._times[:half], strict=True):
+            newest.pop(code & 1, None)  # so that they stay in their order
             newest[code & 1] = (code, moment)
-        kept = sorted(newest.values(), key=lambda item: item[1])
+        kept = list(newest.values())
         self._ends = array("Q", [code for code, _ in kept]) + self._ends[half:]
-        self._times = array("d", [moment for _, moment in kept]) + self._times[half:]
+        self._times = array("q", [moment for _, moment in kept]) + self._times[half:]
         self._first += half - len(kept)

@@ -4,8 +4,8 @@
                                             ├──the time for the answer is up──▶ answer; the owner has left
                                             └──the call ends early──▶ the owner has left
 
-A call that joins feeds stdin, too, in the place of the one before: what the pipe has taken is skipped. So
-a call that was lost halfway loses nothing.
+The calls that share a process own it jointly. One of them feeds its stdin; when that one leaves, the next
+goes on behind what the pipe has taken. So nothing is lost with a call, and none takes anything from another.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hcsd.daemon.streams import Stream
 from hcsd.hcs.errors import HcsError
 from hcsd.io import Overflow
 from hcsd.rpc.convert import fill_process, key_from, process_request_from, timeout_of
-from hcsd.rpc.input import close_stdin, stdin_of
+from hcsd.rpc.input import LEAST_TIME, close_stdin, stdin_of
 from hcsd.rpc.sizes import MAX_CAPTURE_BYTES, sendable
 from hcsd.v1 import process_service_pb2 as service_pb
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hcsd.daemon.spec import ProcessRequest
     from hcsd.io import Ring
 
+LEAST_RING = 64 * 1024  # bytes; no more than a ring holds is read at once, so a smaller one is slow
 OWNER_GRACE = 10.0  # seconds: long enough to connect anew
 
 
@@ -52,9 +53,12 @@ async def exec_process(
     size = request.max_output_bytes or MAX_CAPTURE_BYTES
     asked = _with_defaults(process_request_from(request.create, owned=True), request, daemon.limits)
     process, replayed = await daemon.processes.create(asked)
-    with process.ownership.held():
-        if not process.ended.is_set:  # else a timeout of zero would come first
-            with anyio.move_on_after(timeout_of(request)):
+    timeout = timeout_of(request)
+    if timeout is not None:
+        timeout = max(timeout, LEAST_TIME)  # or who asks again and again would never feed stdin
+    with process.ownership.held(jointly=True):
+        if not process.ended.is_set:
+            with anyio.move_on_after(timeout):
                 await _run(process, request.stdin)
     if process.deleted:
         raise ProcessNotFoundError(process.name)
@@ -82,7 +86,8 @@ def _with_defaults(
     kills = policy is OrphanPolicy.KILL_ON_OWNER_DISCONNECT
     options = replace(
         options,
-        ring_bytes=options.ring_bytes or request.max_output_bytes or MAX_CAPTURE_BYTES,
+        ring_bytes=options.ring_bytes
+        or max(request.max_output_bytes or MAX_CAPTURE_BYTES, LEAST_RING),
         overflow=Overflow.DROP_OLDEST,
         orphan_policy=policy,
         owner_grace=grace if options.owner_grace is None and kills else options.owner_grace,
@@ -138,9 +143,10 @@ async def _feed(process: Process, data: bytes) -> None:
         HcsError: HCS could not close its end.
     """
     stdin = stdin_of(process)
-    with contextlib.suppress(StdinError), stdin.writer(take_over=True) as writer:
-        await writer.write(0, data)
-        await close_stdin(stdin, writer)
+    async with stdin.feeding:
+        with contextlib.suppress(StdinError), stdin.writer(take_over=True) as writer:
+            await writer.write(0, data)
+            await close_stdin(stdin, writer)
 
 
 def _fill(captured: service_pb.CapturedOutput, ring: Ring, size: int) -> None:

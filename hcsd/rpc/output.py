@@ -32,7 +32,7 @@ def wanted_from(
     return Wanted(
         starts=starts_from(message.cursors),
         max_chunk_bytes=message.max_chunk_bytes or limits.default_chunk_bytes,
-        since=message.since.ToNanoseconds() / 1e9 if message.HasField("since") else None,
+        since=message.since.ToNanoseconds() if message.HasField("since") else None,
         last_lines=message.last_lines if message.HasField("last_lines") else None,
         times=message.timestamps,
         no_output=isinstance(message, service_pb.RunAttach) and message.without_output,
@@ -75,7 +75,7 @@ def _fill(
             chunk.data = event.data
             chunk.sequence = event.sequence
             if event.time is not None:
-                chunk.read_time.FromNanoseconds(round(event.time * 1e9))
+                chunk.read_time.FromNanoseconds(event.time)
         case Started():
             fill_process(message.started.process, event.process)
             message.started.cursors.extend(cursor_messages(event.positions))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 MAX_SECONDS = 315_576_000_000  # 10,000 years, the range of google.protobuf.Duration
+# From the year 1 to the end of 9999 in seconds since 1970, the range of google.protobuf.Timestamp.
+MIN_MOMENT = -62_135_596_800
+MAX_MOMENT = 253_402_300_799
 MIN_INTERVAL = 100_000_000  # nanoseconds
 MAX_INTERVAL = 3_600_000_000_000
 
@@ -132,6 +135,20 @@ def duration_in_range(field: str) -> Rule:
 
     return Rule(
         field, "duration.gte_lte", holds, f"must be from 0 to {MAX_SECONDS} s, as a Duration may be"
+    )
+
+
+def moment_in_range(field: str) -> Rule:
+    """Refuse a moment that no Timestamp may have."""
+
+    def holds(message: Message) -> bool:
+        value = getattr(message, field)
+        return not message.HasField(field) or (
+            MIN_MOMENT <= value.seconds <= MAX_MOMENT and 0 <= value.nanos < 1_000_000_000
+        )
+
+    return Rule(
+        field, "timestamp.gte_lte", holds, "must be in the years 1 to 9999, as a Timestamp may be"
     )
 
 

@@ -27,6 +27,7 @@ from hcsd.rpc.rules import (
     is_said,
     is_uuid,
     matches,
+    moment_in_range,
     no_nul,
     required,
     seconds_of,
@@ -186,6 +187,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             defined("gap_policy", process_pb2.GapPolicy),
             chunk,
             heartbeats,
+            moment_in_range("since"),
         ),
         process_pb.WriteInputRequest: (*_name_of_process, duration_in_range("timeout")),
         process_pb.StreamInputRequest: (chosen("request", "'start', then 'data' and 'close'"),),
@@ -196,6 +198,7 @@ def rules_of(limits: Limits) -> Mapping[type[Message], tuple[Rule, ...]]:
             _one_per_stream,
             defined("gap_policy", process_pb2.GapPolicy),
             chunk,
+            moment_in_range("since"),
             *(
                 Rule(
                     path,

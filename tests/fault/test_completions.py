@@ -339,6 +339,26 @@ async def test_what_is_left_behind_is_bounded(blocking: ScriptedProvider) -> Non
                 await anyio.lowlevel.checkpoint()
 
 
+async def test_one_left_behind_that_is_stuck_in_being_asked_does_not_stall_the_loop(
+    blocking: ScriptedProvider,
+) -> None:
+    starts = Starts()
+    async with process_of(blocking, CURIOUS) as process:
+        blocking.script["HcsModifyProcess"] = starts
+        hold = blocking.hold("HcsGetOperationResult", acted=False)
+        tasks = [asyncio.ensure_future(process.modify("{}"))]
+        await hold.entered()
+        tasks += [asyncio.ensure_future(process.modify("{}")) for _ in range(MAX_LEFT + 1)]
+        for _ in tasks:
+            await starts.arrived()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert len(home(process).operations.left) <= MAX_LEFT
+        hold.release()
+    assert blocking.misuse == []
+
+
 async def test_a_system_whose_create_never_completes_is_left_by_nothing(
     scripted: ScriptedProvider,
 ) -> None:

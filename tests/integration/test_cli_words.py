@@ -58,21 +58,21 @@ async def test_a_signal_before_its_process_is_told(hcsd: Line) -> None:
 
 async def test_variables_come_from_a_file_and_options_win(hcsd: Line, tmp_path: Path) -> None:
     file = tmp_path / "env"
-    file.write_text("# a comment\n\nONE=1\nTWO=a b=c\nPATHLESS_NOT_SET\n")
+    file.write_bytes(b"\xef\xbb\xbfONE=1\r\n# a comment\n\nTWO=a b=c\nPATHLESS_NOT_SET\n")
     told = await hcsd(
-        *("run", "--env-file", str(file), "-e", "ONE=won", "--"),
+        *("run", "--env-file", str(file), "--"),
         *("sh", "-c", 'echo "$ONE|$TWO|${PATHLESS_NOT_SET-none}"'),
     )
-    assert told.stdout == "won|a b=c|none\n"
-    file.write_text("ONE=1\n =x\n")
-    told = await hcsd("run", "--env-file", str(file), "true")
-    assert told.returncode == 125
-    assert "line 2" in told.stderr
-    for line in ("export A=1", '"A"=1', "A B"):
-        file.write_text(f"ONE=1\n{line}\n")
+    assert told.stdout == "1|a b=c|none\n"
+    told = await hcsd(
+        "run", "--env-file", str(file), "-e", "ONE=won", "--", "sh", "-c", "echo $ONE"
+    )
+    assert told.stdout == "won\n"
+    for wrong in ("=x", "export TWO=2", "T WO", '"A"=1'):
+        file.write_text(f"ONE=1\n {wrong}\n")
         told = await hcsd("run", "--env-file", str(file), "true")
         assert told.returncode == 125
-        assert re.search(r"line 2: '.+' is no name of a variable", told.stderr)
+        assert "line 2" in told.stderr
     told = await hcsd("run", "--env-file", str(tmp_path / "none"), "true")
     assert "No such file" in told.stderr
 

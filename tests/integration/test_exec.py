@@ -77,6 +77,13 @@ async def test_stdin_is_read_to_its_end(client: Client) -> None:
     assert (done.stdout.data, done.process.exit.exit_code) == (b"", 0)
 
 
+async def test_at_a_console_the_end_of_input_is_typed(client: Client) -> None:
+    request = exec_of(pb.Argv(args=["cat"]), stdin=b"typed\n\x04")
+    request.create.spec.console.SetInParent()
+    done = await run(client, request)
+    assert (done.stdout.data, done.process.exit.exit_code) == (b"typed\r\ntyped\r\n", 0)
+
+
 async def test_who_does_not_read_its_stdin_is_no_error(client: Client) -> None:
     done = await run(client, exec_of(sh("exec <&-; exit 3"), stdin=bytes(MIB)))
     assert done.process.exit.exit_code == 3
@@ -90,6 +97,15 @@ async def test_of_much_output_the_last_bytes_are_there_and_the_rest_is_counted(
     assert (done.stderr.data, done.stderr.end_offset) == (b"1\n2\n3\n", 6)
     done = await run(client, exec_of(sh(f"head -c {5 * MIB} /dev/zero")))
     assert (len(done.stdout.data), done.stdout.end_offset) == (MIB, 5 * MIB)
+
+
+async def test_who_wants_little_of_the_output_does_not_slow_the_process(client: Client) -> None:
+    """It is read in pieces no larger than its ring."""
+    done = await run(client, exec_of(sh("seq 10"), max_output_bytes=1))
+    assert (done.stdout.data, done.process.options.output.ring_bytes) == (b"\n", 64 * 1024)
+    options = pb.ProcessOptions(output=pb.OutputOptions(ring_bytes=4096))
+    done = await run(client, exec_of(sh("seq 10"), max_output_bytes=1, options=options))
+    assert (done.stdout.data, done.process.options.output.ring_bytes) == (b"\n", 4096)
 
 
 async def test_a_command_that_takes_too_long_is_killed_with_what_it_started(
@@ -163,6 +179,37 @@ async def test_a_long_run_is_asked_for_in_pieces(client: Client, tmp_path: Path,
     assert (done.process.exit.exit_code, done.stdout.data) == (5, b"input")
     request.timeout.FromSeconds(0)
     assert await run(client, request) == done
+
+
+async def test_who_joins_and_leaves_takes_nothing_from_who_stays(
+    client: Client, tmp_path: Path, name: str
+) -> None:
+    """Neither the rest of stdin, nor the process."""
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    options = pb.ProcessOptions(
+        orphan_policy=pb.ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT, owner_grace=seconds(0)
+    )
+    script = f'read line < "{go}"; cat; exit 4'
+    request = exec_of(sh(script), stdin=bytes(MIB), options=options, process_id=name)
+    stays = client.processes.ExecProcess(request)
+    await running(client, name)
+    brief = service_pb.ExecProcessRequest()
+    brief.CopyFrom(request)
+    brief.timeout.FromMilliseconds(1)
+    for _ in range(3):
+        assert (await run(client, brief)).timed_out
+    await anyio.Path(go).write_text("go\n")
+    done = await stays
+    assert (done.process.exit.exit_code, len(done.stdout.data)) == (4, MIB)
+
+
+async def test_who_never_waits_feeds_stdin_all_the_same(client: Client) -> None:
+    request = exec_of(pb.Argv(args=["cat"]), stdin=bytes(MIB))
+    request.timeout.FromSeconds(0)
+    while (done := await run(client, request)).timed_out:
+        pass
+    assert len(done.stdout.data) == MIB
 
 
 async def test_a_process_whose_caller_has_left_is_killed(client: Client, name: str) -> None:

@@ -82,6 +82,17 @@ async def test_of_several_each_line_says_whose_it_is(hcsd: Line, client: Client,
     assert f"{name}-none" in told.stderr
 
 
+async def test_of_several_that_run_a_line_without_an_end_is_shown(
+    hcsd: Line, client: Client, name: str
+) -> None:
+    names = [f"{name}-{letter}" for letter in "ab"]
+    for one in names:
+        run = await client.run(sh("printf 'name? '; read x"), spec=PIPE, process_id=one)
+        await run.until_out(b"name? ", STDOUT)
+    told = await hcsd("logs", *names)
+    assert told.stdout == "".join(f"{one} | name? \n" for one in names)
+
+
 async def test_what_has_lost_its_begin_begins_at_a_line(
     hcsd: Line, client: Client, name: str
 ) -> None:

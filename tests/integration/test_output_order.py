@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -91,6 +92,34 @@ async def test_since_a_moment(client: Client, talk: str) -> None:
         request = service_pb.ReadOutputRequest(name=talk, since=chunk.read_time)
         chunks = await read(client, request)
         assert words(chunks) == IN_TURN[first - len(earlier) :]
+
+
+@pytest.mark.parametrize(
+    ("moment", "count"),
+    [((-62135596800, 0), 6), ((0, 0), 6), ((253402300799, 999_999_999), 0)],
+)
+async def test_since_any_moment_that_there_is(
+    client: Client, talk: str, moment: tuple[int, int], count: int
+) -> None:
+    since = Timestamp(seconds=moment[0], nanos=moment[1])
+    chunks = await read(client, service_pb.ReadOutputRequest(name=talk, since=since))
+    assert words(chunks) == IN_TURN[:count]
+
+
+@pytest.mark.parametrize(
+    "moment", [(-62135596801, 0), (253402300800, 0), (2**63 - 1, 0), (0, -1), (0, 10**9)]
+)
+async def test_a_moment_that_there_is_not_is_refused(
+    client: Client, talk: str, moment: tuple[int, int]
+) -> None:
+    since = Timestamp(seconds=moment[0], nanos=moment[1])
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        await read(client, service_pb.ReadOutputRequest(name=talk, since=since))
+    assert refusal.value.fields == ["since"]
+    run = await client.attach(service_pb.RunAttach(name=talk, since=since))
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        await run.finish()
+    assert refusal.value.fields == ["attach.since"]
 
 
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 5, 6, 100])

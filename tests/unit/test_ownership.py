@@ -54,6 +54,20 @@ async def test_the_end_of_a_former_owner_means_nothing() -> None:
     assert it.kills == 1
 
 
+async def test_of_joint_owners_the_last_one_counts() -> None:
+    it = Watched(0.0)
+    first, second = it.owner.held(jointly=True), it.owner.held(jointly=True)
+    first.__enter__()
+    second.__enter__()
+    second.__exit__(None, None, None)
+    assert (it.owner.state, it.kills) == (State.OWNED, 0)
+    with it.owner.held():
+        pass
+    assert (it.owner.state, it.kills) == (State.OWNED, 0)
+    first.__exit__(None, None, None)
+    assert (it.owner.state, it.kills) == (State.OVER, 1)
+
+
 async def test_a_caller_who_left_before_the_start_does_not_disown_who_came_since() -> None:
     it = Watched(0.0)
     with it.owner.held():

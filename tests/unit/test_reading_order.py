@@ -2,11 +2,14 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcsd.daemon.rings import NUMBERS
+from hcsd.daemon.rings import NUMBERS, Rings
+from hcsd.daemon.spec import OPENED
 from hcsd.daemon.streams import Stream
 from hcsd.daemon.turns import Turns
 from hcsd.io import Cursor, Overflow, ReadingOrder, Ring, begin_at, begin_with_lines
@@ -14,6 +17,7 @@ from hcsd.io import Cursor, Overflow, ReadingOrder, Ring, begin_at, begin_with_l
 TEXT = st.text("ab\n", min_size=1, max_size=8).map(str.encode)
 READINGS = st.lists(st.tuples(st.sampled_from([0, 1]), TEXT), max_size=40)
 STREAMS = tuple(Stream)
+SECOND = 1_000_000_000  # in nanoseconds
 
 
 class Filled:
@@ -22,7 +26,7 @@ class Filled:
     def __init__(
         self, readings: list[tuple[int, bytes]], *, limit: int = 1000, capacity: int = 10_000
     ) -> None:
-        ticks = itertools.count(100.0)
+        ticks = itertools.count(100 * SECOND, SECOND)
         self.order = ReadingOrder(limit, lambda: next(ticks))
         self.rings = {
             number: Ring(
@@ -129,7 +133,7 @@ def test_since_a_moment_only_what_was_read_then_or_later(
     readings: list[tuple[int, bytes]], index: int
 ) -> None:
     filled = Filled(readings)
-    moment = 100.0 + index
+    moment = (100 + index) * SECOND
     begins = begin_at(filled.order, filled.rings, moment)
     assert bytewise(filled.read(filled.cursors(begins))) == bytewise(readings[max(index, 0) :])
 
@@ -184,18 +188,35 @@ def test_the_last_lines_are_counted_over_both_streams(
         assert (ring.peek(begins[number], size) if size else b"") == expected[number]
 
 
+@pytest.mark.parametrize("lines", [0, 1, 819, 820, 2000, 4999, 5000, 2**32 - 1])
+def test_the_last_lines_of_much_at_once(lines: int) -> None:
+    whole = [b"%04d\n" % number for number in range(5000)]
+    filled = Filled([(0, b"".join(whole) + b"end"), (1, b"no end")], capacity=100_000)
+    begins = begin_with_lines(filled.order, filled.rings, lines + 1)
+    assert begins[1] == 0
+    assert begins[0] == (5 * max(0, 5001 - lines) if lines else 25_003)
+
+
+def test_the_index_of_a_large_ring_is_bounded() -> None:
+    """Whoever begins in the middle looks through it, and nothing else runs meanwhile."""
+    rings = Rings(replace(OPENED, ring_bytes=64 << 20))
+    for number in range(100_000):
+        rings.order.note(number % 2, number)
+    assert 30_000 < len(rings.order) <= 65_536
+
+
 def test_readings_within_a_millisecond_are_one_and_no_others() -> None:
-    now = 5.0
+    now = 5 * SECOND
     order = ReadingOrder(100, lambda: now)
     order.note(0, 10)
     order.note(0, 20)
     order.note(1, 5)
     order.note(0, 30)
-    now = 5.5
+    now = 5 * SECOND + 1_000_000
     order.note(0, 40)
     assert [tuple(reading) for reading in order] == [
-        (0, 20, 5.0),
-        (1, 5, 5.0),
-        (0, 30, 5.0),
-        (0, 40, 5.5),
+        (0, 20, 5_000_000_000),
+        (1, 5, 5_000_000_000),
+        (0, 30, 5_000_000_000),
+        (0, 40, 5_001_000_000),
     ]

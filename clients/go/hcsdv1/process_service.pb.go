@@ -461,12 +461,13 @@ func (x *CreateProcessResponse) GetReplayed() bool {
 type ExecProcessRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
-	// there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+	// there: output in a ring of `max_output_bytes`, at least 64 KiB, that drops its oldest bytes, and with
 	// `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
 	// reads while the process runs.
 	Create *CreateProcessRequest `protobuf:"bytes,1,opt,name=create,proto3" json:"create,omitempty"`
 	// What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
-	// have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+	// have `CreateStdInPipe`. A process that ends before it has read all of it is no error. A console has
+	// no end of file: there it must be typed, at the end of `stdin`, as Ctrl-D or Ctrl-Z.
 	Stdin []byte `protobuf:"bytes,2,opt,name=stdin,proto3" json:"stdin,omitempty"`
 	// At most this many bytes of each stream in the answer, the last ones. Default, and when zero: 1 MiB,
 	// which is the most.

@@ -49,6 +49,9 @@ class LogLines:
             self._cut.add(event.gap.stream)
         elif kind == "eof":
             await self._end_line(event.eof.stream)
+        elif kind == "end":
+            for stream in list(self._kept):  # its process runs on
+                await self._end_line(stream)
         await show(event, self._sink)
 
     async def _show_chunk(self, chunk: pb.OutputChunk) -> None:

@@ -310,7 +310,7 @@ class ProcessServiceServicer:
         """Runs a process to its end and answers with how it ended and what it has written: a command and its
         result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
         that and then end of file.
-        The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+        The call owns the process, together with those that have joined it. If the last of them ends early, by a lost connection, a deadline or the caller, the
         process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
         otherwise. The same request within that time joins the run.
         Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and

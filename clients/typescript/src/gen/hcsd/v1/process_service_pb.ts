@@ -135,7 +135,7 @@ export const CreateProcessResponseSchema: GenMessage<CreateProcessResponse> = /*
 export type ExecProcessRequest = Message<"hcsd.v1.ExecProcessRequest"> & {
   /**
    * The process, as for CreateProcess, with a `request_id`. What is left open here is kept otherwise than
-   * there: output in a ring of `max_output_bytes` that drops its oldest bytes, and with
+   * there: output in a ring of `max_output_bytes`, at least 64 KiB, that drops its oldest bytes, and with
    * `ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT`. `OVERFLOW_POLICY_BLOCK` is INVALID_ARGUMENT, since nobody
    * reads while the process runs.
    *
@@ -145,7 +145,8 @@ export type ExecProcessRequest = Message<"hcsd.v1.ExecProcessRequest"> & {
 
   /**
    * What the process reads from stdin before end of file. Sets `STDIN_MODE_PIPE`; a raw document must
-   * have `CreateStdInPipe`. A process that ends before it has read all of it is no error.
+   * have `CreateStdInPipe`. A process that ends before it has read all of it is no error. A console has
+   * no end of file: there it must be typed, at the end of `stdin`, as Ctrl-D or Ctrl-Z.
    *
    * @generated from field: bytes stdin = 2;
    */
@@ -2037,7 +2038,7 @@ export const ProcessService: GenService<{
    * Runs a process to its end and answers with how it ended and what it has written: a command and its
    * result in one call. A code other than 0 is an answer, not an error. With `stdin` the process reads
    * that and then end of file.
-   * The call owns the process. If it ends early, by a lost connection, a deadline or the caller, the
+   * The call owns the process, together with those that have joined it. If the last of them ends early, by a lost connection, a deadline or the caller, the
    * process is killed with what it has started, `create.options.owner_grace` later: 10 s unless said
    * otherwise. The same request within that time joins the run.
    * Idempotency: `create.request_id` is required. The same request joins the run that it has begun, and
