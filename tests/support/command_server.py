@@ -45,12 +45,20 @@ class Request(TypedDict):
     terminal: bool
 
 
+PYTHON_IGNORES = {signal.SIGPIPE, signal.SIGXFSZ}
+
+
 def _serve(control: socket.socket) -> list[str] | None:
     """Start commands until nobody can ask for one.
 
     Returns:
         In a process that was forked, the arguments of its command; in the server None.
     """
+    # The test that came first may have blocked or ignored signals; commands must not inherit that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in set(signal.valid_signals()) - PYTHON_IGNORES:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the commands
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
