@@ -22,7 +22,6 @@ import enum
 import errno
 import itertools
 import logging
-import os
 import signal
 import socket
 import time
@@ -31,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hcsd.embedded.keeper import frames
 from hcsd.embedded.keeper.procfs import ON_LINUX
 from hcsd.embedded.keeper.spare import require_room
-from hcsd.embedded.keeper_program import start_program
+from hcsd.embedded.keeper_program import is_stopped, start_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,7 +184,7 @@ class KeeperClient:
             self._send({"ping": True}, [], lambda _answer: None)
 
     def _continue_if_stopped(self) -> None:
-        if not ON_LINUX or os.waitid(os.P_PID, self.keeper_pid, os.WSTOPPED | os.WNOHANG) is None:
+        if not ON_LINUX or not is_stopped(self.keeper_pid):
             return
         self._keeper.send_signal(signal.SIGCONT)
         if time.monotonic() >= self._warned + WARNING_PAUSE:

@@ -1,4 +1,4 @@
-"""How the program of a keeper is started."""
+"""How the program of a keeper is started, and what its parent sees of it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,14 @@ def start_program(
         env=_environment(settings) | {KEEPER_MARK: groups.mark},
         start_new_session=True,
     )
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell of a keeper whether a signal stopped it since this was last asked; False of one that is dead."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None
+    except ChildProcessError:  # nothing of the dead can be waited for but their end
+        return False
 
 
 def _environment(settings: ChildSettings) -> dict[str, str]:

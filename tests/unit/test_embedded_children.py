@@ -1,13 +1,16 @@
-"""What the keeper holds of the processes that it has started or adopted."""
+"""What the keeper holds of the processes that it has started or adopted, and the engine of the keeper."""
 
 import os
 import select
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from hcsd.embedded.keeper.children import Children
+from hcsd.embedded.keeper_program import is_stopped
+from tests.support.census import state_of, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="adopts by pidfd")
 
@@ -33,3 +36,16 @@ def test_the_end_of_an_adopted_process_is_told_before_another_has_its_pid(by: st
     assert told == [(earlier.pid, None)]
     children.require(earlier.pid)
     os.close(descriptor)
+
+
+def test_a_child_is_stopped_once_for_each_stop_and_never_once_it_is_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]) as child:
+        assert not is_stopped(child.pid)
+        child.send_signal(signal.SIGSTOP)
+        until(lambda: state_of(child.pid) == "T", "it is stopped")
+        assert is_stopped(child.pid)
+        assert not is_stopped(child.pid)
+        child.kill()
+        until(lambda: state_of(child.pid) == "Z", "it is dead")
+        assert not is_stopped(child.pid)
+    assert not is_stopped(child.pid)
