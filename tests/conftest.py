@@ -21,6 +21,7 @@ from hcsd.hcs.system import ComputeSystem
 from tests.support.census import Census, children, marked, marking, until
 from tests.support.engines import ENGINES, CountingProvider, Engine
 from tests.support.guest import Guest, PosixGuest
+from tests.support.strict_loop import StrictLoop
 from tests.support.traits import fitting
 
 if sys.platform != "win32":
@@ -108,9 +109,9 @@ def no_server_stays() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """The daemon's own loop, in debug mode: a call from a foreign thread is an error there."""
-    return "asyncio", {"debug": True}
+def anyio_backend() -> tuple[str, dict[str, type[StrictLoop]]]:
+    """The daemon's own loop, on which a call from a foreign thread is an error."""
+    return "asyncio", {"loop_factory": StrictLoop}
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.support.bounded import (
     no_memory,
     no_processes,
 )
-from tests.support.census import is_running, until
+from tests.support.census import descriptors_of, is_running, until
 from tests.support.daemon import serving
 
 if TYPE_CHECKING:
@@ -68,13 +68,35 @@ def host() -> Iterator[Bounded]:
     assert_calm(host.daemon.log)
 
 
-@pytest.fixture
-async def scene(host: Bounded) -> AsyncIterator[Scene]:
+class Connected(NamedTuple):
+    """A client of the daemon.
+
+    Attributes:
+        client: It.
+        descriptors: How many the daemon has while the client has nothing in it.
+    """
+
+    client: Client
+    descriptors: int
+
+
+@pytest.fixture(scope="module")
+async def guest(host: Bounded) -> AsyncIterator[Connected]:
+    """One for all tests: the daemon may close the connection of one who has gone at any time later."""
     async with connected(host.daemon.address) as client:
-        parent = await client.create(PARENT, spec=PIPE)
-        output = await client.follow(parent.name).until_out(b"\n")
-        yield Scene(host, client, parent.name, parent.pid, int(output.stdout))
-        await client.tidy()
+        await client.get_host()
+        yield Connected(client, descriptors_of(host.daemon.pid))
+
+
+@pytest.fixture
+async def scene(host: Bounded, guest: Connected) -> AsyncIterator[Scene]:
+    client, idle = guest
+    # Else one that is counted as used might be free a moment later.
+    until(lambda: descriptors_of(host.daemon.pid) <= idle, "the daemon has let go of all")
+    parent = await client.create(PARENT, spec=PIPE)
+    output = await client.follow(parent.name).until_out(b"\n")
+    yield Scene(host, client, parent.name, parent.pid, int(output.stdout))
+    await client.tidy()
 
 
 async def run(scene: Scene, spec: pb.ProcessSpec) -> None:

@@ -19,9 +19,10 @@ class WakingPolicy(asyncio.WindowsProactorEventLoopPolicy):
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         """Make one whose timer runs from the start."""
         loop = super().new_event_loop()
-        _wake(loop)
+        wake(loop)
         return loop
 
 
-def _wake(loop: asyncio.AbstractEventLoop) -> None:
-    loop.call_later(PERIOD, _wake, loop)
+def wake(loop: asyncio.AbstractEventLoop) -> None:
+    """Let a loop have a timer soon, from now on."""
+    loop.call_later(PERIOD, wake, loop)
