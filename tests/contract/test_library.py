@@ -138,7 +138,7 @@ class Held:
         assert context == 7
         self.threads.append(threading.get_ident())
         self._in.set()
-        self._out.wait(10)
+        self._out.wait(30)
 
     def wait(self) -> None:
         assert self._in.wait(WAIT)
@@ -274,7 +274,7 @@ def test_closing_a_handle_waits_for_its_callback_and_none_follows(
 
     def on_event(_event: "ctypes._Pointer[HCS_EVENT]", _context: int | None) -> None:
         entered.set()
-        leave.wait(10)
+        leave.wait(30)
         order.append("callback")
 
     def close() -> None:

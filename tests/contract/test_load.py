@@ -65,7 +65,7 @@ async def test_threads_do_not_grow_with_living_processes(
     try:
         threads = Census.take().threads
         living += [await start(system, guest.copies_stdin(), "io") for _ in range(50)]
-        assert Census.take().threads == threads
+        until(lambda: Census.take().threads <= threads, f"no more threads than {threads}")
         for it in living:
             await it.write(b"one of many\n")
         assert {await it.stdout.line() for it in living} == {"one of many"}

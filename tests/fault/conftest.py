@@ -13,6 +13,7 @@ from hcsd.embedded.keeper.kernel import PR_SET_CHILD_SUBREAPER, prctl
 from hcsd.embedded.provider import EmbeddedProvider
 from hcsd.embedded.timings import DEFAULT_TIMINGS, Timings
 from hcsd.hcs.host import Host
+from tests.support.census import until
 from tests.support.cgroups import groups_left, name_of_group
 from tests.support.engines import embedded_provider
 from tests.support.scripted import ScriptedProvider
@@ -20,8 +21,8 @@ from tests.support.scripted import ScriptedProvider
 
 def used(provider: ScriptedProvider) -> Iterator[ScriptedProvider]:
     yield provider
+    until(lambda: not any(provider.live().values()), f"nothing is live of {provider.live()}")
     assert provider.misuse == []
-    assert {name: count for name, count in provider.live().items() if count} == {}
 
 
 @pytest.fixture(params=[False, True], ids=["on the loop", "in lanes"])
@@ -68,7 +69,7 @@ def embedded(
     provider.close()
     if reaps_orphans:
         prctl(PR_SET_CHILD_SUBREAPER, 0)
-    assert not any(provider.live().values()), provider.live()
+    until(lambda: not any(provider.live().values()), f"nothing is live of {provider.live()}")
     assert not groups_left({name})
 
 

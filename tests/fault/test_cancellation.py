@@ -12,7 +12,14 @@ from hcsd.hcs.callbacks import REGISTRY, Completion, Event
 from hcsd.hcs.process import Process
 from hcsd.hcs.system import ComputeSystem
 from tests.support.scripted import RUNNING, Operation, ScriptedProvider
-from tests.support.scripting import home, process_of, served, settled, system_of
+from tests.support.scripting import (
+    home,
+    process_of,
+    served,
+    settled,
+    system_of,
+    until_none_is_live,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -88,14 +95,13 @@ async def test_who_is_cancelled_while_an_operation_is_in_flight_leaves_it_to_fin
     scripted.script["HcsCreateProcess"] = start
     async with system_of(scripted) as system:
         task = asyncio.ensure_future(system.create_process("{}"))
-        assert await anyio.to_thread.run_sync(arrived.wait, 5)
+        assert await anyio.to_thread.run_sync(arrived.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert scripted.live()["operations"] == 1
         pending[0].complete(info=(7, *STDIO))
-        await settled()
-        assert scripted.live()["operations"] == scripted.live()["stdio"] == 0
+        await until_none_is_live(scripted, "operations", "stdio")
 
 
 async def test_who_is_cancelled_when_the_answer_is_there_but_not_yet_taken_loses_nothing(

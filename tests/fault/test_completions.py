@@ -17,7 +17,14 @@ from hcsd.hcs.host import Host
 from hcsd.hcs.operation import MAX_LEFT
 from hcsd.hcs.timings import Timings
 from tests.support.scripted import RUNNING, Operation, ScriptedProvider
-from tests.support.scripting import home, host_of, process_of, settled, system_of
+from tests.support.scripting import (
+    home,
+    host_of,
+    process_of,
+    settled,
+    system_of,
+    until_none_is_live,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +51,7 @@ class Starts:
 
     async def arrived(self) -> Operation:
         """Return the next one once it is started."""
-        assert await anyio.to_thread.run_sync(self._arrived.acquire, True, 5)
+        assert await anyio.to_thread.run_sync(self._arrived.acquire, True, 30)
         return self.pending[-1]
 
 
@@ -68,24 +75,18 @@ class Silent:
         return 0
 
 
-async def until_none_is_live(provider: ScriptedProvider, *kinds: str) -> None:
-    with anyio.fail_after(5):
-        while any(provider.live()[kind] for kind in kinds):
-            await anyio.lowlevel.checkpoint()
-
-
 async def test_a_result_whose_completion_got_lost_is_found(scripted: ScriptedProvider) -> None:
     scripted.script["HcsGetProcessProperties"] = silently(document=RUNNING)
     scripted.script["HcsModifyProcess"] = silently(HR.INVALID_STATE)
     scripted.script["HcsCreateProcess"] = silently(info=(7, *STDIO))
     late = REGISTRY.late
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with process_of(scripted, CURIOUS) as process:
             assert process.pid == 7
             assert await process.properties() == RUNNING
             with pytest.raises(InvalidStateError, match="modify process 7"):
                 await process.modify("{}")
-            assert scripted.live()["operations"] == 0
+            await until_none_is_live(scripted, "operations")
     assert not scripted.called("HcsTerminateProcess")
     assert REGISTRY.late == late
 
@@ -165,8 +166,7 @@ async def test_a_process_whose_create_does_not_complete_is_found_by_its_handle(
         await process.modify("{}")
         starts.pending[0].info = (7, 0, 0, 0)
         starts.pending[0].completed_and_fetched()  # at last: it changes nothing
-        await settled()
-        assert scripted.live()["operations"] == 0
+        await until_none_is_live(scripted, "operations")
         assert process.take_stdio() == STDIO
     for handle in STDIO:
         scripted.close_handle(handle)
@@ -334,7 +334,7 @@ async def test_what_is_left_behind_is_bounded(blocking: ScriptedProvider) -> Non
             task.cancel()
         await asyncio.wait(tasks)
         assert len(home(process).operations.left) == MAX_LEFT
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while blocking.live()["operations"] > MAX_LEFT:
                 await anyio.lowlevel.checkpoint()
 

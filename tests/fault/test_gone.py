@@ -96,7 +96,7 @@ async def test_one_that_is_gone_without_a_trace_ends_when_its_event_does_not_com
     async with process_of(scripted, HASTY) as process:
         with pytest.raises(AlreadyStoppedError):
             await process.signal(None)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             end = await process.exited.wait()
         assert (end.exit_code, process.state) == (None, ProcessState.EXITED)
         assert not await process.still_runs()
@@ -163,7 +163,7 @@ async def test_a_system_that_says_so_of_itself_ends(scripted: ScriptedProvider, 
     scripted.script["HcsGetComputeSystemProperties"] = answering(code)
     async with system_of(scripted, HASTY) as system:
         assert not await system.confirm()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await system.exited.wait()
 
 
@@ -189,7 +189,7 @@ async def test_an_end_that_meets_nobody_has_done_its_part(
     scripted.script["HcsGetComputeSystemProperties"] = answering(code)
     async with system_of(scripted, HASTY) as system:
         assert not await system.terminate()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await system.exited.wait()
 
 
@@ -243,7 +243,7 @@ async def test_a_system_that_is_gone_when_it_is_opened_again_has_ended(
     async with supervised(scripted) as process:
         scripted.answers["HcsOpenComputeSystem"] = code
         await disconnect(scripted)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert (await process.exited.wait()).exit_code is None
         assert process.state is ProcessState.EXITED
 
@@ -265,13 +265,13 @@ async def test_each_process_is_asked_once_after_every_reopen(
             await disconnect(scripted)
             await found(process, generation)
             await found(other, generation)
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 while len(scripted.called("HcsGetProcessProperties")) < before + 2:
                     await anyio.lowlevel.checkpoint()
             await settled()
         scripted.script["HcsGetProcessProperties"] = answering(document=EXITED)
         await disconnect(scripted)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert await process.exited.wait() == ProcessEnd(5)
             assert await other.exited.wait() == ProcessEnd(5)
         other.close()
@@ -285,7 +285,7 @@ async def test_one_that_ended_while_the_service_was_away_is_not_waited_for(
     scripted.script["HcsGetProcessProperties"] = answering(code)
     async with supervised(scripted, HASTY) as process:
         await disconnect(scripted)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert (await process.exited.wait()).exit_code is None
 
 
@@ -299,6 +299,6 @@ async def test_a_system_is_asked_once_after_every_reopen(scripted: ScriptedProvi
         assert scripted.queries.count(None) == 1
         answers(scripted, {"State": "Stopped", "ExitType": "ForcedExit"})
         await disconnect(scripted)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await system.exited.wait()
             await process.exited.wait()

@@ -63,9 +63,9 @@ async def test_nothing_is_left_of_many_processes(
     await processes(AT_ONCE)  # what is made once and kept
     before, descriptors = holdings(embedded), descriptors_of(keeper)
     await processes(count)
-    assert holdings(embedded) == before
+    until(lambda: holdings(embedded) == before, f"no more is held than {before}")
     until(lambda: descriptors_of(keeper) == descriptors, "the keeper has no more descriptors")
-    assert children(keeper) == []
+    until(lambda: children(keeper) == [], "the keeper reaps all of them")
     until(lambda: not below(groups_left({name})), "all groups of processes are removed")
     system.close()
 

@@ -65,7 +65,7 @@ async def disconnect(provider: ScriptedProvider) -> None:
 
 async def found(process: Process, generation: int = 1) -> None:
     """Wait until the process was found after so many disconnects."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while process.state is not FOUND or process.generation < generation:
             await anyio.lowlevel.checkpoint()
 
@@ -418,7 +418,7 @@ async def test_each_silent_process_gets_its_turn_and_one_is_asked_at_a_time(
     async with supervised(blocking, FREQUENT) as process:
         processes = [process, *[await home(process).create_process("{}") for _ in range(4)]]
         for count in range(1, 6):
-            assert await anyio.to_thread.run_sync(arrived.acquire, True, 5)
+            assert await anyio.to_thread.run_sync(arrived.acquire, True, 30)
             assert len(pending) == count  # the one before had to be answered first
             pending[-1].complete(document=EXITED)
         for one in processes:
@@ -439,5 +439,5 @@ async def test_events_of_an_engine_in_our_process_are_relied_upon(
     blocking.script["HcsGetProcessProperties"] = ask
     async with supervised(direct, FREQUENT), supervised(blocking, FREQUENT):
         for _ in range(5):
-            assert await anyio.to_thread.run_sync(asked.acquire, True, 5)
+            assert await anyio.to_thread.run_sync(asked.acquire, True, 30)
     assert not direct.called("HcsGetProcessProperties")

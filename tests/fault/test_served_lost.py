@@ -81,7 +81,7 @@ async def exit_of(process: Process) -> pb.ProcessExit:
 
 
 async def until(process: Process, state: pb.ProcessState) -> pb.Process:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while message_of(process).state != state:
             await anyio.lowlevel.checkpoint()
     return message_of(process)
@@ -220,7 +220,7 @@ async def test_output_goes_on_while_the_process_is_lost(scripted: ScriptedProvid
         assert cursor.take(100) is None  # from here on it is told
         os.write(send, b"still here")
         os.close(send)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             await cursor_woken.wait()
         assert cursor.take(100) == b"still here"
         cursor.close()

@@ -45,7 +45,7 @@ def says(provider: ScriptedProvider, *documents: str | HR) -> list[str | HR]:
 
 async def confirmed(rest: list[str | HR], left: int) -> None:
     """Wait for the question that follows a create; so that later answers are to later ones."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while len(rest) > left:
             await anyio.lowlevel.checkpoint()
 

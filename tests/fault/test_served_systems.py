@@ -20,7 +20,7 @@ from hcsd.v1 import compute_system_pb2 as pb
 from hcsd.v1 import compute_system_service_pb2 as service_pb
 from hcsd.v1 import host_service_pb2 as host_pb
 from tests.support.scripted import Operation, ScriptedProvider
-from tests.support.scripting import host_of
+from tests.support.scripting import host_of, until_none_is_live
 
 if TYPE_CHECKING:
     from hcsd.rpc.calls import Context
@@ -208,7 +208,7 @@ async def test_a_system_that_does_not_start_is_terminated(scripted: ScriptedProv
         assert caught.value.metadata["function"] == "HcsStartComputeSystem"
         assert caught.value.metadata["system"] == NAME
         assert len(scripted.called("HcsTerminateComputeSystem")) == 1
-    assert scripted.live()["systems"] == 0
+    await until_none_is_live(scripted, "systems")
 
 
 async def test_the_handle_is_closed_when_a_system_has_ended(scripted: ScriptedProvider) -> None:
@@ -224,7 +224,7 @@ async def test_the_handle_is_closed_when_a_system_has_ended(scripted: ScriptedPr
         ended = (await service.WaitComputeSystem(wait, CONTEXT)).system
         assert ended.state == pb.COMPUTE_SYSTEM_STATE_STOPPED
         assert ended.exit.exit_type == pb.COMPUTE_SYSTEM_EXIT_TYPE_GRACEFUL_EXIT
-    assert scripted.live()["systems"] == 0
+    await until_none_is_live(scripted, "systems")
 
 
 async def test_a_system_that_is_gone_without_a_word_has_ended_with_an_unknown_exit(

@@ -84,7 +84,7 @@ async def test_a_descendant_that_moves_from_process_to_process_is_caught(host: H
     it = await start(system, {"CommandArgs": [sys.executable, "-I", "-S", "-c", hop]}, "o")
     await it.stdout.line()
     await it.end()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         done = anyio.Event()
 
         async def end_of_output() -> None:

@@ -132,7 +132,7 @@ async def test_the_only_reader_that_stalls_comes_back_and_has_lost_nothing(
     )
     digest = hashlib.sha256()
     async with stalled(impatient, made.name) as reader:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while (await client.get(made.name)).stdout.readers:
                 pass
         assert (await client.get(made.name)).state == pb.PROCESS_STATE_RUNNING
@@ -151,7 +151,7 @@ async def test_a_reader_that_stalls_and_leaves_is_forgotten(
     made = await client.create(pb.Argv(args=["yes"]), spec=kept(MIB, BLOCK))
     for _ in range(2):
         async with stalled(impatient, made.name):
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 while (await client.get(made.name)).stdout.readers:
                     pass
     reader = client.follow(made.name, tail(STDOUT, 1000))
@@ -170,7 +170,7 @@ async def test_a_run_that_stalls_ends_like_any_reader(
         await run.until("started")
         name = run.output.process.name
         client.made.append(name)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while (await client.get(name)).stdout.readers:
                 pass
         with refused(Code.ABORTED, "SUBSCRIBER_STALLED"):

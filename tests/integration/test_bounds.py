@@ -170,7 +170,7 @@ async def test_what_is_forgotten_is_freed_at_once(tmp_path: Path) -> None:
                     weakref.finalize(item, freed.set)
             del item
             await client.delete(made.name)
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 await freed.wait()
         finally:
             gc.enable()

@@ -99,7 +99,7 @@ async def go_on(client: Client, name: str) -> None:
 
 async def until_writers(client: Client, name: str, count: int) -> None:
     """Wait until the daemon counts so many writers."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while (await client.get(name)).stdin.readers != count:
             pass
 
@@ -494,7 +494,7 @@ async def test_stdin_that_is_not_read_holds_up_nothing(
     await run.until("started")
     name = run.output.process.name
     await until_committed(client, name, PIPE_BYTES)
-    with anyio.fail_after(2):
+    with anyio.fail_after(30):
         await client.signal(name, pb.ProcessSignal(signal_name="WINCH"))
         assert (await client.get(name)).stdin.end_offset == PIPE_BYTES
         assert (await client.terminate(name)).exit.exit_code == 137

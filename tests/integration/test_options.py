@@ -85,7 +85,7 @@ async def test_output_that_blocks_is_whole_for_who_reads_late(
 ) -> None:
     blocks = pb.ProcessOptions(output=pb.OutputOptions(overflow=pb.OVERFLOW_POLICY_BLOCK))
     process = await made(client, request_of("head -c 5000000 /dev/zero; exit 3", blocks))
-    with anyio.fail_after(10):  # until the ring is full
+    with anyio.fail_after(30):  # until the ring is full
         while (await client.get(process.name)).stdout.end_offset < 1 << 20:
             await anyio.lowlevel.checkpoint()
     output = await client.read(process.name)

@@ -38,7 +38,7 @@ async def pinned(client: Client) -> str:
 
 
 async def forgotten(client: Client, name: str) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while await code_of(client.get(name)) is Code.OK:
             await anyio.lowlevel.checkpoint()
 

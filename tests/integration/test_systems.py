@@ -629,7 +629,7 @@ async def test_the_record_of_a_system_is_kept_for_a_while() -> None:
             made = await systems.create(start=True)
             await systems.terminate(made.name)
             assert (await systems.wait(made.name)).state == STOPPED
-            with anyio.fail_after(5), refused(Code.NOT_FOUND, "HCS_E_SYSTEM_NOT_FOUND"):
+            with anyio.fail_after(30), refused(Code.NOT_FOUND, "HCS_E_SYSTEM_NOT_FOUND"):
                 while True:
                     await systems.get(made.name)
 

@@ -531,7 +531,7 @@ class Client:
             feed.call.cancel()
             if feed.output.started is not None:
                 names.add(feed.output.process.name)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             for name in names:
                 await self.delete(name, force=True, allow_missing=True)
 

@@ -39,13 +39,22 @@ class Census(NamedTuple):
         return cls(len(os.listdir("/proc/self/fd")) - 1, len(os.listdir("/proc/self/task")))
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Wait for what the kernel has no event for, such as an entry that vanishes from /proc."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds} s: {what}")
         time.sleep(0.002)
+
+
+async def eventually(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """As `until`, while the event loop goes on: for what it does itself, or hears of from threads."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds} s: {what}")
+        await anyio.lowlevel.checkpoint()
 
 
 def children(pid: int | None = None) -> list[int]:

@@ -100,7 +100,7 @@ class Operation:
     def completed_and_fetched(self) -> None:
         """Complete, and wait until the engine's own thread has fetched the result and closed it."""
         self.call_back()
-        assert self.closed.wait(5)
+        assert self.closed.wait(30)
 
 
 # Makes a starting call: answers its HRESULT, and may complete the operation.
@@ -125,11 +125,11 @@ class Hold:
 
     def stay(self) -> None:
         self._entered.set()
-        assert self._released.wait(10)
+        assert self._released.wait(30)
 
     async def entered(self) -> None:
         """Wait until the call is there."""
-        assert await anyio.to_thread.run_sync(self._entered.wait, 5)
+        assert await anyio.to_thread.run_sync(self._entered.wait, 30)
 
     def release(self) -> None:
         self._released.set()

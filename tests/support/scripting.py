@@ -13,6 +13,7 @@ from hcsd.hcs.host import Host
 from hcsd.hcs.process import Process
 from hcsd.hcs.system import ComputeSystem
 from hcsd.hcs.timings import DEFAULT_TIMINGS, Timings
+from tests.support.census import eventually
 from tests.support.scripted import ScriptedProvider
 
 
@@ -90,12 +91,15 @@ def served() -> None:
 
     handler = REGISTRY.register(note)
     REGISTRY.post(handler, Completion(0))
-    assert done.wait(5)
+    assert done.wait(30)
     REGISTRY.unregister(handler)
 
 
 async def settled() -> None:
-    """Wait until every callback that has come so far was served, and its outcome is on the loop."""
+    """Wait until every callback that has come so far was served, and its outcome is on the loop.
+
+    Handles may still be open: a provider whose calls may block has them closed in lanes.
+    """
     loop = asyncio.get_running_loop()
     done = anyio.Event()
 
@@ -106,3 +110,10 @@ async def settled() -> None:
     REGISTRY.post(handler, Completion(0))
     await done.wait()
     REGISTRY.unregister(handler)
+
+
+async def until_none_is_live(provider: ScriptedProvider, *kinds: str) -> None:
+    """Wait until the provider has everything of these kinds back."""
+    await eventually(
+        lambda: not any(provider.live()[kind] for kind in kinds), f"none of {kinds} is live"
+    )

@@ -393,7 +393,7 @@ async def test_without_a_daemon_the_answer_comes_at_once(target: str) -> None:
                 await anext(run)
         with pytest.raises(DaemonUnreachableError):
             await anext(client.read_output(NAME))
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 5  # tries would take longer
     text = str(caught.value)
     assert text.startswith(f"cannot reach a daemon at {target}: ")
     assert any(cause in text for cause in (os.strerror(2), os.strerror(111)))
@@ -409,7 +409,7 @@ async def test_a_daemon_that_is_started_later_is_found(tmp_path: Path) -> None:
             daemon.answers("GetHost", host_pb.GetHostResponse(engine="embedded"))
             async with Client(daemon.target) as another:
                 assert (await another.get_host()).engine == "embedded"
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 while True:
                     try:
                         assert (await client.get_host()).engine == "embedded"

@@ -12,6 +12,7 @@ from hcsd.daemon.background import Background
 from hcsd.daemon.errors import RequestError, StoppingError
 from hcsd.daemon.idempotency import NO_KEY, Idempotency, RequestKey
 from hcsd.daemon.retention import Retention
+from tests.support.records import ours
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +95,7 @@ async def test_a_fault_that_nobody_waits_for_is_logged_and_a_refusal_is_not(
             gate = Gate(error)
             Background(tasks).start(gate, "work")
             gate.open.set()
-    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    (record,) = [record for record in ours(caplog) if record.levelno >= logging.ERROR]
     assert record.getMessage() == "work failed, and nobody waits for it"
     assert record.exc_info is not None
 

@@ -89,7 +89,7 @@ class Bench:
             calls["ShutDown"]()
         elif state is SystemState.STOPPED:
             calls["Terminate"]()
-            assert self.provider._systems[name].ended.wait(5)
+            assert self.provider._systems[name].ended.wait(30)
         return system
 
     def answer(self, state: SystemState, call: str) -> int:
@@ -164,7 +164,7 @@ def test_everybody_who_listens_is_told_of_the_end_once(bench: Bench) -> None:
     name = f"system-{bench.count}"
     listed = bench.provider._systems[name]
     bench.calls(system)["Terminate"]()
-    assert listed.ended.wait(5)
+    assert listed.ended.wait(30)
     for handle in [system, *handles]:
         bench.library.HcsCloseComputeSystem(handle)
     assert ended.is_set()

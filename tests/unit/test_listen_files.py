@@ -26,6 +26,7 @@ from hcsd.listen.pem import TlsFileError
 from hcsd.listen.tls import ServerCertificate, Tls
 from hcsd.listen.token import Token
 from hcsd.rpc.credentials import server_credentials
+from tests.support.records import ours
 
 DAY = timedelta(days=1)
 STRANGE = "a-token-of-somebody-else"
@@ -78,7 +79,7 @@ def test_a_token_is_what_its_file_says_now(
         caplog.clear()
         spoil(path)
         assert token.current() == token.current() == ""
-        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        assert [record.levelno for record in ours(caplog)] == [logging.WARNING]
         assert "nobody is let in by TCP until this is mended" in caplog.text
         assert first not in caplog.text
     path.chmod(0o600)
@@ -172,7 +173,9 @@ def test_the_file_for_clients_is_mended(tmp_path: Path, caplog: pytest.LogCaptur
         authority.load()
         authority.load()
         assert path.read_text() == good
-        assert caplog.messages == [f"wrote '{path}', which clients need"]
+        assert [record.message for record in ours(caplog)] == [
+            f"wrote '{path}', which clients need"
+        ]
 
 
 def test_the_file_of_another_daemon_is_kept(
@@ -188,7 +191,9 @@ def test_the_file_of_another_daemon_is_kept(
     authority.load()
     assert (own / "server.pem.old").read_text() == copy
     assert (own / "server.pem").read_text() not in {"", copy}
-    assert caplog.messages == [f"kept another '{own / 'server.pem'}' as '{own / 'server.pem.old'}'"]
+    assert [record.message for record in ours(caplog)] == [
+        f"kept another '{own / 'server.pem'}' as '{own / 'server.pem.old'}'"
+    ]
 
 
 def make_ca(path: Path, since: datetime, until: datetime, *, of_another: bool = False) -> None:
@@ -229,7 +234,7 @@ def test_an_authority_that_ends_soon_is_told(
     now = datetime.now(UTC)
     make_ca(tmp_path / "server.key", now - DAY, now + 80 * DAY)
     Tls(Authority(tmp_path, Names([])))
-    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    [warning] = [record for record in ours(caplog) if record.levelno == logging.WARNING]
     assert "expires at" in warning.getMessage()
     assert "give the new 'server.pem' to the clients" in warning.getMessage()
 
@@ -346,7 +351,7 @@ def test_without_their_authority_no_clients_are_let_in(
         caplog.clear()
         spoil(path)
         assert clients.current() == clients.current() == b""
-        assert len(caplog.records) == 1
+        assert len(ours(caplog)) == 1
         assert tls.current().client_ca == second.encode()  # a handshake needs one
     replace(path, first)
     assert clients.current() == first.encode()

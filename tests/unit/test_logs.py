@@ -231,7 +231,7 @@ def test_lines_without_room_are_dropped_and_counted() -> None:
     gate = Gate()
     lines = writer.Writer(gate, "test")
     lines.put("first\n")
-    assert gate.waits.wait(10)
+    assert gate.waits.wait(30)
     line = "x" * 9_999 + "\n"
     for _ in range(200):
         lines.put(line)
