@@ -16,6 +16,9 @@ workers := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # It is a Go module and no package of Python, so .requirements.lock cannot have it.
 actionlint := v1.7.12
 
+# Where this is set, each of the many programs that tests start would compile all that it loads.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # a recipe uses all cores where it can, and its output stays in one piece under -j
 
