@@ -6,10 +6,13 @@ whenever the command stops, and at last its exit code. It ends with the other en
 """
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
 import os
+import pkgutil
+import re
 import select
 import signal
 import socket
@@ -17,20 +20,31 @@ import struct
 import sys
 from typing import TypedDict
 
+import typer.main
+
 import hcsd.__main__
 import hcsd.cli
 
-# All that commands load, by its roots. It must start no threads and open no files.
+# All that commands load: these modules, and all that is in ours that are packages. It must start no
+# threads and open no files.
 LOADED = (
-    "hcsd.cli.main",
     "typer._adapters",
+    "typer._click.decorators",
+    "pydantic.plugin._loader",
     "anyio._backends._asyncio",
+    "psutil",
     "hcsd.rpc",  # before the client: it loads gRPC as a daemon needs it
     "hcsd_client",
+    "hcsd.cli",
+    "hcsd.daemon",
+    "hcsd.embedded",
     "hcsd.engine",
-    "hcsd.listen.unix",
-    "hcsd.rpc.server",
+    "hcsd.listen",
+    "hcsd.logs",
+    "rich.console",
+    "rich.table",
 )
+ELSEWHERE = re.compile(r"\.terminal\.windows$|\.__main__$")  # what other systems and programs load
 STOPPED = 1 << 32  # no exit code
 NUMBER = struct.Struct("q")
 READ_BYTES = 1 << 16
@@ -122,7 +136,14 @@ def _become(stdin: int, stdout: int, stderr: int, request: int) -> list[str]:
 
 def main() -> None:
     for name in LOADED:
-        importlib.import_module(name)
+        module = importlib.import_module(name)
+        own = getattr(module, "__path__", ()) if name.startswith("hcsd") else ()
+        for inside in pkgutil.walk_packages(own, f"{name}."):
+            if not ELSEWHERE.search(inside.name):
+                importlib.import_module(inside.name)
+    # What the command line makes of its functions is the same for each command.
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    typer.main.get_command(hcsd.cli.main.app)
     gc.collect()
     gc.freeze()  # a collection in a command would copy all pages
     arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
