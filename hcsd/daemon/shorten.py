@@ -8,7 +8,7 @@ DOCUMENT_BYTES = 1024 * 1024  # of a document that HCS has sent; its own have so
 
 def shorten(text: str, limit: int = MESSAGE_BYTES) -> str:
     """Cut a text to so many bytes of UTF-8; a character that UTF-8 does not have becomes `?`."""
-    encoded = text.encode(errors="replace")
+    encoded = text[: limit + 1].encode(errors="replace")  # a character has at least one byte
     if len(encoded) > limit:
         return encoded[: limit - len("…".encode())].decode(errors="ignore") + "…"
     return encoded.decode()
