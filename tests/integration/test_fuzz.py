@@ -15,6 +15,7 @@ from tests.fuzz.target import DEADLINE, Code, Target, judge, methods, raw
 from tests.support.daemon import Daemon
 
 SEED = 20  # of every slice
+SLICES = [15, pytest.param(60, marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,12 @@ def target(shared: Daemon) -> Iterator[Target]:
         target.tidy()
 
 
+@pytest.mark.parametrize("cases", SLICES)
 @pytest.mark.parametrize("method", methods(), ids=lambda method: method.name)
 def test_no_message_breaks_the_daemon(
-    daemon: Daemon, target: Target, method: MethodDescriptor
+    daemon: Daemon, target: Target, method: MethodDescriptor, cases: int
 ) -> None:
-    call_with_messages(target, method, SEED, 20)
+    call_with_messages(target, method, SEED, cases)
     call_with_bytes(target, method, SEED, 5)
 
 
@@ -60,7 +62,8 @@ def stage() -> Iterator[Stage]:
 # A path that is not UTF-8 ends the serving loop of grpc.aio, and with it a listener.
 
 
-@pytest.mark.parametrize(("kind", "cases"), [("handshakes", 60), ("frames", 60)])
+@pytest.mark.parametrize("cases", SLICES)
+@pytest.mark.parametrize("kind", ["handshakes", "frames"])
 def test_no_connection_breaks_the_daemon(stage: Stage, kind: str, cases: int) -> None:
     KINDS[kind](stage, SEED, cases)
     stage.check()
