@@ -285,10 +285,13 @@ async def test_a_descendant_that_never_stops_writing_is_given_up_even_if_its_rea
     tmp_path: Path,
 ) -> None:
     async with running_inside(tmp_path, Limits(max_drain_time=0.5)) as (client, _):
-        spec = pb.ProcessSpec(output=pb.OutputOptions(ring_bytes=100_000))
-        run = await client.run(sh("echo own; yes & exit 0"), spec=spec)
+        spec = pb.ProcessSpec(
+            output=pb.OutputOptions(ring_bytes=100_000), stdin_mode=pb.STDIN_MODE_PIPE
+        )
+        run = await client.run(sh("echo own; yes & read _; exit 0"), spec=spec)
         while len(run.output.data.get(STDOUT, b"")) < 3_000_000:
             await run.read()
+        await run.close_stdin()
         name = run.output.process.name
         process = await client.wait(name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)  # it reads no more
         assert not process.exit.output_complete
