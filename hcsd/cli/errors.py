@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from hcsd.cli import exit_codes
@@ -34,6 +35,26 @@ OPTIONS = {
 }
 
 
+# Arguments of the Python client, which its messages name as `Client(address=...)`, as options of a command.
+ARGUMENTS = {
+    "address": "--address",
+    "token_file": "--token-file",
+    "tls_ca_file": "--tls-ca",
+    "tls_cert_file": "--tls-cert",
+    "tls_key_file": "--tls-key",
+    "insecure": "--insecure",
+}
+
+
+def _with_options(text: str) -> str:
+    """Put options in the place of the arguments that a message of the client names."""
+
+    def options(named: re.Match[str]) -> str:
+        return " and ".join(ARGUMENTS[name] for name in re.findall(r"\w+(?==)", named[1]))
+
+    return re.sub(r"\bClient\(((?:\w+=\.\.\.(?:, )?)+)\)", options, text)
+
+
 def _shown(field: str) -> str:
     """Return a field with its option, if it has one."""
     option = OPTIONS.get(field.rpartition(".")[2].partition("[")[0])
@@ -47,8 +68,9 @@ def say_error(error: HcsdClientError) -> None:
         for violation in error.violations:
             say(f"  {_shown(violation.field)}: {violation.message}")
         return
-    say("; ".join([str(error), *getattr(error, "__notes__", ())]))
-    if isinstance(error, UnauthenticatedError) and "--token-file" not in str(error):
+    said = _with_options("; ".join([str(error), *getattr(error, "__notes__", ())]))
+    say(said)
+    if isinstance(error, UnauthenticatedError) and "--token-file" not in said:
         say("name the file with the daemon's token with --token-file or HCSD_TOKEN_FILE")
 
 

@@ -26,6 +26,7 @@ from hcsd.host_limits import limit_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Self
 
     from hcsd.abi.hresult import Code
     from hcsd.host_limits import HostLimit
@@ -97,6 +98,21 @@ class RequestError(HcsdError):
         if self.violations:
             self.metadata["violations"] = str(len(self.violations))
 
+    def within(self, place: str) -> Self:
+        """Return the same error about a request that is a field of another one.
+
+        It is a new error, since several calls may wait for what failed.
+
+        Args:
+            place: Path of that field.
+        """
+        moved = type(self).__new__(type(self), *self.args)
+        moved.__dict__.update(self.__dict__)
+        moved.violations = tuple(
+            item._replace(field=f"{place}.{item.field}") for item in self.violations
+        )
+        return moved
+
 
 class InvalidRequestError(RequestError):
     """A request breaks rules of the contract; it lists all of them.
@@ -107,10 +123,19 @@ class InvalidRequestError(RequestError):
 
     def __init__(self, violations: Iterable[Violation]) -> None:
         found = tuple(violations)
-        text = "; ".join(f"{item.field} {item.message}" for item in found)
-        super().__init__(
-            Reason.INVALID_REQUEST, f"the request is not valid: {text}", violations=found
-        )
+        super().__init__(Reason.INVALID_REQUEST, _listed(found), violations=found)
+
+    def within(self, place: str) -> Self:
+        """Return the same error, with the fields in its text, too."""
+        moved = super().within(place)
+        moved.message = _listed(moved.violations)
+        moved.args = (moved.message,)
+        return moved
+
+
+def _listed(violations: Iterable[Violation]) -> str:
+    text = "; ".join(f"{item.field} {item.message}" for item in violations)
+    return f"the request is not valid: {text}"
 
 
 class NotFoundError(RequestError):

@@ -20,6 +20,10 @@ A writer holds the place of the one who writes, from `Stdin.writer` to the end o
     WRITING ──another takes over──▶ LOST       its block ends with STDIN_TAKEN_OVER
     WRITING ──stdin is no longer OPEN──▶ LOST  its block ends with STDIN_CLOSED
 
+Several calls may have the whole of the stdin, as those that share an ExecProcess. They feed it in turn,
+each behind what the pipe has accepted. What others write, or take over from one that feeds, ends that for
+good: their bytes and those of the feed would mix.
+
 A writer that is lost is cancelled wherever its block waits. Its successor holds the place at once,
 but writes only after the predecessor's write has ended: `_turn` passes from one to the other. So
 each of them knows exactly what the pipe has accepted of it.
@@ -89,6 +93,7 @@ class Stdin:
 
     Attributes:
         feeding: Held by the one that feeds it, of several calls that all have the whole of it.
+        taken: Whether others have written to it, or taken it from one that feeds it.
     """
 
     def __init__(self, name: str, process: Process, pipe: WriteEnd | None) -> None:
@@ -99,6 +104,7 @@ class Stdin:
         self._why_closed = "the process was started without one"
         self._writer: Writer | None = None  # who holds the place
         self.feeding = anyio.Lock()
+        self.taken = False
         self._turn = anyio.Lock()  # held while bytes go to the pipe
 
     @property
@@ -121,18 +127,19 @@ class Stdin:
         return StreamStatus(end_offset=self.committed, closed=self.closed, readers=self.writers)
 
     @contextlib.contextmanager
-    def writer(self, *, take_over: bool = False) -> Iterator[Writer]:
+    def writer(self, *, take_over: bool = False, feeds: bool = False) -> Iterator[Writer]:
         """Be the one who writes, inside the block.
 
         Args:
             take_over: Whether to take the place of the present writer.
+            feeds: Whether it is one that feeds it, and so holds `feeding`.
 
         Raises:
             StdinError: STDIN_BUSY; or the place was lost inside the block, STDIN_TAKEN_OVER or
                 STDIN_CLOSED. Stdin that is closed at the start may be entered, since what was
                 accepted may be repeated.
         """
-        writer = Writer(self.committed, self._write, self._let_go)
+        writer = Writer(self.committed, self._write, self._let_go, feeds=feeds)
         if not self.closed:
             self._give_place(writer, take_over=take_over)
         try:
@@ -175,6 +182,7 @@ class Stdin:
                     self.committed,
                 )
             self._writer.scope.cancel()
+            self.taken = self.taken or self._writer.feeds
         self._writer = writer
 
     def _let_go(self, writer: Writer) -> None:
@@ -212,6 +220,7 @@ class Stdin:
                 await self._write_rest(offset, data)
             finally:
                 writer.committed = self.committed
+                self.taken = self.taken or (self.committed > before and not writer.feeds)
         return writer.committed - before
 
     async def _write_rest(self, offset: int, data: bytes) -> None:
@@ -244,6 +253,7 @@ class Writer:
             after a write that was cut off.
         skipped: How many bytes of its last write the pipe had accepted before.
         cut_off: Whether it lost its place because stdin was closed.
+        feeds: As `Stdin.writer` was told.
     """
 
     def __init__(
@@ -251,7 +261,10 @@ class Writer:
         committed: int,
         write: Callable[[Writer, int, bytes], Awaitable[int]],
         let_go: Callable[[Writer], None],
+        *,
+        feeds: bool,
     ) -> None:
+        self.feeds = feeds
         self.scope = anyio.CancelScope()
         self.committed = committed
         self.skipped = 0

@@ -6,6 +6,7 @@
 
 The calls that share a process own it jointly. One of them feeds its stdin; when that one leaves, the next
 goes on behind what the pipe has taken. So nothing is lost with a call, and none takes anything from another.
+Who takes stdin over by another call keeps it: no exec writes to it any more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from hcsd.hcs.errors import HcsError
 from hcsd.io import Overflow
 from hcsd.rpc.convert import fill_process, key_from, process_request_from, timeout_of
 from hcsd.rpc.input import LEAST_TIME, close_stdin, stdin_of
+from hcsd.rpc.nested_create import within_create
 from hcsd.rpc.sizes import MAX_CAPTURE_BYTES, sendable
 from hcsd.v1 import process_service_pb2 as service_pb
 
@@ -51,8 +53,10 @@ async def exec_process(
         HcsError: HCS refused it.
     """
     size = request.max_output_bytes or MAX_CAPTURE_BYTES
-    asked = _with_defaults(process_request_from(request.create, owned=True), request, daemon.limits)
-    process, replayed = await daemon.processes.create(asked)
+    with within_create():
+        asked = process_request_from(request.create, owned=True)
+        asked = _with_defaults(asked, request, daemon.limits)
+        process, replayed = await daemon.processes.create(asked)
     timeout = timeout_of(request)
     if timeout is not None:
         timeout = max(timeout, LEAST_TIME)  # or who asks again and again would never feed stdin
@@ -101,10 +105,10 @@ def _with_defaults(
         return asked
     if asked.spec is not None:
         if asked.spec.stdin_mode is StdinMode.CLOSED:
-            raise _no_stdin("create.spec.stdin_mode", "STDIN_MODE_PIPE or nothing")
+            raise _no_stdin("spec.stdin_mode", "STDIN_MODE_PIPE or nothing")
         return replace(asked, spec=replace(asked.spec, stdin_mode=StdinMode.PIPE))
     if read_document(asked.document or "").stdin_mode is not StdinMode.PIPE:
-        raise _no_stdin("create.parameters_json", "'CreateStdInPipe': true")
+        raise _no_stdin("parameters_json", "'CreateStdInPipe': true")
     return asked
 
 
@@ -137,14 +141,18 @@ async def _run(process: Process, data: bytes) -> None:
 
 
 async def _feed(process: Process, data: bytes) -> None:
-    """Write all of its stdin, and end it; a process that does not want it is no error.
+    """Write all of its stdin, and end it, unless others write to it.
+
+    That the process does not want it is no error.
 
     Raises:
         HcsError: HCS could not close its end.
     """
     stdin = stdin_of(process)
     async with stdin.feeding:
-        with contextlib.suppress(StdinError), stdin.writer(take_over=True) as writer:
+        if stdin.taken:
+            return
+        with contextlib.suppress(StdinError), stdin.writer(feeds=True) as writer:
             await writer.write(0, data)
             await close_stdin(stdin, writer)
 

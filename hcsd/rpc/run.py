@@ -28,6 +28,7 @@ from hcsd.daemon.names import parse_process
 from hcsd.daemon.output import OutputFeed
 from hcsd.rpc.convert import console_from, process_request_from, signal_from
 from hcsd.rpc.input import StdinBuffer
+from hcsd.rpc.nested_create import within_create
 from hcsd.rpc.output import wanted_from, write_events
 from hcsd.rpc.status import to_status
 from hcsd.v1 import process_service_pb2 as service_pb
@@ -73,7 +74,9 @@ async def run_process(
         )
     validator.require_valid(first)
     if kind == "create":
-        process, _ = await daemon.processes.create(process_request_from(first.create, owned=True))
+        with within_create():
+            asked = process_request_from(first.create, owned=True)
+            process, _ = await daemon.processes.create(asked)
         attach = service_pb.RunAttach()
     else:
         process, attach = daemon.processes.get(parse_process(first.attach.name)), first.attach

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -106,7 +106,42 @@ def test_errors_are_the_same(client: Client) -> None:
         client.open("nobody")
     frames = [frame.name for frame in traceback.extract_tb(missed.value.__traceback__)]
     assert frames == ["test_errors_are_the_same", "give", "_wait"]
-    assert missed.value.__cause__ is not None
+    assert missed.value.__context__ is not None
+
+
+def enter(client: Client, **keywords: object) -> None:
+    with client.run(["no-such-program"], **keywords):  # type: ignore[arg-type]
+        raise AssertionError
+
+
+def follow(client: Client) -> None:
+    process = client.create(["true"])
+    process.delete(force=True)
+    for _ in process.lines():
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("fail", "line"),
+    [
+        (enter, 'with client.run(["no-such-program"], **keywords):'),
+        (lambda client: enter(client, timeout="x"), "enter(client, timeout="),
+        (lambda client: client.create(["echo", 3]), 'client.create(["echo", 3])'),
+        (lambda client: client.terminate_process("x", scope="tree"), 'scope="tree"'),
+        (lambda client: client.open("nobody"), 'client.open("nobody")'),
+        (lambda client: client.exec(["false"], check=True), 'client.exec(["false"], check=True)'),
+        (follow, "for _ in process.lines():"),
+    ],
+    ids=["run", "keyword", "word", "scope", "open", "exec", "lines"],
+)
+def test_a_traceback_is_short_and_shows_the_line_of_the_program(
+    client: Client, fail: Callable[[Client], object], line: str
+) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  (each is another one)
+        fail(client)
+    shown = traceback.format_exception(caught.value)
+    assert line in "".join(shown)
+    assert sum(one.count("\n") for one in shown) <= 15, "".join(shown)
 
 
 def test_several_threads_may_call_at_once(client: Client) -> None:

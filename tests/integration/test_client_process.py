@@ -275,7 +275,7 @@ async def test_a_write_that_is_cancelled_is_counted_exactly(direct: Client) -> N
 async def test_text_is_no_data_for_stdin(direct: Client) -> None:
     async with direct.run(["cat"], stdin=True) as process:
         with pytest.raises(
-            TypeError, match=r"got 'abc', of type str; write bytes, or text\.encode"
+            TypeError, match=r"data is 'abc', of type str; give bytes, or text\.encode"
         ):
             await process.stdin.write("abc")  # type: ignore[arg-type]
 

@@ -204,6 +204,38 @@ async def test_who_joins_and_leaves_takes_nothing_from_who_stays(
     assert (done.process.exit.exit_code, len(done.stdout.data)) == (4, MIB)
 
 
+async def test_who_joins_leaves_stdin_to_who_took_it_over(
+    client: Client, tmp_path: Path, name: str
+) -> None:
+    """Also when that one has written and gone."""
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    script = f'read line < "{go}"; head -c 100000 | wc -c; cat'
+    request = exec_of(sh(script), stdin=bytes(MIB), process_id=name)
+    begun = client.processes.ExecProcess(request)
+    full = await running(client, name)
+    while (taken := (await client.get(full)).stdin.end_offset) == 0:
+        pass
+    brief = service_pb.ExecProcessRequest()
+    brief.CopyFrom(request)
+    brief.timeout.FromMilliseconds(1)
+    writer = client.processes.StreamInput()
+    start = service_pb.StreamInputStart(name=full, offset=taken, take_over=True)
+    await writer.write(service_pb.StreamInputRequest(start=start))
+    rest = service_pb.StreamInputRequest(data=bytes(100000 - taken))
+    await writer.write(rest)
+    while (await client.get(full)).stdin.readers == 0:
+        pass
+    assert (await run(client, brief)).timed_out
+    await anyio.Path(go).write_text("go\n")
+    await writer.done_writing()
+    assert (await writer).committed_offset == 100000
+    assert (await run(client, brief)).timed_out
+    last = service_pb.WriteInputRequest(name=full, offset=100000, data=b"end", close_stdin=True)
+    await client.processes.WriteInput(last)
+    assert (await begun).stdout.data == b"100000\nend"
+
+
 async def test_who_never_waits_feeds_stdin_all_the_same(client: Client) -> None:
     request = exec_of(pb.Argv(args=["cat"]), stdin=bytes(MIB))
     request.timeout.FromSeconds(0)
@@ -282,6 +314,43 @@ async def test_what_makes_no_sense_is_refused_by_name(
     with refused(Code.INVALID_ARGUMENT) as refusal:
         await run(client, service_pb.ExecProcessRequest(create=create, stdin=b"x"))
     assert refusal.value.fields == [field]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (
+            {
+                "parameters_json": "[]",
+                "options": {"output": {"discard": [pb.OUTPUT_STREAM_STDOUT]}},
+            },
+            "parameters_json",
+        ),
+        (
+            {"spec": {"argv": {"args": ["true"]}, "working_directory": "/no/such/folder"}},
+            "spec.working_directory",
+        ),
+    ],
+    ids=["document", "start"],
+)
+async def test_what_the_daemon_itself_finds_wrong_is_a_field_of_create(
+    client: Client, change: dict[str, object], field: str
+) -> None:
+    """In each call that creates, and for each that joins."""
+    fields = {"parent": HOST, "request_id": str(uuid.uuid4())} | change
+    create = service_pb.CreateProcessRequest(**fields)  # type: ignore[arg-type]
+    request = service_pb.ExecProcessRequest(create=create)
+    for _ in range(2):
+        with refused(Code.INVALID_ARGUMENT) as refusal:
+            await run(client, request)
+        assert refusal.value.fields == [f"create.{field}"]
+    create.request_id = ""
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        await client.processes.CreateProcess(create)
+    assert refusal.value.fields == [field]
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        await (await client.begin(service_pb.RunProcessRequest(create=create))).finish()
+    assert refusal.value.fields == [f"create.{field}"]
 
 
 async def test_more_than_an_answer_holds_is_refused(client: Client) -> None:

@@ -136,7 +136,7 @@ async def test_without_a_certificate_nobody_gets_in(
 ) -> None:
     said = await unreachable(by_certificate.addresses[1], tls_ca_file=authority.file)
     assert "it may want a client certificate" in said
-    assert "--tls-cert" in said
+    assert "Client(tls_cert_file=..., tls_key_file=...)" in said
 
 
 async def test_a_certificate_of_another_authority_is_refused(
@@ -191,7 +191,7 @@ async def test_a_certificate_for_another_name_is_not_trusted(authority: Authorit
 
 async def test_in_clear_nobody_is_heard(by_token: Daemon) -> None:
     address = by_token.addresses[1]
-    assert "leave out insecure" in await unreachable(address, insecure=True)
+    assert "leave out Client(insecure=...)" in await unreachable(address, insecure=True)
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError):
         host_service_pb2_grpc.HostServiceStub(channel).GetHost(host_pb.GetHostRequest())
 
@@ -237,7 +237,7 @@ async def test_that_nobody_listens_is_said_with_tls_too(authority: Authority) ->
 async def test_a_host_that_is_not_found_is_no_reason_to_start_a_daemon() -> None:
     said = await unreachable("nowhere.invalid:1")
     assert "the name of its host is not found" in said
-    assert "check the name, or name another address with --address or HCSD_ADDRESS" in said
+    assert "check the name, or name another with Client(address=...) or HCSD_ADDRESS" in said
     assert "hcsd serve" not in said
 
 

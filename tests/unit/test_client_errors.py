@@ -214,7 +214,7 @@ async def test_a_refusal_becomes_the_error_of_every_method(method: str, daemon: 
         with pytest.raises(OutOfRangeError, match="no") as caught:
             await CALLS[method](client)
     assert caught.value.reason == "WHY"
-    assert isinstance(caught.value.__cause__, grpc.aio.AioRpcError)
+    assert isinstance(caught.value.__context__, grpc.aio.AioRpcError)
 
 
 @pytest.mark.parametrize("method", CALLS)

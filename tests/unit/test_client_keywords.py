@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import PurePosixPath
+from subprocess import PIPE
 
 import pytest
 
@@ -36,7 +37,8 @@ def test_each_keyword_has_its_place() -> None:
     spec, options = made(
         cwd=PurePosixPath("/src"),
         env={"LANG": "C"},
-        user="build",
+        user=1000,
+        umask=0o077,
         console=(100, 30),
         timeout=1.5,
         drain_timeout=timedelta(milliseconds=20),
@@ -48,7 +50,8 @@ def test_each_keyword_has_its_place() -> None:
         argv=pb.Argv(args=["x"]),
         working_directory="/src",
         env=[pb.EnvironmentVariable(name="LANG", value="C")],
-        user="build",
+        user="1000",
+        umask=0o077,
         console=pb.Console(columns=100, rows=30),
     )
     assert options.run_timeout.ToMilliseconds() == 1500
@@ -64,6 +67,7 @@ def test_each_keyword_has_its_place() -> None:
         ({"stderr": STDOUT}, pb.OutputOptions(stderr_to_stdout=True)),
         ({"stdout": DEVNULL}, pb.OutputOptions(discard=[pb.OUTPUT_STREAM_STDOUT])),
         ({"stderr": DEVNULL}, pb.OutputOptions(discard=[pb.OUTPUT_STREAM_STDERR])),
+        ({"stdout": PIPE, "stderr": PIPE}, pb.OutputOptions()),
         (
             {"stdout": DEVNULL, "stderr": STDOUT},
             pb.OutputOptions(discard=[pb.OUTPUT_STREAM_STDOUT, pb.OUTPUT_STREAM_STDERR]),
@@ -73,7 +77,7 @@ def test_each_keyword_has_its_place() -> None:
 def test_outputs_go_where_subprocess_would_send_them(
     keywords: ProcessKeywords, output: pb.OutputOptions
 ) -> None:
-    assert made(**keywords)[1] == pb.ProcessOptions(output=output)
+    assert made(**keywords)[1] == pb.ProcessOptions(output=output if output.ByteSize() else None)
 
 
 @pytest.mark.parametrize(
@@ -86,21 +90,39 @@ def test_outputs_go_where_subprocess_would_send_them(
         ({"env": {"A": 1}}, TypeError, "env['A'] is 1, of type int; give text"),
         ({"env": {1: "A"}}, TypeError, "a name in env is 1"),
         ({"cwd": b"/"}, TypeError, "cwd is b'/', of type bytes; give text"),
-        ({"user": 1000}, TypeError, "user is 1000"),
-        ({"console": 80}, TypeError, "console is 80; give True, or (columns, rows)"),
-        ({"stdout": STDOUT}, ValueError, "stdout is -2; it is read by default, or give DEVNULL"),
-        ({"stderr": -1}, ValueError, "DEVNULL or STDOUT"),
-        ({"ring_bytes": -1}, ValueError, "ring_bytes is -1; give 0 or more bytes"),
-        ({"overflow": "block"}, ValueError, "overflow is 'block'; give a policy"),
+        ({"user": 1.5}, TypeError, "user is 1.5, of type float; give text"),
+        ({"umask": 0o1000}, ValueError, "umask is 512; give 511 at the most"),
+        (
+            {"console": 80},
+            TypeError,
+            "console is 80, of type int; give True or (columns, rows), as (80, 24)",
+        ),
+        (
+            {"stdout": STDOUT},
+            ValueError,
+            "stdout is -2; give PIPE, which is the default, or DEVNULL",
+        ),
+        ({"stderr": 2}, ValueError, "DEVNULL or STDOUT; write a file with what is read"),
+        ({"ring_bytes": -1}, ValueError, "ring_bytes is -1; give 0 or more"),
+        (
+            {"overflow": "block"},
+            TypeError,
+            "overflow is 'block', of type str; give OVERFLOW_POLICY_DROP_OLDEST or OVERFLOW_POLICY_BLOCK",
+        ),
+        ({"overflow": 99}, ValueError, "overflow is 99; give OVERFLOW_POLICY_DROP_OLDEST"),
         ({"cwdd": "/"}, TypeError, "'cwdd' is no keyword of a process; did you mean 'cwd'?"),
         ({"timeouts": 1}, TypeError, "did you mean 'timeout'?"),
         ({"process-id": "x"}, TypeError, "did you mean 'process_id'?"),
         ({"check": True}, TypeError, "'check' is no keyword of a process; another call takes it"),
         ({"workdir": "/"}, TypeError, "it is 'cwd' here"),
-        ({"text": True}, TypeError, "`Completed.text` is the output as text"),
+        (
+            {"text": True},
+            TypeError,
+            "'text' of subprocess is no keyword here: 'text' of a Completed",
+        ),
         ({"xyz": 1}, TypeError, "known are console, cwd,"),
         ({"env": ["A=1"]}, TypeError, "env is ['A=1'], of type list; give a mapping, as {'LANG'"),
-        ({"pin": "x"}, TypeError, "pin is 'x'; give True or False"),
+        ({"pin": "x"}, TypeError, "pin is 'x', of type str; give True or False"),
         ({"ring_bytes": "64m"}, TypeError, "ring_bytes is '64m', of type str; give bytes"),
     ],
 )
@@ -116,7 +138,7 @@ def test_a_keyword_of_the_wrong_kind_is_named(
     ("command", "said"),
     [
         (["echo", 3], "word 1 of the command is 3, of type int; give text"),
-        (3, "the command is 3, of type int; give a list of words"),
+        (3, "command is 3, of type int; give a list of words"),
         (b"ls", "give a list, as ['ls']"),
         (PurePosixPath("/bin/ls"), "give a list, as ['/bin/ls']"),
     ],
@@ -139,13 +161,19 @@ def test_a_command_of_the_wrong_kind_is_named(command: object, said: str) -> Non
         (lambda client: client.exec(["x"], labels={"a": 1}), "labels['a'] is 1, of type int"),
         (
             lambda client: client.modify_process("x", console_size=("a", 3)),
-            "console_size is ('a', 3); give (columns, rows)",
+            "console_size[0] is 'a', of type str; give a whole number",
         ),
-        (lambda client: client.get_process(3), "the name of a process is 3, of type int"),
-        (lambda client: client.get_system(3), "the name of a compute system is 3, of type int"),
+        (
+            lambda client: client.get_process(3),
+            "name is 3, of type int; give the name or id of a process",
+        ),
+        (
+            lambda client: client.get_system(3),
+            "name is 3, of type int; give the name or id of a compute system",
+        ),
         (
             lambda client: client.terminate_process("x", grace_period="1m"),
-            "a time is '1m', of type str; give seconds",
+            "grace_period is '1m', of type str; give seconds or a timedelta",
         ),
     ],
 )
@@ -196,7 +224,12 @@ def test_an_id_alone_is_a_name_and_a_name_of_another_kind_is_refused() -> None:
         (system_name, ("systems/host",)),
         (process_name, ("systems/host", "a")),
         (process_name, ("host", "systems/host/processes/a")),
+        (process_name, ("host", "")),
+        (full_process_name, ("systems/host/processes/",)),
+        (full_system_name, ("systems/",)),
     ]
     for function, arguments in refusals:
-        with pytest.raises(BadNameError, match=r"name already|no process|no compute system"):
+        with pytest.raises(
+            BadNameError, match=r"name already|no process|no compute system|is empty"
+        ):
             function(*arguments)  # type: ignore[operator]

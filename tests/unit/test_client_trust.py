@@ -117,8 +117,8 @@ REFUSED = {
     "certificate": (TcpOptions(tls_cert_file=CERT), {"HCSD_INSECURE": "1"}, TlsError, "/me.pem"),
     "key": (TcpOptions(insecure=True), {"HCSD_TLS_KEY": "/me.key"}, TlsError, "/me.key"),
     "neither yes nor no": (TcpOptions(), {"HCSD_INSECURE": "maybe"}, TlsError, "maybe"),
-    "no key": (TcpOptions(tls_cert_file=CERT), {}, TlsError, "--tls-key"),
-    "no certificate": (TcpOptions(tls_key_file=KEY), {}, TlsError, "--tls-cert"),
+    "no key": (TcpOptions(tls_cert_file=CERT), {}, TlsError, "tls_key_file="),
+    "no certificate": (TcpOptions(tls_key_file=KEY), {}, TlsError, "tls_cert_file="),
 }
 
 
@@ -133,8 +133,8 @@ def test_what_clears_up_a_contradiction_is_named() -> None:
     with pytest.raises(TokenFileError) as caught:
         choose_trust(TcpOptions(OWN, insecure=True), {})
     assert str(caught.value) == (
-        "will not use '/own/token' in clear text: leave out the file (--token-file or "
-        "HCSD_TOKEN_FILE), or leave out insecure (--insecure or HCSD_INSECURE)"
+        "will not use '/own/token' in clear text: leave out the file, Client(token_file=...) or"
+        " HCSD_TOKEN_FILE, or leave out Client(insecure=...) or HCSD_INSECURE"
     )
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from hcsd_client._errors import ClientClosedError
 from hcsd_client._pieces import Pieces
 from hcsd_client._retry import retrying
+from hcsd_client._values import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,26 +21,28 @@ if TYPE_CHECKING:
     import grpc
 
     from hcsd_client._channel import Channel
+    from hcsd_client._values import Seconds
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 
 @contextmanager
-def time_limit(timeout: float | None, said: str) -> Iterator[None]:
+def time_limit(timeout: Seconds | None, said: str) -> Iterator[None]:
     """Bound a block in time.
 
     Args:
-        timeout: Seconds; None for no bound.
+        timeout: Seconds, or a timedelta; None for no bound.
         said: What is so when the time is up, for the message.
 
     Raises:
         TimeoutError: The time is up.
     """
-    with anyio.move_on_after(timeout) as scope:
+    limit = None if timeout is None else seconds(timeout, "timeout")
+    with anyio.move_on_after(limit) as scope:
         yield
     if scope.cancelled_caught:
-        raise TimeoutError(f"{said} within {timeout:g} s")
+        raise TimeoutError(f"{said} within {limit:g} s")
 
 
 class Asking:
@@ -50,9 +53,9 @@ class Asking:
         timeout: Seconds for the answer to a call that does not wait for a process or a system.
     """
 
-    def __init__(self, channel: Channel | None, timeout: float | None) -> None:
+    def __init__(self, channel: Channel | None, timeout: Seconds | None) -> None:
         self._open_channel = channel
-        self._timeout = timeout
+        self._timeout = None if timeout is None else seconds(timeout, "timeout")
 
     async def _ask(
         self,
@@ -87,7 +90,7 @@ class Asking:
         method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
         request: Request,
         what: str,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
     ) -> Response:
         """Make a call that waits, in pieces and over lost connections; see `_pieces`.
 
@@ -98,7 +101,7 @@ class Asking:
             timeout: Seconds after which an answer that the time is up will do.
         """
         pieces = Pieces(self._channel, what)
-        ends = math.inf if timeout is None else time.monotonic() + timeout
+        ends = math.inf if timeout is None else time.monotonic() + seconds(timeout, "timeout")
         while True:
             left = max(0.0, ends - time.monotonic())
             answer = await pieces.ask(method, request, left)

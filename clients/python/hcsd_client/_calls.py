@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 from hcsd.v1.process_pb2 import GAP_POLICY_REPORT
@@ -33,12 +32,13 @@ from hcsd.v1.process_service_pb2 import (
     WriteInputResponse,
 )
 from hcsd_client._events import EventCalls
-from hcsd_client._requests import make_create, make_duration, make_modify, make_signal
+from hcsd_client._requests import make_create, make_modify, make_signal
 from hcsd_client._run import Run
 from hcsd_client._run_once import run_to_end
 from hcsd_client._stream import Output
 from hcsd_client._system_calls import SystemCalls
-from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM, full_process_name, full_system_name
+from hcsd_client._values import duration, message, moment, text
+from hcsd_client.names import ALL_SYSTEMS, HOST_SYSTEM, bare_id, full_process_name, full_system_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     )
     from hcsd.v1.process_service_pb2 import StdioHandle, TerminateScope, WaitFor
     from hcsd_client._requests import Command
+    from hcsd_client._values import Seconds
 
 
 class Calls(SystemCalls, EventCalls):
@@ -93,7 +94,7 @@ class Calls(SystemCalls, EventCalls):
         """
         request = make_create(
             command,
-            full_system_name(parent),
+            parent,
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
@@ -140,14 +141,16 @@ class Calls(SystemCalls, EventCalls):
         """
         create = make_create(
             command,
-            full_system_name(parent),
+            parent,
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=text(request_id, "request_id") or str(uuid.uuid4()),
             options=options,
         )
-        request = ExecProcessRequest(create=create, stdin=stdin, max_output_bytes=max_output_bytes)
+        request = message(
+            ExecProcessRequest, create=create, stdin=stdin, max_output_bytes=max_output_bytes
+        )
         return await run_to_end(self._channel, request)
 
     async def open_process(
@@ -164,8 +167,11 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such system, or no such process in it.
             AlreadyExistsError: `process_id` is taken, or the process has another.
         """
-        request = OpenProcessRequest(
-            parent=full_system_name(parent), pid=pid, process_id=process_id
+        request = message(
+            OpenProcessRequest,
+            parent=full_system_name(parent, "parent"),
+            pid=pid,
+            process_id=bare_id(process_id, "process_id", "process"),
         )
         return (await self._ask(self._channel.processes.OpenProcess, request)).process
 
@@ -175,7 +181,7 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such process.
         """
-        request = GetProcessRequest(name=full_process_name(name))
+        request = message(GetProcessRequest, name=full_process_name(name))
         return (await self._look(self._channel.processes.GetProcess, request)).process
 
     async def list_processes(
@@ -197,8 +203,12 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such system.
         """
-        request = ListProcessesRequest(
-            parent=full_system_name(parent), states=states, labels=labels, page_size=page_size
+        request = message(
+            ListProcessesRequest,
+            parent=full_system_name(parent, "parent"),
+            states=states,
+            labels=labels,
+            page_size=page_size,
         )
         while True:
             page = await self._look(self._channel.processes.ListProcesses, request)
@@ -209,7 +219,7 @@ class Calls(SystemCalls, EventCalls):
             request.page_token = page.next_page_token
 
     async def wait_process(
-        self, name: str, *, wait_for: WaitFor = WAIT_FOR_EXIT, timeout: float | None = None
+        self, name: str, *, wait_for: WaitFor = WAIT_FOR_EXIT, timeout: Seconds | None = None
     ) -> WaitProcessResponse:
         """Wait until a process has exited, or its output is complete too.
 
@@ -223,7 +233,7 @@ class Calls(SystemCalls, EventCalls):
         Raises:
             NotFoundError: There is no such process, or it was deleted meanwhile.
         """
-        request = WaitProcessRequest(name=full_process_name(name), wait_for=wait_for)
+        request = message(WaitProcessRequest, name=full_process_name(name), wait_for=wait_for)
         return await self._wait(
             self._channel.processes.WaitProcess, request, f"the wait for '{name}'", timeout
         )
@@ -241,7 +251,9 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
             FailedPreconditionError: It has not started.
         """
-        request = SignalProcessRequest(name=full_process_name(name), signal=make_signal(signal))
+        request = message(
+            SignalProcessRequest, name=full_process_name(name), signal=make_signal(signal)
+        )
         return await self._ask(self._channel.processes.SignalProcess, request)
 
     async def terminate_process(
@@ -249,7 +261,7 @@ class Calls(SystemCalls, EventCalls):
         name: str,
         *,
         scope: TerminateScope = TERMINATE_SCOPE_TREE_BEST_EFFORT,
-        grace_period: float | None = None,
+        grace_period: Seconds | None = None,
     ) -> TerminateProcessResponse:
         """Kill a process with its descendants, and wait until it has exited.
 
@@ -270,8 +282,11 @@ class Calls(SystemCalls, EventCalls):
             FailedPreconditionError: It has not started.
             UnimplementedError: `scope` is `TERMINATE_SCOPE_TREE`, and the engine cannot do that.
         """
-        request = TerminateProcessRequest(
-            name=full_process_name(name), scope=scope, grace_period=make_duration(grace_period)
+        request = message(
+            TerminateProcessRequest,
+            name=full_process_name(name),
+            scope=scope,
+            grace_period=duration(grace_period, "grace_period"),
         )
         return await self._wait(
             self._channel.processes.TerminateProcess, request, f"the end of '{name}'"
@@ -314,8 +329,10 @@ class Calls(SystemCalls, EventCalls):
             NotFoundError: There is no such process.
             FailedPreconditionError: HCS has no information on it.
         """
-        request = GetProcessPropertiesRequest(
-            name=full_process_name(name), property_query_json=property_query_json
+        request = message(
+            GetProcessPropertiesRequest,
+            name=full_process_name(name),
+            property_query_json=property_query_json,
         )
         return await self._look(self._channel.processes.GetProcessProperties, request)
 
@@ -340,12 +357,15 @@ class Calls(SystemCalls, EventCalls):
             FailedPreconditionError: It is running.
             UnimplementedError: As in `terminate_process`.
         """
-        request = DeleteProcessRequest(
+        request = message(
+            DeleteProcessRequest,
             name=full_process_name(name),
             force=force,
             allow_missing=allow_missing,
-            scope=scope if force else None,
+            scope=scope,
         )
+        if not force:
+            request.ClearField("scope")
         return await self._ask(self._channel.processes.DeleteProcess, request)
 
     async def write_input(
@@ -355,7 +375,7 @@ class Calls(SystemCalls, EventCalls):
         *,
         offset: int = 0,
         close_stdin: bool = False,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
     ) -> WriteInputResponse:
         """Write to the stdin of a process, and wait until the pipe has taken all of it.
 
@@ -374,12 +394,13 @@ class Calls(SystemCalls, EventCalls):
             StdinClosedError: Stdin is closed, and some of the bytes were not written before.
             OutOfRangeError: Bytes before `offset` are missing.
         """
-        request = WriteInputRequest(
+        request = message(
+            WriteInputRequest,
             name=full_process_name(name),
             offset=offset,
             data=data,
             close_stdin=close_stdin,
-            timeout=make_duration(timeout),
+            timeout=duration(timeout, "timeout"),
         )
         return await self._ask(self._channel.processes.WriteInput, request, patient=True)
 
@@ -412,14 +433,15 @@ class Calls(SystemCalls, EventCalls):
             FailedPreconditionError: It was opened by its pid and has no streams.
             OutOfRangeError: A cursor lies past the end; `OutputEvictedError` before the start.
         """
-        request = ReadOutputRequest(
+        request = message(
+            ReadOutputRequest,
             name=full_process_name(name),
             cursors=cursors,
             follow=follow,
             gap_policy=gap_policy,
             max_chunk_bytes=max_chunk_bytes,
             timestamps=timestamps,
-            since=since.astimezone(UTC) if since is not None else None,
+            since=moment(since, "since"),
             last_lines=last_lines,
         )
         return Output(self._channel, request)
@@ -444,7 +466,7 @@ class Calls(SystemCalls, EventCalls):
         """
         request = make_create(
             command,
-            full_system_name(parent),
+            parent,
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
@@ -463,6 +485,9 @@ class Calls(SystemCalls, EventCalls):
         take_over: bool = False,
         owner: bool = False,
         without_output: bool = False,
+        timestamps: bool = False,
+        since: datetime | None = None,
+        last_lines: int | None = None,
     ) -> Run:
         """Connect with a process that is there already, as its creator is; see `Run`.
 
@@ -475,10 +500,14 @@ class Calls(SystemCalls, EventCalls):
             take_over: Whether the first write to stdin takes the place of its present writer.
             owner: Whether to become the owner of the process, see ``OrphanPolicy``.
             without_output: Whether to read no output, only ``started``, ``exit`` and ``end``.
+            timestamps: As in `read_output`, and so are the next two.
+            since: Leave out what was read before.
+            last_lines: Begin with this many last lines.
 
         Errors are those of `read_output`.
         """
-        request = RunAttach(
+        request = message(
+            RunAttach,
             name=full_process_name(name),
             cursors=cursors,
             gap_policy=gap_policy,
@@ -486,5 +515,8 @@ class Calls(SystemCalls, EventCalls):
             take_over=take_over,
             owner=owner,
             without_output=without_output,
+            timestamps=timestamps,
+            since=moment(since, "since"),
+            last_lines=last_lines,
         )
         return Run(self._channel, RunProcessRequest(attach=request))

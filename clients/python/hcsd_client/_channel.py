@@ -57,8 +57,10 @@ _NO_CONNECT = "failed to connect"
 _NO_ANSWER = "tcp handshaker shutdown"  # from nobody at all, not even a refusal
 # Of a host whose name is not found: what gRPC says today, and what it said before.
 _NO_HOST = ("address lookup failed", "DNS resolution failed")
-_HOW_TO_FIND = "check the name, or name another address with --address or HCSD_ADDRESS"
-_HOW_TO_REACH = "start one with 'hcsd serve', or name its address with --address or HCSD_ADDRESS"
+_HOW_TO_FIND = "check the name, or name another with Client(address=...) or HCSD_ADDRESS"
+_HOW_TO_REACH = (
+    "start one with 'hcsd serve', or name its address with Client(address=...) or HCSD_ADDRESS"
+)
 
 
 @dataclass(slots=True)
@@ -189,7 +191,9 @@ class Channel:
 
     @asynccontextmanager
     async def translating(self, life: Life | None = None) -> AsyncIterator[None]:
-        """Turn what gRPC raises inside into errors of this package, chained.
+        """Turn what gRPC raises inside into errors of this package, which say all of it.
+
+        What gRPC raised is their context, and not in their traceback.
 
         Args:
             life: State of a call with many messages; a cancellation leaves it.
@@ -198,11 +202,11 @@ class Channel:
             yield
         except grpc.aio.AioRpcError as error:
             connected = life is not None and life.connected
-            raise self.error_of(status_of(error), connected=connected) from error
+            raise self.error_of(status_of(error), connected=connected) from None
         except grpc.aio.BaseError as error:  # misuse, or a fault of gRPC itself
             self.check_open(life or Life())
             status = status_pb2.Status(code=grpc.StatusCode.INTERNAL.value[0], message=str(error))
-            raise InternalError(status) from error
+            raise InternalError(status) from None
         except asyncio.CancelledError:
             # gRPC also raises it in all who wait for a call that somebody has cancelled, as
             # leaving the call and closing the channel do.

@@ -20,14 +20,15 @@ from hcsd_client._creation import create
 from hcsd_client._errors import DaemonRestartedError, HcsdClientError, NotFoundError
 from hcsd_client._exec import ExecCalls
 from hcsd_client._keywords import spec_and_options
-from hcsd_client._link import Link, keepalive_of
+from hcsd_client._link import Link
 from hcsd_client._ownership import owning
 from hcsd_client._process import RemoteProcess
 from hcsd_client._requests import make_create
 from hcsd_client._retry import Retry
 from hcsd_client._trust import TcpOptions, Trust, choose_trust, read_token
+from hcsd_client._values import duration, text
 from hcsd_client.address import Address, default_address, parse_address
-from hcsd_client.names import HOST_SYSTEM, full_system_name
+from hcsd_client.names import HOST_SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from hcsd_client._keywords import ProcessKeywords
     from hcsd_client._link import ChannelOptions
     from hcsd_client._requests import Command
+    from hcsd_client._values import Path, Seconds
 
 KEEPALIVE = 20.0  # seconds; proxies cut what is silent for a minute, or for more
 OWNER_GRACE = 10.0  # seconds that a process lives without its owner
@@ -101,7 +103,8 @@ class Client(ExecCalls):
             They win over the client's own.
 
     Raises:
-        ValueError: `keepalive` is negative.
+        TypeError: A value is of another kind.
+        ValueError: A time is negative.
         AddressError: The address is none.
         TokenFileError: A token file is named together with `insecure`.
         TlsError: A file of TLS is named together with `insecure`, there is a certificate without a
@@ -111,25 +114,25 @@ class Client(ExecCalls):
     def __init__(
         self,
         address: Address | str | None = None,
-        token_file: str | os.PathLike[str] | None = None,
+        token_file: Path | None = None,
         *,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         retry: Retry = Retry(),  # noqa: B008  (it is immutable)
-        tls_ca_file: str | os.PathLike[str] | None = None,
-        tls_cert_file: str | os.PathLike[str] | None = None,
-        tls_key_file: str | os.PathLike[str] | None = None,
+        tls_ca_file: Path | None = None,
+        tls_cert_file: Path | None = None,
+        tls_key_file: Path | None = None,
         insecure: bool | None = None,
-        keepalive: float | None = KEEPALIVE,
+        keepalive: Seconds | None = KEEPALIVE,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         channel_options: ChannelOptions = (),
     ) -> None:
         super().__init__(None, timeout)
         if address is None:
             address = default_address(os.environ)
-        self._address = parse_address(address) if isinstance(address, str) else address
+        self._address = address if isinstance(address, Address) else parse_address(address)
         options = TcpOptions(token_file, tls_ca_file, tls_cert_file, tls_key_file, insecure)
         self._trust = Trust() if self._address.is_unix else choose_trust(options, os.environ)
-        self._link = Link(retry, keepalive_of(keepalive), interceptors, channel_options)
+        self._link = Link.of(retry, keepalive, interceptors, channel_options)
 
     def __repr__(self) -> str:
         """Name the daemon, and say whether the client is open."""
@@ -206,11 +209,11 @@ class Client(ExecCalls):
         spec, options = spec_and_options(command, keywords, stdin=stdin)
         request = make_create(
             spec,
-            full_system_name(parent),
+            parent,
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,
-            request_id=request_id or str(uuid.uuid4()),
+            request_id=text(request_id, "request_id") or str(uuid.uuid4()),
             options=options,
         )
         return self._process(
@@ -228,7 +231,7 @@ class Client(ExecCalls):
         parameters_json: str | None = None,
         process_id: str = "",
         labels: Mapping[str, str] | None = None,
-        owner_grace: float | None = OWNER_GRACE,
+        owner_grace: Seconds | None = OWNER_GRACE,
         **keywords: Unpack[ProcessKeywords],
     ) -> AsyncIterator[RemoteProcess]:
         """Start a process that is for the block alone; at its end the process and its descendants are killed.
@@ -260,12 +263,12 @@ class Client(ExecCalls):
             kept.output.overflow = said or OVERFLOW_POLICY_BLOCK
         if spec is not None:  # an older daemon reads this one
             spec.output.overflow = kept.output.overflow
-        if owner_grace is not None:
+        if (grace := duration(owner_grace, "owner_grace")) is not None:
             kept.orphan_policy = ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT
-            kept.owner_grace.FromNanoseconds(round(owner_grace * 1e9))
+            kept.owner_grace.CopyFrom(grace)
         request = make_create(
             spec,
-            full_system_name(parent),
+            parent,
             parameters_json=parameters_json,
             process_id=process_id,
             labels=labels,

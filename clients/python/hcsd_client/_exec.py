@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hcsd_client._calls import Calls
 from hcsd_client._completed import Completed, OutputTruncatedError, ProcessTimeoutError
 from hcsd_client._keywords import spec_and_options
-from hcsd_client._requests import number_of
+from hcsd_client._values import data, flag, number
 from hcsd_client.names import HOST_SYSTEM
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hcsd_client._keywords import ProcessKeywords
     from hcsd_client._requests import Command
+    from hcsd_client._values import Bytes
 
 
 _MOST = 2**32 - 1  # that a message can ask for; the daemon says what it allows
@@ -28,7 +29,7 @@ class ExecCalls(Calls):
         self,
         command: Command | None = None,
         *,
-        input: bytes | str = b"",  # noqa: A002  (the word of subprocess)
+        input: Bytes | str = b"",  # noqa: A002  (the word of subprocess)
         check: bool = False,
         max_output_bytes: int = 0,
         parent: str = HOST_SYSTEM,
@@ -63,14 +64,11 @@ class ExecCalls(Calls):
             TypeError: A keyword, or its value, is of another kind.
         """
         spec, options = spec_and_options(command, keywords)
-        if not isinstance(input, (bytes, bytearray, memoryview, str)):
-            raise TypeError(
-                f"input is {input!r}, of type {type(input).__name__}; give bytes or text"
-            )
+        must_succeed = flag(check, "check")
         answer = await self.exec_process(
             spec,
-            stdin=input.encode() if isinstance(input, str) else bytes(input),
-            max_output_bytes=min(number_of(max_output_bytes, "max_output_bytes"), _MOST),
+            stdin=data(input, "input"),
+            max_output_bytes=min(number(max_output_bytes, "max_output_bytes", "bytes"), _MOST),
             parent=parent,
             parameters_json=parameters_json,
             process_id=process_id,
@@ -87,13 +85,13 @@ class ExecCalls(Calls):
         )
         if completed.timed_out:
             raise ProcessTimeoutError(completed)
-        return completed.check() if check else completed
+        return completed.check() if must_succeed else completed
 
     async def check_output(
         self,
         command: Command,
         *,
-        input: bytes | str = b"",  # noqa: A002  (the word of subprocess)
+        input: Bytes | str = b"",  # noqa: A002  (the word of subprocess)
         parent: str = HOST_SYSTEM,
         **keywords: Unpack[ProcessKeywords],
     ) -> bytes:

@@ -28,10 +28,12 @@ from hcsd.v1.process_service_pb2 import WriteInputRequest
 from hcsd_client._errors import CallError, StdinBusyError, UnavailableError, error_of
 from hcsd_client._link import PIECE
 from hcsd_client._pieces import SLACK, Pieces
+from hcsd_client._values import bytes_of
 
 if TYPE_CHECKING:
     from hcsd.v1.process_service_pb2 import WriteInputResponse
     from hcsd_client._channel import Channel
+    from hcsd_client._values import Bytes
 
 WRITE_BYTES = 1024 * 1024  # of one call; a daemon takes up to 4 MiB at once
 
@@ -60,7 +62,7 @@ class RemoteInput:
         self._left = False  # a call of ours ended without an answer, and may go on at the daemon
         self._over_by = 0.0  # by then it has ended
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, data: Bytes) -> None:
         """Write all of `data`, as fast as the process reads it.
 
         Returns when the pipe has taken it. After a cancellation, or an error, `committed` tells how much
@@ -69,16 +71,10 @@ class RemoteInput:
         Raises:
             TypeError: It is no bytes.
         """
-        try:
-            view = memoryview(data).cast("B")
-        except TypeError:
-            raise TypeError(
-                f"stdin takes bytes, and got {data!r:.40}, of type {type(data).__name__}; write"
-                " bytes, or text.encode()"
-            ) from None
+        view = bytes_of(data, "data")
         async with self._writing:
             for start in range(0, len(view), WRITE_BYTES):
-                await self._write(bytes(view[start : start + WRITE_BYTES]))
+                await self._write(view[start : start + WRITE_BYTES])
 
     async def close(self) -> None:
         """Let the process read end-of-file; idempotent, and no error if stdin is closed already."""

@@ -8,15 +8,16 @@ Each line is decoded by itself. Bytes that are not UTF-8 become U+FFFD, so a wro
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.v1.process_pb2 import OUTPUT_STREAM_STDERR, OUTPUT_STREAM_STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from hcsd.v1.process_pb2 import OutputStream
+    from hcsd.v1.process_pb2 import OutputStream, Process
+    from hcsd_client._stream import Output
 
 LONGEST = 1024 * 1024  # bytes; a longer line comes in pieces
 STREAM_NAMES = {OUTPUT_STREAM_STDOUT: "stdout", OUTPUT_STREAM_STDERR: "stderr"}
@@ -70,7 +71,30 @@ class LineCutter:
         return line.removesuffix(b"\r").decode(errors="replace")
 
 
-class LinesOfAll:
+async def lines_of(
+    output: Output, check: Callable[[Process], object]
+) -> AsyncGenerator[Line, None]:
+    """Give the lines of both outputs of a process, in the order in which they end.
+
+    Args:
+        output: All of its output, with timestamps.
+        check: Refuses another process.
+    """
+    lines = _LinesOfAll()
+    async for event in output:
+        match event.WhichOneof("event"):
+            case "started":
+                check(event.started.process)
+            case "chunk":
+                chunk = event.chunk
+                for line in lines.cut(chunk.stream, chunk.data, chunk.read_time.ToDatetime(UTC)):
+                    yield line
+            case "gap" | "eof" as kind:  # what follows a gap is another line
+                for line in lines.finish(getattr(event, kind).stream):
+                    yield line
+
+
+class _LinesOfAll:
     """Cuts the output of a process into lines, in the order in which they end."""
 
     def __init__(self) -> None:

@@ -7,17 +7,18 @@ then see traffic, and the client notices a connection on which nothing comes any
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hcsd_client._requests import make_duration
+import grpc
+
 from hcsd_client._retry import Retry
+from hcsd_client._values import duration, instance, instances, seconds, wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
-    import grpc
     from google.protobuf.duration_pb2 import Duration
 
     from hcsd_client.address import Address
@@ -66,12 +67,39 @@ class Link:
     interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
     options: ChannelOptions = ()
 
+    @classmethod
+    def of(
+        cls, retry: object, keepalive: object, interceptors: object, channel_options: object
+    ) -> Self:
+        """Return what a caller asks for.
+
+        Raises:
+            TypeError: A value is of another kind.
+            ValueError: The interval is negative.
+        """
+        pairs = instances(channel_options, "channel_options", tuple, "pairs, (name, value)")
+        options: list[tuple[str, str | int]] = []
+        for place, pair in enumerate(pairs):
+            match pair:
+                case (str(name), str() | int() as value):
+                    options.append((name, value))
+                case _:
+                    raise wrong_kind(f"channel_options[{place}]", pair, "a pair, (name, value)")
+        return cls(
+            instance(retry, "retry", Retry, "a Retry, as Retry(attempts=3)"),
+            (None if keepalive is None else seconds(keepalive, "keepalive")) or None,
+            instances(
+                interceptors, "interceptors", grpc.aio.ClientInterceptor, "interceptors of grpc.aio"
+            ),
+            options,
+        )
+
     @property
     def heartbeat(self) -> Duration | None:
         """The `heartbeat_interval` of every stream."""
         if self.keepalive is None:
             return None
-        return make_duration(min(max(self.keepalive, HEARTBEAT_LEAST), HEARTBEAT_MOST))
+        return duration(min(max(self.keepalive, HEARTBEAT_LEAST), HEARTBEAT_MOST), "keepalive")
 
     @property
     def silence(self) -> float | None:
@@ -99,14 +127,3 @@ class Link:
                 "grpc.http2.max_pings_without_data": 0,
             }
         return list((options | dict(self.options)).items())
-
-
-def keepalive_of(seconds: float | None) -> float | None:
-    """Return the interval that a caller asks for; None if there is to be none.
-
-    Raises:
-        ValueError: It is negative, or no number.
-    """
-    if seconds is not None and not (seconds >= 0 and math.isfinite(seconds)):
-        raise ValueError(f"keepalive is {seconds}, and must be seconds, or 0 or None for none")
-    return seconds or None

@@ -20,6 +20,7 @@ from anyio.abc import ByteReceiveStream
 from hcsd.v1.process_pb2 import GAP_POLICY_FAIL, GAP_POLICY_REPORT, OutputCursor
 from hcsd_client._errors import check_same
 from hcsd_client._lines import STREAM_NAMES, LineCutter
+from hcsd_client._values import message, number
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -83,6 +84,7 @@ class RemoteOutput(ByteReceiveStream):
         Raises:
             anyio.EndOfStream: There are no more.
         """
+        number(max_bytes, "max_bytes", "bytes", least=1)
         while not self._rest:
             if self._ended:
                 await self.aclose()
@@ -149,7 +151,13 @@ class RemoteOutput(ByteReceiveStream):
 
 
 def cursor_of(stream: OutputStream, offset: int, last_bytes: int | None) -> OutputCursor:
-    """Return where to begin: at an offset, or so many bytes before the present end."""
+    """Return where to begin: at an offset, or so many bytes before the present end.
+
+    Raises:
+        TypeError: A value is of another kind.
+        ValueError: It makes no sense.
+    """
+    cursor = message(OutputCursor, stream=stream, offset=offset)
     if last_bytes is not None:
-        return OutputCursor(stream=stream, last_bytes=last_bytes)
-    return OutputCursor(stream=stream, offset=offset)
+        cursor = message(OutputCursor, stream=stream, last_bytes=last_bytes)
+    return cursor

@@ -23,7 +23,7 @@ from hcsd_client._errors import (
     DeadlineExceededError,
     UnavailableError,
 )
-from hcsd_client._requests import make_duration
+from hcsd_client._values import duration
 
 if TYPE_CHECKING:
     import grpc
@@ -72,7 +72,7 @@ class Pieces:
             CallError: As `retrying`.
         """
         piece = min(self._longest, at_most)
-        request.timeout.CopyFrom(make_duration(piece))  # type: ignore[attr-defined]  # each has one
+        request.timeout.CopyFrom(duration(piece, "timeout"))  # type: ignore[attr-defined]  # each has one
         begun = time.monotonic()
         try:
             answer = await self._call(method, request, piece + SLACK)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -14,6 +13,7 @@ from hcsd.v1.process_pb2 import (
     OUTPUT_STREAM_STDERR,
     OUTPUT_STREAM_STDOUT,
     PROCESS_STATE_EXITED,
+    Console,
     Process,
     ProcessExit,
 )
@@ -22,12 +22,14 @@ from hcsd_client._asking import time_limit
 from hcsd_client._completed import Completed, ending
 from hcsd_client._errors import StdinClosedError, check_same
 from hcsd_client._input import RemoteInput
-from hcsd_client._lines import LinesOfAll
+from hcsd_client._lines import lines_of
 from hcsd_client._output import RemoteOutput, cursor_of
 from hcsd_client._retry import retrying
+from hcsd_client._values import data, flag, message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+    from datetime import datetime
     from types import TracebackType
     from typing import Self
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from hcsd_client._calls import Calls
     from hcsd_client._channel import Channel
     from hcsd_client._lines import Line
+    from hcsd_client._values import Bytes, Seconds
 
 Result = TypeVar("Result")
 
@@ -107,49 +110,44 @@ class RemoteProcess:
             self._calls,
             self.created,
             cursor_of(stream, offset, last_bytes),
-            skip_gaps=skip_gaps,
+            skip_gaps=flag(skip_gaps, "skip_gaps"),
         )
         self._outputs.append(output)
         return output
 
-    async def lines(self, *, last_lines: int | None = None) -> AsyncGenerator[Line, None]:
+    async def lines(
+        self, *, last_lines: int | None = None, since: datetime | None = None
+    ) -> AsyncGenerator[Line, None]:
         """Give each line of both outputs as text, in the order in which they were written.
 
         It is a reader of its own, and goes on until both have ended. A process of `Client.run` waits for it.
 
         Args:
             last_lines: Begin with so many of the last lines. Default: all that are kept.
+            since: Leave out what the daemon has read before. A time without a zone is local.
 
         Raises:
-            OutputEvictedError: Bytes are gone that were not read in time.
+            OutputEvictedError: Bytes are gone that were not read in time. With an argument they are left
+                out instead.
         """
-        lines = LinesOfAll()
+        is_all = last_lines is None and since is None
         output = self._calls.read_output(
             self.name,
             follow=True,
-            gap_policy=GAP_POLICY_REPORT if last_lines is not None else GAP_POLICY_FAIL,
+            gap_policy=GAP_POLICY_FAIL if is_all else GAP_POLICY_REPORT,
             timestamps=True,
             last_lines=last_lines,
+            since=since,
         )
         async with output:
-            async for event in output:
-                match event.WhichOneof("event"):
-                    case "started":
-                        self._checked(event.started.process)
-                    case "chunk":
-                        chunk = event.chunk
-                        moment = chunk.read_time.ToDatetime(UTC)
-                        for line in lines.cut(chunk.stream, chunk.data, moment):
-                            yield line
-                    case "gap" | "eof" as kind:  # what follows a gap is another line
-                        for line in lines.finish(getattr(event, kind).stream):
-                            yield line
+            async for line in lines_of(output, self._checked):
+                yield line
 
     async def get(self) -> Process:
         """Return the process as it is now."""
         return self._checked(await self._calls.get_process(self.name))
 
-    async def wait(self, timeout: float | None = None) -> ProcessExit:
+    async def wait(self, timeout: Seconds | None = None) -> ProcessExit:
         """Wait for the exit, which waits for no output, and return how the process ended.
 
         Of a process that HCS has lost the outcome is `unknown`, until it is found again.
@@ -182,7 +180,7 @@ class RemoteProcess:
     async def terminate(
         self,
         *,
-        grace_period: float | None = None,
+        grace_period: Seconds | None = None,
         scope: TerminateScope = TERMINATE_SCOPE_TREE_BEST_EFFORT,
     ) -> TerminateProcessResponse:
         """Kill the process with its descendants, and wait until it has exited.
@@ -211,9 +209,9 @@ class RemoteProcess:
         Raises:
             FailedPreconditionError: The process has no console, or has exited.
         """
-        await self._repeat(
-            lambda: self._calls.modify_process(self.name, console_size=(columns, rows))
-        )
+        console = message(Console, columns=columns, rows=rows)
+        size = console.columns, console.rows
+        await self._repeat(lambda: self._calls.modify_process(self.name, console_size=size))
 
     async def delete(
         self, *, force: bool = False, scope: TerminateScope = TERMINATE_SCOPE_TREE_BEST_EFFORT
@@ -239,18 +237,19 @@ class RemoteProcess:
 
     async def communicate(
         self,
-        input: bytes | str = b"",  # noqa: A002  (the word of subprocess)
+        input: Bytes | str = b"",  # noqa: A002  (the word of subprocess)
     ) -> Completed:
         """Write to stdin, close it, read both outputs to their ends, and wait for the exit.
 
         Args:
             input: What to write; a text as UTF-8. That the process does not read all of it is no error.
         """
+        written = data(input, "input")
         try:
             async with anyio.create_task_group() as tasks:
                 reading = [_Reading(output, tasks) for output in (self.stdout, self.stderr)]
                 with suppress(StdinClosedError):
-                    await self.stdin.write(input.encode() if isinstance(input, str) else input)
+                    await self.stdin.write(written)
                 await self.stdin.close()
         except ExceptionGroup as group:  # the first one has ended the others
             raise group.exceptions[0] from None

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
-
-from google.protobuf.duration_pb2 import Duration
 
 from hcsd.v1.process_pb2 import (
     ORPHAN_POLICY_KILL_ON_OWNER_DISCONNECT,
@@ -22,15 +19,17 @@ from hcsd.v1.process_service_pb2 import (
     ModifyProcessRequest,
     RunProcessRequest,
 )
+from hcsd_client._values import message, number, text, wrong_kind
+from hcsd_client.names import bare_id, full_process_name, full_system_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from typing import TypeAlias
 
     from hcsd.v1.process_pb2 import OutputCursor, ProcessOptions
     from hcsd.v1.process_service_pb2 import StdioHandle
+    from hcsd_client._values import Path
 
-    Path: TypeAlias = str | os.PathLike[str]
     Command: TypeAlias = ProcessSpec | Sequence[Path] | str
 
 
@@ -51,20 +50,20 @@ def make_create(
     """
     if (command is None) == (parameters_json is None):
         raise TypeError("give either a command or parameters_json")
-    request = CreateProcessRequest(
-        parent=parent,
-        process_id=process_id,
-        labels={
-            text_of(key, "a name in labels"): text_of(value, f"labels[{key!r}]")
-            for key, value in mapping_of(labels, "labels", "{'job': 'nightly'}").items()
-        },
+    request = message(
+        CreateProcessRequest,
+        parent=full_system_name(parent, "parent"),
+        process_id=bare_id(process_id, "process_id", "process"),
+        labels=labels,
         request_id=request_id,
-        options=options if options and options.ByteSize() else None,
+        options=options,
     )
+    if not request.options.ByteSize():
+        request.ClearField("options")
     if command is not None:
         request.spec.CopyFrom(spec_of(command))
     else:
-        request.parameters_json = parameters_json or ""
+        request.parameters_json = text(parameters_json, "parameters_json")
     return request
 
 
@@ -80,61 +79,14 @@ def spec_of(command: Command) -> ProcessSpec:
     elif isinstance(command, str):
         spec.command_line = command
     elif isinstance(command, (bytes, os.PathLike)):
-        raise TypeError(f"the command is {command!r}; give a list, as [{os.fsdecode(command)!r}]")
+        shown = [os.fsdecode(command)]
+        raise wrong_kind("command", command, f"a list, as {shown!r}")
     elif not isinstance(command, Iterable):
-        raise TypeError(
-            f"the command is {command!r}, of type {type(command).__name__}; give a list of words"
-        )
+        raise wrong_kind("command", command, "a list of words")
     else:
-        words = [
-            text_of(word, f"word {number} of the command") for number, word in enumerate(command)
-        ]
+        words = [text(word, f"word {place} of the command") for place, word in enumerate(command)]
         spec.argv.CopyFrom(Argv(args=words))
     return spec
-
-
-def text_of(value: object, what: str) -> str:
-    """Return a text, or the path that an object stands for.
-
-    Raises:
-        TypeError: It is neither.
-    """
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str):
-        raise TypeError(f"{what} is {value!r}, of type {type(value).__name__}; give text")
-    return value
-
-
-def mapping_of(value: object, what: str, example: str) -> Mapping[object, object]:
-    """Return a mapping; none at all is an empty one.
-
-    Raises:
-        TypeError: It is no mapping.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(
-            f"{what} is {value!r}, of type {type(value).__name__}; give a mapping, as {example}"
-        )
-    return value
-
-
-def number_of(value: object, what: str) -> int:
-    """Return a number of bytes.
-
-    Raises:
-        TypeError: It is no whole number.
-        ValueError: It is negative, or more than any message can say.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(
-            f"{what} is {value!r}, of type {type(value).__name__}; give bytes, as 65536"
-        )
-    if value < 0:
-        raise ValueError(f"{what} is {value}; give 0 or more bytes")
-    return value
 
 
 def attach_again(
@@ -158,6 +110,8 @@ def attach_again(
     attach.name = name
     del attach.cursors[:]
     attach.cursors.extend(cursors)
+    attach.ClearField("since")  # they were looked up when the output began
+    attach.ClearField("last_lines")
     attach.take_over = attach.take_over or take_over
     if first.HasField("heartbeat_interval"):
         request.heartbeat_interval.CopyFrom(first.heartbeat_interval)
@@ -177,41 +131,44 @@ def make_modify(
     """
     if [console_size, close_handles, modification_json].count(None) != 2:
         raise TypeError("give one of console_size, close_handles and modification_json")
-    request = ModifyProcessRequest(name=name, modification_json=modification_json)
+    request = message(
+        ModifyProcessRequest, name=full_process_name(name), modification_json=modification_json
+    )
     if console_size is not None:
-        try:
-            columns, rows = console_size
-            request.console_size.CopyFrom(Console(columns=columns, rows=rows))
-        except (TypeError, ValueError):
-            raise TypeError(f"console_size is {console_size!r}; give (columns, rows)") from None
+        request.console_size.CopyFrom(console_of(console_size, "console_size"))
     elif close_handles is not None:
-        request.close_handles.CopyFrom(CloseHandles(handles=close_handles))
+        try:
+            request.close_handles.CopyFrom(message(CloseHandles, handles=close_handles))
+        except (TypeError, ValueError) as error:  # the keyword has another name than the field
+            raise type(error)(f"close_{error}") from None
     return request
 
 
+def console_of(size: object, name: str, also: str = "") -> Console:
+    """Return a console of this size, columns and rows.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(size, Sequence) or len(size) != 2:
+        raise wrong_kind(name, size, f"{also}(columns, rows), as (80, 24)")
+    columns, rows = (
+        number(cells, f"{name}[{at}]", most=2**32 - 1) for at, cells in enumerate(size)
+    )
+    return Console(columns=columns, rows=rows)
+
+
 def make_signal(signal: str | int | ProcessSignal) -> ProcessSignal:
-    """Return a signal by its name or number."""
+    """Return a signal by its name or number.
+
+    Raises:
+        TypeError: It is of another kind.
+        ValueError: There is no such number.
+    """
     if isinstance(signal, ProcessSignal):
         return signal
     if isinstance(signal, str):
         return ProcessSignal(signal_name=signal)
-    return ProcessSignal(signal_number=signal)
-
-
-def make_duration(seconds: float | timedelta | None) -> Duration | None:
-    """Return a duration; None stays None, which is an unset field.
-
-    Raises:
-        TypeError: It is neither a number nor a timedelta.
-    """
-    if seconds is None:
-        return None
-    if isinstance(seconds, timedelta):
-        seconds = seconds.total_seconds()
-    if not isinstance(seconds, (int, float)):
-        raise TypeError(
-            f"a time is {seconds!r}, of type {type(seconds).__name__}; give seconds or a timedelta"
-        )
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+    if isinstance(signal, bool) or not isinstance(signal, int):
+        raise wrong_kind("signal", signal, "a name, as 'TERM', a number, or a ProcessSignal")
+    return ProcessSignal(signal_number=number(signal, "signal", most=2**31 - 1))

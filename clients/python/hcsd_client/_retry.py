@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from hcsd_client._errors import DaemonUnreachableError, UnavailableError
+from hcsd_client._values import number, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,6 +45,17 @@ class Retry:
     attempts: int = 12
     first_delay: float = 0.05
     max_delay: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number.
+
+        Raises:
+            TypeError: A value is of another kind.
+            ValueError: It is negative.
+        """
+        number(self.attempts, "attempts")
+        for name in ("first_delay", "max_delay"):
+            object.__setattr__(self, name, seconds(getattr(self, name), name))
 
 
 class Attempts:

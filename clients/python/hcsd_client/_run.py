@@ -44,12 +44,14 @@ from hcsd_client._requests import attach_again, make_signal
 from hcsd_client._run_status import RunStatus, end_writing
 from hcsd_client._run_stdin import StdinProgress, run_ended
 from hcsd_client._stream import OutputStream
+from hcsd_client._values import bytes_of, message
 
 if TYPE_CHECKING:
     from typing import Self
 
     from hcsd.v1.process_pb2 import ProcessSignal
     from hcsd_client._channel import Channel
+    from hcsd_client._values import Bytes
 
 STDIN_MESSAGE_BYTES = 64 * 1024  # as much as a pipe holds by default
 # A quarter of what the daemon takes ahead of the pipe (Limits.stdin_buffer_bytes): beyond that it
@@ -76,8 +78,7 @@ class Run(OutputStream[RunProcessResponse]):
     twice, either way. Only a run that creates a process without a request id, and has not got ``started``
     yet, raises `ConnectionLostError`. It is not known then whether the process was started.
 
-    A cancellation inside any method ends the call, which detaches: the process goes on unless its
-    ``orphan_policy`` says otherwise.
+    A cancellation inside any method detaches: the process goes on unless its ``orphan_policy`` says not.
     """
 
     def __init__(self, channel: Channel, first: RunProcessRequest) -> None:
@@ -136,23 +137,23 @@ class Run(OutputStream[RunProcessResponse]):
         self._stdin.end()
         await super().aclose()
 
-    async def write_stdin(self, data: bytes | bytearray | memoryview) -> None:
+    async def write_stdin(self, data: Bytes) -> None:
         """Write to stdin, as fast as the process reads it.
 
-        Returns when all of `data` is on its way, with at most 256 KiB of it not yet in the pipe.
+        Returns when all of `data` is on its way, with up to 256 KiB of it not yet in the pipe.
 
         Raises:
             CallError: An earlier write failed: `StdinClosedError` if the process has closed its
                 stdin, or never had one.
             RunEndedError: The run has ended.
         """
-        view = memoryview(data).cast("B")
+        view = bytes_of(data, "data")
         async with self._writing:
             offset = self._stdin.sent
             if offset is None:
                 offset = await self._ask_offset()
             for start in range(0, len(view), STDIN_MESSAGE_BYTES):
-                part = bytes(view[start : start + STDIN_MESSAGE_BYTES])
+                part = view[start : start + STDIN_MESSAGE_BYTES]
                 end = offset + len(part)
                 await self._stdin.wait_until_accepted(end - STDIN_WINDOW_BYTES)
                 stdin = StdinData(offset=offset, data=part)
@@ -196,7 +197,7 @@ class Run(OutputStream[RunProcessResponse]):
         Raises:
             RunEndedError: The run has ended.
         """
-        request = RunProcessRequest(resize=Console(columns=columns, rows=rows))
+        request = RunProcessRequest(resize=message(Console, columns=columns, rows=rows))
         async with self._sending:
             self._stdin.check_running()
             self._size = request

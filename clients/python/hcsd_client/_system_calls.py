@@ -12,13 +12,14 @@ from hcsd.v1.host_service_pb2 import (
     ModifyServiceSettingsRequest,
 )
 from hcsd_client._asking import Asking
-from hcsd_client._requests import make_duration
-from hcsd_client.names import full_system_name
+from hcsd_client._values import duration, message
+from hcsd_client.names import bare_id, full_system_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from hcsd.v1.compute_system_pb2 import ComputeSystem, ComputeSystemType
+    from hcsd_client._values import Seconds
 
 
 class SystemCalls(Asking):
@@ -50,8 +51,9 @@ class SystemCalls(Asking):
             FailedPreconditionError: The host lacks what the configuration needs.
             AbortedError: It ended while starting.
         """
-        request = pb.CreateComputeSystemRequest(
-            system_id=system_id,
+        request = message(
+            pb.CreateComputeSystemRequest,
+            system_id=bare_id(system_id, "system_id", "compute system"),
             configuration_json=configuration_json,
             request_id=request_id,
             start=start,
@@ -64,7 +66,7 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: There is no such system.
         """
-        request = pb.GetComputeSystemRequest(name=full_system_name(name))
+        request = message(pb.GetComputeSystemRequest, name=full_system_name(name))
         return (await self._look(self._channel.systems.GetComputeSystem, request)).system
 
     async def list_systems(
@@ -85,9 +87,16 @@ class SystemCalls(Asking):
             types: Only those of one of these types. Default: all.
             page_size: How many to ask for at once. Default: the daemon's.
         """
-        request = pb.ListComputeSystemsRequest(
-            owners=owners, ids=ids, names=names, types=types, page_size=page_size
+        request = message(
+            pb.ListComputeSystemsRequest,
+            owners=owners,
+            ids=ids,
+            names=names,
+            types=types,
+            page_size=page_size,
         )
+        for one in request.ids:
+            bare_id(one, "one of ids", "compute system")
         while True:
             page = await self._look(self._channel.systems.ListComputeSystems, request)
             for system in page.systems:
@@ -104,8 +113,8 @@ class SystemCalls(Asking):
             FailedPreconditionError: It is running, or has ended.
             AbortedError: It ended while starting.
         """
-        request = pb.StartComputeSystemRequest(
-            name=full_system_name(name), options_json=options_json
+        request = message(
+            pb.StartComputeSystemRequest, name=full_system_name(name), options_json=options_json
         )
         return (await self._ask(self._channel.systems.StartComputeSystem, request)).system
 
@@ -113,7 +122,7 @@ class SystemCalls(Asking):
         self,
         name: str,
         *,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         force: bool = False,
         options_json: str = "",
     ) -> pb.ShutDownComputeSystemResponse:
@@ -129,9 +138,10 @@ class SystemCalls(Asking):
             NotFoundError: The daemon has never known such a system.
             FailedPreconditionError: It was never started, or is paused; not with `force`.
         """
-        request = pb.ShutDownComputeSystemRequest(
+        request = message(
+            pb.ShutDownComputeSystemRequest,
             name=full_system_name(name),
-            timeout=make_duration(timeout),
+            timeout=duration(timeout, "timeout"),
             force=force,
             options_json=options_json,
         )
@@ -145,8 +155,8 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: The daemon has never known such a system.
         """
-        request = pb.TerminateComputeSystemRequest(
-            name=full_system_name(name), options_json=options_json
+        request = message(
+            pb.TerminateComputeSystemRequest, name=full_system_name(name), options_json=options_json
         )
         return (await self._ask(self._channel.systems.TerminateComputeSystem, request)).system
 
@@ -157,8 +167,8 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: It is not running.
         """
-        request = pb.PauseComputeSystemRequest(
-            name=full_system_name(name), options_json=options_json
+        request = message(
+            pb.PauseComputeSystemRequest, name=full_system_name(name), options_json=options_json
         )
         return (await self._ask(self._channel.systems.PauseComputeSystem, request)).system
 
@@ -169,8 +179,8 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: It is not paused.
         """
-        request = pb.ResumeComputeSystemRequest(
-            name=full_system_name(name), options_json=options_json
+        request = message(
+            pb.ResumeComputeSystemRequest, name=full_system_name(name), options_json=options_json
         )
         return (await self._ask(self._channel.systems.ResumeComputeSystem, request)).system
 
@@ -181,8 +191,8 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: It is not paused.
         """
-        request = pb.SaveComputeSystemRequest(
-            name=full_system_name(name), options_json=options_json
+        request = message(
+            pb.SaveComputeSystemRequest, name=full_system_name(name), options_json=options_json
         )
         return (await self._ask(self._channel.systems.SaveComputeSystem, request)).system
 
@@ -193,8 +203,8 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: This setting cannot be changed now.
         """
-        request = pb.ModifyComputeSystemRequest(
-            name=full_system_name(name), settings_json=settings_json
+        request = message(
+            pb.ModifyComputeSystemRequest, name=full_system_name(name), settings_json=settings_json
         )
         return (await self._ask(self._channel.systems.ModifyComputeSystem, request)).system
 
@@ -213,7 +223,8 @@ class SystemCalls(Asking):
             NotFoundError: There is no such system.
             FailedPreconditionError: HCS has no such properties in this state.
         """
-        request = pb.GetComputeSystemPropertiesRequest(
+        request = message(
+            pb.GetComputeSystemPropertiesRequest,
             name=full_system_name(name),
             property_types=property_types,
             property_query_json=property_query_json,
@@ -221,7 +232,7 @@ class SystemCalls(Asking):
         return await self._look(self._channel.systems.GetComputeSystemProperties, request)
 
     async def wait_system(
-        self, name: str, *, timeout: float | None = None
+        self, name: str, *, timeout: Seconds | None = None
     ) -> pb.WaitComputeSystemResponse:
         """Wait until a compute system has ended, and all that ran in it.
 
@@ -232,7 +243,7 @@ class SystemCalls(Asking):
         Raises:
             NotFoundError: There is no such system.
         """
-        request = pb.WaitComputeSystemRequest(name=full_system_name(name))
+        request = message(pb.WaitComputeSystemRequest, name=full_system_name(name))
         return await self._wait(
             self._channel.systems.WaitComputeSystem, request, f"the wait for '{name}'", timeout
         )
@@ -245,7 +256,7 @@ class SystemCalls(Asking):
 
     async def get_service_properties(self, property_query_json: str = "") -> str:
         """Ask HCS about itself, by a Service_PropertyQuery document; returns its answer."""
-        request = GetServicePropertiesRequest(property_query_json=property_query_json)
+        request = message(GetServicePropertiesRequest, property_query_json=property_query_json)
         return (await self._look(self._channel.host.GetServiceProperties, request)).properties_json
 
     async def modify_service_settings(self, settings_json: str) -> str:
@@ -254,5 +265,5 @@ class SystemCalls(Asking):
         Raises:
             FailedPreconditionError: This setting cannot be changed now.
         """
-        request = ModifyServiceSettingsRequest(settings_json=settings_json)
+        request = message(ModifyServiceSettingsRequest, settings_json=settings_json)
         return (await self._ask(self._channel.host.ModifyServiceSettings, request)).result_json

@@ -64,8 +64,8 @@ def _in_clear() -> dict[str, str]:
     """Return what may be in the words of gRPC, and what it means, for a client that speaks in clear."""
     # The other side of TLS takes what is in clear for nonsense, and hangs up or waits for more.
     other = (
-        "it does not speak gRPC in clear; if it is a daemon, leave out insecure (--insecure or "
-        "HCSD_INSECURE)"
+        "it does not speak gRPC in clear; if it is a daemon, leave out "
+        "Client(insecure=...) or HCSD_INSECURE"
     )
     return dict.fromkeys((*_HUNG_UP, "SETTINGS frame"), other)
 
@@ -74,16 +74,16 @@ def _with_tls(host: str, files: TlsFiles) -> dict[str, str]:
     """Return the same for one that speaks TLS; the first that fits counts."""
     stranger = (
         f"its certificate is not from the CA in '{files.ca}'; if the daemon was set up anew, copy its "
-        "server.pem and its token again, or name its CA with --tls-ca or HCSD_TLS_CA; if it was not, "
-        "another program is listening there"
+        "server.pem and its token again, or name its CA with Client(tls_ca_file=...) or HCSD_TLS_CA; "
+        "if it was not, another program is listening there"
         if files.ca
         else "its certificate is not from a CA that this system trusts; name the server.pem of the "
-        "daemon with --tls-ca or HCSD_TLS_CA"
+        "daemon with Client(tls_ca_file=...) or HCSD_TLS_CA"
     )
     lacks = "another than this" if files.certificate else "a"
     ended = (
         f"it ended the TLS handshake; it may want {lacks} client certificate: name one with "
-        "--tls-cert and --tls-key, or HCSD_TLS_CERT and HCSD_TLS_KEY"
+        "Client(tls_cert_file=..., tls_key_file=...) or HCSD_TLS_CERT and HCSD_TLS_KEY"
     )
     return {
         "certificate has expired": "its certificate has expired",
@@ -95,7 +95,7 @@ def _with_tls(host: str, files: TlsFiles) -> dict[str, str]:
         ),
         "WRONG_VERSION_NUMBER": (
             "it does not speak TLS, as every daemon does on TCP; another program may be listening "
-            "there. To speak in clear nevertheless, use --insecure or HCSD_INSECURE=1"
+            "there. To speak in clear nevertheless, use Client(insecure=...) or HCSD_INSECURE=1"
         ),
         "missing selected ALPN": "it does not speak HTTP/2; another program is listening there",
         "Endpoint closing": (

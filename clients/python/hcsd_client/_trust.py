@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from hcsd_client._errors import TlsError, TokenFileError
 from hcsd_client._tls import TlsFiles
+from hcsd_client._values import flag, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
 SERVER_CERTIFICATE = "server.pem"
 
-# What names the same as an argument: a variable, and an option of the command line.
+# The variables that name the same as an argument. Messages write arguments as `Client(name=...)`, which the
+# command line puts into its own words.
 _NAMES = {
-    "token_file": ("HCSD_TOKEN_FILE", "--token-file"),
-    "tls_ca_file": ("HCSD_TLS_CA", "--tls-ca"),
-    "tls_cert_file": ("HCSD_TLS_CERT", "--tls-cert"),
-    "tls_key_file": ("HCSD_TLS_KEY", "--tls-key"),
+    "token_file": "HCSD_TOKEN_FILE",
+    "tls_ca_file": "HCSD_TLS_CA",
+    "tls_cert_file": "HCSD_TLS_CERT",
+    "tls_key_file": "HCSD_TLS_KEY",
 }
 _INSECURE = "HCSD_INSECURE"
 _YES, _NO = ("1", "true"), ("", "0", "false")
@@ -59,6 +61,14 @@ class TcpOptions:
     tls_cert_file: StrPath | None = None
     tls_key_file: StrPath | None = None
     insecure: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is of another kind, with a TypeError."""
+        for name in _NAMES:
+            if (path := getattr(self, name)) is not None:
+                text(path, name)
+        if self.insecure is not None:
+            flag(self.insecure, "insecure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ def choose_trust(
     """
     named = {
         argument: Path(path)
-        for argument, (variable, _) in _NAMES.items()
+        for argument, variable in _NAMES.items()
         if (path := getattr(options, argument) or environ.get(variable))
     }
     if _is_insecure(options.insecure, environ):
@@ -151,11 +161,10 @@ def _is_insecure(wanted: bool | None, environ: Mapping[str, str]) -> bool:
 def _refuse_in_clear(named: Mapping[str, Path]) -> None:
     """Refuse what has no place in clear text."""
     for argument, path in named.items():
-        variable, option = _NAMES[argument]
         wrong = TokenFileError if argument == "token_file" else TlsError
         raise wrong(
-            f"will not use '{path}' in clear text: leave out the file ({option} or {variable}), or "
-            f"leave out insecure (--insecure or {_INSECURE})"
+            f"will not use '{path}' in clear text: leave out the file, Client({argument}=...) or"
+            f" {_NAMES[argument]}, or leave out Client(insecure=...) or {_INSECURE}"
         )
 
 
@@ -164,7 +173,7 @@ def _refuse_half(certificate: Path | None, key: Path | None) -> None:
         alone, other = ("certificate", "key") if key is None else ("key", "certificate")
         raise TlsError(
             f"the {alone} of this client is of no use without its {other}: name both, with "
-            "--tls-cert and --tls-key, or HCSD_TLS_CERT and HCSD_TLS_KEY"
+            "Client(tls_cert_file=..., tls_key_file=...) or HCSD_TLS_CERT and HCSD_TLS_KEY"
         )
 
 
@@ -174,7 +183,7 @@ async def read_token(file: anyio.Path) -> str:
     Raises:
         TokenFileError: The file cannot be read or does not hold a token.
     """
-    remedy = "name the file that the daemon made with --token-file or HCSD_TOKEN_FILE"
+    remedy = "name the file that the daemon made with Client(token_file=...) or HCSD_TOKEN_FILE"
     try:
         token = (await file.read_text(encoding="ascii")).strip()
     except OSError as error:

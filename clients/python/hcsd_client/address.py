@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hcsd_client._errors import AddressError
+from hcsd_client._values import wrong_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,9 +72,12 @@ def parse_address(text: str) -> Address:
     """Read an address: ``unix:///path`` or ``unix:/path``, ``host:port`` or ``[IPv6]:port``.
 
     Raises:
+        TypeError: It is no text.
         AddressError: It is neither; the message has the text, what is wrong and what would be
             right.
     """
+    if not isinstance(text, str):
+        raise wrong_kind("address", text, "text, as 'unix:///path/to/socket' or 'host:port'")
     if text.startswith("unix:"):
         return _parse_unix(text)
     scheme, slashes, rest = text.partition("://")

@@ -15,7 +15,7 @@ several at a time. An exception that interrupts a call, such as KeyboardInterrup
 from __future__ import annotations
 
 import functools
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -27,7 +27,6 @@ from hcsd_client._client import KEEPALIVE
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
     from hcsd.v1.process_service_pb2 import ReadOutputResponse
     from hcsd_client import Address
     from hcsd_client._link import ChannelOptions
+
+# What raises the TypeError or ValueError for a wrong argument.
+_CHECKS = {f"hcsd_client.{name}" for name in ("_keywords", "_requests", "_values", "names")}
 
 Inner = TypeVar("Inner")
 Inner_co = TypeVar("Inner_co", covariant=True)
@@ -74,9 +76,8 @@ class Face(Generic[Inner_co]):
             raise ClientClosedError("the client is closed") from error
         try:
             return future.result()
-        except HcsdClientError as error:
-            # The frames of the event loop tell a caller nothing that the error does not say.
-            raise error.with_traceback(None)  # noqa: B904  (it keeps its cause)
+        except (HcsdClientError, TypeError, ValueError, TimeoutError) as error:
+            raise error.with_traceback(_frames_of(error)) from error.__cause__
         except BaseException:
             future.cancel()  # if it is we who were interrupted
             raise
@@ -136,17 +137,58 @@ def _iterate(
 def _enter(
     method: Callable[Concatenate[Inner, P], AbstractAsyncContextManager[R]],
     face: Callable[[R, BlockingPortal], F],
-) -> Callable[Concatenate[Face[Inner], P], AbstractContextManager[F]]:
+) -> Callable[Concatenate[Face[Inner], P], Entered[R, F]]:
     """Make a context manager of an asynchronous one that gives something with a face."""
 
     @functools.wraps(method)
-    @contextmanager
-    def enter(self: Face[Inner], /, *args: P.args, **kwargs: P.kwargs) -> Iterator[F]:
-        manager = method(self._inner, *args, **kwargs)
-        with self._portal.wrap_async_context_manager(manager) as inner:
-            yield face(inner, self._portal)
+    def enter(self: Face[Inner], /, *args: P.args, **kwargs: P.kwargs) -> Entered[R, F]:
+        return Entered(method(self._inner, *args, **kwargs), self._portal, face)
 
     return enter
+
+
+class Entered(Face[AbstractAsyncContextManager[R]], AbstractContextManager[F]):
+    """An asynchronous context manager, entered and left from outside its event loop.
+
+    Each is a task of its own, so the manager must not mind to be left in another than it was entered in.
+    Not by `contextlib`: its frames would be in every traceback.
+
+    Args:
+        manager: The manager.
+        portal: To the event loop that it lives on.
+        face: Makes a face of what it gives.
+    """
+
+    def __init__(
+        self,
+        manager: AbstractAsyncContextManager[R],
+        portal: BlockingPortal,
+        face: Callable[[R, BlockingPortal], F],
+    ) -> None:
+        super().__init__(manager, portal)
+        self._face = face
+
+    def __enter__(self) -> F:
+        return self._face(self._wait(self._inner.__aenter__), self._portal)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self._wait(lambda: self._inner.__aexit__(kind, error, traceback))
+
+
+def _frames_of(error: Exception) -> TracebackType | None:
+    """Return the frames that an error has come through; none if it says itself what a caller did wrong."""
+    if isinstance(error, (HcsdClientError, TimeoutError)):
+        return None
+    innermost = error.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    of_caller = innermost is not None and innermost.tb_frame.f_globals["__name__"] in _CHECKS
+    return None if of_caller else error.__traceback__
 
 
 class Output(Face[aio.Output]):
