@@ -156,13 +156,15 @@ def wait(
         unknown = []
 
         async def wait_for(name: str) -> None:
-            with waiting(f"waiting for '{name}' to end"):
-                answer = await client.wait_process(process_of(name, system), timeout=timeout)
-            if answer.timed_out:
+            # It is opened first: then a daemon that was restarted meanwhile is told from one that never knew it.
+            process = await client.open(process_of(name, system))
+            try:
+                with waiting(f"waiting for '{name}' to end"):
+                    ended = await process.wait(timeout)
+            except TimeoutError:
                 say(f"'{name}' still runs")
                 unknown.append(name)
                 return
-            ended = answer.process.exit
             outcome = ended.WhichOneof("outcome")
             if outcome == "exit_code":
                 show(str(ended.exit_code))
