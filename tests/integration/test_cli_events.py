@@ -93,6 +93,22 @@ async def test_only_what_was_asked_for_is_told(own_daemon: Daemon, own_client: C
         assert found == told, options
 
 
+@pytest.mark.parametrize(
+    "words", ["events", "inspect one", "info", "system inspect host", "logs -t one"]
+)
+async def test_every_command_shows_times_in_one_form(
+    own_daemon: Daemon, own_client: Client, words: str
+) -> None:
+    made = await own_client.create(sh("echo line"), process_id="one")
+    await own_client.wait(made.name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+    result = await hcsd(own_daemon, *words.split(), zone="Asia/Kathmandu")
+    assert (result.returncode, result.stderr) == (0, b"")
+    times = re.findall(r"\d\d:\d\d:\d\d\S*", result.stdout.decode())
+    assert times
+    for time in times:
+        assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}\+05:45", time)
+
+
 async def test_since_and_until_take_what_events_show(
     own_daemon: Daemon, own_client: Client
 ) -> None:

@@ -40,7 +40,7 @@ def tree_of(message: Message) -> dict[str, object]:
 
 def _localize(message: Message, tree: dict[str, object]) -> None:
     for field, value in message.ListFields():
-        shown = tree[field.name]
+        shown = tree.get(field.name)  # a document has names of its own
         if isinstance(value, Timestamp):
             tree[field.name] = local_time(value)
         elif isinstance(value, Message) and isinstance(shown, dict):
