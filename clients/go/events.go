@@ -16,13 +16,17 @@ import (
 // says where it begins. The call begins with the iteration and ends with it, with the context, or with an
 // error, which is the last that it gives.
 //
-// A lost connection shows only as a pause, within the bounds of [Retry]: every event is given once. A
-// snapshot that is cut off before it is complete is given anew from its first part, whose revision is
-// another one. Of bookmarks those are given that tell something new, and the first message if it is one.
+// A lost connection shows only as a pause, within the bounds of [Retry]: every event is given once. Of
+// bookmarks those are given that tell something new, and the first message if it is one.
 //
-// Errors: [ErrNotFound], there is no such system; [ErrRevisionCompacted], the events after the revision
-// are no longer kept; [ErrOutOfRange], it belongs to another run of the daemon; [ErrSubscriberStalled], the
-// caller has fallen too far behind; [ErrUnavailable].
+// With SendSnapshot it also goes on after a restart of the daemon, or where events are missing: by another
+// snapshot. Whoever gets a part of a snapshot whose revision or incarnation is another one than that of the
+// part before forgets what it knew. A snapshot that is cut off before it is complete is given anew, too.
+//
+// Errors: [ErrNotFound], there is no such system; [ErrUnavailable]. Without SendSnapshot also
+// [ErrDaemonRestarted], the revision is of an earlier run of the daemon, whose processes ended with it;
+// [ErrRevisionCompacted], the events after it are no longer kept; [ErrSubscriberStalled], the caller has
+// fallen too far behind.
 func (c *Client) WatchEvents(
 	ctx context.Context, request *hcsdv1.WatchEventsRequest,
 ) iter.Seq2[*hcsdv1.WatchEventsResponse, error] {
@@ -33,13 +37,16 @@ func (c *Client) WatchEvents(
 			asked.HeartbeatInterval = c.connection.heartbeat()
 		}
 		w := &watch{
-			client: c, request: asked, yield: yield,
+			client: c, request: asked, yield: yield, snapshots: asked.GetSendSnapshot(),
 			tries: attempts{connection: c.connection, what: "WatchEvents " + asked.GetParent()},
 		}
 		for {
 			err := w.once(ctx)
 			if err == nil { // the iteration was left
 				return
+			}
+			if w.beginAnew(err) {
+				continue
 			}
 			if err := w.tries.wait(ctx, err); err != nil {
 				yield(nil, err)
@@ -57,6 +64,20 @@ type watch struct {
 	yield   func(*hcsdv1.WatchEventsResponse, error) bool
 	tries   attempts
 	begun   bool // something was given
+
+	snapshots bool // it began with a snapshot, and may begin anew with one
+}
+
+// beginAnew moves the request back to a snapshot, and reports whether it did, if nothing can follow what was given.
+func (w *watch) beginAnew(err error) bool {
+	noWayOn := errors.Is(err, ErrDaemonRestarted) || errors.Is(err, ErrRevisionCompacted) ||
+		errors.Is(err, ErrSubscriberStalled)
+	if !w.snapshots || w.request.AfterRevision == nil || !noWayOn {
+		return false
+	}
+	w.tries.succeeded() // the daemon is there
+	w.request.AfterRevision, w.request.Incarnation, w.request.SendSnapshot = nil, "", true
+	return true
 }
 
 // once makes one call; it returns nil if the caller leaves the iteration.

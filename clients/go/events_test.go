@@ -82,7 +82,7 @@ func TestEventsGoOnAfterTheLastOne(t *testing.T) {
 	}
 }
 
-func TestASnapshotThatBreaksIsAskedForAnew(t *testing.T) {
+func TestASnapshotIsAskedForAnewIfItBreaksAndWhereNothingCanFollow(t *testing.T) {
 	d := serve(t)
 	d.events = saying(
 		[]*hcsdv1.WatchEventsResponse{snapshot(1, false)},
@@ -94,7 +94,8 @@ func TestASnapshotThatBreaksIsAskedForAnew(t *testing.T) {
 		t.Errorf("%q", found)
 	}
 	asked := requests[*hcsdv1.WatchEventsRequest](d)
-	if !asked[1].GetSendSnapshot() || asked[2].GetSendSnapshot() || asked[2].GetAfterRevision() != 2 {
+	if !asked[1].GetSendSnapshot() || asked[2].GetSendSnapshot() || asked[2].GetAfterRevision() != 2 ||
+		len(asked) != 4 || !asked[3].GetSendSnapshot() || asked[3].AfterRevision != nil || asked[3].GetIncarnation() != "" {
 		t.Errorf("%v", asked)
 	}
 }

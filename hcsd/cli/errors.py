@@ -24,6 +24,9 @@ PATH_NOT_FOUND = 0x80070003
 BEFORE_START = {"HcsOpenComputeSystem"}  # fails for the system's sake, not for the program's
 
 
+# What people are told about a restart, in the words of the daemon.
+RESTARTED = "the daemon was restarted, and its processes ended with it"
+
 # Fields of a request, and the options of `hcsd run` that they come from.
 OPTIONS = {
     "ring_bytes": "--keep",

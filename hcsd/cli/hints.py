@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 
 from hcsd.cli.did_you_mean import did_you_mean
+from hcsd.cli.output.units import ago
 from hcsd.cli.resource_names import ids_of, short_name
 from hcsd_client import HcsdClientError, NotFoundError
 
 if TYPE_CHECKING:
     from hcsd_client import Client
 
+RECENT = 3600.0  # seconds; arbitrary
 TIMEOUT = 1.0  # seconds that somebody waits for a hint; arbitrary
 
 
@@ -25,10 +28,12 @@ async def add_hint(client: Client, error: HcsdClientError) -> None:
     with anyio.move_on_after(TIMEOUT), suppress(HcsdClientError):
         if kind == "hcsd.v1.Process":
             names = [process.name async for process in client.list_processes()]
-            error.add_note(_hint(short_name(name), _same_id(name, names), names, "hcsd ps --all"))
+            asked = _asked(short_name(name), _same_id(name, names), names)
+            error.add_note(asked or await _advice(client, "hcsd ps --all"))
         elif kind == "hcsd.v1.ComputeSystem":
             names = [system.system_id async for system in client.list_systems()]
-            error.add_note(_hint(name.removeprefix("systems/"), [], names, "hcsd system ps"))
+            asked = _asked(name.removeprefix("systems/"), [], names)
+            error.add_note(asked or await _advice(client, "hcsd system ps"))
 
 
 def _same_id(name: str, names: list[str]) -> list[str]:
@@ -37,7 +42,15 @@ def _same_id(name: str, names: list[str]) -> list[str]:
     return [other for other in names if ids_of(other)[1] == process_id]
 
 
-def _hint(said: str, certain: list[str], names: list[str], command: str) -> str:
+def _asked(said: str, certain: list[str], names: list[str]) -> str:
     known = [short_name(name) for name in names]
-    asked = did_you_mean(said, known, [short_name(name) for name in certain])
-    return asked or f"see what there is with '{command}'"
+    return did_you_mean(said, known, [short_name(name) for name in certain])
+
+
+async def _advice(client: Client, command: str) -> str:
+    """Say how to see what there is, and that it may be little since the daemon was started a while ago."""
+    advice = f"see what there is with '{command}'"
+    seconds = time.time() - (await client.get_host()).start_time.ToNanoseconds() / 1e9
+    if seconds > RECENT:
+        return advice
+    return f"{advice}; the daemon was started {ago(seconds)}, and does not know what ran before"

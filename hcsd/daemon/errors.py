@@ -175,12 +175,18 @@ class StoppingError(RequestError):
 
 
 class RestartedError(RequestError):
-    """The call is for an earlier run of the daemon, whose processes are gone."""
+    """The call is for an earlier run of the daemon, whose processes are gone.
 
-    def __init__(self, incarnation: str) -> None:
+    Args:
+        incarnation: The present run.
+        remedy: What the caller can do instead; "" for nothing.
+    """
+
+    def __init__(self, incarnation: str, remedy: str = "") -> None:
+        text = "the daemon was restarted, and its processes ended with it"
         super().__init__(
             Reason.DAEMON_RESTARTED,
-            "the daemon was started anew since, and its processes ended with it",
+            f"{text}; {remedy}" if remedy else text,
             metadata={"incarnation": incarnation},
         )
 

@@ -57,12 +57,6 @@ class Reason(Enum):
     DAEMON_STOPPING = Kind.UNREACHABLE, True, ANY, "the daemon is stopping"
     EXECUTABLE_BUSY = Kind.WRONG_STATE, True, CREATES, "somebody is writing to the program's file"
     EXECUTABLE_NOT_FOUND = Kind.NOT_FOUND, False, CREATES, "there is no such program"
-    INCARNATION_CHANGED = (
-        Kind.OUT_OF_RANGE,
-        False,
-        "WatchEvents",
-        "the revision belongs to another run of the daemon",
-    )
     INTERNAL = Kind.FAULT, False, ANY, "the daemon failed; its log has more under the incident"
     INVALID_REQUEST = Kind.INVALID, False, ANY, "the request breaks rules; each has a violation"
     OUTPUT_EVICTED = Kind.OUT_OF_RANGE, False, READS, "the bytes asked for have left the ring"

@@ -15,10 +15,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from hcsd.daemon.errors import RequestError
+from hcsd.daemon.errors import RequestError, RestartedError
 from hcsd.daemon.events import Bookmark
 from hcsd.daemon.names import ANY_SYSTEM, parse_system
-from hcsd.daemon.reasons import Reason
 from hcsd.hcs.errors import HcsError
 from hcsd.rpc.convert import event_message, process_message, seconds, system_message
 from hcsd.v1 import event_pb2 as pb
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from hcsd.v1.process_pb2 import Process
 
 PART_BYTES = 1024 * 1024  # of the entries of a part; one entry may be larger
+BEGIN_ANEW = "watch anew with 'send_snapshot', which begins with what there is now"
 
 
 class EventService(EventServiceServicer):
@@ -49,7 +49,7 @@ class EventService(EventServiceServicer):
         log = self._daemon.events
         resumes = request.HasField("after_revision")
         if request.incarnation not in {"", log.incarnation}:
-            raise _incarnation_changed(request.incarnation, log.incarnation)
+            raise RestartedError(log.incarnation, BEGIN_ANEW)
         system_id = parse_system(request.parent) if request.parent else ANY_SYSTEM
         wanted = None if system_id == ANY_SYSTEM else system_id
         held = contextlib.ExitStack()
@@ -117,12 +117,3 @@ def _empty(base: pb.EventSnapshot) -> pb.EventSnapshot:
     part = pb.EventSnapshot()
     part.CopyFrom(base)
     return part
-
-
-def _incarnation_changed(asked: str, incarnation: str) -> RequestError:
-    return RequestError(
-        Reason.INCARNATION_CHANGED,
-        f"revisions of '{asked}' mean nothing here: the daemon was started anew since; begin anew"
-        " with 'send_snapshot'",
-        metadata={"incarnation": incarnation},
-    )

@@ -12,10 +12,10 @@ from tests.support.daemon import Daemon
 EXAMPLES = Path(__file__).parents[2] / "clients" / "python" / "examples"
 
 
-def run(daemon: Daemon, name: str) -> subprocess.CompletedProcess[str]:
+def run(daemon: Daemon, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"HCSD_ADDRESS": daemon.address}
     return subprocess.run(
-        [sys.executable, EXAMPLES / name],
+        [sys.executable, EXAMPLES / name, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -46,11 +46,9 @@ def test_a_program_that_answers_is_asked(daemon: Daemon) -> None:
 
 
 def test_a_worker_that_fails_is_started_again(daemon: Daemon) -> None:
-    done = run(daemon, "supervise.py")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split("\n")[:-1] == [
-        *("start 1", "ended with 5", "start 2", "ended with 5", "start 3", "ended with 0"),
-    ]
+    done = run(daemon, "supervise.py", "sh", "-c", "exit 5")
+    assert (done.returncode, done.stderr) == (5, "")
+    assert done.stdout.splitlines() == ["started", "ended with 5"] * 3
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

@@ -427,7 +427,7 @@ async def test_places_that_mean_nothing_are_refused(client: Client) -> None:
     async with watching(client) as watched:
         pass
     here = watched.incarnation
-    with refused(Code.OUT_OF_RANGE, "INCARNATION_CHANGED") as refusal:
+    with refused(Code.FAILED_PRECONDITION, "DAEMON_RESTARTED") as refusal:
         await watch(client, after=watched.revision, incarnation="another").read()
     assert refusal.value.info.metadata["incarnation"] == here
     with refused(Code.OUT_OF_RANGE, "REVISION_UNKNOWN"):

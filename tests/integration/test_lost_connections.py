@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 from google.protobuf import duration_pb2
 
+from hcsd.cli.errors import RESTARTED
 from hcsd.v1 import event_pb2
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1.process_service_pb2 import ReadOutputResponse
@@ -459,7 +460,7 @@ async def test_commands_go_on_behind_a_proxy_that_cuts_what_is_silent(
             assert await read_until(stdout, b"") == text
             assert await read_until(stderr, b"") == b""
         _, events, _ = others["events -f"]
-        while b"output_complete" not in await read_until(events, b"\n"):
+        while b"output complete" not in await read_until(events, b"\n"):
             pass
 
 
@@ -478,19 +479,57 @@ async def test_a_detached_start_that_is_cut_starts_once(
     assert proxy.cuts
 
 
-async def test_a_command_says_that_a_daemon_started_anew_has_ended_its_process(
-    folder: Path,
+@pytest.mark.parametrize(
+    ("words", "code"),
+    {"logs -f idle": 1, "attach --no-stdin idle": 125, "wait idle": 1, "run": 125}.items(),
+)
+async def test_a_command_says_that_the_daemon_was_restarted(
+    folder: Path, words: str, code: int
 ) -> None:
     with serving() as old, serving() as new:
-        async with proxying(old.socket, folder) as proxy:
-            with started(proxy, "run", "--", *LATER) as (run, out, err):
-                assert await read_until(out, b"one\n") == b"one\n"
+        async with proxying(old.socket, folder) as proxy, Client(old.address) as direct:
+            await direct.create(LATER, process_id="idle")
+            arguments = [*words.split(), *(["--", *LATER] if words == "run" else [])]
+            proxy.idle = IDLE
+            with started(proxy, *arguments) as (command, out, err):
+                if words != "wait idle":
+                    assert await read_until(out, b"one\n") == b"one\n"
+                await until_cut(proxy)  # then it does nothing but wait
                 proxy.target = new.socket
-                proxy.cut()
-                assert await ended(run) == 125
+                old.kill()
+                assert await ended(command) == code
                 told = await read_until(err, b"")
-    assert b"started anew" in told
-    assert b"goes on" not in told
+    assert told.decode() == f"hcsd: {RESTARTED}\n"
+
+
+async def test_events_and_figures_go_on_with_the_next_daemon(folder: Path) -> None:
+    with serving() as old, serving() as new:
+        async with proxying(old.socket, folder) as proxy, Client(new.address) as direct:
+            with (
+                started(proxy, "events", "-f") as (_, events, events_err),
+                started(proxy, "stats", "--interval", "100ms", "--count", "10000") as (
+                    _,
+                    figures,
+                    figures_err,
+                ),
+            ):
+                async with Client(old.address) as first:
+                    await first.create(FOREVER)
+                while b"process started" not in await read_until(events, b"\n"):
+                    pass
+                while b"host" not in await read_until(figures, b"\n"):
+                    pass
+                proxy.target = new.socket
+                old.kill()
+                told = await read_until(figures_err, b"\n")
+                assert told.decode() == f"hcsd: {RESTARTED}\n"
+                told = await read_until(events_err, b"\n")
+                assert told.decode() == f"hcsd: {RESTARTED}; going on with the new one\n"
+                await direct.create(["true"], process_id="later")
+                while b"later" not in await read_until(events, b"\n"):
+                    pass
+                while b"host" not in await read_until(figures, b"\n"):
+                    pass
 
 
 async def test_figures_go_on_when_the_daemon_is_back(proxy: Proxy, folder: Path) -> None:

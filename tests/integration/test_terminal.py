@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from hcsd.cli.errors import RESTARTED
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.wire import HOST, Client, connected, sh
@@ -406,7 +407,7 @@ async def test_the_terminal_is_put_back_when_another_daemon_has_the_place_of_our
             code, seen = await person.leave()
             assert person.modes == before
     assert code == 125
-    assert seen.startswith(b"hcsd: the daemon was started anew")
+    assert seen.startswith(f"hcsd: {RESTARTED}".encode())
 
 
 @pytest.mark.slow  # it is looked for until all attempts are used up, 10 s

@@ -18,6 +18,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from typing import TypedDict
 
 import typer.main
@@ -126,6 +127,7 @@ def _become(stdin: int, stdout: int, stderr: int, request: int) -> list[str]:
     os.chdir(wanted["directory"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
+    time.tzset()  # as at the start of a program
     importlib.reload(hcsd.cli)  # which sets a variable
     for name, mode, buffering in (("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1)):
         old = getattr(sys, name)

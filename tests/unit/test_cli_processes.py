@@ -140,16 +140,25 @@ async def test_a_process_is_shown_as_a_tree(daemon: FakeDaemon) -> None:
 
 async def test_waiting_prints_the_exit_codes(daemon: FakeDaemon) -> None:
     codes = [pb.ProcessExit(exit_code=code) for code in (7, 0xFFFFFFFF)]
+    daemon.answers("GetProcess", service_pb.GetProcessResponse(process=a_process()))
     daemon.answers(
         "WaitProcess",
         *(service_pb.WaitProcessResponse(process=a_process(exit=code)) for code in codes),
     )
     result = await hcsd(daemon, "wait", "one", "two")
-    assert (result.returncode, result.stdout) == (0, b"7\n4294967295\n")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"7\n4294967295\n", b"")
+
+
+async def test_waiting_for_one_that_has_ended_takes_no_time(daemon: FakeDaemon) -> None:
+    process = a_process(state=pb.PROCESS_STATE_EXITED, exit=pb.ProcessExit(exit_code=7))
+    daemon.answers("GetProcess", service_pb.GetProcessResponse(process=process))
+    result = await hcsd(daemon, "wait", "--timeout", "0", "one")
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"7\n", b"")
 
 
 async def test_a_process_without_an_exit_code_is_said(daemon: FakeDaemon) -> None:
     lost = pb.ProcessExit(unknown=pb.UnknownExit(message="HCS went away"))
+    daemon.answers("GetProcess", service_pb.GetProcessResponse(process=a_process()))
     daemon.answers("WaitProcess", service_pb.WaitProcessResponse(process=a_process(exit=lost)))
     result = await hcsd(daemon, "wait", "one")
     assert (result.returncode, result.stdout) == (1, b"")
@@ -164,6 +173,7 @@ async def test_an_interrupted_wait_is_quiet(daemon: FakeDaemon) -> None:
         await anyio.sleep_forever()
         raise AssertionError
 
+    daemon.answers("GetProcess", service_pb.GetProcessResponse(process=a_process()))
     daemon.does("WaitProcess", handle)
     environment = {**os.environ, "HCSD_ADDRESS": daemon.target}
     async with await anyio.open_process([*HCSD, "wait", "one"], env=environment) as command:

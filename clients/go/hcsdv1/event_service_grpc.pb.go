@@ -43,8 +43,8 @@ type EventServiceClient interface {
 	// Cancellation: ends the call; resume with the last revision and its incarnation.
 	// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
 	// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-	// is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-	// ABORTED begin anew with `send_snapshot`.
+	// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+	// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 }
 
@@ -96,8 +96,8 @@ type EventServiceServer interface {
 	// Cancellation: ends the call; resume with the last revision and its incarnation.
 	// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
 	// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-	// is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-	// ABORTED begin anew with `send_snapshot`.
+	// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+	// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	mustEmbedUnimplementedEventServiceServer()
 }

@@ -1,29 +1,30 @@
-"""Keep a worker running: start it again whenever it ends with a failure, three times at most."""
+"""Run a command until it succeeds, over restarts of the daemon, and give up after three failures."""
 
 import asyncio
 import sys
+from contextlib import suppress
 
 from hcsd.v1.event_pb2 import PROCESS_EVENT_TYPE_EXITED
-from hcsd_client import Client, RemoteProcess
+from hcsd_client import Client, DaemonRestartedError
 
 
-async def start(client: Client, number: int) -> RemoteProcess:
-    print("start", number, flush=True)
-    script = f"sleep 0.1; exit {0 if number == 3 else 5}"
-    return await client.create(["sh", "-c", script], labels={"app": "worker"})
-
-
-async def main() -> int:
-    async with Client() as client, client.watch_events() as events:
-        await anext(events)  # from here on nothing is missed
-        number, worker = 1, await start(client, 1)
-        while True:
-            event = (await anext(events)).event.process
-            if event.type == PROCESS_EVENT_TYPE_EXITED and event.process.name == worker.name:
+async def main() -> None:
+    async with Client() as client, client.watch_events(send_snapshot=True) as events:
+        worker, failures, labels = "", 0, {"app": "worker"}
+        async for message in events:
+            event = message.event.process
+            if event.type == PROCESS_EVENT_TYPE_EXITED and event.process.name == worker:
                 print("ended with", code := event.process.exit.exit_code, flush=True)
-                if code == 0 or number == 3:
-                    return code
-                number, worker = number + 1, await start(client, number + 1)
+                if code == 0 or (failures := failures + 1) == 3:
+                    sys.exit(code)
+            elif not message.snapshot.complete:  # one is: at first, and after a restart
+                continue
+            with suppress(DaemonRestartedError):  # then another snapshot comes
+                found = client.list_processes(labels=labels)
+                worker = "".join([each.name async for each in found if not each.HasField("exit")])
+                if not worker:
+                    worker = (await client.create(sys.argv[1:], labels=labels)).name
+                    print("started", flush=True)
 
 
-sys.exit(asyncio.run(main()))
+asyncio.run(main())

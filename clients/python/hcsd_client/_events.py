@@ -6,34 +6,62 @@ from typing import TYPE_CHECKING
 
 from hcsd.v1.event_service_pb2 import WatchEventsRequest, WatchEventsResponse
 from hcsd_client._asking import Asking
+from hcsd_client._errors import (
+    DaemonRestartedError,
+    RevisionCompactedError,
+    SubscriberStalledError,
+)
 from hcsd_client._stream import EventStream
 from hcsd_client.names import ALL_SYSTEMS, full_system_name
 
 if TYPE_CHECKING:
     from hcsd_client._channel import Channel
+    from hcsd_client._errors import CallError
     from hcsd_client._stream import Responses
+
+# Nothing follows the place that a watch has come to.
+NO_WAY_ON = (DaemonRestartedError, RevisionCompactedError, SubscriberStalledError)
 
 
 class Events(EventStream[WatchEventsResponse]):
     """What `Client.watch_events` returns: what happens, as `WatchEventsResponse`s.
 
     After a lost connection it goes on behind the revision of the last message: every event comes once. A
-    snapshot that broke before its last part is asked for anew, so the parts that follow have another
-    revision. A bookmark that tells no new revision is not handed out.
+    bookmark that tells no new revision is not handed out.
+
+    A watch with `send_snapshot` also survives what it cannot go on behind: a restart of the daemon, a
+    connection that was lost for so long that events are no longer kept, a caller that was too slow. Then
+    another snapshot comes, and the events after it. So whoever gets a part of a snapshot whose revision or
+    incarnation is another one than that of the part before forgets what it knew. The incarnation tells
+    one run of the daemon from another. A snapshot that broke before its last part comes anew, too.
+
+    A watch without a snapshot raises `DaemonRestartedError`, `RevisionCompactedError` or
+    `SubscriberStalledError` there.
     """
 
     def __init__(self, channel: Channel, request: WatchEventsRequest) -> None:
         super().__init__(channel, "the watch of events")
         self._request = request
         self._place: tuple[int, str] | None = None  # revision and incarnation of the last message
+        self._can_begin_anew = request.send_snapshot
+        self._patient = True
         if heartbeat := channel.link.heartbeat:
             request.heartbeat_interval.CopyFrom(heartbeat)
 
     def _start(self) -> Responses[WatchEventsResponse]:
+        request = self._request
         if self._place is not None:
-            self._request.after_revision, self._request.incarnation = self._place
-            self._request.send_snapshot = False
-        return self._channel.events.WatchEvents(self._request, metadata=self._channel.metadata)
+            request = WatchEventsRequest()
+            request.CopyFrom(self._request)
+            request.after_revision, request.incarnation = self._place
+            request.send_snapshot = False
+        return self._channel.events.WatchEvents(request, metadata=self._channel.metadata)
+
+    def _is_survived(self, error: CallError) -> bool:
+        if isinstance(error, NO_WAY_ON) and self._can_begin_anew and self._place is not None:
+            self._place = None
+            return True
+        return super()._is_survived(error)
 
     def _note(self, message: WatchEventsResponse) -> bool:
         item = message.WhichOneof("item")
@@ -59,21 +87,24 @@ class EventCalls(Asking):
     ) -> Events:
         """Watch what happens to compute systems and processes, without an end.
 
-        It goes on by itself after a lost connection. Each message has the revision and the
-        incarnation with which another watch, or another program, goes on behind it.
+        It goes on by itself after a lost connection, and with `send_snapshot` also after a restart of the
+        daemon: see `Events`. Each item has the revision and the incarnation with which another watch, or
+        another program, goes on behind it.
 
         Args:
             parent: Name of a system; by default all.
             after_revision: Where to begin; 0 without an incarnation is with all that is kept. Default:
                 with what happens from now on.
             incarnation: What `after_revision` belongs to.
-            send_snapshot: Begin with what there is now.
+            send_snapshot: Begin with what there is now, and begin anew with it where the watch cannot go
+                on, as after a restart of the daemon.
 
         Raises (while iterating):
             NotFoundError: There is no such system.
-            OutOfRangeError: `RevisionCompactedError`, events after the revision are no longer kept; or
-                it belongs to another run of the daemon.
-            SubscriberStalledError: The caller has fallen too far behind.
+            DaemonRestartedError: The daemon was restarted, and its processes ended with it; not with
+                `send_snapshot`.
+            RevisionCompactedError: Events after the revision are no longer kept; not with `send_snapshot`.
+            SubscriberStalledError: The caller has fallen too far behind; not with `send_snapshot`.
         """
         request = WatchEventsRequest(
             parent=full_system_name(parent),

@@ -101,6 +101,9 @@ class Attempts:
     def forgive(self) -> None:
         """Begin the count anew: the daemon is there, though this has not succeeded."""
         self._failed = 0
+        if self._lost:
+            self._lost = False
+            self._log(BACK, "%s: the daemon is there again", self._what)
 
     def _log(self, state: str, text: str, *arguments: object) -> None:
         extra = {"hcsd_address": self._address, "hcsd_state": state}

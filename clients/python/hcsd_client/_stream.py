@@ -12,7 +12,7 @@
 Another call goes on behind the last message received: an output at its next byte, a watch at its next
 revision. It is asked of the same run of the daemon. What it repeats, such as `started`, is not handed out
 again. A daemon that was not there at the first call is not waited for. One that says that it is stopping is
-waited for by the streams of a `RemoteProcess`, and ends others.
+waited for by the streams of a `RemoteProcess` and by a watch, and ends others.
 
 Nothing for too long: the daemon sends a heartbeat long before. The clock runs while a message is waited
 for, and not while the program does something else. The next call then goes over a new connection. (An
@@ -153,6 +153,8 @@ class EventStream(ABC, Generic[Message]):
     async def _survive(self, error: CallError) -> None:
         """Go on in another call after a while; raises the error if there is to be none."""
         try:
+            if not isinstance(error, UnavailableError):
+                self._attempts.forgive()  # the daemon is there
             if not self._is_survived(error):
                 raise error
             if not isinstance(error, SubscriberStalledError):

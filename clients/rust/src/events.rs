@@ -8,6 +8,7 @@
 //! | Asked    | the daemon is out of reach            | Asked: after a while, the same again         |
 //! | Placed   | a later message                       | Placed, at its revision                      |
 //! | Placed   | the daemon is out of reach            | Placed: after a while, what is after there   |
+//! | Placed   | nothing can follow there              | Asked, if it is for a snapshot; else over    |
 //! | any      | any other error                       | over; the error is handed out                |
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 use futures_core::Stream;
 
 use crate::{
-    Result,
+    Error, ErrorKind, Result,
     calls::{Calls, Contact},
     listening::Listening,
     retry::Attempts,
@@ -34,9 +35,12 @@ use crate::{
 ///
 /// The call begins with the first message that is asked for. A lost connection shows only as a pause,
 /// within the bounds of [`Retry`](crate::Retry): watching goes on after the last message, and each event
-/// is handed out once. Of a snapshot whose parts have not all come, a new one follows: its parts have
-/// another revision. A bookmark that says nothing new is left out, unless the request itself sets a
+/// is handed out once. A bookmark that says nothing new is left out, unless the request itself sets a
 /// `heartbeat_interval`. A message whose item this version does not know has none.
+///
+/// With `send_snapshot` watching also goes on after a restart of the daemon, or where events are missing:
+/// by another snapshot. Whoever gets a part of a snapshot whose revision or incarnation is another one than
+/// that of the part before forgets what it knew. A snapshot whose parts have not all come comes anew, too.
 ///
 /// Watching is over with the first error. Dropping this ends it.
 ///
@@ -45,10 +49,11 @@ use crate::{
 /// # Errors
 ///
 /// [`NotFound`](crate::ErrorKind::NotFound): there is no such system.
-/// [`RevisionCompacted`](crate::ErrorKind::RevisionCompacted): events after the revision are no longer
-/// kept. [`OutOfRange`](crate::ErrorKind::OutOfRange): it belongs to another run of the daemon, as after
-/// a restart. [`SubscriberStalled`](crate::ErrorKind::SubscriberStalled): the caller has fallen too far
-/// behind.
+///
+/// Without `send_snapshot` also [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted): the revision is of
+/// an earlier run of the daemon, whose processes ended with it.
+/// [`RevisionCompacted`](crate::ErrorKind::RevisionCompacted): events after it are no longer kept.
+/// [`SubscriberStalled`](crate::ErrorKind::SubscriberStalled): the caller has fallen too far behind.
 pub struct Events {
     steps: Steps<Watch, Result<Option<WatchEventsResponse>>>,
     over: bool,
@@ -58,6 +63,7 @@ pub struct Events {
 struct Watch {
     calls: Calls,
     request: WatchEventsRequest, // what to ask for next
+    snapshots: bool,             // it begins with a snapshot, and may begin anew with one
     quiet: bool,                 // leave out bookmarks that say nothing new
     place: Option<(u64, String)>,
     attempts: Attempts,
@@ -74,7 +80,10 @@ impl Events {
         request.heartbeat_interval = asked.min_by_key(|asked| (asked.seconds, asked.nanos));
         let attempts = calls.attempts("WatchEvents");
         let contact = Contact::First;
-        let watch = Watch { calls, request, quiet, place: None, attempts, contact, call: None };
+        let snapshots = request.send_snapshot;
+        let place = None;
+        let watch =
+            Watch { calls, request, snapshots, quiet, place, attempts, contact, call: None };
         let steps = Steps::new(watch, |mut watch| {
             Box::pin(async move {
                 let message = watch.next().await.map(Some);
@@ -128,12 +137,31 @@ impl Watch {
                 Err(error) => error,
             };
             self.call = None;
+            if self.begins_anew(&failure) {
+                continue;
+            }
             if !failure.is_passing() || failure.is_of_first(self.contact) {
                 return Err(failure);
             }
             self.contact = Contact::Later;
             self.attempts.failed(failure).await?;
         }
+    }
+
+    /// Goes back to a snapshot if nothing can follow the place; tells whether it did.
+    fn begins_anew(&mut self, failure: &Error) -> bool {
+        use ErrorKind::{DaemonRestarted, RevisionCompacted, SubscriberStalled};
+        let no_way_on =
+            matches!(failure.kind(), DaemonRestarted | RevisionCompacted | SubscriberStalled);
+        if !no_way_on || !self.snapshots || self.place.is_none() {
+            return false;
+        }
+        self.attempts.succeeded(); // the daemon is there
+        self.place = None;
+        self.request.after_revision = None;
+        self.request.incarnation.clear();
+        self.request.send_snapshot = true;
+        true
     }
 
     async fn message(&mut self) -> Result<WatchEventsResponse> {

@@ -234,13 +234,14 @@ export class Client implements Disposable {
   /**
    * Watch what happens to compute systems and processes, without an end.
    *
-   * It goes on after lost connections, with each event once. Each message has the revision and the
-   * incarnation by which another watch can go on. Watching begins with the first message asked for.
+   * It goes on after lost connections, with each event once, and with a snapshot also after a restart of
+   * the daemon: see `EventWatch`. Each message has the revision and the incarnation by which another watch
+   * can go on. Watching begins with the first message asked for.
    *
-   * Iterating throws `NotFoundError`, there is no such system; `OutOfRangeError`, of which
-   * `RevisionCompactedError` says that events after the revision are no longer kept, and others that it
-   * belongs to another run of the daemon, or `DaemonRestartedError` amid a snapshot; and
-   * `SubscriberStalledError`, the caller has fallen too far behind.
+   * Iterating throws `NotFoundError`, there is no such system. Without a snapshot it also throws
+   * `DaemonRestartedError`, the revision is of an earlier run of the daemon, whose processes ended with it;
+   * `RevisionCompactedError`, events after it are no longer kept; and `SubscriberStalledError`, the caller
+   * has fallen too far behind.
    */
   watchEvents(options: WatchOptions = {}): EventWatch {
     return new EventWatch(this.#session, this.events, options);

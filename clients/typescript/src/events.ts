@@ -4,6 +4,7 @@
  *     state     event                                      next
  *     IDLE      next()                                     WATCHING
  *     WATCHING  the connection is lost                     IDLE, and after a while WATCHING again
+ *     WATCHING  nothing can follow `#position`             WATCHING, from another snapshot; else OVER
  *     WATCHING  `return`, the signal, any other error      OVER
  *
  * `#position` is what the last message belongs to, and a new call goes on after it. Parts of a snapshot
@@ -12,9 +13,14 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
-import { DaemonUnreachableError, UnavailableError } from "./errors.js";
+import {
+  DaemonRestartedError,
+  DaemonUnreachableError,
+  RevisionCompactedError,
+  SubscriberStalledError,
+  UnavailableError,
+} from "./errors.js";
 import type { EventService, WatchEventsResponse } from "./gen/hcsd/v1/event_service_pb.js";
-import { INCARNATION } from "./creator.js";
 import { Limits } from "./limits.js";
 import { LiveStream } from "./live.js";
 import { Mutex } from "./mutex.js";
@@ -35,9 +41,13 @@ interface Position {
  * The messages of a watch, in their order; iterate over it once.
  *
  * Watching begins with the first message asked for, and goes on after lost connections: each event is
- * given once. A snapshot whose connection broke before its last part (`complete`) begins anew, at another
- * revision. A bookmark is the first message without a snapshot; later ones come when a revision was reached
- * that no event here has told.
+ * given once. A bookmark is the first message without a snapshot; later ones come when a revision was
+ * reached that no event here has told.
+ *
+ * With a snapshot it also goes on after a restart of the daemon, or where events are missing: by another
+ * snapshot. Whoever gets a part of a snapshot whose revision or incarnation is another one than that of the
+ * part before forgets what it knew. A snapshot whose connection broke before its last part (`complete`)
+ * comes anew, too.
  *
  * To leave, break out of the loop, call `return`, or abort the signal of the options.
  */
@@ -114,6 +124,11 @@ export class EventWatch
     if (this.#isLeft()) {
       return;
     }
+    if (this.#beginsAnew(error)) {
+      this.#position = undefined;
+      this.#attempts.succeeded(); // the daemon is there
+      return;
+    }
     const isHopeless = error instanceof DaemonUnreachableError && !this.#reached;
     this.#reached = true;
     try {
@@ -129,13 +144,18 @@ export class EventWatch
     }
   }
 
+  /** Whether nothing can follow what was given, and another snapshot is to take its place. */
+  #beginsAnew(error: unknown): boolean {
+    const isNoWayOn =
+      error instanceof DaemonRestartedError ||
+      error instanceof RevisionCompactedError ||
+      error instanceof SubscriberStalledError;
+    const isPlaced = this.#position !== undefined && !this.#inSnapshot;
+    return isNoWayOn && isPlaced && (this.#options.snapshot ?? false);
+  }
+
   #begin(limits: Limits): LiveStream<WatchEventsResponse> {
-    const { metadata, ...options } = limits.options;
-    const position = this.#position;
-    // What is known of one run of the daemon is not to go on with what is of another.
-    const pin = position && this.#inSnapshot && { [INCARNATION]: position.incarnation };
-    const call = { ...options, metadata: { ...metadata, ...pin } };
-    const messages = this.#events.watchEvents(this.#request(), call);
+    const messages = this.#events.watchEvents(this.#request(), limits.options);
     return new LiveStream(this.#session, messages, ({ item }) => item.case === "bookmark");
   }
 

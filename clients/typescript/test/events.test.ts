@@ -33,15 +33,14 @@ function told({ item }: WatchEventsResponse): string {
   return item.case === undefined ? "?" : `${item.case} ${String(item.value.revision)}`;
 }
 
-function asked(request: WatchEventsRequest, pin: unknown): string {
-  const { afterRevision, incarnation, sendSnapshot } = request;
-  return `${String(afterRevision)} ${incarnation} ${String(sendSnapshot)} ${String(pin)}`;
+function asked({ afterRevision, incarnation, sendSnapshot }: WatchEventsRequest): string {
+  return `${String(afterRevision)} ${incarnation} ${String(sendSnapshot)}`;
 }
 
 /** Answer call after call by a script, and note what each has asked for. */
 function play(script: Script, requests: string[]): NonNullable<Handlers["watchEvents"]> {
-  return async function* (request, call) {
-    requests.push(asked(request, call.metadata.get("hcsd-incarnation")[0]));
+  return async function* (request) {
+    requests.push(asked(request));
     await Promise.resolve();
     for (const message of script.shift() ?? []) {
       if (message instanceof Error) {
@@ -70,34 +69,38 @@ test("events go on after lost connections, each once", async (t) => {
   await assert.rejects(reading(), hcsd.RevisionCompactedError);
   assert.deepEqual(found, ["bookmark 3", "event 4", "event 5", "bookmark 6", "event 7"]);
   assert.deepEqual(requests, [
-    "undefined  false undefined",
-    "4 i false undefined",
-    "6 i false undefined",
+    "undefined  false",
+    "4 i false",
+    "6 i false",
   ]);
 });
 
-test("a snapshot that broke begins anew, at the same run of the daemon", async (t) => {
+test("a snapshot begins anew if it broke, and where nothing can follow", async (t) => {
   const requests: string[] = [];
   const script: Script = [
     [snapshot(3n, false), LOST],
     [snapshot(5n, false), snapshot(5n, true), LOST],
     [event(6n), Refusal.of("ABORTED", "SUBSCRIBER_STALLED")],
+    [snapshot(9n, true), Refusal.of("OUT_OF_RANGE", "REVISION_COMPACTED")],
+    [Refusal.of("OUT_OF_RANGE", "REVISION_COMPACTED")],
   ];
   const server = await TestServer.start(t, { watchEvents: play(script, requests) });
   using client = await Client.connect({ ...server.clear, retry: RETRY });
   await using watch = client.watchEvents({ snapshot: true });
   const found: string[] = [];
-  for (let count = 0; count < 4; count += 1) {
+  for (let count = 0; count < 5; count += 1) {
     const { value } = await watch.next();
     assert.ok(value);
     found.push(told(value));
   }
-  await assert.rejects(watch.next(), hcsd.SubscriberStalledError);
-  assert.deepEqual(found, ["snapshot 3", "snapshot 5", "snapshot 5", "event 6"]);
+  await assert.rejects(watch.next(), hcsd.RevisionCompactedError);
+  assert.deepEqual(found, ["snapshot 3", "snapshot 5", "snapshot 5", "event 6", "snapshot 9"]);
   assert.deepEqual(requests, [
-    "undefined  true undefined",
-    "undefined  true i",
-    "5 i false undefined",
+    "undefined  true",
+    "undefined  true",
+    "5 i false",
+    "undefined  true",
+    "undefined  true",
   ]);
   assert.deepEqual(await watch.next(), { done: true, value: undefined });
 });

@@ -2,133 +2,162 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing
+from datetime import datetime  # noqa: TC003  (typer reads it)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hcsd.cli.connection import ClientCommands
+from hcsd.cli.event_filters import EventFilters
 from hcsd.cli.execute import execute
 from hcsd.cli.options import (
     OutputFormat,
     OutputOption,
     SystemOption,
+    moment_of,
 )
-from hcsd.cli.resource_names import id_of_system, ids_of, system_of
+from hcsd.cli.resource_names import id_of_system, system_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from hcsd.v1 import event_pb2 as pb
+    from hcsd.v1.event_service_pb2 import WatchEventsResponse
     from hcsd_client import Client
+
+EPILOG = """\b
+Examples:
+  hcsd events --since 10m
+  hcsd events --follow --filter type=process --filter event=exited
+  hcsd events -f --filter label=app=web --output json
+  hcsd events --since 2026-11-30T14:00 --until 2026-11-30T15:00
+"""
+WHICH = "Which events"
 
 app = ClientCommands()
 
-LINE = "{:12}  {:15}  {:20}  {:26}  {}"
-HEADER = ("TIME", "EVENT", "SYSTEM", "ID", "DETAIL")
 
-
-@app.command("events")
+@app.command("events", epilog=EPILOG)
 def events(
     context: typer.Context,
     *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what happens from now on.")
     ] = False,
-    system: SystemOption = None,
     output: OutputOption = OutputFormat.TABLE,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            parser=moment_of,
+            help="Leave out what is older, as in 10m or 2026-11-30T14:05:00.",
+            rich_help_panel=WHICH,
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            parser=moment_of,
+            help="Leave out what is newer. With --follow, end at that time.",
+            rich_help_panel=WHICH,
+        ),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="KEY=VALUE",
+            help="Only those with this: type=process or type=system, event=STEP, label=KEY=VALUE,"
+            " system=SYSTEM, name=TEXT in the id. May be given more than once.",
+            rich_help_panel=WHICH,
+        ),
+    ] = None,
+    system: SystemOption = None,
 ) -> None:
     """Show what has happened to processes and systems.
 
-    As far as it is kept: see 'hcsd info'. JSON is an object a line.
+    As far as it is kept: see 'hcsd info'. A STEP is created, started, exited, output-complete or deleted; of
+    systems also paused, resumed, shutting-down, out-of-memory and forgotten. Times are local.
+
+    JSON is an object a line, with all that is known. With --follow it goes on after a lost connection, and after a
+    restart of the daemon, which is said on stderr.
     """
+    wanted = EventFilters.of(filters or [])
+    if system is not None:
+        wanted.systems.append(id_of_system(system_of(system)))
+    begin = since.timestamp() if since else 0.0
+    end = until.timestamp() if until else float("inf")
 
     async def work(client: Client) -> int:
+        import anyio
+
+        from hcsd.cli.output.event_lines import HEADER, line_of
         from hcsd.cli.output.json_output import plain, print_json_line
         from hcsd.cli.output.text import show
 
         if output is OutputFormat.TABLE:
-            show(LINE.format(*HEADER))
-        found = _events(client, system_of(system) if system else "", follow=follow)
-        async with aclosing(found):
-            async for event in found:
-                if output is OutputFormat.JSON:
-                    print_json_line(plain(event))
-                else:
-                    show(_line(event))
+            show(HEADER)
+        left = max(0.0, end - time.time()) if follow else float("inf")
+        # The daemon keeps a system open that is watched by its name.
+        parent = system_of(wanted.systems[0]) if len(wanted.systems) == 1 else ""
+        found = _events(client, parent, follow=follow and left > 0)
+        with anyio.move_on_after(left or float("inf")):
+            async with aclosing(found):
+                async for event in found:
+                    at = event.event_time.ToNanoseconds() / 1e9
+                    if not begin <= at <= end or not wanted.matches(event):
+                        continue
+                    if output is OutputFormat.JSON:
+                        print_json_line(plain(event))
+                    elif event.WhichOneof("event"):  # else it is of a later contract
+                        show(line_of(event))
         return 0
 
     execute(context, work)
 
 
 async def _events(client: Client, system: str, *, follow: bool) -> AsyncGenerator[pb.Event, None]:
-    """Iterate over the events of a system or of all: those that are kept, and later ones."""
-    newest = 0
-    if not follow:  # a watch of what comes begins with the revision that is the last by now
-        async with client.watch_events() as now:
-            newest = (await anext(now)).bookmark.revision
-    # Of all systems, or it would not be sure that the last one comes. Who follows one watches it by
-    # its name, so that the daemon keeps it open.
-    parent = system if follow else ""
-    async with client.watch_events(parent=parent, after_revision=0) as watch:
+    """Iterate over the events that are kept, and with `follow` those of one system, or of all, that come."""
+    if not follow:
+        async for message in _kept(client):
+            yield message.event
+        return
+    from hcsd.cli.errors import RESTARTED
+    from hcsd.cli.output.text import say
+    from hcsd_client import DaemonRestartedError, RevisionCompactedError, SubscriberStalledError
+
+    seen = (0, "")  # revision and incarnation
+    while True:
+        try:
+            async with client.watch_events(parent=system, after_revision=0) as watch:
+                async for message in watch:
+                    event = message.event
+                    is_new = event.incarnation != seen[1] or event.revision > seen[0]
+                    if message.HasField("event") and is_new:
+                        seen = event.revision, event.incarnation
+                        yield event
+        except DaemonRestartedError:
+            say(f"{RESTARTED}; going on with the new one")
+        except (RevisionCompactedError, SubscriberStalledError):
+            say(
+                "events are missing here: the daemon no longer had them; see --event-ring of 'hcsd serve'"
+            )
+
+
+async def _kept(client: Client) -> AsyncGenerator[WatchEventsResponse, None]:
+    """Iterate over the events that are kept by now."""
+    async with client.watch_events() as now:  # it begins with the revision that is the last by now
+        last = (await anext(now)).bookmark
+    # Of all systems, or it would not be sure that the last one comes.
+    async with client.watch_events(after_revision=0) as watch:
         async for message in watch:
-            event = message.event
-            revision = max(event.revision, message.bookmark.revision)
-            if message.HasField("event") and system in {"", _system(event)}:
-                yield event
-            if not follow and revision >= newest:
+            if message.HasField("event"):
+                yield message
+            place = message.event if message.HasField("event") else message.bookmark
+            if place.incarnation != last.incarnation or place.revision >= last.revision:
                 return
-
-
-def _system(event: pb.Event) -> str:
-    return event.system.system or event.process.process.name.rpartition("/processes/")[0]
-
-
-def _line(event: pb.Event) -> str:
-    from hcsd.printable import printable
-    from hcsd.v1 import event_pb2 as pb
-
-    time = event.event_time.ToDatetime().astimezone().strftime("%H:%M:%S.%f")[:12]
-    if event.HasField("system"):
-        what, process_id, detail = event.system.type, "", event.system.document
-        system_id = id_of_system(event.system.system)
-        if event.system.event_type:
-            kind = pb.SystemEventType.Name(event.system.event_type)
-            what = kind.removeprefix("SYSTEM_EVENT_TYPE_").lower()
-            detail = _system_detail(event.system, system_id)
-    else:
-        kind = pb.ProcessEventType.Name(event.process.type)
-        what = kind.removeprefix("PROCESS_EVENT_TYPE_").lower()
-        system_id, process_id = ids_of(event.process.process.name)
-        detail = _detail(event.process)
-    cells = (time, what, system_id, process_id, detail)
-    return LINE.format(*map(printable, cells)).rstrip()
-
-
-def _system_detail(event: pb.SystemEvent, system_id: str) -> str:
-    from hcsd.cli.output.units import limit_size
-    from hcsd.cli.output.words import describe_system_exit, system_event
-    from hcsd.v1 import event_pb2 as pb
-
-    told = f"system {system_id} {system_event(event)}"
-    more = ""
-    if event.event_type == pb.SYSTEM_EVENT_TYPE_EXITED:
-        more = describe_system_exit(event.compute_system)
-    elif event.event_type == pb.SYSTEM_EVENT_TYPE_OUT_OF_MEMORY:
-        limit = event.compute_system.limits.memory_bytes
-        more = f"limit {limit_size(limit)}" if limit else ""
-    return f"{told} ({more})" if more else told
-
-
-def _detail(event: pb.ProcessEvent) -> str:
-    import shlex
-
-    from hcsd.cli.output.words import describe_exit
-    from hcsd.v1 import event_pb2 as pb
-
-    process = event.process
-    if event.type == pb.PROCESS_EVENT_TYPE_CREATED:
-        return process.spec.command_line or shlex.join(process.spec.argv.args)
-    if event.type == pb.PROCESS_EVENT_TYPE_STARTED:
-        return f"pid {process.pid}"
-    return describe_exit(process) if event.type == pb.PROCESS_EVENT_TYPE_EXITED else ""

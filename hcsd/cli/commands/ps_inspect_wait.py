@@ -152,17 +152,24 @@ def wait(
     async def work(client: Client) -> int:
         from hcsd.cli.output.progress import waiting
         from hcsd.cli.output.text import say, show
+        from hcsd.v1 import process_pb2 as pb
 
         unknown = []
 
         async def wait_for(name: str) -> None:
-            with waiting(f"waiting for '{name}' to end"):
-                answer = await client.wait_process(process_of(name, system), timeout=timeout)
-            if answer.timed_out:
+            # It is opened first: then a daemon that was restarted meanwhile is told from one that never knew it.
+            process = await client.open(process_of(name, system))
+            ended = process.created.exit
+            try:
+                if (
+                    process.created.state != pb.PROCESS_STATE_EXITED
+                ):  # else there is no need for time
+                    with waiting(f"waiting for '{name}' to end"):
+                        ended = await process.wait(timeout)
+            except TimeoutError:
                 say(f"'{name}' still runs")
                 unknown.append(name)
                 return
-            ended = answer.process.exit
             outcome = ended.WhichOneof("outcome")
             if outcome == "exit_code":
                 show(str(ended.exit_code))

@@ -152,18 +152,30 @@ async def _tables(
     """Give one table after the other. The first has a sample before it, for the CPU to be of."""
     import anyio
 
+    run = (await client.get_host()).incarnation
     before = {sample.system.name: sample for sample in await _samples(client, names)}
     made = 0
     while count is None or made < count:
         await anyio.sleep(interval)
-        samples = await _later_samples(client, names)
+        earlier = run
+        run, samples = await _later_samples(client, names, run)
+        if run != earlier:
+            before = {}
         yield samples, [_row(sample, before.get(sample.system.name)) for sample in samples]
         before = {sample.system.name: sample for sample in samples}
         made += 1
 
 
-async def _later_samples(client: Client, names: list[str]) -> list[Sample]:
-    """Take samples from a daemon that was there: if it is away, it may be being started anew.
+async def _later_samples(client: Client, names: list[str], run: str) -> tuple[str, list[Sample]]:
+    """Take samples from a daemon that was there, and say so if it was restarted since.
+
+    Args:
+        client: To the daemon.
+        names: Of systems; none for all.
+        run: The incarnation of the daemon that had the samples before.
+
+    Returns:
+        The present incarnation, and the samples.
 
     Raises:
         UnavailableError: It was away for too long.
@@ -172,12 +184,16 @@ async def _later_samples(client: Client, names: list[str]) -> list[Sample]:
 
     import anyio
 
+    from hcsd.cli.errors import RESTARTED
+    from hcsd.cli.output.text import say
     from hcsd_client import UnavailableError
 
     given_up = time.monotonic() + PATIENCE
     while True:
         try:
-            return await _samples(client, names)
+            if run != (run := (await client.get_host()).incarnation):
+                say(RESTARTED)
+            return run, await _samples(client, names)
         except UnavailableError:
             if time.monotonic() >= given_up:
                 raise

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from hcsd.cli.output.text import show
+from hcsd.cli.output.times import local_time
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    from google.protobuf.message import Message
 
 INDENT = "  "
 
@@ -31,9 +32,22 @@ def print_trees(messages: Iterable[Message]) -> None:
 
 
 def tree_of(message: Message) -> dict[str, object]:
-    """Return the fields of a message that are set, by their names."""
+    """Return the fields of a message that are set, by their names; moments as `local_time` has them."""
     tree: dict[str, object] = MessageToDict(message, preserving_proto_field_name=True)
+    _localize(message, tree)
     return tree
+
+
+def _localize(message: Message, tree: dict[str, object]) -> None:
+    for field, value in message.ListFields():
+        shown = tree.get(field.name)  # a document has names of its own
+        if isinstance(value, Timestamp):
+            tree[field.name] = local_time(value)
+        elif isinstance(value, Message) and isinstance(shown, dict):
+            _localize(value, shown)
+        elif isinstance(shown, list) and field.message_type is not None:
+            for item, part in zip(value, shown, strict=True):
+                _localize(item, part)
 
 
 def _lines(tree: Mapping[str, object], indent: str) -> Iterator[str]:

@@ -31,8 +31,18 @@ def system_type(system: compute_system_pb2.ComputeSystem) -> str:
     return _word(name, "COMPUTE_SYSTEM_TYPE_")
 
 
+def process_event(event: event_pb2.ProcessEvent) -> str:
+    """Return a step in the life of a process in a word or two."""
+    if event.type not in event_pb2.ProcessEventType.values():  # it is of a later contract
+        return f"event {event.type}"
+    name = event_pb2.ProcessEventType.Name(event.type)
+    return _word(name, "PROCESS_EVENT_TYPE_")
+
+
 def system_event(event: event_pb2.SystemEvent) -> str:
     """Return a step in the life of a system in a word or two; "" if it is none."""
+    if event.event_type not in event_pb2.SystemEventType.values():  # it is of a later contract
+        return f"event {event.event_type}"
     name = event_pb2.SystemEventType.Name(event.event_type)
     return _word(name, "SYSTEM_EVENT_TYPE_")
 

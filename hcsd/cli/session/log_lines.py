@@ -8,9 +8,9 @@ whole, since another's would come between.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+from hcsd.cli.output.times import local_time
 from hcsd.cli.session.standard_streams import DESCRIPTORS, show
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ class LogLines:
     def _head(self, chunk: pb.OutputChunk) -> bytes:
         if not self._times:
             return self._name
-        moment = datetime.fromtimestamp(chunk.read_time.ToNanoseconds() / 1e9).astimezone()
-        return self._name + f"{moment.isoformat(timespec='milliseconds')} ".encode()
+        return self._name + f"{local_time(chunk.read_time)} ".encode()
 
     async def _end_line(self, stream: pb.OutputStream) -> None:
         """Show what was kept of a line that will not become whole."""

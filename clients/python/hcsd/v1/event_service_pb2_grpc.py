@@ -66,8 +66,8 @@ class EventServiceServicer:
         Cancellation: ends the call; resume with the last revision and its incarnation.
         Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
         OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-        is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-        ABORTED begin anew with `send_snapshot`.
+        is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+        ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

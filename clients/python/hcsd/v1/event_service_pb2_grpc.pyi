@@ -50,8 +50,8 @@ class EventServiceStub:
     Cancellation: ends the call; resume with the last revision and its incarnation.
     Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
     OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-    is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-    ABORTED begin anew with `send_snapshot`.
+    is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+    ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
     """
 
 @_typing.type_check_only
@@ -76,8 +76,8 @@ class EventServiceAsyncStub(EventServiceStub):
     Cancellation: ends the call; resume with the last revision and its incarnation.
     Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
     OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-    is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-    ABORTED begin anew with `send_snapshot`.
+    is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+    ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -105,8 +105,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         Cancellation: ends the call; resume with the last revision and its incarnation.
         Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
         OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-        is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-        ABORTED begin anew with `send_snapshot`.
+        is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+        ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

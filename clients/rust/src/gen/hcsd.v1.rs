@@ -3403,8 +3403,6 @@ pub mod compute_system_service_server {
 ///    DAEMON_STOPPING                  UNAVAILABLE          the daemon is stopping
 ///    EXECUTABLE_BUSY                  FAILED_PRECONDITION  somebody is writing to the program's file
 ///    EXECUTABLE_NOT_FOUND             NOT_FOUND            there is no such program
-///    INCARNATION_CHANGED              OUT_OF_RANGE         the revision belongs to another run of
-///                                                          the daemon
 ///    INTERNAL                         INTERNAL             the daemon failed; its log has more under
 ///                                                          the incident
 ///    INVALID_REQUEST                  INVALID_ARGUMENT     the request breaks rules; each has a
@@ -3925,8 +3923,8 @@ pub mod event_service_client {
         /// Cancellation: ends the call; resume with the last revision and its incarnation.
         /// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
         /// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-        /// is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-        /// ABORTED begin anew with `send_snapshot`.
+        /// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+        /// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
         pub async fn watch_events(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchEventsRequest>,
@@ -3978,8 +3976,8 @@ pub mod event_service_server {
         /// Cancellation: ends the call; resume with the last revision and its incarnation.
         /// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
         /// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-        /// is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-        /// ABORTED begin anew with `send_snapshot`.
+        /// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+        /// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
         async fn watch_events(
             &self,
             request: tonic::Request<super::WatchEventsRequest>,

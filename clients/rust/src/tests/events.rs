@@ -56,7 +56,7 @@ async fn watching_goes_on_after_the_last_revision_without_holes_and_doubles() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_broke_is_asked_for_anew() {
+async fn a_snapshot_is_asked_for_anew_if_it_broke_and_where_nothing_can_follow() {
     let request = WatchEventsRequest { send_snapshot: true, ..WatchEventsRequest::default() };
     let calls = vec![
         vec![snapshot(7, false)],
@@ -68,7 +68,8 @@ async fn a_snapshot_that_broke_is_asked_for_anew() {
     assert_eq!(found, parts);
     let asked: Vec<_> =
         asked.iter().map(|asked| (asked.send_snapshot, asked.after_revision)).collect();
-    assert_eq!(asked, [(true, None), (true, None), (false, Some(10)), (false, Some(10))]);
+    let resumed = (false, Some(10));
+    assert_eq!(asked, [(true, None), (true, None), resumed, resumed, (true, None)]);
 }
 
 #[tokio::test]

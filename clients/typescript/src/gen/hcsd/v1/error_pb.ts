@@ -29,8 +29,6 @@ export const file_hcsd_v1_error: GenFile = /*@__PURE__*/
  *   DAEMON_STOPPING                  UNAVAILABLE          the daemon is stopping
  *   EXECUTABLE_BUSY                  FAILED_PRECONDITION  somebody is writing to the program's file
  *   EXECUTABLE_NOT_FOUND             NOT_FOUND            there is no such program
- *   INCARNATION_CHANGED              OUT_OF_RANGE         the revision belongs to another run of
- *                                                         the daemon
  *   INTERNAL                         INTERNAL             the daemon failed; its log has more under
  *                                                         the incident
  *   INVALID_REQUEST                  INVALID_ARGUMENT     the request breaks rules; each has a

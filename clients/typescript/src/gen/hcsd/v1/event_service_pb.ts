@@ -137,8 +137,8 @@ export const EventService: GenService<{
    * Cancellation: ends the call; resume with the last revision and its incarnation.
    * Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
    * OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-   * is none so high; `INCARNATION_CHANGED`), ABORTED (`SUBSCRIBER_STALLED`). After OUT_OF_RANGE and
-   * ABORTED begin anew with `send_snapshot`.
+   * is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+   * ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
    *
    * @generated from rpc hcsd.v1.EventService.WatchEvents
    */

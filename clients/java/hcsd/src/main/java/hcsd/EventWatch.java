@@ -15,6 +15,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
     // FRESH     any other message                KNOWN: its revision and incarnation
     // KNOWN     a message                        KNOWN: those of the message
     // KNOWN     a lost connection                KNOWN: what follows that revision, after a while
+    // KNOWN     nothing can follow the revision  FRESH: another snapshot, if it began with one
     // any       any other error                  it is told, and the watch is over
     //
     // `request` is what the next call asks for. Of messages without news, bookmarks of a revision
@@ -24,6 +25,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
     private final Connection connection;
     private final Attempts attempts;
     private final Duration silence; // null for ever
+    private final WatchEventsRequest first;
     private WatchEventsRequest request;
     private CallStream<WatchEventsResponse> call; // null between two calls
     private Task<Optional<WatchEventsResponse>> waiting;
@@ -40,6 +42,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
                 wanted.hasHeartbeatInterval() || keepalive.isOff()
                         ? wanted
                         : wanted.toBuilder().setHeartbeatInterval(keepalive.heartbeat()).build();
+        this.first = request;
         this.silence = silenceOf(request);
         call();
     }
@@ -118,6 +121,14 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
                 && (reached || !(error instanceof HcsdException.DaemonUnreachable))) {
             reached = true;
             resume(task, lost);
+        } else if (known && first.getSendSnapshot() && isNoWayOn(error)) {
+            attempts.succeeded(); // the daemon is there
+            synchronized (this) {
+                call = null;
+                known = false;
+                request = first;
+            }
+            ask(task);
         } else if (error != null || message.isEmpty()) {
             task.settle(message, error);
         } else {
@@ -130,6 +141,13 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
                 ask(task);
             }
         }
+    }
+
+    /** Returns whether nothing can follow what was handed out. */
+    private static boolean isNoWayOn(Throwable error) {
+        return error instanceof HcsdException.DaemonRestarted
+                || error instanceof HcsdException.RevisionCompacted
+                || error instanceof HcsdException.SubscriberStalled;
     }
 
     private void resume(Task<Optional<WatchEventsResponse>> task, HcsdException.Unavailable error) {

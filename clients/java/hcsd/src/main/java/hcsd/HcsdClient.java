@@ -408,14 +408,20 @@ public final class HcsdClient implements AutoCloseable {
      * Watches what happens to compute systems and processes, without an end.
      *
      * <p>It goes on after a lost connection, within the bounds of {@link Retry}: no event is
-     * missing, and none comes twice. Only a snapshot that was not complete begins anew, with
-     * another revision. Each message has the revision and the incarnation for a later program to go
-     * on with.
+     * missing, and none comes twice. Each message has the revision and the incarnation for a later
+     * program to go on with.
+     *
+     * <p>With {@code send_snapshot} it also goes on after a restart of the daemon, or where events
+     * are missing: by another snapshot. Whoever gets a part of a snapshot whose revision or
+     * incarnation is another one than that of the part before forgets what it knew. A snapshot that
+     * broke before it was complete comes anew, too.
      *
      * @param request what to watch, and from where on; iterating may throw {@link
-     *     HcsdException.NotFound}, there is no such system, {@link HcsdException.OutOfRange}, above
-     *     all its {@link HcsdException.RevisionCompacted}, and {@link
-     *     HcsdException.SubscriberStalled}, the caller has fallen too far behind
+     *     HcsdException.NotFound}, there is no such system, and without {@code send_snapshot} also
+     *     {@link HcsdException.DaemonRestarted}, the revision is of an earlier run of the daemon,
+     *     whose processes ended with it, {@link HcsdException.RevisionCompacted}, events after it
+     *     are no longer kept, and {@link HcsdException.SubscriberStalled}, the caller has fallen
+     *     too far behind
      * @return the messages, to be closed
      */
     public MessageStream<WatchEventsResponse> watchEvents(WatchEventsRequest request) {

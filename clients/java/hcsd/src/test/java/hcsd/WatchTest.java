@@ -74,12 +74,27 @@ class WatchTest {
     }
 
     @Test
+    void anotherSnapshotComesWhereNothingCanFollow() throws Exception {
+        tell(snapshot(3, true));
+        refuse(Code.OUT_OF_RANGE, "REVISION_COMPACTED");
+        tell(snapshot(2, true), event(3));
+        refuse(Code.ABORTED, "SUBSCRIBER_STALLED");
+        refuse(Code.ABORTED, "SUBSCRIBER_STALLED");
+        try (MessageStream<WatchEventsResponse> watch = watch(true)) {
+            assertEquals(snapshot(3, true), watch.next());
+            assertEquals(snapshot(2, true), watch.next());
+            assertEquals(event(3), watch.next());
+            assertThrows(HcsdException.SubscriberStalled.class, watch::next);
+        }
+        for (boolean asksForASnapshot : new boolean[] {true, false, true, false, true}) {
+            assertEquals(asksForASnapshot, asksForASnapshot(asked()));
+        }
+    }
+
+    @Test
     void whatTheDaemonSaysIsTold() {
         tell(event(5));
-        daemon.watches.add(
-                call ->
-                        call.onError(
-                                ScriptedDaemon.failure(Code.OUT_OF_RANGE, "REVISION_COMPACTED")));
+        refuse(Code.OUT_OF_RANGE, "REVISION_COMPACTED");
         try (MessageStream<WatchEventsResponse> watch = watch(false)) {
             watch.next();
             assertThrows(HcsdException.RevisionCompacted.class, watch::next);
@@ -106,6 +121,11 @@ class WatchTest {
                     }
                     call.onError(ScriptedDaemon.unavailable());
                 });
+    }
+
+    /** Has the next call end with this. */
+    private void refuse(Code code, String reason) {
+        daemon.watches.add(call -> call.onError(ScriptedDaemon.failure(code, reason)));
     }
 
     private MessageStream<WatchEventsResponse> watch(boolean snapshot) {
