@@ -6,6 +6,7 @@ import re
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -37,7 +38,8 @@ from tests.integration.wire import (
     sh,
     trailers,
 )
-from tests.support.daemon import HCSD, PATIENCE, READY, Daemon, serving
+from tests.support import commands
+from tests.support.daemon import HCSD, PATIENCE, READY, Daemon, serving, started
 from tests.support.tls import credentials_for
 
 Code = grpc.StatusCode
@@ -102,6 +104,53 @@ def test_without_a_word_it_listens_at_the_default_socket(
         fcntl.flock(lock, fcntl.LOCK_EX)  # as the daemon that listens there would
         said = refused_here(XDG_RUNTIME_DIR=str(tmp_path))
     assert f"'{directory}/hcsd.sock': another hcsd is listening there" in said
+
+
+def test_the_default_socket_is_where_clients_look(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)}
+    daemon = started([], environment, tmp_path, command=None)
+    try:
+        daemon.await_ready()
+        assert daemon.addresses == [f"unix://{tmp_path}/hcsd/hcsd.sock"]
+        assert mode(tmp_path / "hcsd") == 0o700
+        assert commands.run_blocking(["info"], environment).returncode == 0
+    finally:
+        daemon.stop()
+
+
+# Modules are loaded while root may read them.
+STRANGER = """
+import os, sys
+import anyio._backends._asyncio
+from hcsd_client import DaemonUnreachableError
+from hcsd_client.blocking import Client
+os.setgid(65534)
+os.setuid(65534)
+try:
+    with Client(sys.argv[1]) as client:
+        client.get_host()
+except DaemonUnreachableError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_stranger_at_the_socket_learns_whose_it_is() -> None:
+    def told() -> str:
+        script = [sys.executable, "-c", STRANGER, daemon.address]
+        return subprocess.run(script, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    with serving() as daemon:
+        for bits, place in ((0o700, daemon.directory), (0o711, daemon.socket)):
+            daemon.directory.chmod(bits)
+            assert told() == (
+                f"cannot reach a daemon at {daemon.address}: Permission denied: '{place}' belongs to"
+                " user 'root'; run this as that user, or give the address of another daemon, as with"
+                " HCSD_ADDRESS\n"
+            )
+        os.chown(daemon.socket, 65534, -1)
+        daemon.socket.chmod(0o400)
+        assert f"is yours, but its mode keeps you out; chmod u+rwx '{daemon.socket}'" in told()
 
 
 def test_a_second_daemon_on_one_socket_is_refused_and_the_first_goes_on(shared: Daemon) -> None:
