@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hcsd import host_limits
+from hcsd.cli.commands.limit_options import METAVARS
 from hcsd.daemon.reasons import Reason
-from hcsd.daemon.settings import MIB, SETTINGS, Limits, Setting, Unit
+from hcsd.daemon.setting import MIB, Setting, Unit
+from hcsd.daemon.settings import SETTINGS, Limits
 from hcsd.rpc.status import CODES
 from hcsd.selftest.catalogue import QUESTIONS
 
@@ -74,7 +76,7 @@ def settings_page() -> str:
 
 
 def _setting_row(setting: Setting) -> str:
-    metavar = {Unit.BYTES: "MIB", Unit.SECONDS: "TIME", Unit.COUNT: "COUNT"}[setting.unit]
+    metavar = METAVARS[setting.unit]
     option = f"`--{setting.option} {metavar}`" if setting.option else "-"
     shown = f"`{setting.shown}`" if setting.shown else "-"
     return f"| {option} | {_default(setting)} | {shown} | {setting.text} |\n"

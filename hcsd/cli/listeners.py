@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import typer
-
 from hcsd.folders import CA_FILE
 
 if TYPE_CHECKING:
@@ -33,23 +31,6 @@ class TcpOptions(NamedTuple):
     certificate: Path | None = None
     key: Path | None = None
     client_ca: Path | None = None
-
-    def check(self) -> None:
-        """Refuse options that are of no use alone.
-
-        Raises:
-            typer.BadParameter: One is missing.
-        """
-        if (self.certificate is None) != (self.key is None):
-            given, missing = "--tls-cert", "--tls-key"
-            if self.certificate is None:
-                given, missing = missing, given
-            raise typer.BadParameter(f"{given} needs {missing}, too")
-
-    @property
-    def are_given(self) -> bool:
-        """Whether somebody has named a file of TLS."""
-        return bool(self.certificate or self.client_ca)
 
 
 class Listeners(NamedTuple):
@@ -77,7 +58,6 @@ def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
         HcsdError: An address or a file cannot be used.
         AddressError: An address is none.
     """
-    from hcsd.listen.listener import ListenError
     from hcsd.listen.tcp import TcpListener
     from hcsd.listen.token import Token
     from hcsd.listen.unix import unix_listener
@@ -86,9 +66,6 @@ def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
     parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
     hosts = [address.host for address in parsed if not address.is_unix]
     if not hosts:
-        if options.are_given:
-            msg = "TLS is for TCP, and no TCP address is listened at: add --listen HOST:PORT"
-            raise ListenError(msg)
         return Listeners([unix_listener(Path(address.path)) for address in parsed], None, "")
     token = None if options.client_ca else Token(options.token_file)
     tls = _tls(hosts, options)

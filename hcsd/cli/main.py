@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from hcsd.cli.commands import (
     attach,
     completion,
+    config,
     docs,
     events,
     info,
@@ -76,8 +77,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("serve")(serve.serve)
 for commands in (
+    serve.app,
     run.app,
     attach.app,
     ps_inspect_wait.app,
@@ -93,6 +94,7 @@ for commands in (
 ):
     app.add_typer(commands)
 app.add_typer(system.app, name="system")
+app.add_typer(config.app, name="config")
 app.add_typer(service.app, name="service")
 
 

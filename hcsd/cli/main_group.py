@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from hcsd.cli import exit_codes
+from hcsd.cli.bad_values import plain
 from hcsd.cli.help_text import write_rows
 from hcsd.cli.output.text import tell_lost_output
 from hcsd.printable import printable
@@ -25,7 +26,7 @@ GROUPS = {
     "Look at processes": ("ps", "logs", "wait", "inspect", "events"),
     "Steer processes": ("stop", "kill", "signal", "resize", "rm", "prune", "open"),
     "Compute systems": ("system", "stats"),
-    "Daemon": ("serve", "service", "info"),
+    "Daemon": ("serve", "config", "service", "info"),
     "Help": ("docs", "completion"),
 }
 
@@ -92,7 +93,7 @@ def _errors_told() -> Iterator[None]:
     except NoArgsIsHelpError:  # its message is a help text, and quotes nothing
         raise
     except TyperException as error:
-        error.message = printable(error.message)
+        error.message = printable(plain(error))
         if isinstance(error, NoSuchOption):
             _add_hint(error)
         raise

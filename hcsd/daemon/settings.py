@@ -8,78 +8,12 @@ keys in the configuration file, the answer of GetHost and the table in the page 
 from __future__ import annotations
 
 import dataclasses
-import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hcsd.daemon.host_size import half_the_memory, share_of_tasks
+from hcsd.daemon.setting import KIB, MIB, Setting, count, seconds, size
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-KIB = 1024
-MIB = 1024 * KIB
-
-
-class Unit(enum.Enum):
-    """What a limit counts."""
-
-    BYTES = "bytes"
-    SECONDS = "seconds"
-    COUNT = "number"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A row of the list.
-
-    Attributes:
-        name: Of the field of `Limits`.
-        unit: What it counts.
-        text: What it means.
-        option: Name of the option of `hcsd serve` without its dashes; "" if there is none. One for
-            bytes is given in MiB, one for seconds as in ``90s`` or ``15m``.
-        shown: Name in the answer of GetHost; "" if it is not shown.
-    """
-
-    name: str
-    unit: Unit
-    text: str
-    option: str
-    shown: str
-
-    @property
-    def key(self) -> str:
-        """Its key in the configuration file."""
-        return self.option.replace("-", "_")
-
-
-# dataclasses.field gives the default's own type to a type checker, so each kind has a function.
-def _count(value: int | Callable[[], int], text: str, option: str = "", shown: str = "") -> int:
-    return _integer(value, _row(Unit.COUNT, text, option, shown))
-
-
-def _bytes(value: int | Callable[[], int], text: str, option: str = "", shown: str = "") -> int:
-    return _integer(value, _row(Unit.BYTES, text, option, shown))
-
-
-def _integer(value: int | Callable[[], int], row: dict[str, Unit | str]) -> int:
-    found: int
-    if isinstance(value, int):
-        found = dataclasses.field(default=value, metadata=row)
-    else:
-        found = dataclasses.field(default_factory=value, metadata=row)
-    return found
-
-
-def _seconds(value: float, text: str, option: str = "", shown: str = "") -> float:
-    row = _row(Unit.SECONDS, text, option, shown)
-    found: float = dataclasses.field(default=value, metadata=row)
-    return found
-
-
-def _row(unit: Unit, text: str, option: str, shown: str) -> dict[str, Unit | str]:
-    return {"unit": unit, "text": text, "option": option, "shown": shown}
+MOST_MESSAGE = 2047 * MIB  # gRPC counts its bytes by 32 bits with a sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,50 +21,50 @@ class Limits:
     """What the daemon allows. The rows say what each field means; see `SETTINGS`."""
 
     # Four pages of gRPC's default would cost a message each; more than this gains little (measured).
-    default_chunk_bytes: int = _bytes(
+    default_chunk_bytes: int = size(
         64 * KIB, "Output chunk if the reader does not say.", shown="default_chunk_bytes"
     )
-    max_chunk_bytes: int = _bytes(
+    max_chunk_bytes: int = size(
         MIB, "Largest chunk that a reader may ask for.", shown="max_chunk_bytes"
     )
-    default_ring_bytes: int = _bytes(
+    default_ring_bytes: int = size(
         MIB,
         "How much of each output stream is kept if the creator does not say.",
         shown="default_ring_bytes",
     )
-    max_ring_bytes: int = _bytes(  # arbitrary
+    max_ring_bytes: int = size(  # arbitrary
         64 * MIB,
         "The most that a creator may ask to be kept of a stream.",
         shown="max_ring_bytes",
     )
     # So that a signal behind the stdin still gets through.
-    stdin_buffer_bytes: int = _bytes(
+    stdin_buffer_bytes: int = size(
         MIB, "Stdin that RunProcess takes ahead of the pipe.", shown="stdin_buffer_bytes"
     )
-    max_message_bytes: int = _bytes(  # gRPC's own default
-        4 * MIB, "Size limit of a request.", "max-message", "max_message_bytes"
+    max_message_bytes: int = size(  # gRPC's own default
+        4 * MIB, "Size limit of a request.", "max-message", "max_message_bytes", MOST_MESSAGE
     )
     # Kubernetes and containerd have 4 KiB for a label, 63 to 253 for its key, and no number.
-    max_labels: int = _count(64, "Labels of a process.", shown="max_labels")
-    max_label_key_bytes: int = _bytes(128, "Key of a label.", shown="max_label_key_bytes")
-    max_label_value_bytes: int = _bytes(4 * KIB, "Value of a label.", shown="max_label_value_bytes")
-    max_labels_bytes: int = _bytes(
+    max_labels: int = count(64, "Labels of a process.", shown="max_labels")
+    max_label_key_bytes: int = size(128, "Key of a label.", shown="max_label_key_bytes")
+    max_label_value_bytes: int = size(4 * KIB, "Value of a label.", shown="max_label_value_bytes")
+    max_labels_bytes: int = size(
         16 * KIB, "All labels of a process, keys and values.", shown="max_labels_bytes"
     )
-    max_variables: int = _count(  # arbitrary; each is looked at before anything else happens
+    max_variables: int = count(  # arbitrary; each is looked at before anything else happens
         16_384, "Environment variables of a process.", shown="max_variables"
     )
     # So that whatever shows a process or a system fits a message of 4 MiB, as clients take it.
-    max_create_bytes: int = _bytes(
+    max_create_bytes: int = size(
         MIB,
         "Request of one process, with its arguments, environment and labels, or configuration of one"
         " compute system.",
         shown="max_create_bytes",
     )
-    max_system_id_bytes: int = _bytes(  # arbitrary
+    max_system_id_bytes: int = size(  # arbitrary
         KIB, "Id of a compute system.", shown="max_system_id_bytes"
     )
-    record_memory_bytes: int = _bytes(  # twice what the most processes take that ask for little
+    record_memory_bytes: int = size(  # twice what the most processes take that ask for little
         128 * MIB,
         "Memory for what is kept of processes and compute systems beside output, such as arguments,"
         " environment and labels. If it is short, the oldest that have ended are forgotten; then no"
@@ -138,23 +72,23 @@ class Limits:
         "record-memory",
         "record_memory_bytes",
     )
-    ring_memory_bytes: int = _bytes(
+    ring_memory_bytes: int = size(
         half_the_memory,
         "Memory for the output that is kept, of all processes together. A process whose output may"
         " not fit is not started. Default: half of what the machine has.",
         "ring-memory",
         "ring_memory_bytes",
     )
-    max_processes: int = _count(  # each takes descriptors (arbitrary)
+    max_processes: int = count(  # each takes descriptors (arbitrary)
         8192, "How many processes may run at once.", "max-processes", "max_processes"
     )
-    max_systems: int = _count(  # arbitrary
+    max_systems: int = count(  # arbitrary
         1024,
         "How many compute systems that the daemon has created there may be.",
         "max-systems",
         "max_systems",
     )
-    max_tasks_per_system: int = _count(
+    max_tasks_per_system: int = count(
         share_of_tasks,
         "How many processes and threads a compute system may have at once; a fork bomb comes no"
         " further. For the embedded engine, where the host lets it limit that. Default: 15 % of what"
@@ -162,129 +96,129 @@ class Limits:
         "max-tasks-per-system",
         "max_tasks_per_system",
     )
-    max_streams_per_client: int = _count(  # arbitrary
+    max_streams_per_client: int = count(  # arbitrary
         16_384,
         "How many streaming calls all clients of a Unix socket may have at once.",
         "max-streams-per-client",
         "max_streams_per_client",
     )
-    max_streams_per_connection: int = _count(  # arbitrary
+    max_streams_per_connection: int = count(  # arbitrary
         1024,
         "How many streaming calls a TCP connection may have at once.",
         "max-streams-per-connection",
         "max_streams_per_connection",
     )
-    max_calls: int = _count(  # arbitrary
+    max_calls: int = count(  # arbitrary
         32_768,
         "How many calls may be under way at once, those that wait too; each listener counts its own.",
         "max-calls",
         "max_calls",
     )
-    max_connections: int = _count(  # arbitrary
+    max_connections: int = count(  # arbitrary
         256,
         "How many connections a TCP listener has at once. One more is refused. At most a quarter of"
         " the descriptors that the daemon may have.",
         "max-connections",
         "max_connections",
     )
-    connection_idle_time: float = _seconds(  # arbitrary
+    connection_idle_time: float = seconds(  # arbitrary
         60.0,
         "How long a TCP connection without calls is kept. Clients connect again by themselves.",
         "connection-idle-time",
     )
-    connection_age: float = _seconds(  # arbitrary
+    connection_age: float = seconds(  # arbitrary
         1800.0,
         "How long a TCP connection takes new calls. Those under way go on; clients make another"
         " connection for the next.",
         "connection-age",
     )
     # With `keepalive_timeout`, a dead peer is noticed within 25 s. Most proxies wait a minute and more.
-    keepalive_time: float = _seconds(
+    keepalive_time: float = seconds(
         15.0,
         "How long the peer of a TCP connection may be silent before the daemon sends it a ping.",
         "keepalive-time",
     )
-    keepalive_timeout: float = _seconds(
+    keepalive_timeout: float = seconds(
         10.0,
         "How long the answer to that ping may take. Then the connection is closed, which ends its calls.",
         "keepalive-timeout",
     )
-    request_timeout: float = _seconds(  # for 4 MiB by a slow line (arbitrary)
+    request_timeout: float = seconds(  # for 4 MiB by a slow line (arbitrary)
         30.0,
         "How long the first message of a call may take to arrive.",
         "request-timeout",
         "request_timeout",
     )
-    start_timeout: float = _seconds(  # arbitrary
+    start_timeout: float = seconds(  # arbitrary
         30.0,
         "How long a process may take from its start to its program, whose file may lie on a file system"
         " that does not answer. For the embedded engine; HCS has its own.",
         "start-timeout",
     )
-    stall_timeout: float = _seconds(
+    stall_timeout: float = seconds(
         60.0,
         "How long a reader that takes nothing may hold up a process.",
         "stall-timeout",
         "stall_timeout",
     )
-    drain_timeout: float = _seconds(
+    drain_timeout: float = seconds(
         5.0,
         "How long a pipe that outlives its process may stay silent before the daemon gives it up.",
         shown="default_drain_timeout",
     )
-    max_drain_time: float = _seconds(  # arbitrary
+    max_drain_time: float = seconds(  # arbitrary
         60.0,
         "How long a pipe that outlives its process is read at all.",
         shown="max_drain_time",
     )
-    max_owner_grace: float = _seconds(
+    max_owner_grace: float = seconds(
         3600.0,
         "How long a process may ask to live without its owner.",
         "max-owner-grace",
         "max_owner_grace",
     )
-    exited_retention: float = _seconds(
+    exited_retention: float = seconds(
         900.0,
         "How long the daemon remembers a process that has exited, with its output, or a compute"
         " system.",
         "exited-retention",
         "exited_process_retention",
     )
-    max_exited: int = _count(
+    max_exited: int = count(
         4096,
-        "How many such processes it remembers; the oldest go first, but not those that somebody"
-        " reads.",
+        "How many processes that have exited the daemon remembers; the oldest go first, but not those"
+        " that somebody reads.",
         "max-exited",
         "max_exited_processes",
     )
-    event_ring_size: int = _count(
+    event_ring_size: int = count(
         8192,
         "How many events it keeps for watchers that are slow, or come back.",
         "event-ring",
         "event_ring_size",
     )
     # Most events have less than 3 KiB. So for a ring of the default size this is no limit.
-    event_memory_bytes: int = _bytes(
+    event_memory_bytes: int = size(
         64 * MIB,
         "Memory for events; if it is short, fewer are kept.",
         shown="event_memory_bytes",
     )
     # Less than what idle connections are given on their way, a minute and more.
-    bookmark_interval: float = _seconds(
+    bookmark_interval: float = seconds(
         30.0,
         "How long a watcher of events is told nothing when nothing happens.",
         "bookmark-interval",
     )
-    max_page_size: int = _count(1000, "Entries of a page.", shown="max_page_size")
-    signal_wait: float = _seconds(
+    max_page_size: int = count(1000, "Entries of a page.", shown="max_page_size")
+    signal_wait: float = seconds(
         0.25, "How long SignalProcess waits for HCS before it answers PENDING."
     )
-    shutdown_grace: float = _seconds(
+    shutdown_grace: float = seconds(
         5.0, "How long a stopping daemon waits for its processes to end."
     )
     # Longer than clients try to come back after a lost connection, so that who watches a system by
     # its name and resumes has missed nothing.
-    idle_system_time: float = _seconds(
+    idle_system_time: float = seconds(
         30.0, "How long a compute system of others stays open that nobody uses."
     )
 

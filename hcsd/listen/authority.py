@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from hcsd.listen.names import Names
 
+ELSEWHERE = "name a token file in another folder with --token-file"
 BEGIN = "-----BEGIN CERTIFICATE-----"
 DAY = 86_400.0  # seconds
 CA_LIFE = timedelta(days=3650)
@@ -131,7 +132,9 @@ class Authority:
                     logger.warning("kept another '%s' as '%s'", self.ca_file, self.kept_file)
                 replace_public_file(self.ca_file, text)
         except OSError as error:
-            msg = f"cannot write '{self.ca_file}', which clients need: {error.strerror}"
+            msg = (
+                f"cannot write '{self.ca_file}', which clients need: {error.strerror}; {ELSEWHERE}"
+            )
             raise TlsFileError(msg) from error
         logger.info("wrote '%s', which clients need", self.ca_file)
 
@@ -172,7 +175,9 @@ class Authority:
             )
 
     def _unusable(self, error: Exception) -> TlsFileError:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason: object = error
+        if isinstance(error, OSError):
+            reason = f"{error.strerror}; {ELSEWHERE}"
         return TlsFileError(f"cannot use '{self.key_file}': {reason}")
 
 

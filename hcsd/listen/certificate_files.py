@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hcsd.listen.pem import TlsFileError, read_certificates, shown
+from hcsd.listen.pem import TlsFileError, mend, read_certificates, shown
 from hcsd.listen.private import NotPrivateError, file_version, read_private_file
 from hcsd.listen.tls import ServerCertificate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+KEY_OPTION = "--tls-key"
 NO_KEY = "it holds no private key in PEM ('-----BEGIN PRIVATE KEY-----')"
 
 
@@ -45,7 +46,7 @@ class CertificateFiles:
             TlsFileError: They cannot be used.
         """
         before = self.version()
-        certificate = read_certificates(self.certificate, "certificate")
+        certificate = read_certificates(self.certificate, "certificate", "--tls-cert")
         key = _read_key(self.key)
         not_after = _rehearse(self, certificate)
         if self.version() != before:  # what was checked is what was read
@@ -58,10 +59,10 @@ def _read_key(path: Path) -> str:
     try:
         return read_private_file(path, made_by_us=False)
     except UnicodeDecodeError:  # not chained: it has the content of the file
-        msg = f"cannot use key file '{path}': {NO_KEY}"
+        msg = f"cannot use key file '{path}': {NO_KEY}; {mend(KEY_OPTION)}"
         raise TlsFileError(msg) from None
     except (NotPrivateError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        reason = f"{error.strerror}; {mend(KEY_OPTION)}" if isinstance(error, OSError) else error
         msg = f"cannot use key file '{path}': {reason}"
         raise TlsFileError(msg) from error
 
@@ -106,10 +107,10 @@ def _rehearse(files: CertificateFiles, certificate: str) -> str:
             None: NO_KEY,
         }
         problem = known.get(error.reason, f"OpenSSL says {error.reason}")
-        msg = f"cannot use key file '{files.key}': {problem}"
+        msg = f"cannot use key file '{files.key}': {problem}; {mend(KEY_OPTION)}"
         raise TlsFileError(msg) from error
     except OSError as error:
-        msg = f"cannot use key file '{files.key}': {error.strerror}"
+        msg = f"cannot use key file '{files.key}': {error.strerror}; {mend(KEY_OPTION)}"
         raise TlsFileError(msg) from error
 
 

@@ -20,12 +20,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from hcsd.listen.followed import Followed
-from hcsd.listen.pem import NO_CERTIFICATE, TlsFileError, read_certificates
+from hcsd.listen.pem import NO_CERTIFICATE, TlsFileError, mend, read_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+CA_OPTION = "--tls-client-ca"
 MAX_BETWEEN = 10  # certificates between a client's and its CA; bounds what a call costs
 CACHED = 1024  # clients
 
@@ -129,10 +130,10 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
 
 
 def _load(path: Path) -> bytes:
-    pem = read_certificates(path, "client CA").encode()
+    pem = read_certificates(path, "client CA", CA_OPTION).encode()
     try:
         _parse(pem)
     except ValueError as error:
-        msg = f"cannot use client CA file '{path}': {NO_CERTIFICATE}"
+        msg = f"cannot use client CA file '{path}': {NO_CERTIFICATE}; {mend(CA_OPTION)}"
         raise TlsFileError(msg) from error
     return pem

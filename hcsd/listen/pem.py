@@ -24,8 +24,18 @@ def shown(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def read_certificates(path: Path, what: str) -> str:
+def mend(option: str) -> str:
+    """Say what to do about a file that an option of `hcsd serve` names."""
+    return f"put a good one there, or name another with {option}"
+
+
+def read_certificates(path: Path, what: str, option: str) -> str:
     """Read a file of certificates.
+
+    Args:
+        path: The file.
+        what: What is in it, for people.
+        option: The option of `hcsd serve` that names it.
 
     Raises:
         TlsFileError: It holds none, or cannot be read.
@@ -35,12 +45,12 @@ def read_certificates(path: Path, what: str) -> str:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except OSError as error:  # SSLError is one
         reason = error.strerror if not isinstance(error, ssl.SSLError) else NO_CERTIFICATE
-        msg = f"cannot use {what} file '{path}': {reason}"
+        msg = f"cannot use {what} file '{path}': {reason}; {mend(option)}"
         raise TlsFileError(msg) from error
     except NotPrivateError as error:
         msg = f"cannot use {what} file: {error}"
         raise TlsFileError(msg) from error
     except ValueError as error:  # empty, or not ASCII
-        msg = f"cannot use {what} file '{path}': {NO_CERTIFICATE}"
+        msg = f"cannot use {what} file '{path}': {NO_CERTIFICATE}; {mend(option)}"
         raise TlsFileError(msg) from error
     return text

@@ -1,7 +1,4 @@
-"""Files and directories that nobody but the daemon's user may touch.
-
-On POSIX by owner and mode; on Windows by access control lists, in which administrators have their
-place too (`hcsd.win32.security`).
+"""Files and directories that nobody but the daemon's user may touch; `permissions` says who else may.
 
 A file is private only in a folder where nobody else can put another in its place. Others may add
 files to that folder if they cannot take away ours, as in /tmp; then the owner of the file tells.
@@ -16,18 +13,16 @@ import contextlib
 import os
 import secrets
 import stat
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
+from hcsd.listen import permissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-OTHERS = 0o77  # what group and everybody else may do: nothing
-OTHERS_WRITE = 0o22
 REPLACE_DELAYS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # seconds; a reader is gone in less
 BEING_READ = frozenset({5, 32})  # ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION
 PUBLIC = 0o644
@@ -44,17 +39,40 @@ def make_private_directory(path: Path) -> None:
     """Make a directory that is the user's alone, or see that the one there is.
 
     Raises:
-        NotPrivateError: It is not, and how to mend that.
+        NotPrivateError: It is not.
     """
     try:
-        _make_directory(path)
-        others = _others(path)
+        permissions.make_directory(path)
+        others = permissions.others(path)
     except OSError as error:
         msg = f"directory '{path}' cannot be used: {error.strerror}"
         raise NotPrivateError(msg) from error
     if others:
-        msg = f"{others} may enter directory '{path}'; {_remedy(path, made_by_us=True)}"
+        msg = f"{others} may enter directory '{path}'"
         raise NotPrivateError(msg)
+
+
+def private_folder_for(name: str, beside: Path) -> Path | None:
+    """Return a folder where a private file of this name can be; None if none is known.
+
+    It is private, or is not there, and will be when `make_private_directory` has made it.
+
+    Args:
+        name: Of the file.
+        beside: The folder where it cannot be.
+    """
+    for folder in (beside / permissions.OWN_FOLDER, *permissions.own_folders()):
+        with contextlib.suppress(OSError):
+            if os.path.lexists(folder):
+                taken = folder.is_symlink() or (folder / name).exists()
+                good = not taken and not permissions.others(folder)
+            else:
+                good = not permissions.takers(folder.parent) and os.access(
+                    folder.parent, os.W_OK | os.X_OK
+                )
+            if good:
+                return folder
+    return None
 
 
 def make_private_file(path: Path, text: str) -> None:
@@ -64,7 +82,7 @@ def make_private_file(path: Path, text: str) -> None:
         OSError: It cannot be written.
     """
     with _draft(path, text) as draft, contextlib.suppress(FileExistsError):
-        _put(draft, path)
+        permissions.put(draft, path)
 
 
 def make_public_file(path: Path, text: str) -> None:
@@ -75,7 +93,7 @@ def make_public_file(path: Path, text: str) -> None:
     """
     with _draft(path, text) as draft, contextlib.suppress(FileExistsError):
         draft.chmod(PUBLIC)
-        _put(draft, path)
+        permissions.put(draft, path)
 
 
 def replace_public_file(path: Path, text: str) -> None:
@@ -111,21 +129,36 @@ def read_private_file(path: Path, *, made_by_us: bool = True) -> str:
         OSError: It cannot be read.
         UnicodeDecodeError: It is not ASCII.
     """
-    # Two, if it is a symbolic link. Unlike Path.resolve, realpath bears one that leads to itself.
-    for folder in {path.parent, Path(os.path.realpath(path)).parent}:
-        if takers := _takers(folder):
-            msg = (
-                f"{takers} may replace files in '{folder}'; keep '{path.name}' in a folder that is"
-                " yours alone"
-            )
-            raise NotPrivateError(msg)
+    _check_folders(path)
 
     def check(descriptor: int) -> None:
-        if others := _others(descriptor):
-            msg = f"{others} may read '{path}'; {_remedy(path, made_by_us=made_by_us)}"
+        if others := permissions.others(descriptor):
+            msg = f"{others} may read '{path}'; {permissions.remedy(path, made_by_us=made_by_us)}"
             raise NotPrivateError(msg)
 
     return read_file(path, check)
+
+
+def read_trusted_file(path: Path, most: int) -> bytes:
+    """Read a file that others may read, but that nobody else may change.
+
+    Args:
+        path: The file.
+        most: How many bytes it may have.
+
+    Raises:
+        NotPrivateError: Others may change it, with the remedy; or it is no regular file, or too large.
+        OSError: It cannot be read.
+    """
+
+    def check(descriptor: int) -> None:
+        if others := permissions.writers(descriptor):
+            msg = f"{others} may change it, and so what the daemon does; {permissions.trust_remedy(path)}"
+            raise NotPrivateError(msg)
+
+    data = _read(path, check, most)
+    _check_folders(path)
+    return data
 
 
 def read_file(path: Path, check: Callable[[int], None] = lambda _descriptor: None) -> str:
@@ -140,6 +173,26 @@ def read_file(path: Path, check: Callable[[int], None] = lambda _descriptor: Non
         OSError: It cannot be read.
         UnicodeDecodeError: It is not ASCII.
     """
+    return _read(path, check, MAX_BYTES).decode("ascii")
+
+
+def _check_folders(path: Path) -> None:
+    """Refuse a file in whose place others may put another.
+
+    Raises:
+        NotPrivateError: They may.
+    """
+    # Two, if it is a symbolic link. Unlike Path.resolve, realpath bears one that leads to itself.
+    for folder in {path.parent, Path(os.path.realpath(path)).parent}:
+        if takers := permissions.takers(folder):
+            msg = (
+                f"{takers} may replace files in '{folder}'; keep '{path.name}' in a folder that is"
+                " yours alone"
+            )
+            raise NotPrivateError(msg)
+
+
+def _read(path: Path, check: Callable[[int], None], most: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | NO_WAITING)
     except FileNotFoundError as error:
@@ -153,13 +206,13 @@ def read_file(path: Path, check: Callable[[int], None] = lambda _descriptor: Non
             raise NotPrivateError(msg)
         check(descriptor)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(most + 1)
     finally:
         os.close(descriptor)
-    if len(data) > MAX_BYTES:
-        msg = f"'{path}' has more than {MAX_BYTES} bytes"
+    if len(data) > most:
+        msg = f"'{path}' has more than {most} bytes"
         raise NotPrivateError(msg)
-    return data.decode("ascii")
+    return data
 
 
 def file_version(path: Path) -> tuple[int, ...] | None:
@@ -176,7 +229,7 @@ def file_version(path: Path) -> tuple[int, ...] | None:
 def _draft(path: Path, text: str) -> Iterator[Path]:
     """Write a private file beside a path; it is removed at the end, if it is still there."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = _make_file(draft)
+    descriptor = permissions.make_file(draft)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii", newline="\n") as file:
             file.write(text)
@@ -185,63 +238,3 @@ def _draft(path: Path, text: str) -> Iterator[Path]:
         yield draft
     finally:
         draft.unlink(missing_ok=True)
-
-
-if sys.platform == "win32":  # noqa: TID251  (privacy is the platform's to define)
-    from hcsd.win32 import security
-
-    _make_directory = security.make_directory
-    _make_file = security.make_file
-
-    def _put(draft: Path, path: Path) -> None:
-        """Put a draft in its place; raises FileExistsError if that is taken."""
-        draft.rename(path)
-
-    def _others(what: Path | int) -> str:
-        """Name who else may touch it; "" is nobody."""
-        return _named(security.strangers(what))
-
-    def _takers(folder: Path) -> str:
-        """Name who else may take away files in a folder; "" is nobody."""
-        return _named(security.takers(folder))
-
-    def _named(sids: list[str]) -> str:
-        return f"others ({', '.join(sids)})" if sids else ""
-
-    def _remedy(path: Path, *, made_by_us: bool) -> str:
-        """Return how to mend it: a new list alone would not keep out an owner."""
-        if made_by_us:
-            return "delete it, and the next start makes a new one"
-        return (
-            f'make it yours alone: icacls "{path}" /setowner "%USERNAME%", then'
-            f' icacls "{path}" /inheritance:r /grant:r "%USERNAME%:F"'
-        )
-
-else:
-
-    def _make_directory(path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def _make_file(path: Path) -> int:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-
-    def _put(draft: Path, path: Path) -> None:
-        """Put a draft in its place; raises FileExistsError if that is taken."""
-        path.hardlink_to(draft)
-
-    def _others(what: Path | int) -> str:
-        """Name who else may touch it; "" is nobody."""
-        status = os.stat(what)
-        private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & OTHERS
-        return "" if private else "others"
-
-    def _takers(folder: Path) -> str:
-        """Name who else may take away files in a folder; "" is nobody."""
-        status = folder.stat()
-        ours = status.st_uid in {os.geteuid(), 0}
-        shared = status.st_mode & OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
-        return "" if ours and not shared else "others"
-
-    def _remedy(path: Path, *, made_by_us: bool) -> str:
-        """Return how to mend it."""
-        return f"make it yours alone: chmod {'700' if path.is_dir() else '600'} '{path}'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
 
     from hcsd.listen.listener import Bind
     from hcsd.listen.tls import Tls
+
+
+_REMEDIES = {
+    errno.EADDRINUSE: "another program listens there; stop it, or name another port with --listen",
+    errno.EACCES: "name a port from 1024 on with --listen; those below are for root",
+    errno.EADDRNOTAVAIL: "name an address of this host with --listen; 0.0.0.0 stands for all",
+}
+
+
+def _remedy(error: OSError | RuntimeError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "name an IP address of this host with --listen, or mend the name"
+    number = error.errno if isinstance(error, OSError) else None
+    return _REMEDIES.get(number or 0, "name another with --listen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +55,7 @@ class TcpListener:
             port = bind(f"{shown}:{self.port}", self.tls)
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            msg = f"cannot listen at '{shown}:{self.port}': {reason}"
+            msg = f"cannot listen at '{shown}:{self.port}': {reason}; {_remedy(error)}"
             raise ListenError(msg) from error
         yield f"{shown}:{port}"
 

@@ -28,6 +28,7 @@ TOKEN_BYTES = 32
 # What people choose is weak; these bounds refuse the worst of it.
 MIN_LENGTH = 24
 MIN_DIFFERENT = 8
+ANOTHER = "name another with --token-file"
 NOT_VISIBLE = "its token has other characters than those of ASCII that are visible"
 
 
@@ -52,7 +53,7 @@ class Token(Followed[str]):
             if not path.exists():
                 make_private_file(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
         except (NotPrivateError, OSError) as error:
-            raise _unusable(path, error) from error
+            raise TokenFileError(f"{_unusable(path, error)}; {ANOTHER}") from error
         super().__init__(path, _load, "")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hcsd.listen.listener import ListenError
-from hcsd.listen.private import NotPrivateError, make_private_directory
+from hcsd.listen.private import NotPrivateError, make_private_directory, private_folder_for
 
 assert sys.platform != "win32"  # noqa: S101, TID251  (gRPC has no Unix sockets there)
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hcsd.listen.listener import Bind
 
+ANOTHER = "name another with --listen"
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux without its NUL
 
 
@@ -53,25 +54,21 @@ class UnixListener:
             ListenError: The path cannot be used, or another daemon uses it.
         """
         if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
-            msg = f"cannot listen at '{self.path}': longer than {MAX_SOCKET_PATH} bytes"
-            raise ListenError(msg)
+            raise self._refusal(f"longer than {MAX_SOCKET_PATH} bytes; {ANOTHER}")
         try:
             make_private_directory(self.path.parent)
         except NotPrivateError as error:
-            msg = f"cannot listen at '{self.path}': {error}, or name another with --listen"
-            raise ListenError(msg) from error
+            raise self._refusal(f"{error}; {self._own_folder()}") from error
         with _locked(self.path):
             if self.path.exists() and not self.path.is_socket():
-                msg = f"cannot listen at '{self.path}': it exists and is no socket"
-                raise ListenError(msg)
+                raise self._refusal(f"it exists and is no socket; {ANOTHER}")
             self.path.unlink(missing_ok=True)
             before = os.umask(0o177)  # the socket must never be there with another mode
             try:
                 # gRPC reads it as a URI.
                 bind(f"unix:{quote(os.fsencode(self.path))}", None)
             except RuntimeError as error:
-                msg = f"cannot listen at '{self.path}': {error}"
-                raise ListenError(msg) from error
+                raise self._refusal(f"{error}; {ANOTHER}") from error
             finally:
                 os.umask(before)
             try:
@@ -79,14 +76,31 @@ class UnixListener:
             finally:
                 self.path.unlink(missing_ok=True)
 
+    def _own_folder(self) -> str:
+        """Say what to do if the folder of the socket is not private: its mode is no business of ours."""
+        folder = private_folder_for(self.path.name, self.path.parent)
+        if folder is None or len(os.fsencode(folder / self.path.name)) > MAX_SOCKET_PATH:
+            return "name a socket in a folder that is yours alone with --listen"
+        return f"give it a folder of its own: --listen unix://{folder / self.path.name}"
+
+    def _refusal(self, why: str) -> ListenError:
+        return ListenError(f"cannot listen at '{self.path}': {why}")
+
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock of a socket; the system releases it also if the daemon is killed."""
-    with path.with_name(f"{path.name}.lock").open("a") as file:
+    lock = path.with_name(f"{path.name}.lock")
+    with contextlib.ExitStack() as opened:
         try:
+            file = opened.enter_context(lock.open("a"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            msg = f"cannot listen at '{path}': another hcsd is listening there"
+            msg = (
+                f"cannot listen at '{path}': another hcsd is listening there; stop it, or {ANOTHER}"
+            )
             raise ListenError(msg) from None
+        except OSError as error:
+            msg = f"cannot listen at '{path}': its lock '{lock}': {error.strerror}; {ANOTHER}"
+            raise ListenError(msg) from error
         yield

@@ -24,7 +24,8 @@ from hcsd.daemon.idempotency import RequestKey
 from hcsd.daemon.names import parse_system, system_name
 from hcsd.daemon.output_events import Start
 from hcsd.daemon.process_shape import NO_SHAPE, ResourceLimit, Shape
-from hcsd.daemon.settings import SETTINGS, Unit
+from hcsd.daemon.setting import Unit
+from hcsd.daemon.settings import SETTINGS
 from hcsd.daemon.signals import Signal, signal_name
 from hcsd.daemon.spans import Span
 from hcsd.daemon.spec import ConsoleSize, ProcessRequest, ProcessSpec

@@ -55,6 +55,9 @@ INVALID_HANDLE_VALUE = ctypes.c_void_p(-1).value
 # Rights on a folder by which what is in it can be taken away: GENERIC_ALL, WRITE_OWNER, WRITE_DAC,
 # DELETE and FILE_DELETE_CHILD.
 TAKE = 0x1000_0000 | 0x8_0000 | 0x4_0000 | 0x1_0000 | 0x40
+# Rights on a file by which it can be changed: GENERIC_ALL, GENERIC_WRITE, WRITE_OWNER, WRITE_DAC,
+# DELETE, FILE_APPEND_DATA and FILE_WRITE_DATA.
+CHANGE = 0x1000_0000 | 0x4000_0000 | 0x8_0000 | 0x4_0000 | 0x1_0000 | 0x4 | 0x2
 ANY = 0xFFFF_FFFF
 INHERIT_ONLY = 0x8
 
@@ -171,6 +174,15 @@ def takers(folder: Path) -> list[str]:
         OSError: It cannot be looked at.
     """
     return sorted(granted(_read(folder), TAKE) - {user(), SYSTEM, ADMINISTRATORS} - OWNER)
+
+
+def writers(what: int) -> list[str]:
+    """Name who else may change an open file, by their SIDs.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    return sorted(granted(_read(what), CHANGE) - {user(), SYSTEM, ADMINISTRATORS} - OWNER)
 
 
 def user() -> str:

@@ -62,7 +62,12 @@ async def test_no_more_exited_processes_are_kept_than_said() -> None:
         ("--max-exited", "0"),
         ("--max-exited", "many"),
         ("--ring-memory", "0"),
-        ("--ring-memory", "1GB"),
+        ("--ring-memory", "1k"),
+        ("--ring-memory", "90s"),
+        ("--ring-memory", "2000000g"),
+        ("--max-message", "2g"),
+        ("--max-exited", "2147483648"),
+        ("--max-exited", "1.5"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_refused(option: str, value: str) -> None:

@@ -387,7 +387,7 @@ def test_options_come_together(
     assert "--tls-cert needs --tls-key, too" in said
     assert "--tls-key needs --tls-cert, too" in refused_here("--tls-key", str(server.key))
     said = refused_here(*serve_options(server), "--listen", "unix:///tmp/hcsd-none/hcsd.sock")
-    assert "no TCP address is listened at: add --listen" in said
+    assert "the daemon listens at no TCP address; add one with --listen" in said
 
 
 def test_a_key_that_others_can_read_is_refused(

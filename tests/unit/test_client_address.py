@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import pytest
 from hypothesis import given, strategies
@@ -103,3 +104,26 @@ def test_the_default_address_is_private_to_the_user(monkeypatch: pytest.MonkeyPa
     assert default_address({"XDG_STATE_HOME": "/state"}).path == "/state/hcsd/hcsd.sock"
     home = pathlib.Path.home()
     assert default_address({}).path == f"{home}/.local/state/hcsd/hcsd.sock"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="gRPC has no Unix sockets there")
+def test_the_pages_name_the_default_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = set()
+    for user, variables in (
+        (7, {"XDG_RUNTIME_DIR": "/XDG_RUNTIME_DIR"}),
+        (0, {}),
+        (7, {"XDG_STATE_HOME": "/XDG_STATE_HOME"}),
+        (7, {}),
+    ):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        expected.add(default_address(variables).path)
+    root = pathlib.Path(__file__).parents[2]
+    home = str(pathlib.Path.home())
+    told = []
+    for page in ("hcsd/docs/settings.md", "README.md"):
+        text = (
+            (root / page).read_text(encoding="utf-8").replace("`$", "`/").replace("`~", f"`{home}")
+        )
+        told.append(set(re.findall(r"`(/[^`]*/hcsd\.sock)`", text)))
+    assert told[0] == expected
+    assert told[1] == expected - {"/XDG_STATE_HOME/hcsd/hcsd.sock"}

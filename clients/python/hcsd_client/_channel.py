@@ -20,6 +20,7 @@ from hcsd.v1 import (
     process_service_pb2_grpc,
 )
 from hcsd.v1.host_service_pb2 import GetHostRequest
+from hcsd_client._denied import explain_denied
 from hcsd_client._errors import (
     CallError,
     ClientClosedError,
@@ -238,7 +239,10 @@ class Channel:
         if connected or not self._never_connected(status.message):
             return self.lost(status.message)
         text = status.message
-        why = "" if self._address.is_unix else explain(text, self._address.host, self._trust.tls)
+        if self._address.is_unix:
+            why = explain_denied(text, self._address.path)
+        else:
+            why = explain(text, self._address.host, self._trust.tls)
         why = why or _why_unreachable(text)
         status.code = grpc.StatusCode.UNAVAILABLE.value[0]
         status.message = f"cannot reach a daemon at {self._address}: {why}"

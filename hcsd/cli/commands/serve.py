@@ -3,148 +3,83 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import logging
 import os
 import sys
-import tomllib
-from pathlib import Path  # noqa: TC003  (typer reads it)
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
+from hcsd.cli import exit_codes
 from hcsd.cli.commands.limit_options import limits_of, with_limit_options
+from hcsd.cli.commands.serve_options import (
+    AsServiceOption,
+    ConfigOption,
+    ControlGroupsOption,
+    Format,
+    Level,
+    ListenOption,
+    LogFileOption,
+    LogFormatOption,
+    LogLevelOption,
+    PassEnvOption,
+    PrintConfigOption,
+    TlsCertOption,
+    TlsClientCaOption,
+    TlsKeyOption,
+    TokenFileOption,
+)
+from hcsd.cli.help_text import PlainCommand
 from hcsd.cli.listeners import TcpOptions, open_listeners
-from hcsd.cli.options import check_names
 from hcsd.cli.output.text import say
 from hcsd.control_groups import ControlGroups
 from hcsd.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from hcsd.cli.stop_requests import StopRequests
     from hcsd.daemon.settings import Limits
 
-CANNOT_START = 1
+EPILOG = """\b
+Examples:
+  hcsd serve
+  hcsd serve --listen 127.0.0.1:7443 --ring-memory 2g
+  hcsd serve --print-config > hcsd.toml
+  hcsd serve --config hcsd.toml --log-level debug
+  hcsd serve --config hcsd.toml --max-processes 500 --print-config
+
+\b
+Exit code:
+  0  ended in order
+  1  it cannot start, as stderr says
+  2  the command line makes no sense
+"""
 
 logger = logging.getLogger(__name__)
 
-
-class Level(enum.StrEnum):
-    """Lowest level that is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
+app = typer.Typer()
 
 
-class Format(enum.StrEnum):
-    """How logs are written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-def _load_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Take defaults from a TOML file; what the command line or the environment says wins."""
-    if path is None:
-        return None
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"cannot read '{path}': {error}"
-        raise typer.BadParameter(msg) from error
-    excepted = {"config", "help", "as_service"}
-    known = {str(param.name) for param in context.command.params} - excepted
-    values = {key.replace("-", "_"): value for key, value in settings.items()}
-    if unknown := sorted(values.keys() - known):
-        msg = f"'{path}' sets {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-        raise typer.BadParameter(msg)
-    for name in ("listen", "pass_env"):
-        if isinstance(values.get(name), str):
-            values[name] = [values[name]]
-    context.default_map = values
-    return path
-
-
+@app.command("serve", cls=PlainCommand, epilog=EPILOG)
 @with_limit_options
 def serve(
+    context: typer.Context,
     *,
-    listen: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDR",
-            envvar="HCSD_LISTEN",
-            help="Where to listen: unix:///path or host:port; may be given more than once."
-            " TCP is always with TLS, and its clients need the token and server.pem beside it."
-            " Default: a Unix socket that only you can reach; on Windows 127.0.0.1:7443.",
-        ),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="HCSD_TOKEN_FILE",
-            help="Token that TCP clients must present; made at the first start. What the daemon"
-            " proves itself with is made beside it: server.key and, for clients, server.pem.",
-        ),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Certificate (PEM, with those between it and its CA) for every TCP address."
-            " A renewed one is taken without a restart. Default: the daemon makes its own.",
-        ),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Its private key, which nobody else may read."),
-    ] = None,
-    tls_client_ca: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="CA (PEM): who calls by TCP must have a certificate of it, and needs no token.",
-        ),
-    ] = None,
-    pass_env: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            callback=check_names,
-            help="Variable of the daemon's environment that its processes have, too; may be given"
-            " more than once. They have no others of it but LANG and TZ.",
-        ),
-    ] = None,
-    control_groups: Annotated[
-        ControlGroups,
-        typer.Option(
-            help="Which control groups hold the processes together on Linux. Without any, a process"
-            " that keeps forking can get away from a kill; then the kill fails and says so."
-        ),
-    ] = ControlGroups.AUTO,
-    log_level: Annotated[Level, typer.Option(help="Lowest level to log.")] = Level.INFO,
-    log_format: Annotated[Format, typer.Option(help="How to write the log.")] = Format.TEXT,
-    log_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            dir_okay=False,
-            help="Write the log to this file instead of stderr; FILE.1 is the one before it.",
-        ),
-    ] = None,
-    as_service: Annotated[bool, typer.Option("--as-service", hidden=True)] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            callback=_load_config,
-            is_eager=True,
-            envvar="HCSD_CONFIG",
-            help="TOML file with defaults for these options, by their long names.",
-        ),
-    ] = None,
+    listen: ListenOption = None,
+    token_file: TokenFileOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    tls_client_ca: TlsClientCaOption = None,
+    pass_env: PassEnvOption = None,
+    control_groups: ControlGroupsOption = ControlGroups.AUTO,
+    log_level: LogLevelOption = Level.INFO,
+    log_format: LogFormatOption = Format.TEXT,
+    log_file: LogFileOption = None,
+    config: ConfigOption = None,
+    print_config: PrintConfigOption = False,
+    as_service: AsServiceOption = False,
     **limits: object,
 ) -> None:
     """Run the daemon in the foreground.
@@ -154,6 +89,14 @@ def serve(
     by a second one or SIGQUIT. SIGHUP opens the log file again, or ends a daemon whose terminal is
     gone. SIGUSR1 logs what the daemon is doing. 'hcsd docs running' has the rest.
     """
+    from hcsd.cli.configuration import refuse_misfits
+
+    refuse_misfits(context)
+    if print_config:
+        from hcsd.cli.configuration_print import print_configuration
+
+        print_configuration(context)
+        return
     import hcsd.rpc  # noqa: F401  (before the client: it loads gRPC as a daemon needs it)
     from hcsd import logs
     from hcsd.cli.daemon_signals import answering_signals
@@ -173,7 +116,6 @@ def serve(
         log_file,
         log_format,
     )
-    settings.tcp.check()
     with logs.standard_error() as errors, contextlib.ExitStack() as logging_there:
         log = logs.logging_to(errors, log_level.value, log_format.value, log_file)
         try:
@@ -181,7 +123,7 @@ def serve(
         except OSError as error:
             why = f"cannot open the log file '{log_file}': {error.strerror}"
             say(f"cannot start: {why}; name another with --log-file")
-            raise typer.Exit(CANNOT_START) from None
+            raise typer.Exit(exit_codes.FAILED) from None
         try:
             if as_service:
                 _serve_as_service(settings, stops, expected)
@@ -190,7 +132,7 @@ def serve(
                     _run(settings, stops, lambda _bound: None)
         except expected as error:
             settings.tell(logging.ERROR, f"cannot start: {error}")
-            raise typer.Exit(CANNOT_START) from None
+            raise typer.Exit(exit_codes.FAILED) from None
 
 
 class Settings(NamedTuple):

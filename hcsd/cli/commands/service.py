@@ -62,7 +62,7 @@ def install(
             exists=True,
             dir_okay=False,
             resolve_path=True,
-            help="TOML file with options of 'hcsd serve'.",
+            help="TOML file with options of 'hcsd serve'; 'hcsd config check' checks it.",
         ),
     ] = None,
     log_file: Annotated[
@@ -84,29 +84,24 @@ def install(
     is done by SYSTEM.
     """
     with _manager() as scm:
+        from hcsd.cli.commands.config import check_file
         from hcsd.folders import default_log_file
-        from hcsd.listen.private import make_private_directory
+        from hcsd.listen.private import NotPrivateError, make_private_directory
 
-        if config is not None:
-            _check(config)
+        if config is not None and (problems := check_file(config).problems):
+            _fail("; ".join(map(str, problems)))
         if log_file is None:
             log_file = default_log_file()
-            make_private_directory(log_file.parent)
+            try:
+                make_private_directory(log_file.parent)
+            except NotPrivateError as error:
+                _fail(f"{error}; name a log file elsewhere with --log-file")
         # Isolated: nothing of where it is started, or of a user, comes before what is installed.
         arguments = ["-I", "-m", "hcsd", "serve", "--as-service", "--log-file", str(log_file)]
         if config is not None:
             arguments += ["--config", str(config)]
         scm.install(arguments, automatic=not manual)
         show("installed; start it with 'hcsd service start'")
-
-
-def _check(config: Path) -> None:
-    """Read a configuration file as the service will."""
-    from hcsd.cli.commands.serve import serve
-
-    only_serve = typer.Typer(add_completion=False)
-    only_serve.command()(serve)
-    typer.main.get_command(only_serve).make_context("serve", ["--config", str(config)])
 
 
 @app.command("remove")
