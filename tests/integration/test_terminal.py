@@ -413,7 +413,9 @@ async def test_one_at_a_time_types_and_another_may_take_the_place(place: Place) 
         with place.attach() as second:
             code, seen = await second.leave()
         assert code == 125
-        assert b"hcsd: take its place with --take-over" in seen
+        assert seen.endswith(
+            b"hcsd: take its place with --take-over, or do without with --no-stdin\r\n"
+        )
         first.type(b"mine\r")
         await first.expect(rb"\[mine\]\r\n")
         with place.attach("--take-over") as third:
@@ -489,6 +491,16 @@ async def test_the_terminal_is_put_back_when_the_daemon_is_gone(own_place: Place
     assert code == 125
     assert b" hcsd: connection lost, trying again" in seen
     assert re.search(rb"\x1b\[2K\x1b8hcsd: cannot reach a daemon[^\n]*\r\n$", seen)
+
+
+async def test_what_is_typed_after_leaving_is_for_the_shell(place: Place) -> None:
+    with place.sh(READS) as person:
+        await person.expect(b"ready\r\n")
+        person.type(DETACH)
+        await person.expect(DETACHED)
+        person.type(b"ls\r")
+        await person.leave()
+        assert person.unread() == b"ls\n"
 
 
 async def test_what_is_said_at_the_end_is_on_a_line_of_its_own(place: Place) -> None:

@@ -144,10 +144,8 @@ class ConsoleSession(Session):
 
     async def _pass_event(self, event: service_pb.RunProcessResponse) -> None:
         await super()._pass_event(event)
-        if (
-            self._exit is not None and not self._caught_up
-        ):  # what it wrote is to be seen all the same
-            self._arrived = True
+        if self._exit is not None and not self._caught_up:
+            self._arrived = True  # what it wrote is to be seen all the same
             await self._catch_up(self._known)
 
     async def _show(self, event: service_pb.RunProcessResponse) -> None:
@@ -264,7 +262,9 @@ class ConsoleSession(Session):
         if error.reason == "PROCESS_NOT_RUNNING":  # a new size came too late
             return
         super()._on_failed(error)
-        if isinstance(error, (StdinBusyError, StdinTakenOverError)):
+        if isinstance(error, StdinBusyError):  # we were never there
+            self._end(exit_codes.RUN_FAILED)
+        elif isinstance(error, StdinTakenOverError):
             self._leave(exit_codes.RUN_FAILED)
         else:
             self._claimed.set()

@@ -230,6 +230,9 @@ class Session:
             self._say_left()
         else:
             say("gave up before the daemon said that the process has started")
+        self._end(code)
+
+    def _end(self, code: int) -> None:
         self._code = code
         self._tasks.cancel_scope.cancel()
 
@@ -251,5 +254,4 @@ class Session:
         if self._owned and runs and not gone:
             with suppress(HcsdClientError):
                 await self._client.terminate_process(self._name)
-        self._code = sink_exit_code(failure, other=exit_codes.RUN_FAILED)
-        self._tasks.cancel_scope.cancel()
+        self._end(sink_exit_code(failure, other=exit_codes.RUN_FAILED))
