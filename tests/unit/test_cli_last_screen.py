@@ -74,6 +74,25 @@ def test_nothing_written_leaves_the_screen_alone() -> None:
     assert LastScreen().draw(ROWS) == b""
 
 
+@pytest.mark.parametrize(
+    ("written", "ends"),
+    [
+        (b"", True),
+        (b"1\r\n", True),
+        (b"1\r\n\x1b[m\x1b[?2004h", True),
+        (b"1\r\n$ ", False),
+        (b"1\r\n\x1b[9;1H", False),
+        (OTHER + b"vi", True),
+        (b"1\r\n" + OTHER + b"vi" + MAIN + b"\x1b[?25h", True),
+        (b"1" + OTHER + b"vi\r\n", False),
+    ],
+)
+def test_it_is_known_where_a_line_begins_on_the_main_screen(written: bytes, ends: bool) -> None:
+    screen = LastScreen()
+    screen.feed(written)
+    assert screen.ends_a_line is ends
+
+
 def test_what_was_on_the_screen_goes_up_and_the_other_screen_is_entered() -> None:
     screen = LastScreen()
     screen.feed(b"$ ")

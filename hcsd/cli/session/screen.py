@@ -102,8 +102,8 @@ class Screen:
         undo = self._last.modes.undo() if shown else b""
         if self._notice:
             undo = SAVE + LAST_LINE + RESTORE + undo
-        if shown and (left or (self._said and not self._last.ends_a_line)):
-            undo += b"\r\n"  # what comes next is not the process's
+        if shown and (left or self._said) and not (self._raw and self._last.ends_a_line):
+            undo += b"\r\n"  # what comes next is not the process's; the terminal may show a ^C, too
         self._notice, self._said = b"", None
         with anyio.move_on_after(LAST_WORDS_TIMEOUT):
             await self._sink.write(STDOUT, undo)

@@ -39,6 +39,7 @@ _DOES_NOT = (
     rb"|\x1b[ -/]*[0-~]|[\x00-\x1f\x7f]"
 )
 _SEQUENCE = re.compile(rb"(" + _CUT + rb"|" + _DRAWS + rb")|" + _DOES_NOT)
+_COLOURS = re.compile(rb"\x1b\[[\d;:]*m")
 _CLEARS = re.compile(rb"(?:\x1b\[(?:1;1)?H)?\x1b\[2J(?:\x1b\[3J)?|\x1b\[(?:1;1)?H\x1b\[0?J|\x1bc")
 _PUTS_CURSOR = re.compile(rb"\x1b\[[\d;]*[Hfdr]|\x1bc")
 _SWITCH = re.compile(rb"\x1b(?:\[\?([\d;]+)([hl])|c)")
@@ -57,8 +58,9 @@ class LastScreen:
 
     @property
     def ends_a_line(self) -> bool:
-        """Whether what is written next begins a line."""
-        return not self._kept or self._kept.endswith(b"\n")
+        """Whether what comes next on the main screen begins a line."""
+        line = self._text().rpartition(b"\n")[2]
+        return not _COLOURS.sub(b"", _only_drawing(line)).strip(b"\r")
 
     def feed(self, data: bytes) -> None:
         """Take note of what the process writes."""
@@ -97,7 +99,7 @@ class LastScreen:
         return other[_cleared_last(other, 0 if began else self._next_line(other)) :]
 
     def _last(self, rows: int) -> bytes:
-        text = b"".join(piece for is_other, _, piece in self._pieces() if not is_other)
+        text = self._text()
         lines = len(text)
         for _ in range(rows):
             lines = text.rfind(b"\n", 0, lines)
@@ -107,6 +109,10 @@ class LastScreen:
         if _PUTS_CURSOR.search(text, begins):
             begins = _cleared_last(text, self._next_line(text))
         return text[begins:]
+
+    def _text(self) -> bytes:
+        """Return what is kept of the main screen."""
+        return b"".join(piece for is_other, _, piece in self._pieces() if not is_other)
 
     def _next_line(self, text: bytes) -> int:
         """Return where what is kept begins to be whole."""

@@ -2,8 +2,7 @@
 
 Full-screen programs use a second screen, hide the cursor, and make arrow keys, pastes and the mouse
 send other bytes. They put that right at their end, but one that was left or killed has not. Only
-modes are followed, by the sequences that switch them; what is on the screen is the program's to
-draw again.
+modes are followed, by the sequences that switch them; `last_screen.py` knows what is on the screen.
 """
 
 from __future__ import annotations
