@@ -50,7 +50,7 @@ class _Teller(logging.Handler):
 
     def _tell(self) -> None:
         self._told = True
-        say_now("connection lost, trying again…")
+        say_now("connection lost, trying again…", lasts=True)
 
 
 @contextmanager

@@ -239,7 +239,7 @@ async def test_the_keys_detach_and_attach_returns(place: Place) -> None:
     assert DETACHED + message.encode() in seen
     assert await place.is_running()
     with place.attach() as person:
-        await person.expect(rb"^drawn\r\n")  # and nothing of what was written before
+        await person.expect(rb"ready\r\n\[one\]\r\n\[two\]\r\n(drawn\r\n)+$")
         person.type(b"three\r")
         await person.expect(rb"\[three\]\r\n")
         person.type(b"\x03")
@@ -283,7 +283,8 @@ async def test_a_full_screen_is_left_and_found_again(place: Place) -> None:
     assert seen.index(undone) < seen.index(DETACHED)
     with place.attach() as person:
         await person.expect(rb"^\x1b\[\?1049h\x1b\[\?1h\x1b=\x1b\[\?25l")
-        await person.expect(b"again\r\n")  # with a terminal of the same size
+        await person.expect(b"drawn\r\n")  # kept
+        await person.expect(b"again\r\n")  # asked for, with a terminal of the same size
         await place.client.terminate(place.full_name)
         code, seen = await person.leave()
     assert code == 137
@@ -298,11 +299,63 @@ async def test_whoever_attaches_brings_the_size(place: Place) -> None:
         await person.expect(rb"10 60\r\n")
 
 
+IDLE = {
+    "bash": ("env", "PS1=here> ", "bash", "--norc", "--noprofile", "-i"),
+    "dash": ("env", "PS1=here> ", "dash", "-i"),
+    "python": (sys.executable, "-ISic", "import sys; sys.ps1 = 'here> '"),
+    "read": ("sh", "-c", "printf 'here> '; read line"),
+}
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("program", IDLE)
+async def test_an_idle_prompt_is_there_each_time(place: Place, program: str, times: int) -> None:
+    if program in {"bash", "dash"} and not shutil.which(program):
+        pytest.skip(f"uses {program}")
+    with place.run(*IDLE[program]) as person:
+        await person.expect(b"here> ")
+        person.type(DETACH)
+        await person.leave()
+    for _ in range(times):
+        with place.attach() as person:
+            await person.expect(b"here> ")
+            person.type(DETACH)
+            code, seen = await person.leave()
+        assert (code, DETACHED in seen) == (0, True)
+
+
+@pytest.mark.skipif(not shutil.which("vi"), reason="uses vi")
+async def test_an_editor_is_there_for_who_types_and_for_who_watches(
+    place: Place, tmp_path: Path
+) -> None:
+    text = tmp_path / "text"
+    text.write_text("what is edited\n")
+    with place.run("vi", str(text), options=("-it", "-e", "TERM=xterm")) as person:
+        await person.expect(b"what is edited")
+        with place.attach("--no-stdin") as watcher:
+            await watcher.expect(b"what is edited")
+            person.type(b"Onew words\x1b\x0c")  # and all is drawn again, in one piece
+            await watcher.expect(b"new words")
+            watcher.type(b"\x03")
+            code, seen = await watcher.leave()
+            assert code == 130
+            assert seen.index(b"\x1b[?1049l") < seen.index(DETACHED)
+        person.type(DETACH)
+        await person.leave()
+    with place.attach() as person:
+        await person.expect(b"new words")
+        await person.expect(b"what is edited")
+        person.type(b"\x1b:wq\r")
+        code, _ = await person.leave()
+    assert code == 0
+    assert text.read_text() == "new words\nwhat is edited\n"
+
+
 async def test_what_is_no_longer_kept_is_not_missed(place: Place) -> None:
     await place.client.create(sh(f"seq 300000; {TALKS}"), spec=CONSOLE, process_id=place.name)
     await place.client.follow(place.full_name).until_out(b"ready")
     with place.attach() as person:
-        await person.expect(rb"^drawn\r\n")
+        await person.expect(rb"299999\r\n300000\r\nready\r\n(drawn\r\n)+")
         person.type(b"one\r")
         await person.expect(rb"^(drawn\r\n)*\[one\]\r\n")
 
@@ -313,11 +366,9 @@ async def test_a_console_can_be_watched_without_touching_it(place: Place) -> Non
         person.type(b"aloud\r")
         await person.expect(rb"\[aloud\]\r\n")
         before = watcher.modes
-        while b"[again]" not in watcher.seen:  # until it watches
-            person.type(b"again\r")
-            await person.expect(rb"\[again\]\r\n")
-            with anyio.move_on_after(0.2):
-                await watcher.expect(rb"(?=\[again\])")
+        await watcher.expect(rb"ready\r+\n")  # what was there before, which may be all
+        person.type(b"again\r")
+        await watcher.expect(rb"\[again\]")
         assert watcher.modes == before
         watcher.type(b"\x03")
         code, seen = await watcher.leave()
@@ -341,13 +392,31 @@ async def test_attaching_to_what_has_ended_tells_how(place: Place) -> None:
     assert seen == hint.encode() + b"\r\n"
 
 
+async def test_whoever_cannot_type_changes_nothing(place: Place) -> None:
+    with place.sh(WATCHES_SIZE) as first:
+        await first.expect(rb"24 80\r\n")
+        for options in ((), ("--no-stdin",)):
+            with place.attach(*options, columns=132, rows=50) as second:
+                if options:
+                    await second.expect(rb"24 80\r")
+                    second.resize(20, 5)
+                    second.type(b"\x03")
+                code, seen = await second.leave()
+                assert code in {125, 130}
+                assert bool(options) or seen.startswith(b"hcsd: cannot write to stdin")
+        first.resize(70, 20)
+        await first.expect(rb"^20 70\r\n")
+
+
 async def test_one_at_a_time_types_and_another_may_take_the_place(place: Place) -> None:
     with place.sh(TALKS) as first:
         await first.expect(b"ready\r\n")
         with place.attach() as second:
             code, seen = await second.leave()
         assert code == 125
-        assert b"hcsd: take its place with --take-over" in seen
+        assert seen.endswith(
+            b"hcsd: take its place with --take-over, or do without with --no-stdin\r\n"
+        )
         first.type(b"mine\r")
         await first.expect(rb"\[mine\]\r\n")
         with place.attach("--take-over") as third:
@@ -407,7 +476,8 @@ async def test_the_terminal_is_put_back_when_another_daemon_has_the_place_of_our
             code, seen = await person.leave()
             assert person.modes == before
     assert code == 125
-    assert seen.startswith(f"hcsd: {RESTARTED}".encode())
+    told = rb"(^|\x1b8)" + re.escape(f"hcsd: {RESTARTED}".encode())  # a notice may be before it
+    assert re.search(told, seen)
 
 
 @pytest.mark.slow  # it is looked for until all attempts are used up, 10 s
@@ -419,7 +489,60 @@ async def test_the_terminal_is_put_back_when_the_daemon_is_gone(own_place: Place
         code, seen = await person.leave()
         assert person.modes == before
     assert code == 125
-    assert seen.startswith(b"hcsd: cannot reach a daemon")
+    assert b" hcsd: connection lost, trying again" in seen
+    assert re.search(rb"\x1b\[2K\x1b8hcsd: cannot reach a daemon[^\n]*\r\n$", seen)
+
+
+async def test_what_is_typed_after_leaving_is_for_the_shell(place: Place) -> None:
+    with place.sh(READS) as person:
+        await person.expect(b"ready\r\n")
+        person.type(DETACH)
+        await person.expect(DETACHED)
+        person.type(b"ls\r")
+        await person.leave()
+        assert person.unread() == b"ls\n"
+
+
+async def test_what_is_said_at_the_end_is_on_a_line_of_its_own(place: Place) -> None:
+    with place.sh("printf 'a prompt: '; read line") as person:
+        await person.expect(b"a prompt: ")
+        await place.client.terminate(place.full_name)
+        code, seen = await person.leave()
+    assert (code, seen) == (137, b"\r\nhcsd: process was ended by SIGKILL\r\n")
+
+
+@pytest.mark.slow  # told after a pause that people wonder about, and to be read, 6 s
+async def test_an_outage_is_told_on_the_last_line_and_goes_by(place: Place) -> None:
+    async with proxying(place.daemon.socket, place.daemon.directory) as proxy:
+        with at_terminal(
+            proxy.address, "run", "-it", "--name", place.name, "--", "sh", "-c", TALKS
+        ) as person:
+            await person.expect(b"ready\r\n")
+            proxy.target = place.daemon.directory / "nobody"
+            proxy.cut()
+            await person.expect(rb"\x1b7\x1b\[999;1H[^\n]*hcsd: connection lost, trying again")
+            person.type(b"meanwhile\r")
+            proxy.target = place.daemon.socket
+            await person.expect(b"hcsd: connected again")
+            await person.expect(rb"\x1b\[H\x1b\[J[^\x1b]*ready\r\n[^\x1b]*\[meanwhile\]\r\n")
+            person.type(DETACH)
+            code, _ = await person.leave()
+    assert code == 0
+
+
+async def test_a_process_that_ignores_an_interrupt_can_be_left_as_is_told_then(
+    place: Place,
+) -> None:
+    script = "trap '' INT; echo ready; while :; do sleep 1000; done"
+    arguments = ("run", "--name", place.name, "--", "sh", "-c", script)
+    with at_terminal(place.daemon.address, *arguments) as person:
+        await person.expect(b"ready\r\n")
+        person.type(b"\x03")
+        await person.expect(b"hcsd: the process has not ended; Ctrl-C again leaves it running\r\n")
+        person.type(b"\x03")
+        code, seen = await person.leave()
+    assert (code, DETACHED in seen) == (130, True)
+    assert await place.is_running()
 
 
 async def test_a_stop_gives_the_terminal_back_for_as_long_as_it_lasts(place: Place) -> None:

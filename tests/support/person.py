@@ -86,6 +86,14 @@ class Person:
             await self.expect(END)
         return code, self._before
 
+    def unread(self) -> bytes:
+        """Return what was typed and not read: the next program at the terminal has it."""
+        os.set_blocking(self._inside, False)
+        try:
+            return os.read(self._inside, READ_BYTES)
+        except BlockingIOError:
+            return b""
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys, parse_keys
-from hcsd.cli.terminal.modes import TerminalModes
+from hcsd.cli.terminal.modes import PLAIN, TerminalModes
 from hcsd.cli.terminal.terminal import Size, Terminal
 
 
@@ -103,6 +103,34 @@ def test_a_cursor_that_was_hidden_on_the_only_screen_ends_below_what_was_drawn()
     modes = TerminalModes()
     modes.feed(b"\x1b[?25l")
     assert modes.undo().endswith(b"\x1b[?25h\x1b[999;1H")
+
+
+@pytest.mark.parametrize(
+    ("written", "undo", "redo"),
+    [
+        (b"\x1b[31mred", b"", b""),
+        (b"\x1b[>4;2m", b"\x1b[>4m", b"\x1b[>4;2m"),  # vim has other keys with modifiers
+        (b"\x1b[5 q", b"\x1b[ q", b"\x1b[5 q"),
+        (b"\x1b[>1u\x1b[>5u", b"\x1b[<2u", b"\x1b[>1u\x1b[>5u"),
+        (b"\x1b[>1u\x1b[>5u\x1b[<u", b"\x1b[<1u", b"\x1b[>1u"),
+    ],
+)
+def test_colours_keyboard_and_cursor_are_put_back(written: bytes, undo: bytes, redo: bytes) -> None:
+    modes = TerminalModes()
+    for byte in written:
+        modes.feed(bytes([byte]))
+    assert modes.undo() == PLAIN + undo
+    assert modes.redo() == redo
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b"\x1b[31m\x1b[0;0m", b"\x1b[>4;2m\x1b[>4m", b"\x1b[5 q\x1b[0 q", b"\x1b[>1u\x1b[<9u"],
+)
+def test_what_a_process_puts_back_itself_is_left_alone(written: bytes) -> None:
+    modes = TerminalModes()
+    modes.feed(written)
+    assert (modes.undo(), modes.redo()) == (b"", b"")
 
 
 @given(st.binary())

@@ -64,7 +64,7 @@ def test_another_way_is_found(source: str) -> None:
 def test_lines_are_printable(capsys: pytest.CaptureFixture[str]) -> None:
     show(HOSTILE, "", HOSTILE)
     say(HOSTILE)
-    with saying_later():
+    with saying_later(lambda _text, _lasts: None):
         say(HOSTILE)
     shown, said = capsys.readouterr()
     assert shown.count("\n") == 3

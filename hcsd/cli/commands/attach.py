@@ -54,8 +54,8 @@ def attach(
 ) -> None:
     """Return to a process that is running, or see how it ended.
 
-    One with a console gets this terminal, as with 'hcsd run -it', and draws its screen anew. What
-    it wrote before is not shown again, since that was made for another screen: see 'hcsd logs'.
+    One with a console gets this terminal, as with 'hcsd run -it'. What was on its screen is shown, and
+    the process is asked to draw it again. Earlier output is in 'hcsd logs'.
 
     Without a console everything that is kept of its output comes first, so that nothing is missed.
     Stdin is passed on, its end included, and so are Ctrl-C and TERM; a second Ctrl-C leaves.

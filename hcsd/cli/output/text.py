@@ -16,7 +16,7 @@ from hcsd.cli import exit_codes
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # What a write to a file, a pipe or a terminal fails for. Commands write to stdout and to sockets, whose failures
 # are errors of the client.
@@ -27,6 +27,7 @@ _STDOUT_ERRORS = frozenset(
 )
 
 _later: list[str] | None = None  # what was said inside `saying_later`
+_notify: Callable[[str, bool], None] | None = None  # what shows a word there at once
 
 
 def show(*lines: str) -> None:
@@ -68,21 +69,35 @@ def say(text: str) -> None:
         print(f"hcsd: {printable(text)}", file=sys.stderr, flush=True)
 
 
-def say_now(text: str) -> None:
-    """Tell people what is of no use later; nothing while the screen belongs to a process."""
-    if _later is None:
+def say_now(text: str, *, lasts: bool = False) -> None:
+    """Tell people what is of no use later; on the screen of a process by a notice.
+
+    Args:
+        text: What to tell.
+        lasts: Whether it holds until something else is told.
+    """
+    if _notify is not None:
+        _notify(printable(text), lasts)
+    else:
         say(text)
 
 
 @contextmanager
-def saying_later() -> Iterator[None]:
-    """Keep what is to be said until the end, while the screen belongs to a process."""
-    global _later  # noqa: PLW0603  (there is one screen)
+def saying_later(notify: Callable[[str, bool], None]) -> Iterator[list[str]]:
+    """Keep what is to be said until the end, while the screen belongs to a process.
+
+    Args:
+        notify: Shows what is of no use later, and is told whether it lasts.
+
+    Returns:
+        What is kept, as it grows.
+    """
+    global _later, _notify  # noqa: PLW0603  (there is one screen)
     kept: list[str] = []
-    _later = kept
+    _later, _notify = kept, notify
     try:
-        yield
+        yield kept
     finally:
-        _later = None
+        _later = _notify = None
         for text in kept:
             say(text)

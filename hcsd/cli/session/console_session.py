@@ -14,26 +14,26 @@ is the process's, and what we have to say waits.
 The keys to detach, and a signal that would end this command, leave the process running. What it
 has switched at our terminal, such as to another screen, is undone then.
 
-Whoever attaches is not shown what was written before. Much of it is no text but drawing, meant for
-a screen that is gone; and it may hold questions to the terminal, whose answers the process would
-now read as if they were typed. So it is only read for the modes that the process is in, and then
-the size is changed twice, which makes programs draw again what is to be seen.
+Whoever attaches is shown what was on the screen (`hcsd.cli.terminal.last_screen` says how). Then the
+size is changed twice, which makes programs draw again what they can: it may be a part of their screen
+that is kept, or one of another size. Two changes at once may be seen as none, so the second waits for
+the program to draw, or for a moment. Who only watches changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 
 from hcsd.cli import exit_codes
-from hcsd.cli.output.text import say, saying_later
+from hcsd.cli.output.text import say
 from hcsd.cli.resource_names import short_name
+from hcsd.cli.session.screen import LAST_WORDS_TIMEOUT, Screen
 from hcsd.cli.session.session import Session
 from hcsd.cli.session.standard_streams import STDOUT
-from hcsd.cli.terminal.modes import TerminalModes
 from hcsd.cli.terminal.terminal import (
     CONTINUES,
     ENDS,
@@ -61,7 +61,8 @@ if TYPE_CHECKING:
 KEY_TIMEOUT = 1.0  # seconds until the beginning of the detach keys counts as typed; arbitrary
 NEVER = 2**64  # no stream comes to this offset
 PENDING_READS = 1024  # of the terminal, which gives up to 4 KiB at once; beyond that, a paste waits
-LAST_WORDS_TIMEOUT = 1.0  # seconds for what is still to be passed on at the end; arbitrary
+CLAIM_TIMEOUT = 1.0  # seconds to find out whether stdin is somebody else's; arbitrary
+REDRAW_TIME = 0.25  # seconds for a program to notice a new size before the next one; as in tmux
 
 
 class ConsoleSession(Session):
@@ -82,9 +83,14 @@ class ConsoleSession(Session):
         self._terminal = terminal
         self._keys = keys
         self._size = terminal.size if owned else Size()
-        self._modes = TerminalModes()
-        self._screen = ExitStack()  # not empty while the screen is the process's
+        raw = keys is not None
+        self._screen = Screen(terminal, self._sink, self._tasks, self._draw_again, raw=raw)
+        self._drawn = anyio.Event()  # the process has written something
+        self._claimed = anyio.Event()  # stdin is ours, or cannot be had
+        self._arrived = owned or keys is None
         self._caught_up = owned
+        self._known = 0  # offset in stdout up to which all is known
+        self._early = b""  # what has come since, before it could be shown
         self._shown_from = 0  # offset in stdout; what comes before was written before we came
         self._holds_screen = False
         self._left = False
@@ -92,9 +98,8 @@ class ConsoleSession(Session):
 
     def _settle_signals(self) -> None:
         passes_keys, watches = self._keys is not None, self._keys is None and not self._owned
-        if passes_keys:
-            self._actions |= dict.fromkeys(STOPS, self._on_stop)
-            self._actions |= dict.fromkeys(CONTINUES, self._on_continue)
+        self._actions |= dict.fromkeys(STOPS, self._on_stop)
+        self._actions |= dict.fromkeys(CONTINUES, self._on_continue)
         if passes_keys or watches:
             self._actions |= dict.fromkeys(ENDS, self._on_end)
         if not watches:
@@ -123,9 +128,9 @@ class ConsoleSession(Session):
             say(f"'{name}' has ended already; see what it wrote with 'hcsd logs {name}'")
             self._shown_from = NEVER
             return
+        self._holds_screen = True
+        self._screen.take()
         if self._keys is not None:
-            self._holds_screen = True
-            self._take_screen()
             self._tasks.start_soon(self._pass_keys, self._keys)
         if SIZE_INTERVAL is not None and (self._owned or self._keys is not None):
             self._tasks.start_soon(self._look_at_size, SIZE_INTERVAL)
@@ -134,43 +139,73 @@ class ConsoleSession(Session):
         else:
             self._shown_from = process.stdout.end_offset
             await self._catch_up(process.stdout.start_offset)
+            if self._keys is not None:
+                self._tasks.start_soon(self._arrive)
+
+    async def _pass_event(self, event: service_pb.RunProcessResponse) -> None:
+        await super()._pass_event(event)
+        if self._exit is not None and not self._caught_up:
+            self._arrived = True  # what it wrote is to be seen all the same
+            await self._catch_up(self._known)
 
     async def _show(self, event: service_pb.RunProcessResponse) -> None:
         kind = event.WhichOneof("event")
         if kind == "chunk":
-            chunk = event.chunk
-            self._modes.feed(chunk.data)
-            if self._caught_up:
-                await super()._show(event)
-                return
-            await self._catch_up(chunk.offset + len(chunk.data))
-            await self._sink.write(STDOUT, chunk.data[max(0, self._shown_from - chunk.offset) :])
+            await self._show_chunk(event.chunk)
         elif kind == "gap":
+            self._screen.skip()
             if self._caught_up:
                 await super()._show(event)
             else:
                 await self._catch_up(event.gap.to_offset)
         # An end of the output that was forced is what a terminal does to who outlives its shell.
 
+    async def _show_chunk(self, chunk: pb.OutputChunk) -> None:
+        if self._caught_up:
+            await self._screen.show(chunk.data)
+            self._drawn.set()
+            return
+        old = max(0, self._shown_from - chunk.offset)
+        self._screen.note(chunk.data[:old])
+        self._early += chunk.data[old:]
+        await self._catch_up(chunk.offset + len(chunk.data))
+
     async def _catch_up(self, offset: int) -> None:
-        """Bring the terminal where the process has it, once all that was written is known."""
-        if not self._caught_up and offset >= self._shown_from:
+        """Show the screen once all that was written on it is known, and stdin is ours."""
+        self._known = offset
+        if not self._caught_up and offset >= self._shown_from and self._arrived:
             self._caught_up = True
-            await self._sink.write(STDOUT, self._modes.redo())
-            if self._keys is not None:
-                await self._redraw()
+            await self._draw_again()
+
+    async def _arrive(self) -> None:
+        """Have a part in the console, unless another one has it."""
+        with anyio.move_on_after(CLAIM_TIMEOUT):
+            await self._claimed.wait()
+        self._arrived = True
+        await self._catch_up(self._known)
+
+    async def _draw_again(self) -> None:
+        since, self._early = self._early, b""
+        await self._screen.draw(since)
+        if self._keys is not None:
+            self._tasks.start_soon(self._redraw)
 
     async def _redraw(self) -> None:
         """Make the process draw its screen: nothing else than a new size tells it to."""
-        self._size = size = self._terminal.size
-        if size:
-            with suppress(RunEndedError):
-                await self._run.resize(size.columns, size.rows - 1 or 2)
-                await self._run.resize(size.columns, size.rows)
+        size = self._terminal.size
+        if not size:
+            return
+        self._drawn = anyio.Event()
+        with suppress(RunEndedError):
+            await self._run.resize(size.columns, size.rows - 1 or 2)
+            with anyio.move_on_after(REDRAW_TIME):
+                await self._drawn.wait()
+        self._size = self._terminal.size or size
+        await self._send_size()
 
     def _change_size(self) -> None:
         size = self._terminal.size
-        if size and size != self._size:
+        if self._caught_up and size and size != self._size:
             self._size = size
             self._tasks.start_soon(self._send_size)
 
@@ -215,6 +250,7 @@ class ConsoleSession(Session):
         with typed:
             with suppress(CallError, RunEndedError):  # what failed is among the events
                 await self._run.claim_stdin()
+                self._claimed.set()
                 async for keys in typed:
                     await self._run.write_stdin(keys)
                 await self._run.flush_stdin()
@@ -226,8 +262,12 @@ class ConsoleSession(Session):
         if error.reason == "PROCESS_NOT_RUNNING":  # a new size came too late
             return
         super()._on_failed(error)
-        if isinstance(error, (StdinBusyError, StdinTakenOverError)):
+        if isinstance(error, StdinBusyError):  # we were never there
+            self._end(exit_codes.RUN_FAILED)
+        elif isinstance(error, StdinTakenOverError):
             self._leave(exit_codes.RUN_FAILED)
+        else:
+            self._claimed.set()
 
     def _leave(self, code: int) -> None:
         self._left = True
@@ -252,22 +292,9 @@ class ConsoleSession(Session):
             self._tasks.start_soon(self._continue)
 
     async def _continue(self) -> None:
-        self._take_screen()
-        await self._sink.write(STDOUT, self._modes.redo())
-        await self._redraw()
-
-    def _take_screen(self) -> None:
-        """Give the terminal to the process, again if somebody has taken it meanwhile."""
-        self._screen.close()
-        self._screen.enter_context(saying_later())
-        self._screen.enter_context(self._terminal.raw())
+        self._screen.take()
+        if self._caught_up:
+            await self._draw_again()
 
     async def _return_screen(self) -> None:
-        """Put the terminal back, and let what we have to say be read; idempotent."""
-        undo = self._modes.undo() if self._caught_up else b""
-        if self._left:
-            undo += b"\r\n"  # what comes next is not ours
-        with anyio.move_on_after(LAST_WORDS_TIMEOUT):
-            await self._sink.write(STDOUT, undo)
-            await self._sink.flush()
-        self._screen.close()
+        await self._screen.give_back(shown=self._caught_up, left=self._left)

@@ -23,7 +23,7 @@ import anyio
 from hcsd.cli import exit_codes
 from hcsd.cli.errors import say_error, start_exit_code
 from hcsd.cli.hints import add_hint
-from hcsd.cli.output.text import say
+from hcsd.cli.output.text import say, say_now
 from hcsd.cli.resource_names import short_name
 from hcsd.cli.session.exits import exit_code, memory_limit, sink_exit_code
 from hcsd.cli.session.receive_signals import receive_signals
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 # Failures after which the process is over, or nobody knows.
 UNKNOWN_OR_OVER = (UnavailableError, DaemonRestartedError, NotFoundError)
+
+INTERRUPT_TIME = 1.0  # seconds to end by Ctrl-C before more is said; arbitrary
 
 SIGNALS = {
     signal.SIGINT: pb.ProcessSignal(console_event=pb.CONSOLE_EVENT_CTRL_C),
@@ -193,6 +195,12 @@ class Session:
         else:
             self._interrupted = True
             self._pass_signal(number)
+            self._tasks.start_soon(self._tell_way_out)
+
+    async def _tell_way_out(self) -> None:
+        await anyio.sleep(INTERRUPT_TIME)
+        if self._exit is None and self._name:
+            say_now("the process has not ended; Ctrl-C again leaves it running")
 
     def _hang_up(self, number: signal.Signals) -> None:
         self._leave(128 + number)
@@ -222,6 +230,9 @@ class Session:
             self._say_left()
         else:
             say("gave up before the daemon said that the process has started")
+        self._end(code)
+
+    def _end(self, code: int) -> None:
         self._code = code
         self._tasks.cancel_scope.cancel()
 
@@ -243,5 +254,4 @@ class Session:
         if self._owned and runs and not gone:
             with suppress(HcsdClientError):
                 await self._client.terminate_process(self._name)
-        self._code = sink_exit_code(failure, other=exit_codes.RUN_FAILED)
-        self._tasks.cancel_scope.cancel()
+        self._end(sink_exit_code(failure, other=exit_codes.RUN_FAILED))

@@ -15,6 +15,8 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -73,6 +75,28 @@ class Stdin(Reader):
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(partial(_read_some, descriptor))
+
+
+class Keys:
+    """Reads a terminal, and nothing of it that nobody waits for; used on the running loop.
+
+    A thread that waits in a read would take what is typed for the program that comes after us.
+
+    Args:
+        descriptor: What to read; it stays the caller's.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    async def read(self) -> bytes:
+        """Return what comes next; b"" at the end. A cancellation loses nothing.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        await anyio.wait_readable(self._descriptor)
+        return _read_some(self._descriptor)
 
 
 def _read_some(descriptor: int) -> bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hcsd.cli.session.sink import Writer
-    from hcsd.cli.session.stdin_reader import Reader
+    from hcsd.cli.session.stdin_reader import Keys
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 HANG_UPS = (signal.SIGHUP,)
@@ -69,11 +69,11 @@ def raw_mode(descriptor: int) -> Iterator[None]:
 
 
 @contextmanager
-def reading_keys(descriptor: int) -> Iterator[Reader]:
-    """Read what is typed; made on the running loop."""
-    from hcsd.cli.session.stdin_reader import Stdin  # here, so that help does not load it
+def reading_keys(descriptor: int) -> Iterator[Keys]:
+    """Read what is typed; made on the running loop. What comes after the block is for others."""
+    from hcsd.cli.session.stdin_reader import Keys  # here, so that help does not load it
 
-    yield Stdin(descriptor)
+    yield Keys(descriptor)
 
 
 def showing(_descriptor: int) -> AbstractContextManager[Writer | None]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hcsd.cli.session.sink import Writer
-    from hcsd.cli.session.stdin_reader import Reader
+    from hcsd.cli.session.stdin_reader import Keys, Reader
 
 ENDS, HANG_UPS, RESIZES = platform.ENDS, platform.HANG_UPS, platform.RESIZES
 STOPS, CONTINUES = platform.STOPS, platform.CONTINUES
@@ -101,7 +101,7 @@ class Terminal:
         """Have it in raw mode while inside."""
         return platform.raw_mode(self._descriptor)
 
-    def reading_keys(self) -> AbstractContextManager[Reader]:
+    def reading_keys(self) -> AbstractContextManager[Keys | Reader]:
         """Read what is typed while inside; on the running loop."""
         return platform.reading_keys(self._descriptor)
 
