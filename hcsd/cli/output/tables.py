@@ -28,6 +28,8 @@ def print_table(
     rows: Sequence[Sequence[str]],
     styles: Mapping[str, str] | None = None,
     spare: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> None:
     """Print a table.
 
@@ -36,9 +38,10 @@ def print_table(
         rows: Cells.
         styles: Colours of words, for a terminal.
         spare: Columns that a terminal can do without if it is too narrow, in this order.
+        whole: Print it on a terminal as elsewhere, so that lines may run over.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if is_cut(whole=whole):
         _print_rich_table(header, rows, styles or {}, spare)
         return
     widths = _widths(header, rows)
@@ -48,6 +51,11 @@ def print_table(
             for line in [header, *rows]
         )
     )
+
+
+def is_cut(*, whole: bool = False) -> bool:
+    """Tell whether tables are made to fit: at a terminal, unless somebody wants the whole."""
+    return sys.stdout.isatty() and not whole
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
