@@ -131,6 +131,29 @@ async def test_a_list_at_a_terminal_shows_short_ids(
     assert whole.encode() in seen.replace(b"\r\n", b"")
 
 
+async def test_a_table_that_does_not_fit_has_a_line_for_each_cell(
+    daemon: Daemon, client: Client
+) -> None:
+    name = f"n{uuid.uuid4().hex}"
+    await client.create(sh("sleep 1000"), process_id=name)
+    with at_terminal(daemon.address, "ps", "--filter", f"name={name}", columns=40) as person:
+        code, seen = await person.leave()
+    assert code == 0
+    shown = f"id:      {name}\r\nstate:   running\r\ncommand: sh -c 'sleep 1000' sh\r\n"
+    assert seen.decode() == shown
+
+
+async def test_people_inspect_words_and_units(hcsd: Line, client: Client) -> None:
+    name = f"n-{uuid.uuid4().hex}"
+    await client.create(sh("sleep 1000"), process_id=name)
+    shown = (await hcsd("inspect", name)).stdout
+    assert "\nstate:       running\n" in shown
+    assert re.search(r"\nstart_time:  [\d-]+T[\d:]+Z \(\d+s ago\)\n", shown)
+    assert re.search(r"\n  argv: +sh -c 'sleep 1000' sh\n", shown)
+    assert re.search(r"\n +ring_bytes: 1 MiB\n", shown)
+    assert "drop oldest" in shown
+
+
 async def test_the_newest_processes(hcsd: Line, client: Client) -> None:
     name = f"n-{uuid.uuid4().hex[:8]}"
     for number in range(3):

@@ -162,7 +162,7 @@ def inspect(
         elif output is OutputFormat.JSON:
             print_json_array(processes)
         else:
-            print_trees(processes)
+            print_trees(map(_tree, processes))
         return code
 
     execute(context, work)
@@ -216,6 +216,23 @@ def wait(
         return await for_each(client, names, wait_for) or (exit_codes.FAILED if unknown else 0)
 
     execute(context, work)
+
+
+def _tree(process: pb.Process) -> dict[str, object]:
+    """Return what is known of a process: its arguments on a line, and options only as they are in force."""
+    import shlex
+
+    from hcsd.cli.output.trees import tree_of
+
+    tree = tree_of(process)
+    spec, options = tree.get("spec"), tree.get("options")
+    if isinstance(spec, dict):
+        same = set(options) if isinstance(options, dict) else set()
+        shown = {name: value for name, value in spec.items() if name not in same}
+        if process.spec.argv.args:
+            shown["argv"] = shlex.join(process.spec.argv.args)
+        tree["spec"] = shown
+    return tree
 
 
 def _rows(processes: list[pb.Process], *, short: bool) -> list[tuple[str, ...]]:

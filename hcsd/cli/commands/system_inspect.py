@@ -103,8 +103,7 @@ def inspect(
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import plain, print_json_array
-        from hcsd.cli.output.text import show
-        from hcsd.cli.output.trees import print_tree
+        from hcsd.cli.output.trees import print_trees
         from hcsd.v1 import compute_system_pb2 as pb
 
         if template:
@@ -120,10 +119,7 @@ def inspect(
         elif output is OutputFormat.JSON:
             print_json_array(found)
         else:
-            for number, system in enumerate(found):
-                if number:
-                    show()
-                print_tree(_tree(system))
+            print_trees(map(_tree, found))
         return code
 
     execute(context, work)
