@@ -23,6 +23,8 @@ def execute(
 ) -> NoReturn:
     """Run `work` with an open client and exit with its exit code.
 
+    It may run twice, if it fails for a name that turns out to be a part of an id: see `hints`.
+
     An error of the client, a terminal that is missing, or an argument that is not UTF-8, is told on stderr and exits with
     `failure_code`, or with the process's share of it where that is what failed.
     """
@@ -30,7 +32,7 @@ def execute(
     import anyio
 
     from hcsd.cli.errors import say_error
-    from hcsd.cli.hints import add_hint
+    from hcsd.cli.hints import understanding
     from hcsd.cli.lost_connection import telling_lost_connections
     from hcsd.cli.output.text import say, tell_lost_output
     from hcsd.cli.terminal.terminal import NoTerminalError
@@ -40,11 +42,7 @@ def execute(
     async def main() -> int:
         with waking_on_signals(), telling_lost_connections():
             async with client_of(context) as client:
-                try:
-                    return await work(client)
-                except HcsdClientError as error:
-                    await add_hint(client, error)
-                    raise
+                return await understanding(client, lambda: work(client))
 
     try:
         code = anyio.run(main)
@@ -79,17 +77,19 @@ async def for_each(
         UnavailableError: Then it would fail for the others, too.
     """
     from hcsd.cli.errors import say_error
-    from hcsd.cli.hints import add_hint
+    from hcsd.cli.hints import understanding
     from hcsd_client import CallError, UnavailableError
+
+    async def act_on(name: str) -> None:
+        await understanding(client, lambda: act(name))
 
     code = 0
     for name in names:
         try:
-            await act(name)
+            await act_on(name)
         except UnavailableError:
             raise
         except CallError as error:
-            await add_hint(client, error)
             say_error(error)
             code = exit_codes.FAILED
     return code

@@ -32,6 +32,7 @@ from hcsd.cli.commands import (
     stats,
     stop_kill_signal,
     system,
+    top,
 )
 from hcsd.cli.connection import connecting
 from hcsd.cli.exit_codes import INTERRUPTED
@@ -88,6 +89,7 @@ for commands in (
     logs.app,
     events.app,
     stats.app,
+    top.app,
     info.app,
     docs.app,
     completion.app,

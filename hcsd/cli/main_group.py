@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
-from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
+from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption, UsageError
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
@@ -14,6 +15,7 @@ from hcsd.cli import exit_codes
 from hcsd.cli.bad_values import plain
 from hcsd.cli.help_text import write_rows
 from hcsd.cli.output.text import tell_lost_output
+from hcsd.cli.words_elsewhere import ALIASES, hint_for_option, hint_for_word
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
@@ -25,61 +27,31 @@ GROUPS = {
     "Run processes": ("run", "attach"),
     "Look at processes": ("ps", "logs", "wait", "inspect", "events"),
     "Steer processes": ("stop", "kill", "signal", "resize", "rm", "prune", "open"),
-    "Compute systems": ("system", "stats"),
+    "Compute systems": ("system", "stats", "top"),
     "Daemon": ("serve", "config", "service", "info"),
     "Help": ("docs", "completion"),
 }
 
-# Commands of docker, ctr and crictl that go by other names here.
-ELSEWHERE = {
-    "container": "containers are compute systems here: hcsd system",
-    "containers": "containers are compute systems here: hcsd system",
-    "create": "start a process with hcsd run -d, create a compute system with hcsd system create",
-    "daemon": "the daemon is hcsd serve",
-    "delete": "remove a process with hcsd rm, a compute system with hcsd system rm",
-    "exec": "run a process in a compute system with hcsd run --system SYSTEM -- COMMAND",
-    "list": "list processes with hcsd ps, compute systems with hcsd system ps",
-    "ls": "list processes with hcsd ps, compute systems with hcsd system ps",
-    "pause": "pause a compute system with hcsd system pause",
-    "resume": "resume a compute system with hcsd system resume",
-    "start": "start a process with hcsd run, a compute system with hcsd system start",
-    "top": "see what runs in a compute system with hcsd system stats",
-    "unpause": "resume a compute system with hcsd system resume",
-    "version": "see versions with hcsd --version, and the daemon's with hcsd info",
-}
+_UNKNOWN_WORD = re.compile(r"No such command '([^']*)'\.")
 
 
-# Options of docker, systemd and of other commands here, and what does the same; by command and option.
-OPTIONS_ELSEWHERE = {
-    ("kill", "--tree"): "what it has started is ended, too, unless --process-only says otherwise",
-    ("logs", "--lines"): "write --tail",
-    ("prune", "--force"): "it asks nothing: write hcsd prune",
-    ("prune", "-f"): "it asks nothing: write hcsd prune",
-    ("ps", "--failed"): "write --filter exited=nonzero",
-    ("ps", "--label"): "write --filter label=KEY=VALUE",
-    ("ps", "-l"): "write --filter label=KEY=VALUE",
-    ("rm", "--all"): "remove all that have ended with hcsd prune",
-    ("rm", "-a"): "remove all that have ended with hcsd prune",
-    ("run", "--cwd"): "write --workdir",
-    ("run", "--stdout"): "redirect the output of hcsd run itself",
-    ("serve", "--address"): "write --listen",
-    ("serve", "--port"): "write --listen HOST:PORT",
-    ("signal", "--signal"): "write hcsd signal NAME SIGNAL, or hcsd kill -s SIGNAL NAME",
-    ("signal", "-s"): "write hcsd signal NAME SIGNAL, or hcsd kill -s SIGNAL NAME",
-    ("stop", "--time"): "write --timeout",
-    ("stop", "--tree"): "what it has started is ended, too, unless --process-only says otherwise",
-}
-
-
-def _add_hint(error: NoSuchOption) -> None:
-    """Say which option was probably meant."""
-    command = error.ctx.info_name if error.ctx else None
-    hint = OPTIONS_ELSEWHERE.get((command or "", error.option_name))
-    if command == "kill" and hint is None and not error.option_name.startswith("--"):
-        hint = "write -s SIGNAL, as in -s HUP"
+def _add_hint(error: TyperException) -> None:
+    """Say what to type instead of a command or an option that there is not, if that is known."""
+    path = (
+        error.ctx.command_path.partition(" ")[2]
+        if isinstance(error, UsageError) and error.ctx
+        else ""
+    )
+    hint = ""
+    if isinstance(error, NoSuchOption):
+        hint = hint_for_option(path, error.option_name)
+        if hint:
+            error.possibilities = None
+    elif found := _UNKNOWN_WORD.match(error.message):
+        hint = hint_for_word(path, found[1])
+        error.message = found[0].rstrip(".") if hint else error.message
     if hint:
         error.message += f"; {hint}"
-        error.possibilities = None
 
 
 @contextmanager
@@ -94,8 +66,7 @@ def _errors_told() -> Iterator[None]:
         raise
     except TyperException as error:
         error.message = printable(plain(error))
-        if isinstance(error, NoSuchOption):
-            _add_hint(error)
+        _add_hint(error)
         raise
     except OSError as error:
         raise typer.Exit(tell_lost_output(error, exit_codes.FAILED)) from None
@@ -128,7 +99,7 @@ class MainGroup(TyperGroup):
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, object, list[str]]:
         """Find the command that is meant."""
-        word = args[0]
-        if word in ELSEWHERE and word not in self.commands:
-            ctx.fail(f"No such command {word!r}: {ELSEWHERE[word]}.")
+        for words, same in ALIASES.items():
+            if tuple(args[: len(words)]) == words:
+                args = [*same, *args[len(words) :]]
         return super().resolve_command(ctx, args)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hcsd.cli.complete_names import complete_processes, complete_systems
+from hcsd.cli.output.templates import Template
 from hcsd.cli.terminal.detach_keys import check_keys
 
 
@@ -23,6 +24,24 @@ class OutputFormat(enum.StrEnum):
 
 OutputOption = Annotated[
     OutputFormat, typer.Option("--output", "-o", help="How to print the result.")
+]
+_FORMAT_HELP = (
+    "Print this of each, as in '{{.name}}', '{{json .labels}}' or 'table {{.name}}\\t{{.pid}}', with"
+    " the fields of --output json; 'json' is all on a line."
+)
+FormatOption = Annotated[
+    Template | None,
+    typer.Option("--format", metavar="TEMPLATE", parser=Template.of, help=_FORMAT_HELP),
+]
+ShortFormatOption = Annotated[
+    Template | None,
+    typer.Option("--format", "-f", metavar="TEMPLATE", parser=Template.of, help=_FORMAT_HELP),
+]
+NoTruncOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-trunc", help="Shorten nothing and leave no column out at a terminal, either."
+    ),
 ]
 SystemOption = Annotated[
     str | None,
@@ -53,7 +72,7 @@ NameArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="Process, by its id or its full name.",
+        help="Process, by its id, a part of one that was issued, or its full name.",
         autocompletion=complete_processes,
     ),
 ]
@@ -61,7 +80,7 @@ NamesArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="NAME",
-        help="Processes, by their ids or full names.",
+        help="Processes, by their ids, parts of those that were issued, or full names.",
         autocompletion=complete_processes,
     ),
 ]
@@ -75,6 +94,13 @@ DetachKeysOption = Annotated[
         help="Keys that leave a console while the process goes on, as in ctrl-a,d; '' for none.",
     ),
 ]
+
+
+def check_format(template: Template | None, output: OutputFormat, *, quiet: bool = False) -> None:
+    """Refuse a template together with another way to print."""
+    if template is not None and (quiet or output is not OutputFormat.TABLE):
+        other = "--quiet" if quiet else "--output"
+        raise typer.BadParameter(f"must not be given with {other}", param_hint="--format")
 
 
 def check_pairs(values: list[str] | None) -> list[str] | None:

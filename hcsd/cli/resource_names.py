@@ -7,20 +7,33 @@ from urllib.parse import quote, unquote
 HOST = "host"
 _SHORT = f"systems/{HOST}/processes/"
 
+# What is meant by names that there are not: see `hcsd.cli.hints`. A command has one client.
+_meant: dict[str, str] = {}
+
 
 def system_of(system: str | None) -> str:
     """Return the resource name of a system that is said by its id or its name; "host" by default."""
     system = system or HOST
-    return system if system.startswith("systems/") else f"systems/{quote(system, safe='~@')}"
+    name = system if system.startswith("systems/") else f"systems/{quote(system, safe='~@')}"
+    return _meant.get(name, name)
 
 
 def process_of(name: str, system: str | None) -> str:
     """Return the resource name of a process that is said by its id or its name."""
-    return (
-        name
-        if name.startswith("systems/")
-        else f"{system_of(system)}/processes/{quote(name, safe='~@')}"
-    )
+    if not name.startswith("systems/"):
+        name = f"{system_of(system)}/processes/{quote(name, safe='~@')}"
+    return _meant.get(name, name)
+
+
+def take_for(name: str, meant: str) -> bool:
+    """From now on take a resource name for another.
+
+    Returns:
+        Whether that is new.
+    """
+    is_new = _meant.get(name, name) != meant
+    _meant[name] = meant
+    return is_new
 
 
 def short_name(name: str) -> str:

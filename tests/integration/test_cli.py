@@ -18,7 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from typer.testing import CliRunner
 
 from hcsd.cli.main import app
-from hcsd.cli.main_group import ELSEWHERE, GROUPS, OPTIONS_ELSEWHERE
+from hcsd.cli.main_group import GROUPS
 from hcsd.v1 import process_pb2 as pb
 from tests.integration.wire import HOST, Client, sh
 from tests.support import commands
@@ -194,31 +194,6 @@ async def test_after_the_last_lines_comes_what_follows(
 
 
 # --- words ---
-
-
-@pytest.mark.parametrize("word", sorted(ELSEWHERE))
-def test_words_of_other_programs_lead_to_ours(word: str) -> None:
-    told = CliRunner().invoke(app, [word, "something"], env=PLAIN)
-    assert told.exit_code == 2
-    assert ELSEWHERE[word] in told.output
-    for command in re.findall(r"hcsd ((?:system )?[a-z]+)", ELSEWHERE[word]):
-        assert CliRunner().invoke(app, [*command.split(), "--help"], env=PLAIN).exit_code == 0
-
-
-@pytest.mark.parametrize(("command", "option"), sorted(OPTIONS_ELSEWHERE))
-def test_options_of_other_programs_lead_to_ours(command: str, option: str) -> None:
-    told = CliRunner().invoke(app, [command, option, "x"], env=PLAIN)
-    assert told.exit_code == (125 if command == "run" else 2)
-    hint = OPTIONS_ELSEWHERE[command, option]
-    assert f"No such option: {option}; {hint}" in told.output.replace("\n", " ")
-    listed = CliRunner().invoke(app, [command, "--help"], env=PLAIN).output
-    for ours in re.findall(r"write (--[a-z]+)", hint):
-        assert ours in listed
-
-
-def test_a_signal_written_as_an_option_of_kill_leads_to_ours() -> None:
-    told = CliRunner().invoke(app, ["kill", "-HUP", "x"], env=PLAIN)
-    assert "No such option: -H; write -s SIGNAL, as in -s HUP" in told.output
 
 
 def test_the_help_of_run_has_what_people_use_first() -> None:

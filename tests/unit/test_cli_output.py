@@ -10,7 +10,7 @@ import hcsd.cli.output.text
 from hcsd.cli.output.json_output import print_json, print_json_array, print_json_line
 from hcsd.cli.output.tables import print_table
 from hcsd.cli.output.text import say, saying_later, show
-from hcsd.cli.output.trees import print_tree, print_trees
+from hcsd.cli.output.trees import print_tree, print_trees, tree_of
 from hcsd.printable import is_printable
 
 CLI = Path(hcsd.cli.output.text.__file__).parents[1]
@@ -78,7 +78,7 @@ def test_tables_trees_and_json_are_printable(capsys: pytest.CaptureFixture[str])
     message.update({HOSTILE: HOSTILE, "list": [HOSTILE, {HOSTILE: HOSTILE}]})
     print_table(["A", "B"], [[HOSTILE, HOSTILE]])
     print_tree({HOSTILE: HOSTILE, "more": {HOSTILE: [HOSTILE]}, HOSTILE * 2: {"x": HOSTILE}})
-    print_trees([message, message])
+    print_trees([tree_of(message)] * 2)
     print_json(message)
     print_json_array([message])
     print_json_line({HOSTILE: HOSTILE})

@@ -160,7 +160,7 @@ async def test_systems_are_inspected(daemon: FakeDaemon) -> None:
         "GetComputeSystem", service_pb.GetComputeSystemResponse(system=a_system(exit=ended))
     )
     result = await hcsd(daemon, "system", "inspect", "web")
-    assert b"exit_type: COMPUTE_SYSTEM_EXIT_TYPE_FORCED_EXIT" in result.stdout
+    assert b"exit_type: forced exit" in result.stdout
     result = await hcsd(daemon, "system", "inspect", "web", WEB, "-o", "json")
     assert [system["name"] for system in json.loads(result.stdout)] == [WEB, WEB]
 
@@ -268,7 +268,7 @@ async def test_what_systems_use_is_shown_by_the_time_between_two_samples(
 async def test_what_runs_in_a_system_is_shown(daemon: FakeDaemon) -> None:
     daemon.answers("GetComputeSystemProperties", figures(0, 1))
     result = await hcsd(daemon, "system", "stats", "web")
-    assert b"usage_commit_bytes: 1572864" in result.stdout
+    assert b"usage_commit_bytes: 1.5 MiB" in result.stdout
     assert result.stdout.decode().splitlines()[-1].split()[:3] == ["7", "sh\\n", "1.23s"]
     result = await hcsd(daemon, "system", "stats", "web", "-o", "json")
     assert json.loads(result.stdout)["process_list"][0]["pid"] == 7

@@ -8,31 +8,41 @@ import typer  # noqa: TC002  (it reads the annotations)
 
 from hcsd.cli.connection import ClientCommands
 from hcsd.cli.execute import execute
-from hcsd.cli.options import (
-    OutputFormat,
-    OutputOption,
-)
+from hcsd.cli.options import OutputFormat, OutputOption, ShortFormatOption, check_format
 
 if TYPE_CHECKING:
     from hcsd_client import Client
 
+EPILOG = """\b
+Examples:
+  hcsd info
+  hcsd info --format '{{.version}} {{.engine}}'
+"""
+
 app = ClientCommands()
 
 
-@app.command("info")
+@app.command("info", epilog=EPILOG)
 def info(
     context: typer.Context,
     *,
+    template: ShortFormatOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Show what the daemon is and allows."""
+    check_format(template, output)
 
     async def work(client: Client) -> int:
-        from hcsd.cli.output.json_output import print_json
+        from hcsd.cli.output.json_output import plain, print_json
         from hcsd.cli.output.trees import print_tree, tree_of
+        from hcsd.v1 import host_service_pb2 as pb
 
+        if template:
+            template.check(pb.GetHostResponse)
         host = await client.get_host()
-        if output is OutputFormat.JSON:
+        if template:
+            template.show([plain(host)])
+        elif output is OutputFormat.JSON:
             print_json(host)
         else:
             print_tree({"address": str(client.address), **tree_of(host)})

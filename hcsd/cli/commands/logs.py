@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import datetime  # noqa: TC003  (typer reads it)
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ from hcsd.cli.options import NamesArgument, SystemOption, moment_of
 from hcsd.cli.resource_names import process_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hcsd.cli.session.log_lines import LogLines
     from hcsd.cli.session.sink import Sink
@@ -105,30 +106,42 @@ def logs(
         last = math.inf if until is None else until.timestamp()
         follows = follow and last > time.time()
         sink = Sink()
-        shown: list[tuple[Output, LogLines]] = []
-        for name in dict.fromkeys(names):
-            output = client.read_output(
-                process_of(name, system),
+
+        def output_of(process: str) -> Output:
+            return client.read_output(
+                process_of(process, None),
                 cursors=[pb.OutputCursor(stream=stream) for stream in streams],
                 follow=follows,
                 timestamps=timestamps or until is not None,
                 since=since,
                 last_lines=tail,
             )
-            label = name if len(names) > 1 else ""
-            shown.append((output, LogLines(sink, name=label, times=timestamps)))
-        return await _show(shown, sink, at_once=follows, last=last)
+
+        shown = [
+            (
+                partial(output_of, process_of(name, system)),
+                LogLines(sink, name=name if len(names) > 1 else "", times=timestamps),
+            )
+            for name in dict.fromkeys(names)
+        ]
+        return await _show(client, shown, sink, at_once=follows, last=last)
 
     execute(context, work)
 
 
 async def _show(
-    shown: Sequence[tuple[Output, LogLines]], sink: Sink, *, at_once: bool, last: float
+    client: Client,
+    shown: Sequence[tuple[Callable[[], Output], LogLines]],
+    sink: Sink,
+    *,
+    at_once: bool,
+    last: float,
 ) -> int:
     """Show the outputs, until they end or the time `last` has come, and return the exit code.
 
     Args:
-        shown: Of each process its output and what shows it.
+        client: Open client.
+        shown: Of each process what reads its output and what shows it.
         sink: Where they are shown.
         at_once: Show all as they come; else one after another.
         last: The newest to be shown, in seconds since 1970.
@@ -137,21 +150,22 @@ async def _show(
     import anyio
 
     from hcsd.cli.errors import say_error
+    from hcsd.cli.hints import understanding
     from hcsd.cli.session.exits import sink_exit_code
     from hcsd_client import CallError
 
     failures: list[CallError] = []
 
-    async def show(output: Output, lines: LogLines) -> None:
+    async def read(output_of: Callable[[], Output], lines: LogLines) -> None:
+        async with output_of() as output:
+            async for event in output:
+                if event.HasField("chunk") and event.chunk.read_time.ToNanoseconds() > last * 1e9:
+                    break  # and so is all that follows, since it comes as it was read
+                await lines.show(event)
+
+    async def show(output_of: Callable[[], Output], lines: LogLines) -> None:
         try:
-            async with output:
-                async for event in output:
-                    if (
-                        event.HasField("chunk")
-                        and event.chunk.read_time.ToNanoseconds() > last * 1e9
-                    ):
-                        break  # and so is all that follows, since it comes as it was read
-                    await lines.show(event)
+            await understanding(client, lambda: read(output_of, lines))
             await lines.finish()
         except CallError as error:
             failures.append(error)
@@ -161,11 +175,11 @@ async def _show(
 
     async def show_all() -> None:
         async with anyio.create_task_group() as tasks:
-            for output, lines in shown:
+            for output_of, lines in shown:
                 if at_once:
-                    tasks.start_soon(show, output, lines)
+                    tasks.start_soon(show, output_of, lines)
                 else:
-                    await show(output, lines)
+                    await show(output_of, lines)
 
     async def stop_on_failure(scope: anyio.CancelScope) -> None:
         await sink.failed()

@@ -11,10 +11,14 @@ from hcsd.cli import exit_codes
 from hcsd.cli.connection import ClientCommands
 from hcsd.cli.execute import execute, for_each
 from hcsd.cli.options import (
+    FormatOption,
     NamesArgument,
+    NoTruncOption,
     OutputFormat,
     OutputOption,
+    ShortFormatOption,
     SystemOption,
+    check_format,
     seconds_of,
 )
 from hcsd.cli.process_filters import ProcessFilters
@@ -29,7 +33,19 @@ Examples:
   hcsd ps --all
   hcsd ps --system web --output json
   hcsd ps --filter exited=nonzero --filter label=app=web
+  hcsd ps -n 5 --format 'table {{.name}}\t{{.exit.exit_code}}'
   hcsd kill $(hcsd ps -q)
+"""
+INSPECT_EPILOG = """\b
+Examples:
+  hcsd inspect build-1 build-2
+  hcsd inspect --format '{{.state}} {{json .labels}}' build-1
+  hcsd inspect --output json build-1
+"""
+WAIT_EPILOG = """\b
+Examples:
+  hcsd wait build-1
+  hcsd wait --timeout 30s build-1 build-2
 """
 
 app = ClientCommands()
@@ -58,75 +74,101 @@ def ps(
             " name=TEXT in the id. May be given more than once; status and exited imply --all.",
         ),
     ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option("--last", "-n", metavar="COUNT", min=1, help="Only the newest, ended or not."),
+    ] = None,
+    latest: Annotated[
+        bool, typer.Option("--latest", "-l", help="Only the newest one, ended or not.")
+    ] = False,
     system: SystemOption = None,
+    no_trunc: NoTruncOption = False,
+    template: FormatOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """List processes.
+    """List processes, the newest last.
 
-    Those of all systems or of one; only those that run, unless --all says so.
+    Those of all systems or of one; only those that run, unless --all says so. At a terminal it
+    fits the width, and an issued id is shown by its last characters, which every command takes.
     """
     wanted = ProcessFilters.of(filters or [])
+    if latest and last is not None:
+        raise typer.BadParameter("must not be given with --latest", param_hint="--last")
+    count = 1 if latest else last
+    check_format(template, output, quiet=quiet)
 
     async def work(client: Client) -> int:
-        from hcsd.cli.output.json_output import print_json_array
-        from hcsd.cli.output.tables import print_table
+        from hcsd.cli.output.json_output import plain, print_json_array
+        from hcsd.cli.output.tables import is_cut, print_table
         from hcsd.cli.output.text import show
         from hcsd.cli.output.words import PROCESS_STYLES
         from hcsd.v1 import process_pb2 as pb
         from hcsd_client import ALL_SYSTEMS
 
-        states = [] if everything else [pb.PROCESS_STATE_CREATING, pb.PROCESS_STATE_RUNNING]
+        if template:
+            template.check(pb.Process)
+        states = (
+            [] if everything or count else [pb.PROCESS_STATE_CREATING, pb.PROCESS_STATE_RUNNING]
+        )
         found = client.list_processes(
             system_of(system) if system else ALL_SYSTEMS,
             states=wanted.numbers() or states,
             labels=wanted.labels,
         )
         processes = [process async for process in found if wanted.matches(process)]
-        if quiet:
+        processes = processes[-count:] if count else processes
+        if template:
+            template.show(map(plain, processes))
+        elif quiet:
             for process in processes:
                 show(short_name(process.name))
         elif output is OutputFormat.JSON:
             print_json_array(processes)
         else:
-            now = time.time()
-            print_table(
-                HEADER, [_row(process, now) for process in processes], PROCESS_STYLES, SPARE
-            )
+            rows = _rows(processes, short=is_cut(whole=no_trunc))
+            print_table(HEADER, rows, PROCESS_STYLES, SPARE, whole=no_trunc)
         return 0
 
     execute(context, work)
 
 
-@app.command("inspect")
+@app.command("inspect", epilog=INSPECT_EPILOG)
 def inspect(
     context: typer.Context,
     names: NamesArgument,
     *,
     system: SystemOption = None,
+    template: ShortFormatOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Show all that is known of processes."""
+    check_format(template, output)
 
     async def work(client: Client) -> int:
-        from hcsd.cli.output.json_output import print_json_array
+        from hcsd.cli.output.json_output import plain, print_json_array
         from hcsd.cli.output.trees import print_trees
+        from hcsd.v1 import process_pb2 as pb
 
+        if template:
+            template.check(pb.Process)
         processes = []
 
         async def get(name: str) -> None:
             processes.append(await client.get_process(process_of(name, system)))
 
         code = await for_each(client, names, get)
-        if output is OutputFormat.JSON:
+        if template:
+            template.show(map(plain, processes))
+        elif output is OutputFormat.JSON:
             print_json_array(processes)
         else:
-            print_trees(processes)
+            print_trees(map(_tree, processes))
         return code
 
     execute(context, work)
 
 
-@app.command("wait")
+@app.command("wait", epilog=WAIT_EPILOG)
 def wait(
     context: typer.Context,
     names: NamesArgument,
@@ -183,21 +225,44 @@ def wait(
     execute(context, work)
 
 
-def _row(process: pb.Process, now: float) -> tuple[str, ...]:
+def _tree(process: pb.Process) -> dict[str, object]:
+    """Return what is known of a process: its arguments on a line, and options only as they are in force."""
+    import shlex
+
+    from hcsd.cli.output.trees import tree_of
+
+    tree = tree_of(process)
+    spec, options = tree.get("spec"), tree.get("options")
+    if isinstance(spec, dict):
+        same = set(options) if isinstance(options, dict) else set()
+        shown = {name: value for name, value in spec.items() if name not in same}
+        if process.spec.argv.args:
+            shown["argv"] = shlex.join(process.spec.argv.args)
+        tree["spec"] = shown
+    return tree
+
+
+def _rows(processes: list[pb.Process], *, short: bool) -> list[tuple[str, ...]]:
     import shlex
 
     from hcsd.cli.output.units import ago
     from hcsd.cli.output.words import describe_exit, process_state
+    from hcsd.cli.short_ids import shortened
 
-    system_id, process_id = ids_of(process.name)
-    spec = process.spec
-    started = process.HasField("start_time")
-    return (
-        process_id,
-        system_id,
-        str(process.pid) if process.pid else "",
-        process_state(process),
-        describe_exit(process),
-        ago(now - process.start_time.ToNanoseconds() / 1e9) if started else "",
-        spec.command_line or shlex.join(spec.argv.args),
-    )
+    ids = [ids_of(process.name) for process in processes]
+    shown = shortened({part for pair in ids for part in pair}) if short else {}
+    now = time.time()
+    return [
+        (
+            shown.get(process_id, process_id),
+            shown.get(system_id, system_id),
+            str(process.pid) if process.pid else "",
+            process_state(process),
+            describe_exit(process),
+            ago(now - process.start_time.ToNanoseconds() / 1e9)
+            if process.HasField("start_time")
+            else "",
+            process.spec.command_line or shlex.join(process.spec.argv.args),
+        )
+        for process, (system_id, process_id) in zip(processes, ids, strict=True)
+    ]

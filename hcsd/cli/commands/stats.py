@@ -1,4 +1,4 @@
-"""`hcsd stats` and `hcsd system stats`: what compute systems use, and what runs in them."""
+"""`hcsd stats`: what compute systems use, live."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hcsd.cli.complete_names import complete_systems
 from hcsd.cli.connection import ClientCommands
 from hcsd.cli.execute import execute
 from hcsd.cli.options import (
+    FormatOption,
     OutputFormat,
     OutputOption,
-    SystemArgument,
+    check_format,
     seconds_of,
 )
 from hcsd.cli.resource_names import system_of
@@ -21,16 +22,21 @@ from hcsd.cli.resource_names import system_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from google.protobuf.message import Message
+
     from hcsd.v1 import compute_system_pb2 as pb
-    from hcsd.v1 import process_pb2
     from hcsd.v1.compute_system_service_pb2 import GetComputeSystemPropertiesResponse
     from hcsd_client import Client
 
+EPILOG = """\b
+Examples:
+  hcsd stats
+  hcsd stats --count 1 web db
+  hcsd stats --interval 5s --format '{{.system.system_id}} {{.statistics.memory.usage_commit_bytes}}'
+"""
 app = ClientCommands()
-system_app = ClientCommands()
 
 HEADER = ("SYSTEM", "STATE", "CPU", "MEMORY", "PEAK", "READ", "WRITTEN", "PROCESSES", "UP")
-PROCESS_HEADER = ("PID", "IMAGE", "CPU TIME", "PRIVATE", "SHARED", "COMMITTED", "STARTED")
 FIGURES = ("Statistics", "ProcessList")
 LEAST_INTERVAL = 0.1  # seconds; more often says little and costs much
 PATIENCE = (
@@ -58,7 +64,7 @@ class Sample(NamedTuple):
     figures: GetComputeSystemPropertiesResponse | None
 
 
-@app.command("stats")
+@app.command("stats", epilog=EPILOG)
 def stats(
     context: typer.Context,
     systems: Annotated[
@@ -84,6 +90,7 @@ def stats(
             help="How many tables. Default: one, and on a terminal until Ctrl-C.",
         ),
     ] = None,
+    template: FormatOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Show what compute systems use, live.
@@ -91,17 +98,23 @@ def stats(
     CPU is that of the time since the table before, in percent of one processor. With --output json each
     table is an array on a line of its own.
     """
-    names = [system_of(system) for system in systems or ()]
-    live = output is OutputFormat.TABLE and sys.stdout.isatty()
+    check_format(template, output)
+    live = template is None and output is OutputFormat.TABLE and sys.stdout.isatty()
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.json_output import print_json_line
         from hcsd.cli.output.tables import print_table, showing
         from hcsd.cli.output.words import SYSTEM_STYLES
 
+        if template:
+            template.check(_shape())
+        names = [system_of(system) for system in systems or ()]
         wanted = count if count is not None or live else 1
         tables = _tables(client, names, interval, wanted)
-        if output is OutputFormat.JSON:
+        if template:
+            async for samples, _ in tables:
+                template.show(map(_plain, samples))
+        elif output is OutputFormat.JSON:
             async for samples, _ in tables:
                 print_json_line([_plain(sample) for sample in samples])
         elif live:
@@ -116,41 +129,14 @@ def stats(
     execute(context, work)
 
 
-@system_app.command("stats")
-def system_stats(
-    context: typer.Context,
-    system: SystemArgument,
-    *,
-    output: OutputOption = OutputFormat.TABLE,
-) -> None:
-    """Show what a compute system has used, and what runs in it.
-
-    Also what was not started through the daemon. See 'hcsd stats' for a live table of systems.
-    """
-
-    async def work(client: Client) -> int:
-        from hcsd.cli.output.json_output import print_json
-        from hcsd.cli.output.tables import print_table
-        from hcsd.cli.output.text import show
-        from hcsd.cli.output.trees import print_tree, tree_of
-
-        figures = await client.get_system_properties(system_of(system), property_types=FIGURES)
-        if output is OutputFormat.JSON:
-            print_json(figures)
-            return 0
-        print_tree(tree_of(figures.statistics))
-        show()
-        print_table(PROCESS_HEADER, [_process_row(process) for process in figures.process_list])
-        return 0
-
-    execute(context, work)
-
-
 async def _tables(
     client: Client, names: list[str], interval: float, count: int | None
 ) -> AsyncIterator[tuple[list[Sample], list[tuple[str, ...]]]]:
     """Give one table after the other. The first has a sample before it, for the CPU to be of."""
     import anyio
+
+    from hcsd.cli.output.tables import is_cut
+    from hcsd.cli.short_ids import shortened
 
     run = (await client.get_host()).incarnation
     before = {sample.system.name: sample for sample in await _samples(client, names)}
@@ -161,7 +147,15 @@ async def _tables(
         run, samples = await _later_samples(client, names, run)
         if run != earlier:
             before = {}
-        yield samples, [_row(sample, before.get(sample.system.name)) for sample in samples]
+        ids = [sample.system.system_id for sample in samples]
+        shown = shortened(ids) if is_cut() else dict(zip(ids, ids, strict=True))
+        yield (
+            samples,
+            [
+                (shown[sample.system.system_id], *_figures(sample, before.get(sample.system.name)))
+                for sample in samples
+            ],
+        )
         before = {sample.system.name: sample for sample in samples}
         made += 1
 
@@ -222,16 +216,15 @@ async def _samples(client: Client, names: list[str]) -> list[Sample]:
     return samples
 
 
-def _row(sample: Sample, before: Sample | None) -> tuple[str, ...]:
+def _figures(sample: Sample, before: Sample | None) -> tuple[str, ...]:
     from hcsd.cli.output.units import size, span
     from hcsd.cli.output.words import system_state
 
     system, figures = sample
     if figures is None or not figures.HasField("statistics"):
-        return (system.system_id, system_state(system), *[""] * (len(HEADER) - 2))
+        return (system_state(system), *[""] * (len(HEADER) - 2))
     now = figures.statistics
     return (
-        system.system_id,
         system_state(system),
         _cpu(now, before.figures.statistics) if before and before.figures else "",
         size(now.memory.usage_commit_bytes),
@@ -251,22 +244,15 @@ def _cpu(now: pb.ComputeSystemStatistics, before: pb.ComputeSystemStatistics) ->
     return f"{max(0, used) / passed:.1%}" if passed > 0 else ""
 
 
-def _process_row(process: process_pb2.ProcessStats) -> tuple[str, ...]:
-    import time
+def _shape() -> dict[str, type[Message] | None]:
+    """Return what `_plain` makes, for templates."""
+    from hcsd.v1 import compute_system_pb2 as pb
 
-    from hcsd.cli.output.units import ago, size
-
-    used = process.user_time.ToNanoseconds() + process.kernel_time.ToNanoseconds()
-    created = process.HasField("create_time")
-    return (
-        str(process.pid),
-        process.image_name,
-        f"{used / 1e9:.2f}s",
-        size(process.memory_working_set_private_bytes),
-        size(process.memory_working_set_shared_bytes),
-        size(process.memory_commit_bytes),
-        ago(time.time() - process.create_time.ToNanoseconds() / 1e9) if created else "",
-    )
+    return {
+        "system": pb.ComputeSystem,
+        "statistics": pb.ComputeSystemStatistics,
+        "processes": None,
+    }
 
 
 def _plain(sample: Sample) -> dict[str, object]:

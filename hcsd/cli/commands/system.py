@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from hcsd.cli.commands import stats, system_inspect, system_lifecycle
+from hcsd.cli.commands import system_inspect, system_lifecycle, system_stats
 
 app = typer.Typer(
     help="Create, control and watch compute systems.", no_args_is_help=True, rich_markup_mode=None
 )
-for commands in (system_lifecycle.app, system_inspect.app, stats.system_app):
+for commands in (system_lifecycle.app, system_inspect.app, system_stats.app):
     app.add_typer(commands)

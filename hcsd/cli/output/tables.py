@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hcsd.cli.output.text import show
+from hcsd.cli.output.trees import print_trees
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def print_table(
     rows: Sequence[Sequence[str]],
     styles: Mapping[str, str] | None = None,
     spare: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> None:
     """Print a table.
 
@@ -35,10 +38,12 @@ def print_table(
         header: Titles of the columns.
         rows: Cells.
         styles: Colours of words, for a terminal.
-        spare: Columns that a terminal can do without if it is too narrow, in this order.
+        spare: Columns that a terminal can do without if it is too narrow, in this order. If that is not
+            enough, each cell has a line of its own.
+        whole: Print it on a terminal as elsewhere, so that lines may run over.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if is_cut(whole=whole):
         _print_rich_table(header, rows, styles or {}, spare)
         return
     widths = _widths(header, rows)
@@ -48,6 +53,11 @@ def print_table(
             for line in [header, *rows]
         )
     )
+
+
+def is_cut(*, whole: bool = False) -> bool:
+    """Tell whether tables are made to fit: at a terminal, unless somebody wants the whole."""
+    return sys.stdout.isatty() and not whole
 
 
 def _widths(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -73,9 +83,13 @@ def _print_rich_table(
             break
         place = header.index(title)
         header, *rows = ([*line[:place], *line[place + 1 :]] for line in [header, *rows])
-    table, width = _rich_table(header, rows, styles, console.width)
-    console.width = width
-    console.print(table)
+    if rows and _least_width(header, rows) > console.width:
+        print_trees(
+            {title.lower(): cell for title, cell in zip(header, row, strict=True) if cell}
+            for row in rows
+        )
+        return
+    console.print(_rich_table(header, rows, styles, console.width))
 
 
 def _rich_table(
@@ -83,11 +97,8 @@ def _rich_table(
     rows: Sequence[Sequence[str]],
     styles: Mapping[str, str],
     available: int,
-) -> tuple[Table, int]:
-    """Make a table, and tell how wide a terminal it needs.
-
-    The last column gives way; where that is not enough, lines run over.
-    """
+) -> Table:
+    """Make a table. The last column gives way if the terminal is narrow."""
     # Imported here: only a terminal needs it, and it takes time.
     from rich.table import Table
     from rich.text import Text
@@ -100,7 +111,7 @@ def _rich_table(
         table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(*(Text(cell, style=styles.get(cell, "")) for cell in row))
-    return table, max(available, sum(widths) + len(GAP) * len(widths))
+    return table
 
 
 @contextmanager
@@ -120,7 +131,7 @@ def showing(
         cells = [[printable(cell) for cell in row] for row in rows]
         ends = itertools.accumulate(width + len(GAP) for width in _widths(header, cells))
         fitting = max(1, sum(end - len(GAP) <= console.width for end in ends))
-        table, _ = _rich_table(
+        table = _rich_table(
             header[:fitting], [row[:fitting] for row in cells], styles, console.width
         )
         live.update(table, refresh=True)
