@@ -29,11 +29,11 @@ from hcsd.cli.process_shape import (
 from hcsd.cli.process_spec import directory_of, options_of, pairs_of, spec_of
 from hcsd.cli.resource_names import system_of
 from hcsd.cli.session.session_command import SessionCommand
+from hcsd.cli.stdin_file import StdinFileOption, take_stdin_from
 from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys
 from hcsd.cli.terminal.terminal import NoTerminalError, Terminal
 
 if TYPE_CHECKING:
-    from hcsd.v1.process_pb2 import ProcessSpec
     from hcsd_client import Client
 
 EPILOG = """\b
@@ -56,6 +56,7 @@ Examples:
   hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- env
   hcsd run -d -w . --name build-1 -- make all
   hcsd run --timeout 10m --stderr-to-stdout -- make test > log
+  hcsd run -d --stdin-file names.txt --name sorted -- sort
   hcsd run -d --env-file web.env --keep 64m --name web -- ./serve
 """
 
@@ -89,6 +90,7 @@ def run(
             "'hcsd attach'.",
         ),
     ] = False,
+    stdin_file: StdinFileOption = None,
     tty: Annotated[
         bool,
         typer.Option(
@@ -211,6 +213,11 @@ def run(
         raise typer.BadParameter("is for a process in the foreground", param_hint="--rm")
     if pin and remove:
         raise typer.BadParameter("must not be given with --pin", param_hint="--rm")
+    if stdin_file is not None:
+        if stdin or tty:
+            raise typer.BadParameter("must not be given with -i or -t", param_hint="--stdin-file")
+        take_stdin_from(stdin_file)
+        stdin = True
     variables = [line for path in env_file or [] for line in variables_in(path)] + (env or [])
 
     async def work(client: Client) -> int:
@@ -226,9 +233,12 @@ def run(
         if keep is not None:
             spec.output.ring_bytes = keep
         labels = dict(pairs_of(label or []))
-        if detach:
-            return await _start(client, spec, parent, name, labels, pin=pin)
         # Imported here, so that help does not load gRPC.
+        if detach:
+            from hcsd.cli.session.detached_start import start
+
+            feed = stdin_file is not None
+            return await start(client, spec, parent, name, labels, pin=pin, feed=feed)
         from hcsd.cli.session.console_session import ConsoleSession
         from hcsd.cli.session.session import Session
 
@@ -258,27 +268,3 @@ def _terminal(*, types: bool) -> Terminal:
         return Terminal.ours(types=types)
     except NoTerminalError as error:
         raise NoTerminalError(f"-t needs a terminal: {error}") from None
-
-
-async def _start(
-    client: Client,
-    spec: ProcessSpec,
-    parent: str,
-    name: str,
-    labels: dict[str, str],
-    *,
-    pin: bool,
-) -> int:
-    from hcsd.cli.errors import say_error, start_exit_code
-    from hcsd.cli.hints import add_hint
-    from hcsd.cli.output.text import show
-    from hcsd_client import CallError
-
-    try:
-        created = await client.create(spec, parent=parent, process_id=name, labels=labels, pin=pin)
-    except CallError as error:
-        await add_hint(client, error)
-        say_error(error)
-        return start_exit_code(error)
-    show(created.name)
-    return 0
