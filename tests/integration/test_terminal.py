@@ -346,7 +346,7 @@ async def test_one_at_a_time_types_and_another_may_take_the_place(place: Place) 
         with place.attach() as second:
             code, seen = await second.leave()
         assert code == 125
-        assert b"hcsd: take its place with --take-over" in seen
+        assert b"take its place with 'hcsd attach --take-over" in seen
         first.type(b"mine\r")
         await first.expect(rb"\[mine\]\r\n")
         with place.attach("--take-over") as third:
