@@ -133,6 +133,22 @@ async def test_kill_takes_signals_as_people_type_them(
         assert (await hcsd("rm", "--force", f"{name}-{number}")).returncode == 0
 
 
+async def test_stop_asks_with_the_signal_it_is_told(hcsd: Line, client: Client, name: str) -> None:
+    script = "trap 'exit 7' INT; trap '' TERM; echo ready; while :; do sleep 0.01; done"
+    run = await client.run(sh(script), process_id=name)
+    await run.until_out(b"ready\n")
+    assert (await hcsd("stop", "--signal", "SIGINT", "-t", "600", name)).returncode == 0
+    assert (await run.finish()).code == 7
+    assert (await hcsd("stop", "-s", "2", name)).returncode == 0  # it has ended already
+    await client.create(sh("trap '' INT; sleep 1000"), process_id=f"{name}-2")
+    assert (await hcsd("stop", "-s", "2", "-t", "0", f"{name}-2")).returncode == 0
+    assert (await hcsd("wait", f"{name}-2")).stdout == "137\n"
+    await client.create(sh("sleep 1000"), process_id=f"{name}-3")
+    told = await hcsd("stop", "-s", "FOO", f"{name}-3")
+    assert (told.returncode, "is 'FOO', and must be one of" in told.stderr) == (1, True)
+    assert (await hcsd("ps", "-q")).stdout.splitlines().count(f"{name}-3") == 1  # not killed
+
+
 @pytest.mark.parametrize(
     "said",
     [("run", "--timeout", "9" * 400), ("run", "--keep", "9" * 400), ("stop", "-t", "9" * 20)],

@@ -38,6 +38,7 @@ STOP_EPILOG = """\b
 Examples:
   hcsd stop build-1
   hcsd stop --timeout 1m build-1 build-2
+  hcsd stop --signal INT web
 """
 RM_EPILOG = """\b
 Examples:
@@ -197,9 +198,18 @@ def stop(
             "-t",
             metavar="DURATION",
             parser=seconds_of,
-            help="How long each has to end by itself, as in 30s.",
+            help="How long each has to end by itself, as in 30 or 1m.",
         ),
     ] = "10s",  # type: ignore[assignment]  # parsed as if it were said
+    signal_: Annotated[
+        str,
+        typer.Option(
+            "--signal",
+            "-s",
+            metavar="SIGNAL",
+            help="Ask with this signal, as in INT, SIGHUP or 2. Default: TERM.",
+        ),
+    ] = "",
     process_only: ProcessOnlyOption = False,
     system: SystemOption = None,
 ) -> None:
@@ -215,7 +225,12 @@ def stop(
         async def end(name: str) -> None:
             process, scope = process_of(name, system), _scope(process_only=process_only)
             with waiting(f"waiting for '{name}' to end"):
-                answer = await client.terminate_process(process, grace_period=timeout, scope=scope)
+                if signal_:
+                    await client.signal_process(process, _signal(signal_))
+                    await client.wait_process(process, timeout=timeout)
+                answer = await client.terminate_process(
+                    process, grace_period=0 if signal_ else timeout, scope=scope
+                )
             _tell(name, answer, process_only=process_only)
 
         return await for_each(client, names, end)
