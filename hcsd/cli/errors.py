@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from hcsd.cli import exit_codes
 from hcsd.cli.output.text import say
+from hcsd.cli.remedies import remedy_of
 from hcsd_client import (
     CallError,
     ExecutableNotFoundError,
     InvalidRequestError,
-    UnauthenticatedError,
     UnimplementedError,
 )
 
@@ -27,14 +27,23 @@ BEFORE_START = {"HcsOpenComputeSystem"}  # fails for the system's sake, not for 
 # What people are told about a restart, in the words of the daemon.
 RESTARTED = "the daemon was restarted, and its processes ended with it"
 
-# Fields of a request, and the options of `hcsd run` that they come from.
+# Fields of a request, and the options and arguments of commands that they come from.
 OPTIONS = {
+    "argv": "COMMAND",
+    "env": "--env",
+    "labels": "--label",
+    "no_new_privileges": "--no-new-privileges",
+    "oom_score_adj": "--oom-score-adj",
+    "process_id": "--name",
+    "resource_limits": "--ulimit",
     "ring_bytes": "--keep",
     "run_timeout": "--timeout",
-    "working_directory": "--workdir",
+    "signal_name": "SIGNAL",
+    "signal_number": "SIGNAL",
+    "system_id": "ID",
+    "umask": "--umask",
     "user": "--user",
-    "env": "--env",
-    "process_id": "--name",
+    "working_directory": "--workdir",
 }
 
 
@@ -60,21 +69,25 @@ def _with_options(text: str) -> str:
 
 def _shown(field: str) -> str:
     """Return a field with its option, if it has one."""
-    option = OPTIONS.get(field.rpartition(".")[2].partition("[")[0])
-    return f"{option} ({field})" if option else field
+    for name in reversed(re.findall(r"\w+", field)):  # of a part, that of the whole
+        if name in OPTIONS:
+            return f"{OPTIONS[name]} ({field})"
+    return field
 
 
 def say_error(error: HcsdClientError) -> None:
     """Tell people about an error: what failed, every bad field, and what to do about it."""
+    to_do = list(getattr(error, "__notes__", ()))  # of those who know more than the table
+    if not to_do and isinstance(error, CallError) and (remedy := remedy_of(error)):
+        to_do.append(remedy)
     if isinstance(error, InvalidRequestError) and error.violations:
         say("the request is not valid:")
         for violation in error.violations:
             say(f"  {_shown(violation.field)}: {violation.message}")
-        return
-    said = _with_options("; ".join([str(error), *getattr(error, "__notes__", ())]))
-    say(said)
-    if isinstance(error, UnauthenticatedError) and "--token-file" not in said:
-        say("name the file with the daemon's token with --token-file or HCSD_TOKEN_FILE")
+        for text in to_do:
+            say(text)
+    else:
+        say(_with_options("; ".join([str(error), *to_do])))
 
 
 def start_exit_code(error: CallError) -> int:

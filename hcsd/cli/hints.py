@@ -1,4 +1,4 @@
-"""What is meant by the name of a process or a compute system that there is not.
+"""What only the daemon can tell of an error: which name was meant, or what state a system is in.
 
 A name is first taken as it is typed, so an exact one costs no call and always wins. If there is none,
 one list tells which are there. What was typed may be a part of an id that nobody chose: if it is of one alone, the
@@ -15,9 +15,10 @@ import anyio
 
 from hcsd.cli.did_you_mean import did_you_mean
 from hcsd.cli.output.units import ago
+from hcsd.cli.remedies import remedy_of_state
 from hcsd.cli.resource_names import HOST, id_of_system, ids_of, short_name, take_for
 from hcsd.cli.short_ids import is_part, shortened, stands_for
-from hcsd_client import HcsdClientError, NotFoundError
+from hcsd_client import CallError, HcsdClientError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,9 +52,13 @@ async def understanding(client: Client, act: Callable[[], Awaitable[T]]) -> T:
 
 
 async def add_hint(client: Client, error: HcsdClientError) -> None:
-    """Note at an error about a name that there is not which one was probably meant."""
+    """Note at an error what the daemon knows that helps, if it says so in time."""
     if isinstance(error, NotFoundError):
         await _is_understood(client, error)
+    elif isinstance(error, CallError):
+        with anyio.move_on_after(TIMEOUT), suppress(HcsdClientError):
+            if remedy := await remedy_of_state(client, error):
+                error.add_note(remedy)
 
 
 async def _is_understood(client: Client, error: NotFoundError) -> bool:
@@ -80,10 +85,8 @@ async def _is_understood(client: Client, error: NotFoundError) -> bool:
             return False
         if len(parts) == 1:
             return take_for(name, parts[0])
-        if parts:
-            error.add_note(_choice(parts, ids))
-        else:
-            error.add_note(_asked(name, same, names) or await _advice(client, see))
+        if note := _choice(parts, ids) or _asked(name, same, names) or await _past(client, see):
+            error.add_note(note)
     return False
 
 
@@ -102,6 +105,8 @@ def _is_process(said: str, name: str) -> bool:
 
 
 def _choice(parts: list[str], ids: dict[str, str]) -> str:
+    if not parts:
+        return ""
     shown = shortened(ids.values())
     listed = ", ".join(shown[ids[name]] for name in parts[:MOST])
     more = f" and {len(parts) - MOST} more" if len(parts) > MOST else ""
@@ -113,13 +118,15 @@ def _asked(name: str, certain: list[str], names: list[str]) -> str:
     return did_you_mean(said, known, [_said(other) for other in certain])
 
 
-async def _advice(client: Client, command: str) -> str:
-    """Say how to see what there is, and that it may be little since the daemon was started a while ago."""
-    advice = f"see what there is with '{command}'"
+async def _past(client: Client, command: str) -> str:
+    """Say that there may be little since the daemon was started a while ago; "" if that is long ago."""
     seconds = time.time() - (await client.get_host()).start_time.ToNanoseconds() / 1e9
     if seconds > RECENT:
-        return advice
-    return f"{advice}; the daemon was started {ago(seconds)}, and does not know what ran before"
+        return ""
+    return (
+        f"see what there is with '{command}'; the daemon was started {ago(seconds)}, and does not know what"
+        " ran before"
+    )
 
 
 def _said(name: str) -> str:

@@ -162,6 +162,9 @@ def variables_in(path: str) -> list[str]:
     return found
 
 
+MAX_BYTES = 1 << 62
+MAX_SECONDS = 315_576_000_000.0  # as google.protobuf.Duration has it
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
@@ -171,7 +174,10 @@ def bytes_of(text: str) -> int:
     if match is None:
         raise typer.BadParameter(f"'{text}' is not a size; write it as in 4096, 64k, 256m or 1g")
     number, unit = match.groups()
-    return round(float(number) * 1024.0 ** " kmgt".index(unit.lower() or " "))
+    size = float(number) * 1024.0 ** " kmgt".index(unit.lower() or " ")
+    if size > MAX_BYTES:
+        raise typer.BadParameter(f"'{text}' is more than any size may be")
+    return round(size)
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -180,11 +186,15 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 def seconds_of(text: str) -> float:
     """Read a duration such as ``10``, ``10s``, ``500ms`` or ``1m30s``."""
+    parts = _PART.findall(text)
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(f"(?:{_PART.pattern})+", text):
+        parts = [(text, "s")]
+    elif not re.fullmatch(f"(?:{_PART.pattern})+", text):
         raise typer.BadParameter(f"'{text}' is not a duration; write it as in 10s, 500ms or 1m30s")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > MAX_SECONDS:
+        raise typer.BadParameter(f"'{text}' is more than 10,000 years")
+    return seconds
 
 
 def moment_of(text: str) -> datetime:

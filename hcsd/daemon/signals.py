@@ -107,18 +107,18 @@ def resolve(signal: Signal, guest: Guest) -> str | Kill:
         return signal.options_json
     found: str | int | Kill | None
     if signal.console_event is not None:
-        field, choices = "console_event", "a ConsoleEvent"
+        field, value, choices = "console_event", signal.console_event, "a ConsoleEvent"
         found = signal.console_event if signal.console_event in CONSOLE_EVENTS else None
     elif signal.signal_name is not None:
-        field = "signal_name"
+        field, value = "signal_name", signal.signal_name
         found, choices = _by_name(signal.signal_name, guest)
     else:
-        field = "signal_number"
-        found, choices = _by_number(signal.signal_number or 0, guest)
+        number = signal.signal_number or 0
+        field, value = "signal_number", str(number)
+        found, choices = _by_number(number, guest)
     if found is None:
-        raise InvalidRequestError(
-            [Violation(f"signal.{field}", "string.in", f"must be {choices} for this guest")]
-        )
+        message = f"is '{value}', and must be {choices} for this guest"
+        raise InvalidRequestError([Violation(f"signal.{field}", "string.in", message)])
     return found if isinstance(found, Kill) else SignalProcessOptions(found).to_json()
 
 

@@ -103,7 +103,7 @@ class TokenGuard:
         if given is None:
             raise RequestError(
                 Reason.TOKEN_MISSING,
-                "this listener needs the daemon's token: pass --token-file or set HCSD_TOKEN_FILE",
+                "this listener needs the daemon's token, and the call has none",
             )
         text = given.decode("latin-1") if isinstance(given, bytes) else given
         token = self._token.current()

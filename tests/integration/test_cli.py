@@ -151,7 +151,7 @@ async def test_rm_takes_what_has_ended_and_what_runs_by_force(
     told = await hcsd("rm", name)
     assert told.returncode == 1
     assert "is running" in told.stderr
-    assert "see 'hcsd stop', or use --force" in told.stderr
+    assert f"stop it with 'hcsd stop {name}', or use --force" in told.stderr
     assert (await hcsd("rm", "-f", name)).returncode == 0
     assert "no process" in (await hcsd("inspect", name)).stderr
 
@@ -194,6 +194,11 @@ async def test_after_the_last_lines_comes_what_follows(
 
 
 # --- words ---
+
+
+def test_what_is_no_signal_leads_to_how_one_is_written() -> None:
+    told = CliRunner().invoke(app, ["kill", "-FOO", "x"], env=PLAIN)
+    assert "No such option: -F; write -s SIGNAL, as in -s HUP" in told.output
 
 
 def test_the_help_of_run_has_what_people_use_first() -> None:

@@ -108,6 +108,58 @@ async def test_kill_sends_what_it_is_told(hcsd: Line, client: Client, name: str)
     assert (await hcsd("kill", "-s", "HUP", "--grace", "1s", name)).returncode == 2
 
 
+async def test_kill_takes_signals_as_people_type_them(
+    hcsd: Line, client: Client, name: str
+) -> None:
+    script = "trap 'echo heard' WINCH; echo ready; while :; do sleep 0.01; done"
+    run = await client.run(sh(script), process_id=name)
+    await run.until_out(b"ready\n")
+    for said in ("-WINCH", "-SIGWINCH", "-winch", "-28", "-sWINCH"):
+        assert (await hcsd("kill", said, name)).returncode == 0
+        await run.until_out(b"heard\n")
+    told = await hcsd("kill", "-FOO", name)
+    assert (told.returncode, "write -s SIGNAL" in told.stderr) == (2, True)
+    told = await hcsd("kill", "-s", "FOO", name)
+    assert "hcsd:   SIGNAL (signal.signal_name): is 'FOO', and must be one of" in told.stderr
+    told = await hcsd("kill", "-99", name)
+    assert "hcsd:   SIGNAL (signal.signal_number): is '99', and must be from 1 to" in told.stderr
+    assert (await hcsd("kill", "-HUP", "--", "-HUP")).returncode == 1  # that is a name
+    for number, said in enumerate(("-9", "-KILL", "-sigkill", "-s09")):
+        # All that it has started ends, too, as without a signal.
+        await client.create(sh("sleep 1000 & wait"), process_id=f"{name}-{number}")
+        ended = await hcsd("kill", "--process-only", said, f"{name}-{number}")
+        assert ended.returncode == 0  # an option for KILL alone
+        assert (await hcsd("wait", f"{name}-{number}")).stdout == "137\n"
+        assert (await hcsd("rm", "--force", f"{name}-{number}")).returncode == 0
+
+
+async def test_stop_asks_with_the_signal_it_is_told(hcsd: Line, client: Client, name: str) -> None:
+    script = "trap 'exit 7' INT; trap '' TERM; echo ready; while :; do sleep 0.01; done"
+    run = await client.run(sh(script), process_id=name)
+    await run.until_out(b"ready\n")
+    assert (await hcsd("stop", "--signal", "SIGINT", "-t", "600", name)).returncode == 0
+    assert (await run.finish()).code == 7
+    assert (await hcsd("stop", "-s", "2", name)).returncode == 0  # it has ended already
+    await client.create(sh("trap '' INT; sleep 1000"), process_id=f"{name}-2")
+    assert (await hcsd("stop", "-s", "2", "-t", "0", f"{name}-2")).returncode == 0
+    assert (await hcsd("wait", f"{name}-2")).stdout == "137\n"
+    await client.create(sh("sleep 1000"), process_id=f"{name}-3")
+    told = await hcsd("stop", "-s", "FOO", f"{name}-3")
+    assert (told.returncode, "is 'FOO', and must be one of" in told.stderr) == (1, True)
+    assert (await hcsd("ps", "-q")).stdout.splitlines().count(f"{name}-3") == 1  # not killed
+
+
+@pytest.mark.parametrize(
+    "said",
+    [("run", "--timeout", "9" * 400), ("run", "--keep", "9" * 400), ("stop", "-t", "9" * 20)],
+)
+async def test_what_is_too_much_for_anything_is_told(hcsd: Line, said: tuple[str, ...]) -> None:
+    told = await hcsd(*said, "true")
+    assert told.returncode == (125 if said[0] == "run" else 2)
+    assert "is more than" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 async def test_a_list_is_filtered(hcsd: Line, client: Client, name: str) -> None:
     await client.create(sh("sleep 1000"), process_id=f"{name}-runs")
     made = await client.create(sh("exit 1"), process_id=f"{name}-ends")

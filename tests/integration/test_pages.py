@@ -65,13 +65,16 @@ def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("transcript", executed("console"), ids=str)
-def test_a_transcript_is_what_happens(own_daemon: Daemon, transcript: Block) -> None:
+def test_a_transcript_is_what_happens(
+    own_daemon: Daemon, transcript: Block, tmp_path: Path
+) -> None:
     steps = [step.partition("\n") for step in transcript.text.removeprefix("$ ").split("\n$ ")]
     assert len(steps) > 1
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     for command, _, printed in steps:
         done = subprocess.run(
             ["/bin/sh", "-c", command],
+            cwd=tmp_path,
             env=os.environ | {"HCSD_ADDRESS": own_daemon.address, "PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

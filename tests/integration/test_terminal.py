@@ -414,9 +414,7 @@ async def test_one_at_a_time_types_and_another_may_take_the_place(place: Place) 
         with place.attach() as second:
             code, seen = await second.leave()
         assert code == 125
-        assert seen.endswith(
-            b"hcsd: take its place with --take-over, or do without with --no-stdin\r\n"
-        )
+        assert b"take its place with 'hcsd attach --take-over" in seen
         first.type(b"mine\r")
         await first.expect(rb"\[mine\]\r\n")
         with place.attach("--take-over") as third:

@@ -379,7 +379,9 @@ async def test_what_is_not_there_is_said(daemon: FakeDaemon) -> None:
     for command in ("inspect", "logs"):
         result = await hcsd(daemon, command, "x")
         assert (result.returncode, result.stdout) == (1, b"")
-        assert result.stderr == b"hcsd: no process 'x'\n"
+        assert result.stderr.startswith(
+            b"hcsd: no process 'x'; see what there is with 'hcsd ps --all'"
+        )
 
 
 async def test_the_daemon_tells_about_itself(daemon: FakeDaemon) -> None:

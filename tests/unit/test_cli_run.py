@@ -145,7 +145,8 @@ async def test_a_signal_that_ended_the_process_is_named(daemon: FakeDaemon) -> N
 async def test_a_missing_program_is_127_as_in_a_shell(daemon: FakeDaemon) -> None:
     daemon.runs(refuses(grpc.StatusCode.NOT_FOUND, "EXECUTABLE_NOT_FOUND"))
     result = await hcsd(daemon, "run", "x")
-    assert (result.returncode, result.stderr) == (127, b"hcsd: cannot do it\n")
+    assert result.returncode == 127
+    assert result.stderr.startswith(b"hcsd: cannot do it; it is looked for on the daemon's machine")
 
 
 async def test_every_bad_field_has_a_line(daemon: FakeDaemon) -> None:
@@ -162,7 +163,8 @@ async def test_every_bad_field_has_a_line(daemon: FakeDaemon) -> None:
     assert result.stderr.decode() == (
         "hcsd: the request is not valid:\n"
         "hcsd:   create.parent: is required\n"
-        "hcsd:   create.spec.argv: must be set\n"
+        "hcsd:   COMMAND (create.spec.argv): must be set\n"
+        "hcsd: 'hcsd COMMAND --help' says what each option takes\n"
     )
 
 
@@ -236,7 +238,8 @@ async def test_a_detached_process_that_does_not_start_says_why(daemon: FakeDaemo
 
     daemon.does("CreateProcess", handle)
     result = await hcsd(daemon, "run", "-d", "x")
-    assert (result.returncode, result.stderr) == (127, b"hcsd: no program 'x'\n")
+    assert result.returncode == 127
+    assert result.stderr.startswith(b"hcsd: no program 'x'; it is looked for")
 
 
 async def echo(requests: Requests, context: Context) -> Events:
@@ -495,7 +498,9 @@ async def test_a_daemon_that_stops_ends_the_command(daemon: FakeDaemon) -> None:
     daemon.runs(handle)
     result = await hcsd(daemon, "run", "x")
     assert (result.returncode, result.stdout) == (125, b"so far")
-    assert result.stderr == b"hcsd: the hcsd daemon is stopping\n"
+    assert result.stderr == (
+        b"hcsd: the hcsd daemon is stopping; try again when it has been started anew\n"
+    )
 
 
 async def test_a_daemon_that_dies_is_waited_for_until_interrupted(daemon: FakeDaemon) -> None:
@@ -531,7 +536,7 @@ async def test_a_reader_that_was_ended_can_go_on_elsewhere(daemon: FakeDaemon) -
     result = await hcsd(daemon, "run", "x")
     assert result.returncode == 125
     assert result.stderr.decode().splitlines() == [
-        "hcsd: no progress for 60 s",
+        "hcsd: no progress for 60 s; let nothing that reads its output pause",
         "hcsd: detached; the process goes on",
         "hcsd: return to it with 'hcsd attach one', end it with 'hcsd kill one'",
     ]

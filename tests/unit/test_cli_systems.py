@@ -68,6 +68,25 @@ async def test_a_system_is_created_from_options(daemon: FakeDaemon) -> None:
     }
 
 
+async def test_a_part_of_a_processor_needs_a_daemon_of_this_machine(tmp_path: Path) -> None:
+    options = ("system", "create", "--memory", "1.5g", "--cpus")
+    created = service_pb.CreateComputeSystemResponse(system=a_system())
+    async with fake_daemon(tmp_path, tcp=True) as daemon:
+        daemon.answers("CreateComputeSystem", created)
+        token = ("--token-file", str(tmp_path / "token"))
+        (tmp_path / "token").write_text("0" * 64)
+        result = await hcsd(daemon, *token, *options, "0.5")
+        assert result.returncode == 2
+        assert b"must be a whole number for a daemon on another machine" in result.stderr
+        assert (await hcsd(daemon, *token, *options, "2")).returncode == 0
+    (request,) = daemon.requests
+    assert isinstance(request, service_pb.CreateComputeSystemRequest)
+    assert json.loads(request.configuration_json)["Container"] == {
+        "Memory": {"SizeInMB": 1536},
+        "Processor": {"Count": 2},
+    }
+
+
 async def test_a_system_that_has_ended_by_the_answer_to_its_start_is_no_success(
     daemon: FakeDaemon,
 ) -> None:

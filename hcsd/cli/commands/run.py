@@ -29,11 +29,18 @@ from hcsd.cli.process_shape import (
 from hcsd.cli.process_spec import directory_of, options_of, pairs_of, spec_of
 from hcsd.cli.resource_names import system_of
 from hcsd.cli.session.session_command import SessionCommand
+from hcsd.cli.stdin_file import StdinFileOption, take_stdin_from
+from hcsd.cli.system_limits import (
+    OWNER,
+    CpusOption,
+    MemoryOption,
+    check_own_system,
+    configuration,
+)
 from hcsd.cli.terminal.detach_keys import DETACH_KEYS, DetachKeys
 from hcsd.cli.terminal.terminal import NoTerminalError, Terminal
 
 if TYPE_CHECKING:
-    from hcsd.v1.process_pb2 import ProcessSpec
     from hcsd_client import Client
 
 EPILOG = """\b
@@ -56,6 +63,8 @@ Examples:
   hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- env
   hcsd run -d -w . --name build-1 -- make all
   hcsd run --timeout 10m --stderr-to-stdout -- make test > log
+  hcsd run -d --stdin-file names.txt --name sorted -- sort
+  hcsd run --memory 256m --cpus 0.5 -- make
   hcsd run -d --env-file web.env --keep 64m --name web -- ./serve
 """
 
@@ -89,6 +98,7 @@ def run(
             "'hcsd attach'.",
         ),
     ] = False,
+    stdin_file: StdinFileOption = None,
     tty: Annotated[
         bool,
         typer.Option(
@@ -190,6 +200,8 @@ def run(
             help="Keep the process after its end until you remove it, however long that is.",
         ),
     ] = False,
+    memory: MemoryOption = None,
+    cpus: CpusOption = None,
     umask: UmaskOption = "",
     ulimit: LimitsOption = None,
     oom_score_adj: OomScoreOption = None,
@@ -206,11 +218,21 @@ def run(
     Ctrl-C goes to the program in the foreground. Ctrl-P Ctrl-Q detaches: the process goes on, and
     waits when nobody has read the last megabyte it wrote; 'hcsd attach' returns to it. The terminal
     is put back in any case.
+
+    With --memory or --cpus a compute system is made for the process. It is held to these limits, and
+    removed with all that is in it when the process has ended.
     """
+    if memory is not None or cpus is not None:
+        check_own_system(system, memory, cpus, detach=detach)
     if detach and remove:
         raise typer.BadParameter("is for a process in the foreground", param_hint="--rm")
     if pin and remove:
         raise typer.BadParameter("must not be given with --pin", param_hint="--rm")
+    if stdin_file is not None:
+        if stdin or tty:
+            raise typer.BadParameter("must not be given with -i or -t", param_hint="--stdin-file")
+        take_stdin_from(stdin_file)
+        stdin = True
     variables = [line for path in env_file or [] for line in variables_in(path)] + (env or [])
 
     async def work(client: Client) -> int:
@@ -226,29 +248,40 @@ def run(
         if keep is not None:
             spec.output.ring_bytes = keep
         labels = dict(pairs_of(label or []))
-        if detach:
-            return await _start(client, spec, parent, name, labels, pin=pin)
         # Imported here, so that help does not load gRPC.
+        if detach:
+            from hcsd.cli.session.detached_start import start
+
+            feed = stdin_file is not None
+            return await start(client, spec, parent, name, labels, pin=pin, feed=feed)
         from hcsd.cli.session.console_session import ConsoleSession
+        from hcsd.cli.session.own_system import in_own_system
         from hcsd.cli.session.session import Session
 
-        run = client.run_process(
-            spec,
-            parent=parent,
-            process_id=name,
-            labels=labels,
-            options=options_of(pin=pin),
-            request_id=str(uuid.uuid4()),  # so that it goes on if the connection is lost at once
-        )
-        if terminal is None:
-            session = Session(client, run, forward_stdin=stdin, owned=True)
-        else:
-            keys = DetachKeys(detach_keys) if stdin else None
-            session = ConsoleSession(client, run, terminal, keys, owned=True)
-        code = await session.execute()
-        if remove or (remove is None and not name and not pin):
-            await session.remove()
-        return code
+        async def in_foreground(parent: str) -> int:
+            run = client.run_process(
+                spec,
+                parent=parent,
+                process_id=name,
+                labels=labels,
+                options=options_of(pin=pin),
+                # So that it goes on if the connection is lost at once.
+                request_id=str(uuid.uuid4()),
+            )
+            if terminal is None:
+                session = Session(client, run, forward_stdin=stdin, owned=True)
+            else:
+                keys = DetachKeys(detach_keys) if stdin else None
+                session = ConsoleSession(client, run, terminal, keys, owned=True)
+            code = await session.execute()
+            if remove or (remove is None and not name and not pin):
+                await session.remove()
+            return code
+
+        if memory is None and cpus is None:
+            return await in_foreground(parent)
+        document = configuration(OWNER, memory, cpus, local=client.address.is_unix)
+        return await in_own_system(client, document, in_foreground)
 
     execute(context, work, failure_code=exit_codes.RUN_FAILED)
 
@@ -258,27 +291,3 @@ def _terminal(*, types: bool) -> Terminal:
         return Terminal.ours(types=types)
     except NoTerminalError as error:
         raise NoTerminalError(f"-t needs a terminal: {error}") from None
-
-
-async def _start(
-    client: Client,
-    spec: ProcessSpec,
-    parent: str,
-    name: str,
-    labels: dict[str, str],
-    *,
-    pin: bool,
-) -> int:
-    from hcsd.cli.errors import say_error, start_exit_code
-    from hcsd.cli.hints import add_hint
-    from hcsd.cli.output.text import show
-    from hcsd_client import CallError
-
-    try:
-        created = await client.create(spec, parent=parent, process_id=name, labels=labels, pin=pin)
-    except CallError as error:
-        await add_hint(client, error)
-        say_error(error)
-        return start_exit_code(error)
-    show(created.name)
-    return 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal as signals
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hcsd.cli.connection import ClientCommands
+from hcsd.cli.connection import ClientCommand, ClientCommands
 from hcsd.cli.execute import execute, for_each
 from hcsd.cli.options import NameArgument, NamesArgument, SystemOption, seconds_of
 from hcsd.cli.resource_names import process_of
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from hcsd_client import Client
 
 MAX_INT32 = 0x7FFFFFFF
-KILL_SIGNALS = {"KILL", "9", ""}
+KILL_NUMBER = 9
 MAX_SIDE = 0xFFFF  # of a console
 
 ProcessOnlyOption = Annotated[
@@ -29,10 +28,17 @@ ProcessOnlyOption = Annotated[
     typer.Option("--process-only", help="Leave what they have started alone."),
 ]
 
+KILL_EPILOG = """\b
+Examples:
+  hcsd kill build-1 build-2
+  hcsd kill -HUP web
+  hcsd kill --grace 10s web
+"""
 STOP_EPILOG = """\b
 Examples:
   hcsd stop build-1
   hcsd stop --timeout 1m build-1 build-2
+  hcsd stop --signal INT web
 """
 RM_EPILOG = """\b
 Examples:
@@ -74,17 +80,21 @@ def signal(
 
 
 def _is_signal(text: str) -> bool:
-    known = {number.name for number in signals.Signals}
-    return text.isdecimal() or text.upper() in known or f"SIG{text.upper()}" in known
+    from hcsd.daemon.signals import LINUX_SIGNALS
+
+    return text.isdecimal() or text.upper().removeprefix("SIG") in LINUX_SIGNALS
+
+
+def _signal(text: str) -> str | int:
+    """Return a signal by its name, or by its number if it is one; the daemon refuses the rest."""
+    return int(text) if text.isdecimal() and int(text) <= MAX_INT32 else text
 
 
 async def _send(client: Client, name: str, system: str | None, text: str) -> None:
     from hcsd.cli.output.text import say
     from hcsd.v1 import process_pb2 as pb
 
-    is_number = text.isdecimal() and int(text) <= MAX_INT32  # else the daemon refuses it
-    what = int(text) if is_number else text
-    answer = await client.signal_process(process_of(name, system), what)
+    answer = await client.signal_process(process_of(name, system), _signal(text))
     if answer.delivery == pb.SIGNAL_DELIVERY_ALREADY_EXITED:
         say(f"'{name}' has ended already")
     elif answer.delivery == pb.SIGNAL_DELIVERY_PENDING:
@@ -112,7 +122,20 @@ def resize(
     execute(context, work)
 
 
-@app.command("kill")
+class KillCommand(ClientCommand):
+    """A command that takes signals as kill(1) does: -9, -KILL, -SIGHUP."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read the command line."""
+        end = args.index("--") if "--" in args else len(args)
+        said = [
+            f"--signal={word[1:]}" if word[:1] == "-" and _is_signal(word[1:]) else word
+            for word in args[:end]
+        ]
+        return super().parse_args(ctx, said + args[end:])
+
+
+@app.command("kill", cls=KillCommand, epilog=KILL_EPILOG)
 def kill(
     context: typer.Context,
     names: NamesArgument,
@@ -133,7 +156,8 @@ def kill(
             "--signal",
             "-s",
             metavar="SIGNAL",
-            help="Send this to the processes, as in TERM, SIGHUP or 15. Default: KILL.",
+            help="Send this to the processes, as in TERM, SIGHUP or 15; -HUP and -15 do as well."
+            " Default: KILL.",
         ),
     ] = "",
     system: SystemOption = None,
@@ -143,7 +167,7 @@ def kill(
     A process that has ended already is no error; what it has left behind is ended. With another signal
     than KILL it goes to the processes alone, as with 'hcsd signal'.
     """
-    if signal_.upper().removeprefix("SIG") in KILL_SIGNALS:
+    if _signal(signal_) == KILL_NUMBER or signal_.upper().removeprefix("SIG") == "KILL":
         signal_ = ""
     if signal_ and (grace is not None or process_only):
         raise typer.BadParameter("is for KILL alone", param_hint="--grace, --process-only")
@@ -174,9 +198,18 @@ def stop(
             "-t",
             metavar="DURATION",
             parser=seconds_of,
-            help="How long each has to end by itself, as in 30s.",
+            help="How long each has to end by itself, as in 30 or 1m.",
         ),
     ] = "10s",  # type: ignore[assignment]  # parsed as if it were said
+    signal_: Annotated[
+        str,
+        typer.Option(
+            "--signal",
+            "-s",
+            metavar="SIGNAL",
+            help="Ask with this signal, as in INT, SIGHUP or 2. Default: TERM.",
+        ),
+    ] = "",
     process_only: ProcessOnlyOption = False,
     system: SystemOption = None,
 ) -> None:
@@ -192,7 +225,12 @@ def stop(
         async def end(name: str) -> None:
             process, scope = process_of(name, system), _scope(process_only=process_only)
             with waiting(f"waiting for '{name}' to end"):
-                answer = await client.terminate_process(process, grace_period=timeout, scope=scope)
+                if signal_:
+                    await client.signal_process(process, _signal(signal_))
+                    await client.wait_process(process, timeout=timeout)
+                answer = await client.terminate_process(
+                    process, grace_period=0 if signal_ else timeout, scope=scope
+                )
             _tell(name, answer, process_only=process_only)
 
         return await for_each(client, names, end)
@@ -226,15 +264,9 @@ def rm(
         raise typer.BadParameter("needs --force", param_hint="--process-only")
 
     async def work(client: Client) -> int:
-        from hcsd_client import FailedPreconditionError
-
         async def remove(name: str) -> None:
             process, scope = process_of(name, system), _scope(process_only=process_only)
-            try:
-                answer = await client.delete_process(process, force=force, scope=scope)
-            except FailedPreconditionError as error:
-                error.add_note("see 'hcsd stop', or use --force")
-                raise
+            answer = await client.delete_process(process, force=force, scope=scope)
             _tell(name, answer, process_only=process_only)
 
         return await for_each(client, names, remove)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path  # noqa: TC003  (typer reads it)
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from hcsd.cli.connection import ClientCommands
 from hcsd.cli.execute import execute, for_each
 from hcsd.cli.options import SystemsArgument, seconds_of
 from hcsd.cli.resource_names import system_of
+from hcsd.cli.system_limits import OWNER, CpusOption, MemoryOption, configuration
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from hcsd_client import Client
 
 app = ClientCommands()
-
-OWNER = "hcsd"
-SCHEMA_VERSION = {"Major": 2, "Minor": 1}
 
 
 @app.command("create")
@@ -48,12 +45,8 @@ def create(
     owner: Annotated[
         str | None, typer.Option(metavar="TEXT", help=f"Its owner. Default: {OWNER}.")
     ] = None,
-    memory: Annotated[
-        int | None, typer.Option(metavar="MIB", min=1, help="Memory that it may use, in MiB.")
-    ] = None,
-    processors: Annotated[
-        int | None, typer.Option(metavar="COUNT", min=1, help="Processors that it may use.")
-    ] = None,
+    memory: MemoryOption = None,
+    cpus: CpusOption = None,
     start: Annotated[bool, typer.Option("--start", help="Start it, too.")] = False,
 ) -> None:
     """Create a compute system and print its id.
@@ -61,17 +54,17 @@ def create(
     Without a document it is a container of which nothing more is said. HCS on Windows wants to know at
     least its layers, so there a document is needed.
     """
-    if file is None:
-        configuration = _configuration(owner or OWNER, memory, processors)
-    elif owner is not None or memory is not None or processors is not None:
+    if file is not None and (owner, memory, cpus) != (None, None, None):
         raise typer.BadParameter("say it in the document", param_hint="--file")
-    else:
-        configuration = _read(file)
+    document = None if file is None else _read(file)
 
     async def work(client: Client) -> int:
         from hcsd.cli.output.text import show
 
-        created = await client.create_system(configuration, system_id=system or "", start=start)
+        said = document
+        if said is None:
+            said = configuration(owner or OWNER, memory, cpus, local=client.address.is_unix)
+        created = await client.create_system(said, system_id=system or "", start=start)
         show(created.system.system_id)
         return _started(created.system) if start else 0
 
@@ -88,15 +81,6 @@ def _started(system: pb.ComputeSystem) -> int:
     how = describe_system_exit(system) or "how is not known"
     say(f"'{system.system_id}' was started and has ended: {how} (0x{system.exit.status:08X})")
     return exit_codes.FAILED
-
-
-def _configuration(owner: str, memory: int | None, processors: int | None) -> str:
-    container: dict[str, object] = {}
-    if memory is not None:
-        container["Memory"] = {"SizeInMB": memory}
-    if processors is not None:
-        container["Processor"] = {"Count": processors}
-    return json.dumps({"Owner": owner, "SchemaVersion": SCHEMA_VERSION, "Container": container})
 
 
 def _read(file: Path) -> str:

@@ -39,7 +39,6 @@ from hcsd_client import (
     HcsdClientError,
     NotFoundError,
     RunEndedError,
-    StdinBusyError,
     StdinClosedError,
     UnavailableError,
     error_from_status,
@@ -170,8 +169,6 @@ class Session:
         if isinstance(error, StdinClosedError):  # that is how a process says it has enough
             return
         say_error(error)
-        if isinstance(error, StdinBusyError) and not self._owned:
-            say("take its place with --take-over, or do without with --no-stdin")
 
     async def _pass_stdin(self) -> None:
         stdin = Stdin(STDIN)
