@@ -34,6 +34,7 @@ from hcsd.cli.commands import (
 )
 from hcsd.cli.connection import connecting
 from hcsd.cli.exit_codes import INTERRUPTED
+from hcsd.cli.help_text import CommandGroup, PlainCommand
 from hcsd.cli.main_group import MainGroup
 from hcsd.cli.output.text import lead_nowhere, show
 from hcsd.version import __version__
@@ -42,6 +43,8 @@ HELP = """Run processes through the Host Compute Service, or on POSIX through hc
 
 One daemon ('hcsd serve') runs the processes; all other commands are its clients. They find it by
 --address or HCSD_ADDRESS, and by default where it listens by default.
+
+'hcsd COMMAND --help' or 'hcsd help COMMAND' tells about a command, 'hcsd docs' lists pages to read.
 """
 EPILOG = """\b
 Examples:
@@ -62,8 +65,6 @@ Exit code:
   141  nobody reads the output any more
 
 'hcsd run' and 'hcsd attach' end as the process does: see their help.
-
-'hcsd COMMAND --help' tells about a command, 'hcsd docs' lists pages to read.
 """
 
 app = typer.Typer(
@@ -76,7 +77,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("serve")(serve.serve)
+app.command("serve", cls=PlainCommand)(serve.serve)
 for commands in (
     run.app,
     attach.app,
@@ -92,8 +93,8 @@ for commands in (
     completion.app,
 ):
     app.add_typer(commands)
-app.add_typer(system.app, name="system")
-app.add_typer(service.app, name="service")
+app.add_typer(system.app, name="system", cls=CommandGroup)
+app.add_typer(service.app, name="service", cls=CommandGroup)
 
 
 def _print_version(wanted: bool) -> None:
