@@ -207,7 +207,12 @@ def tree_files(checkout: Path, *folders: str) -> set[str]:
 def test_the_wheels_have_all_of_their_packages_and_nothing_else(
     checkout: Path, client: Built, whole: Built
 ) -> None:
-    assert whole.files == tree_files(checkout, "hcsd")
+    man = "hcsd/man/"
+    places = {man: f"hcsd-{__version__}.data/data/share/man/"}
+    assert whole.files == {
+        path.replace(man, places[man]) if path.startswith(man) else path
+        for path in tree_files(checkout, "hcsd")
+    }
     assert client.files == tree_files(checkout / CLIENT, "hcsd", "hcsd_client")
     assert {"hcsd/py.typed", "hcsd/__main__.py", "hcsd/docs/index.md"} <= whole.files
     assert {"hcsd/v1/py.typed", "hcsd_client/py.typed", "hcsd/version.py"} <= client.files
@@ -264,6 +269,12 @@ def test_a_daemon_installed_with_its_client_runs_a_process(
     empty.install(client.wheel, whole.wheel)
     assert empty.run("hcsd", "--version") == f"hcsd {__version__}\n"
     assert empty.run("python", "-m", "hcsd", "--version") == f"hcsd {__version__}\n"
+    page = empty.folder / "share/man/man1/hcsd-run.1"
+    assert page.read_bytes() == (ROOT / "hcsd/man/man1/hcsd-run.1").read_bytes()
+    if shutil.which("man"):
+        path = f"{empty.programs}:{os.environ['PATH']}"
+        found = run("man", "-w", "hcsd-run", directory=empty.folder, PATH=path, MANPATH="")
+        assert found == f"{page}\n"
     with serving(command=(str(empty.programs / "hcsd"), "serve")) as daemon:
         options = ("--address", daemon.address, "--", "sh", "-c", "echo hello")
         assert empty.run("hcsd", "run", *options) == "hello\n"
