@@ -77,7 +77,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("serve", cls=PlainCommand)(serve.serve)
+app.command("serve", cls=PlainCommand, epilog=serve.EPILOG)(serve.serve)
 for commands in (
     run.app,
     attach.app,

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from hcsd.v1 import event_pb2 as pb
     from hcsd_client import Client
 
+EPILOG = """\b
+Examples:
+  hcsd events --system web --output json
+  hcsd events --follow
+"""
+
 app = ClientCommands()
 
 LINE = "{:12}  {:15}  {:20}  {:26}  {}"
 HEADER = ("TIME", "EVENT", "SYSTEM", "ID", "DETAIL")
 
 
-@app.command("events")
+@app.command("events", epilog=EPILOG)
 def events(
     context: typer.Context,
     *,

@@ -16,10 +16,16 @@ from hcsd.cli.options import (
 if TYPE_CHECKING:
     from hcsd_client import Client
 
+EPILOG = """\b
+Examples:
+  hcsd info
+  hcsd info --output json
+"""
+
 app = ClientCommands()
 
 
-@app.command("info")
+@app.command("info", epilog=EPILOG)
 def info(
     context: typer.Context,
     *,

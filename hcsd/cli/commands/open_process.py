@@ -14,10 +14,16 @@ from hcsd.cli.resource_names import system_of
 if TYPE_CHECKING:
     from hcsd_client import Client
 
+EPILOG = """\b
+Examples:
+  hcsd open 4242
+  hcsd open --name helper --system web 4242
+"""
+
 app = ClientCommands()
 
 
-@app.command("open")
+@app.command("open", epilog=EPILOG)
 def open_(
     context: typer.Context,
     pid: Annotated[

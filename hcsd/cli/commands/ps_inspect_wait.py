@@ -31,6 +31,16 @@ Examples:
   hcsd ps --filter exited=nonzero --filter label=app=web
   hcsd kill $(hcsd ps -q)
 """
+INSPECT_EPILOG = """\b
+Examples:
+  hcsd inspect build-1 build-2
+  hcsd inspect --output json build-1
+"""
+WAIT_EPILOG = """\b
+Examples:
+  hcsd wait build-1
+  hcsd wait --timeout 30s build-1 build-2
+"""
 
 app = ClientCommands()
 
@@ -97,7 +107,7 @@ def ps(
     execute(context, work)
 
 
-@app.command("inspect")
+@app.command("inspect", epilog=INSPECT_EPILOG)
 def inspect(
     context: typer.Context,
     names: NamesArgument,
@@ -126,7 +136,7 @@ def inspect(
     execute(context, work)
 
 
-@app.command("wait")
+@app.command("wait", epilog=WAIT_EPILOG)
 def wait(
     context: typer.Context,
     names: NamesArgument,

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from hcsd.daemon.settings import Limits
 
 CANNOT_START = 1
+EPILOG = """\b
+Examples:
+  hcsd serve
+  hcsd serve --listen 127.0.0.1:7443
+  hcsd serve --config hcsd.toml --log-level debug
+"""
 
 logger = logging.getLogger(__name__)
 

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from hcsd.v1.compute_system_service_pb2 import GetComputeSystemPropertiesResponse
     from hcsd_client import Client
 
+EPILOG = """\b
+Examples:
+  hcsd stats
+  hcsd stats --count 1 web db
+"""
+SYSTEM_EPILOG = """\b
+Examples:
+  hcsd system stats web
+  hcsd system stats --output json host
+"""
+
 app = ClientCommands()
 system_app = ClientCommands()
 
@@ -58,7 +69,7 @@ class Sample(NamedTuple):
     figures: GetComputeSystemPropertiesResponse | None
 
 
-@app.command("stats")
+@app.command("stats", epilog=EPILOG)
 def stats(
     context: typer.Context,
     systems: Annotated[
@@ -116,7 +127,7 @@ def stats(
     execute(context, work)
 
 
-@system_app.command("stats")
+@system_app.command("stats", epilog=SYSTEM_EPILOG)
 def system_stats(
     context: typer.Context,
     system: SystemArgument,

@@ -29,6 +29,21 @@ ProcessOnlyOption = Annotated[
     typer.Option("--process-only", help="Leave what they have started alone."),
 ]
 
+SIGNAL_EPILOG = """\b
+Examples:
+  hcsd signal web HUP
+  hcsd signal --system db server 15
+"""
+RESIZE_EPILOG = """\b
+Examples:
+  hcsd resize shell 120 40
+  hcsd resize --system web shell 80 24
+"""
+KILL_EPILOG = """\b
+Examples:
+  hcsd kill build-1 build-2
+  hcsd kill --grace 10s web
+"""
 STOP_EPILOG = """\b
 Examples:
   hcsd stop build-1
@@ -43,7 +58,7 @@ Examples:
 app = ClientCommands()
 
 
-@app.command("signal")
+@app.command("signal", epilog=SIGNAL_EPILOG)
 def signal(
     context: typer.Context,
     name: NameArgument,
@@ -91,7 +106,7 @@ async def _send(client: Client, name: str, system: str | None, text: str) -> Non
         say(f"'{name}' has not taken the signal yet")
 
 
-@app.command("resize")
+@app.command("resize", epilog=RESIZE_EPILOG)
 def resize(
     context: typer.Context,
     name: NameArgument,
@@ -112,7 +127,7 @@ def resize(
     execute(context, work)
 
 
-@app.command("kill")
+@app.command("kill", epilog=KILL_EPILOG)
 def kill(
     context: typer.Context,
     names: NamesArgument,

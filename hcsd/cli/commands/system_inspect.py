@@ -16,12 +16,23 @@ if TYPE_CHECKING:
     from hcsd.v1 import compute_system_pb2 as pb
     from hcsd_client import Client
 
+PS_EPILOG = """\b
+Examples:
+  hcsd system ps
+  hcsd system ps --owner ci --output json
+"""
+INSPECT_EPILOG = """\b
+Examples:
+  hcsd system inspect web
+  hcsd system inspect --output json web db
+"""
+
 app = ClientCommands()
 
 HEADER = ("ID", "STATE", "TYPE", "OS", "OWNER", "CREATED")
 
 
-@app.command("ps")
+@app.command("ps", epilog=PS_EPILOG)
 def ps(
     context: typer.Context,
     *,
@@ -51,7 +62,7 @@ def ps(
     execute(context, work)
 
 
-@app.command("inspect")
+@app.command("inspect", epilog=INSPECT_EPILOG)
 def inspect(
     context: typer.Context,
     systems: SystemsArgument,
