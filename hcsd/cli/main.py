@@ -45,6 +45,7 @@ One daemon ('hcsd serve') runs the processes; all other commands are its clients
 --address or HCSD_ADDRESS, and by default where it listens by default.
 
 'hcsd COMMAND --help' or 'hcsd help COMMAND' tells about a command, 'hcsd docs' lists pages to read.
+'man hcsd' lists manual pages of all commands; if man finds none, see 'hcsd docs command-line'.
 """
 EPILOG = """\b
 Examples:

@@ -7,7 +7,7 @@ ESCAPES = str.maketrans(
     {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
 )
 # What stands out in prose: a command in quotes, which it then loses, and an option.
-LITERAL = re.compile(r"'(hcsd\b[^']*)'|((?<![\w-])--?[A-Za-z][\w-]*)")
+LITERAL = re.compile(r"'((?:man )?hcsd\b[^']*)'|((?<![\w-])--?[A-Za-z][\w-]*)")
 
 
 def escape(text: str) -> str:
