@@ -34,7 +34,7 @@ from hcsd.cli.commands import (
 )
 from hcsd.cli.connection import connecting
 from hcsd.cli.exit_codes import INTERRUPTED
-from hcsd.cli.help_text import CommandGroup, PlainCommand
+from hcsd.cli.help_text import PlainCommand
 from hcsd.cli.main_group import MainGroup
 from hcsd.cli.output.text import lead_nowhere, show
 from hcsd.version import __version__
@@ -94,8 +94,8 @@ for commands in (
     completion.app,
 ):
     app.add_typer(commands)
-app.add_typer(system.app, name="system", cls=CommandGroup)
-app.add_typer(service.app, name="service", cls=CommandGroup)
+app.add_typer(system.app, name="system")
+app.add_typer(service.app, name="service")
 
 
 def _print_version(wanted: bool) -> None:

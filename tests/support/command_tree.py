@@ -59,7 +59,7 @@ def _below(node: Node) -> Iterator[Node]:
 
 def _node(words: tuple[str, ...], command: object, parent: typer.Context | None) -> Node:
     assert isinstance(command, TyperCommand | CommandGroup), (
-        f"{words}: its group needs cls=CommandGroup"
+        f"{' '.join(words)}: make the group by typer.Typer(cls=CommandGroup, ...), a command with cls=PlainCommand"
     )
     name = words[-1] if words else "hcsd"
     context = typer.Context(command, parent=parent, info_name=name, **command.context_settings)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hcsd.cli import exit_codes
+from hcsd.cli.help_text import CommandGroup
 from hcsd.cli.output.text import say, show
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ Examples:
   hcsd service status || hcsd service start
 """
 
-app = typer.Typer(help=HELP, no_args_is_help=True)
+app = typer.Typer(cls=CommandGroup, help=HELP, no_args_is_help=True)
 
 
 @contextmanager
