@@ -23,16 +23,19 @@ import anyio.to_thread
 
 from tests.support.commands import Command
 
+# The module `socket` is more than half of what this would cost.
 PROGRAM = """#!{python} -ISE
-import os, socket, sys
-with socket.socket(socket.AF_UNIX) as way:
-    way.connect({address!r})
-    variables = [f"{{key}}={{value}}" for key, value in os.environ.items()]
-    words = [os.getcwd(), str(len(sys.argv) - 1), *sys.argv[1:], *variables]
-    text = "\\0".join(words).encode(errors="surrogateescape")
-    socket.send_fds(way, [len(text).to_bytes(4, "big")], [0, 1, 2])
-    way.sendall(text)
-    code = way.recv(1)
+import os, sys
+from _socket import AF_UNIX, SCM_RIGHTS, SOL_SOCKET, socket
+way = socket(AF_UNIX)
+way.connect({address!r})
+variables = [f"{{key}}={{value}}" for key, value in os.environ.items()]
+words = [os.getcwd(), str(len(sys.argv) - 1), *sys.argv[1:], *variables]
+text = "\\0".join(words).encode(errors="surrogateescape")
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
+way.sendmsg([len(text).to_bytes(4, "big")], [(SOL_SOCKET, SCM_RIGHTS, streams)])
+way.sendall(text)
+code = way.recv(1)
 os._exit(code[0] if code else 255)
 """
 READ_BYTES = 1 << 16
