@@ -68,9 +68,10 @@ fmt: setup ## format the code and repair what can be repaired
 	@$(bin)/ruff check --fix-only
 	@$(bin)/ruff format
 
-generate: setup ## write the stubs of all clients from protos, and the tables of the documentation
+generate: setup ## write the stubs of all clients from protos, tables of the documentation, manual pages
 	@$(bin)/python -m tests.packages
 	@$(bin)/python -m tests.tables
+	@$(bin)/python -m tests.manual
 	@$(bin)/python protos/generate.py generate
 	@$(bin)/python -m tests.conformance --generate
 

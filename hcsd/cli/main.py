@@ -36,6 +36,7 @@ from hcsd.cli.commands import (
 )
 from hcsd.cli.connection import connecting
 from hcsd.cli.exit_codes import INTERRUPTED
+from hcsd.cli.help_text import PlainCommand
 from hcsd.cli.main_group import MainGroup
 from hcsd.cli.output.text import lead_nowhere, show
 from hcsd.version import __version__
@@ -44,6 +45,9 @@ HELP = """Run processes through the Host Compute Service, or on POSIX through hc
 
 One daemon ('hcsd serve') runs the processes; all other commands are its clients. They find it by
 --address or HCSD_ADDRESS, and by default where it listens by default.
+
+'hcsd COMMAND --help' or 'hcsd help COMMAND' tells about a command, 'hcsd docs' lists pages to read.
+'man hcsd' lists manual pages of all commands; if man finds none, see 'hcsd docs command-line'.
 """
 EPILOG = """\b
 Examples:
@@ -64,8 +68,6 @@ Exit code:
   141  nobody reads the output any more
 
 'hcsd run' and 'hcsd attach' end as the process does: see their help.
-
-'hcsd COMMAND --help' tells about a command, 'hcsd docs' lists pages to read.
 """
 
 app = typer.Typer(

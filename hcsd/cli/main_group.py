@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption, UsageError
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from hcsd.cli import exit_codes
 from hcsd.cli.bad_values import plain
-from hcsd.cli.help_text import write_rows
+from hcsd.cli.help_text import CommandGroup
 from hcsd.cli.output.text import tell_lost_output
 from hcsd.cli.words_elsewhere import ALIASES, hint_for_option, hint_for_word
 from hcsd.printable import printable
@@ -21,7 +20,7 @@ from hcsd.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hcsd.cli.help_text import Formatter
+    from hcsd.cli.help_text import Rows
 
 GROUPS = {
     "Run processes": ("run", "attach"),
@@ -72,7 +71,7 @@ def _errors_told() -> Iterator[None]:
         raise typer.Exit(tell_lost_output(error, exit_codes.FAILED)) from None
 
 
-class MainGroup(TyperGroup):
+class MainGroup(CommandGroup):
     """The commands in groups."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
@@ -85,15 +84,9 @@ class MainGroup(TyperGroup):
         with _errors_told():
             return super().invoke(ctx)
 
-    def format_commands(self, ctx: typer.Context, formatter: Formatter) -> None:  # type: ignore[override]
-        """Write what commands there are."""
-        width = max(map(len, self.commands))
-        for title, names in GROUPS.items():
-            commands = [(name.ljust(width), self.commands[name]) for name in names]
-            rows = [
-                (name, command.get_short_help_str(formatter.width)) for name, command in commands
-            ]
-            write_rows(formatter, title, rows)
+    def rows_of_commands(self) -> dict[str, Rows]:
+        """Return the commands by what people want to do."""
+        return {title: self._rows(names) for title, names in GROUPS.items()}
 
     def resolve_command(  # type: ignore[override]
         self, ctx: typer.Context, args: list[str]

@@ -8,6 +8,7 @@ is missing there.
 import email
 import email.message
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tests.support.pages import README, programs
 
 ROOT = Path(__file__).parents[2]
 CLIENT = "clients/python"
+COMMAND_LINE = ROOT / "hcsd/docs/command-line.md"
 OUR_OWN = {"hcsd", "hcsd-client"}
 
 
@@ -207,7 +209,12 @@ def tree_files(checkout: Path, *folders: str) -> set[str]:
 def test_the_wheels_have_all_of_their_packages_and_nothing_else(
     checkout: Path, client: Built, whole: Built
 ) -> None:
-    assert whole.files == tree_files(checkout, "hcsd")
+    man = "hcsd/man/"
+    places = {man: f"hcsd-{__version__}.data/data/share/man/"}
+    assert whole.files == {
+        path.replace(man, places[man]) if path.startswith(man) else path
+        for path in tree_files(checkout, "hcsd")
+    }
     assert client.files == tree_files(checkout / CLIENT, "hcsd", "hcsd_client")
     assert {"hcsd/py.typed", "hcsd/__main__.py", "hcsd/docs/index.md"} <= whole.files
     assert {"hcsd/v1/py.typed", "hcsd_client/py.typed", "hcsd/version.py"} <= client.files
@@ -257,6 +264,13 @@ def test_the_client_alone_runs_the_examples(
         assert empty.run("python", *code, HCSD_ADDRESS=daemon.address) == printed, example
 
 
+def find_manual_page(programs: Path, before: str = ":") -> str:
+    """Return where `man` finds a page with a folder of programs on PATH, after a line for the shell."""
+    path = f"{programs}:{os.environ['PATH']}"
+    line = f"{before}; man -w hcsd-run"
+    return run("bash", "-c", line, directory=programs, PATH=path, MANPATH="").strip()
+
+
 def test_a_daemon_installed_with_its_client_runs_a_process(
     client: Built, whole: Built, empty: Environment
 ) -> None:
@@ -264,6 +278,16 @@ def test_a_daemon_installed_with_its_client_runs_a_process(
     empty.install(client.wheel, whole.wheel)
     assert empty.run("hcsd", "--version") == f"hcsd {__version__}\n"
     assert empty.run("python", "-m", "hcsd", "--version") == f"hcsd {__version__}\n"
+    page = empty.folder / "share/man/man1/hcsd-run.1"
+    assert page.read_bytes() == (ROOT / "hcsd/man/man1/hcsd-run.1").read_bytes()
+    if shutil.which("man"):
+        assert find_manual_page(empty.programs) == str(page)
+        links = empty.folder / "links/bin"
+        links.mkdir(parents=True)
+        (links / "hcsd").symlink_to(empty.programs / "hcsd")
+        hint = re.search(r"^\$ (export MANPATH=.*)$", COMMAND_LINE.read_text("utf-8"), re.MULTILINE)
+        assert hint is not None
+        assert find_manual_page(links, hint[1]) == str(page)
     with serving(command=(str(empty.programs / "hcsd"), "serve")) as daemon:
         options = ("--address", daemon.address, "--", "sh", "-c", "echo hello")
         assert empty.run("hcsd", "run", *options) == "hello\n"

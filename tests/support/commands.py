@@ -41,6 +41,7 @@ class Command:
         environment: All variables that it has.
         streams: Its stdin, stdout and stderr, which the caller closes.
         terminal: Its streams are one terminal, which becomes that of a session of its own.
+        directory: Where it works. Default: here.
     """
 
     def __init__(
@@ -50,11 +51,12 @@ class Command:
         streams: tuple[int, int, int],
         *,
         terminal: bool = False,
+        directory: str | None = None,
     ) -> None:
         request = Request(
             arguments=list(arguments),
             environment=dict(environment),
-            directory=str(Path.cwd()),
+            directory=directory or str(Path.cwd()),
             terminal=terminal,
         )
         numbers, inside = os.pipe()

@@ -14,6 +14,12 @@ from hcsd.cli.help_text import PlainCommand
 PROGRAM = "hcsd"
 VARIABLE = "_HCSD_COMPLETE"  # by it the script asks; its name is typer's
 
+EPILOG = """\b
+Examples:
+  source <(hcsd completion bash)
+  hcsd completion zsh > ~/.zfunc/_hcsd
+"""
+
 app = typer.Typer()
 
 
@@ -33,7 +39,7 @@ def prepare() -> None:
         _load_shells()
 
 
-@app.command("completion", cls=PlainCommand)
+@app.command("completion", cls=PlainCommand, epilog=EPILOG)
 def completion(
     context: typer.Context,
     shell: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hcsd.cli import exit_codes
-from hcsd.cli.help_text import PlainCommand
+from hcsd.cli.help_text import CommandGroup, PlainCommand
 from hcsd.cli.output.text import show
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ Exit code:
   1  it is not; each line of the output is one error
 """
 
-app = typer.Typer(help=HELP, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=CommandGroup, help=HELP, epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()

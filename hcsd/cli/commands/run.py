@@ -62,10 +62,10 @@ Examples:
   hcsd run --env LANG=C --workdir /tmp ls -l
   hcsd run -u nobody --ulimit nofile=4096 --umask 077 -- env
   hcsd run -d -w . --name build-1 -- make all
-  hcsd run --timeout 10m --stderr-to-stdout -- make test > log
+  hcsd run -w . --timeout 10m --stderr-to-stdout -- make test > log
   hcsd run -d --stdin-file names.txt --name sorted -- sort
   hcsd run --memory 256m --cpus 0.5 -- make
-  hcsd run -d --env-file web.env --keep 64m --name web -- ./serve
+  hcsd run -d -w . --env-file web.env --keep 64m --name web -- ./serve
 """
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hcsd.cli import exit_codes
+from hcsd.cli.help_text import CommandGroup
 from hcsd.cli.output.text import say, show
 
 if TYPE_CHECKING:
@@ -26,7 +27,33 @@ HELP = """Run the daemon as a service of Windows, as SYSTEM.
 
 It is 'hcsd serve' with the same configuration file and variables, and writes its log to a file."""
 
-app = typer.Typer(help=HELP, no_args_is_help=True)
+INSTALL_EPILOG = """\b
+Examples:
+  hcsd service install
+  hcsd service install --config hcsd.toml --manual
+"""
+REMOVE_EPILOG = """\b
+Examples:
+  hcsd service remove
+  hcsd service stop && hcsd service remove
+"""
+START_EPILOG = """\b
+Examples:
+  hcsd service start
+  hcsd service install && hcsd service start
+"""
+STOP_EPILOG = """\b
+Examples:
+  hcsd service stop
+  hcsd service stop && hcsd service start
+"""
+STATUS_EPILOG = """\b
+Examples:
+  hcsd service status
+  hcsd service status || hcsd service start
+"""
+
+app = typer.Typer(cls=CommandGroup, help=HELP, no_args_is_help=True)
 
 
 @contextmanager
@@ -52,7 +79,7 @@ def _fail(text: str) -> NoReturn:
     raise typer.Exit(exit_codes.FAILED)
 
 
-@app.command("install")
+@app.command("install", epilog=INSTALL_EPILOG)
 def install(
     *,
     config: Annotated[
@@ -104,7 +131,7 @@ def install(
         show("installed; start it with 'hcsd service start'")
 
 
-@app.command("remove")
+@app.command("remove", epilog=REMOVE_EPILOG)
 def remove() -> None:
     """Remove the service, which must have stopped. Its files stay."""
     with _manager() as scm:
@@ -112,7 +139,7 @@ def remove() -> None:
         show("removed")
 
 
-@app.command("start")
+@app.command("start", epilog=START_EPILOG)
 def start() -> None:
     """Start the service and wait until it is ready."""
     with _manager() as scm:
@@ -122,7 +149,7 @@ def start() -> None:
         show(f"running (pid {state.pid})")
 
 
-@app.command("stop")
+@app.command("stop", epilog=STOP_EPILOG)
 def stop() -> None:
     """Stop the service and wait until it has ended, with all of its processes."""
     with _manager() as scm:
@@ -130,7 +157,7 @@ def stop() -> None:
         show(f"{state.name} (code {state.exit_code})")
 
 
-@app.command("status")
+@app.command("status", epilog=STATUS_EPILOG)
 def status() -> None:
     """Show the state of the service. The exit code is 0 if it runs, else 3."""
     with _manager() as scm:

@@ -32,7 +32,7 @@ EPILOG = """\b
 Examples:
   hcsd stats
   hcsd stats --count 1 web db
-  hcsd stats --interval 5s --format '{{.system.system_id}} {{.statistics.memory.usage_commit_bytes}}'
+  hcsd stats --count 1 --format '{{.system.system_id}} {{json .statistics}}'
 """
 app = ClientCommands()
 

@@ -28,6 +28,16 @@ ProcessOnlyOption = Annotated[
     typer.Option("--process-only", help="Leave what they have started alone."),
 ]
 
+SIGNAL_EPILOG = """\b
+Examples:
+  hcsd signal web HUP
+  hcsd signal --system db server 15
+"""
+RESIZE_EPILOG = """\b
+Examples:
+  hcsd resize shell 120 40
+  hcsd resize --system web shell 80 24
+"""
 KILL_EPILOG = """\b
 Examples:
   hcsd kill build-1 build-2
@@ -49,7 +59,7 @@ Examples:
 app = ClientCommands()
 
 
-@app.command("signal")
+@app.command("signal", epilog=SIGNAL_EPILOG)
 def signal(
     context: typer.Context,
     name: NameArgument,
@@ -101,7 +111,7 @@ async def _send(client: Client, name: str, system: str | None, text: str) -> Non
         say(f"'{name}' has not taken the signal yet")
 
 
-@app.command("resize")
+@app.command("resize", epilog=RESIZE_EPILOG)
 def resize(
     context: typer.Context,
     name: NameArgument,

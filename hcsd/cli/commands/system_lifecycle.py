@@ -21,10 +21,46 @@ if TYPE_CHECKING:
     from hcsd.v1 import compute_system_pb2 as pb
     from hcsd_client import Client
 
+CREATE_EPILOG = """\b
+Examples:
+  hcsd system create --memory 512 --start web
+  hcsd system create --file web.json
+"""
+START_EPILOG = """\b
+Examples:
+  hcsd system start web
+  hcsd system start web db
+"""
+STOP_EPILOG = """\b
+Examples:
+  hcsd system stop web
+  hcsd system stop --timeout 1m web db
+"""
+KILL_EPILOG = """\b
+Examples:
+  hcsd system kill web
+  hcsd system kill web db
+"""
+PAUSE_EPILOG = """\b
+Examples:
+  hcsd system pause web
+  hcsd system pause web db
+"""
+RESUME_EPILOG = """\b
+Examples:
+  hcsd system resume web
+  hcsd system resume web db
+"""
+RM_EPILOG = """\b
+Examples:
+  hcsd system rm web
+  hcsd system rm --force web db
+"""
+
 app = ClientCommands()
 
 
-@app.command("create")
+@app.command("create", epilog=CREATE_EPILOG)
 def create(
     context: typer.Context,
     system: Annotated[
@@ -92,7 +128,7 @@ def _read(file: Path) -> str:
         raise typer.BadParameter(msg, param_hint="--file") from error
 
 
-@app.command("start")
+@app.command("start", epilog=START_EPILOG)
 def start(
     context: typer.Context,
     systems: SystemsArgument,
@@ -111,7 +147,7 @@ def start(
     execute(context, work)
 
 
-@app.command("stop")
+@app.command("stop", epilog=STOP_EPILOG)
 def stop(
     context: typer.Context,
     systems: SystemsArgument,
@@ -158,7 +194,7 @@ def stop(
     execute(context, work)
 
 
-@app.command("kill")
+@app.command("kill", epilog=KILL_EPILOG)
 def kill(
     context: typer.Context,
     systems: SystemsArgument,
@@ -170,7 +206,7 @@ def kill(
     _for_each(context, systems, _kill)
 
 
-@app.command("pause")
+@app.command("pause", epilog=PAUSE_EPILOG)
 def pause(
     context: typer.Context,
     systems: SystemsArgument,
@@ -179,7 +215,7 @@ def pause(
     _for_each(context, systems, lambda client, name: client.pause_system(name))
 
 
-@app.command("resume")
+@app.command("resume", epilog=RESUME_EPILOG)
 def resume(
     context: typer.Context,
     systems: SystemsArgument,
@@ -188,7 +224,7 @@ def resume(
     _for_each(context, systems, lambda client, name: client.resume_system(name))
 
 
-@app.command("rm")
+@app.command("rm", epilog=RM_EPILOG)
 def rm(
     context: typer.Context,
     systems: SystemsArgument,
