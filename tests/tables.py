@@ -14,6 +14,7 @@ from hcsd.daemon.reasons import Reason
 from hcsd.daemon.settings import MIB, SETTINGS, Limits, Setting, Unit
 from hcsd.rpc.status import CODES
 from hcsd.selftest.catalogue import QUESTIONS
+from tests import options_elsewhere
 
 ROOT = Path(__file__).parents[1]
 
@@ -120,6 +121,12 @@ TABLES = [
         "<!-- questions:begin -->",
         "<!-- questions:end -->",
         questions_page,
+    ),
+    Table(
+        "hcsd/docs/from-docker.md",
+        "<!-- elsewhere:begin -->",
+        "<!-- elsewhere:end -->",
+        options_elsewhere.page,
     ),
     Table(
         "hcsd/docs/limits.md",
