@@ -16,6 +16,7 @@ from hcsd.daemon.setting import MIB, Setting, Unit
 from hcsd.daemon.settings import SETTINGS, Limits
 from hcsd.rpc.status import CODES
 from hcsd.selftest.catalogue import QUESTIONS
+from tests import options_elsewhere
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,6 +123,12 @@ TABLES = [
         "<!-- questions:begin -->",
         "<!-- questions:end -->",
         questions_page,
+    ),
+    Table(
+        "hcsd/docs/from-docker.md",
+        "<!-- elsewhere:begin -->",
+        "<!-- elsewhere:end -->",
+        options_elsewhere.page,
     ),
     Table(
         "hcsd/docs/limits.md",

@@ -27,6 +27,10 @@ _FILES = (
 )
 _NETWORK = "a process has the network of its system, with its ports, its names and its host name"
 _DEVICES = "a process sees the devices of its system"
+_STORAGE = (
+    "the document of a compute system may limit its storage: see 'hcsd system create --file FILE'"
+)
+_NAMESPACES = "a process has the namespaces of its system"
 _LIMITS = (
     "limits of memory and processors are those of a compute system, as in 'hcsd system create"
     " --memory 256 --processors 2'"
@@ -38,7 +42,7 @@ _HEALTH = (
     "hcsd does not ask processes how they are; 'hcsd wait NAME' and 'hcsd events' tell of ends"
 )
 _LOG = "the daemon keeps the output: write '--keep 64m' for how much, and see 'hcsd logs NAME'"
-_UNIT = "a process is none of systemd's units; write '--name NAME'"
+_UNIT = "a process is no unit of systemd; write '--name NAME'"
 _SCOPE = "a process is started by the daemon, and not by this shell; its control group is that of its system"
 
 # By the group and the word: "" is `hcsd` itself.
@@ -90,7 +94,7 @@ WORDS = {
         "terminate": "end a process with 'hcsd stop NAME', or by force with 'hcsd kill NAME'",
         "unpause": "resume a compute system with 'hcsd system resume SYSTEM'",
         "update": "the limits of a process are fixed when it starts: see 'hcsd run --help'",
-        "version": "see versions with 'hcsd --version', and the daemon's with 'hcsd info'",
+        "version": "see versions with 'hcsd --version', and that of the daemon with 'hcsd info'",
         "volume": _FILES,
         "watch": "see what happens with 'hcsd events --follow'",
     },
@@ -123,14 +127,20 @@ _OPTIONS = {
     "attach": {
         "--sig-proxy": "Ctrl-C and TERM are passed on; '--no-stdin' passes on nothing that is typed",
     },
+    "events": {
+        "--filter": "of one compute system with '--system SYSTEM'; choose others from 'hcsd events -o json'",
+        "--format": "write '--output json', which is an object a line",
+        "--since --until": "it shows all that is kept; choose by the times in 'hcsd events -o json'",
+    },
     "inspect": {
-        "--size": "a process has no files of its own",
+        "--size -s": "a process has no files of its own",
         "--type": "inspect a compute system with 'hcsd system inspect SYSTEM'",
     },
     "kill": {
         "--tree": _TREE,
     },
     "logs": {
+        "--details": "see labels with 'hcsd inspect NAME'",
         "--lines": "write '--tail 10'",
     },
     "prune": {
@@ -157,8 +167,10 @@ _OPTIONS = {
     "stats": {
         "--all -a": "it shows all systems: write 'hcsd stats'",
         "--no-stream": "write '--count 1'",
+        "--no-trunc": "whole ids: write '--format json', or send it to a file",
     },
     "stop": {
+        "--signal -s": "write 'hcsd kill -s TERM NAME'",
         "--time": "write '--timeout 10s'",
         "--tree": _TREE,
     },
@@ -182,15 +194,24 @@ _OPTIONS = {
         "-v --volume --mount --volumes-from --volume-driver --tmpfs --read-only --shm-size"
         " --storage-opt": _FILES,
         "-p": f"{_NETWORK}; a property of systemd-run is an option here, as in '--ulimit nofile=4096'",
-        "--publish -P --publish-all --expose --network --net --network-alias --link --ip --ip6"
-        " --dns --dns-search --dns-option --add-host --hostname --domainname --mac-address": _NETWORK,
+        "-P": f"{_NETWORK}; for --pipe of systemd-run write '-i'",
+        "--publish --publish-all --expose --network --net --network-alias --link --ip --ip6"
+        " --net-alias --link-local-ip --dns --dns-search --dns-opt --dns-option --add-host"
+        " --hostname --domainname --mac-address": _NETWORK,
         "--gpus --device --device-cgroup-rule": _DEVICES,
+        "--device-read-bps --device-read-iops --device-write-bps --device-write-iops --blkio-weight"
+        " --blkio-weight-device --io-maxbandwidth --io-maxiops": _STORAGE,
         "-m --memory --memory-swap --memory-reservation --kernel-memory --cpus --cpu-shares"
-        " --cpuset-cpus --cpu-quota --cpu-period -c --blkio-weight": _LIMITS,
+        " --cpuset-cpus --cpuset-mems --cpu-quota --cpu-period --cpu-rt-period --cpu-rt-runtime --cpu-count"
+        " --cpu-percent -c --memory-swappiness": _LIMITS,
         "--cap-add --cap-drop --privileged": _RIGHTS,
-        "--ipc --pid --uts --userns --cgroupns --cgroup-parent --slice": _SCOPE,
-        "--platform --pull --runtime --isolation --image --no-healthcheck": _NO_IMAGES,
-        "--health-cmd --health-interval --health-retries --health-timeout": _HEALTH,
+        "--ipc --pid --uts --userns --cgroupns": _NAMESPACES,
+        "--cgroup-parent --slice --slice-inherit": _SCOPE,
+        "--platform --pull --image --disable-content-trust": _NO_IMAGES,
+        "--runtime": "the engine of the daemon runs it: see 'hcsd info'",
+        "--isolation": "the document of a compute system says it: see 'hcsd system create --file FILE'",
+        "--health-cmd --health-interval --health-retries --health-timeout --no-healthcheck"
+        " --health-start-interval --health-start-period": _HEALTH,
         "--log-driver --log-opt": _LOG,
         "--restart": _RESTART,
         "--entrypoint": "there are no images: name the program first, as in 'hcsd run -- PROGRAM ARGUMENT'",
@@ -210,7 +231,7 @@ _OPTIONS = {
         "--sysctl": "settings of the kernel are those of its system",
         # systemd-run
         "--unit": _UNIT,
-        "--service-type --no-block": _UNIT,
+        "--service-type --no-block --job-mode --ignore-failure": _UNIT,
         "--scope": _SCOPE,
         "--pty": "write '-it'",
         "--pipe": "write '-i'; both outputs are passed on",
@@ -229,8 +250,20 @@ _OPTIONS = {
         "-M --machine": "write '--system SYSTEM'",
         "-H --host": "write '--address HOST:7443'",
         "-q --quiet": "it says nothing of its own unless something is wrong",
-        "--on-calendar --on-active --on-boot --on-startup --on-unit-active --timer-property": _TIMER,
+        "--on-calendar --on-active --on-boot --on-startup --on-unit-active --on-unit-inactive"
+        " --on-clock-change --on-timezone-change --timer-property": _TIMER,
         "--path-property --socket-property": _TIMER,
+        "-T --pty-late": "write '-it'",
+        "--use-api-socket": "it runs on no daemon of containers; name a socket with '--env HCSD_ADDRESS=ADDRESS'",
+        "--send-sighup": "say it when you end it, as in 'hcsd kill -s HUP NAME'",
+        "--expand-environment": "nothing is expanded; a shell does that, as in 'hcsd run -- sh -c \"COMMAND\"'",
+        "--root-directory -R --same-root-dir": _FILES,
+        "--capsule -C --area": "write '--user USER'; there are no capsules and no areas",
+        "--background": "the terminal keeps its colours",
+        "--no-ask-password --no-pager": "it does not ask, and there is no pager",
+        "--json": "it prints what the process writes; for its state write 'hcsd inspect -o json NAME'",
+        "--verbose": "it shows what the process writes: write 'hcsd run -- COMMAND'",
+        "--version": "write 'hcsd --version'",
         # the shell
         "--stdout --stderr": "redirect the output of hcsd itself, as in 'hcsd run -- COMMAND > FILE'",
     },

@@ -115,8 +115,9 @@ async def test_parts_of_ids_of_systems(hcsd: Line, client: Client) -> None:
 
 @pytest.mark.parametrize("columns", [200, 80, 60])
 async def test_a_list_at_a_terminal_shows_short_ids(
-    daemon: Daemon, client: Client, columns: int
+    daemon: Daemon, client: Client, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # set in a test worker; it beats the terminal's
     whole = await issued(client, "sleep 1000")
     with at_terminal(daemon.address, "ps", columns=columns) as person:
         code, seen = await person.leave()
@@ -132,8 +133,9 @@ async def test_a_list_at_a_terminal_shows_short_ids(
 
 
 async def test_a_table_that_does_not_fit_has_a_line_for_each_cell(
-    daemon: Daemon, client: Client
+    daemon: Daemon, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     name = f"n{uuid.uuid4().hex}"
     await client.create(sh("sleep 1000"), process_id=name)
     with at_terminal(daemon.address, "ps", "--filter", f"name={name}", columns=40) as person:

@@ -127,7 +127,7 @@ async def test_a_process_is_shown_as_a_tree(daemon: FakeDaemon) -> None:
     daemon.answers("GetProcess", service_pb.GetProcessResponse(process=process))
     result = await hcsd(daemon, "inspect", "one", "systems/x/processes/y")
     first, second = result.stdout.decode().split("\n\n")
-    assert first.startswith(f"name:       {NAME}\nspec:\n  argv:\n    args:\n      sh\n      -c\n")
+    assert first.startswith(f"name:       {NAME}\nspec:\n  argv: sh -c 'a\\n\\x1b[31m'\npid: ")
     assert "stdin:\n  closed: true" in first
     assert "stdout" not in first
     assert first.strip() == second.strip()

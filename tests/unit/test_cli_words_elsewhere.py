@@ -106,6 +106,7 @@ def test_hints_are_one_line_without_an_end() -> None:
         for hint in rows.values():
             assert hint == " ".join(hint.split()).rstrip(".")
             assert "\\" not in hint
+            assert hint.count("'") % 2 == 0, "an apostrophe looks like a quote"
 
 
 def test_a_signal_written_as_an_option_of_kill_leads_to_ours() -> None:

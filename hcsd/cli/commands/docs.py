@@ -121,9 +121,12 @@ def _list(pages: Mapping[str, str]) -> None:
 
         columns = max(indent + 20, min(shutil.get_terminal_size().columns, MOST_COLUMNS))
     for name, source in pages.items():
-        title, sentence = summarise(source)
-        lines = textwrap.wrap(sentence, columns - indent) if columns else [sentence]
-        show(f"{name.ljust(indent)}{title}", *(f"{' ' * indent}{line}" for line in lines))
+        first, *rest = (
+            line
+            for text in summarise(source)
+            for line in (textwrap.wrap(text, columns - indent) if columns else [text])
+        )
+        show(f"{name.ljust(indent)}{first}", *(f"{' ' * indent}{line}" for line in rest))
 
 
 def _no_such(page: str, names: list[str]) -> str:
