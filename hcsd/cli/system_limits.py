@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hcsd.cli.options import bytes_of
+from hcsd.cli.process_shape import RIGHTS
 
 OWNER = "hcsd"
 SCHEMA_VERSION = {"Major": 2, "Minor": 1}
@@ -46,6 +47,7 @@ MemoryOption = Annotated[
         "-m",
         metavar="SIZE",
         parser=mebibytes_of,
+        rich_help_panel=RIGHTS,
         help="Memory that it may use, as in 256m or 1g; MiB without a unit.",
     ),
 ]
@@ -56,6 +58,7 @@ CpusOption = Annotated[
         "--processors",
         metavar="COUNT",
         parser=cpus_of,
+        rich_help_panel=RIGHTS,
         help="Processors that it may use, as in 2 or 0.5.",
     ),
 ]

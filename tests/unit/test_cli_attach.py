@@ -39,8 +39,8 @@ async def daemon(tmp_path: Path) -> AsyncIterator[FakeDaemon]:
 @pytest.mark.parametrize(
     ("code", "reason", "hint"),
     [
-        (grpc.StatusCode.FAILED_PRECONDITION, "STDIN_BUSY", b"--take-over"),
-        (grpc.StatusCode.ABORTED, "STDIN_TAKEN_OVER", b""),
+        (grpc.StatusCode.FAILED_PRECONDITION, "STDIN_BUSY", b"take its place with"),
+        (grpc.StatusCode.ABORTED, "STDIN_TAKEN_OVER", b"take it back with"),
     ],
 )
 async def test_a_console_that_is_somebody_else_s_is_left(
@@ -52,9 +52,8 @@ async def test_a_console_that_is_somebody_else_s_is_left(
         attached.append((await anext(requests)).attach)
         yield run_events()[0]
         await anext(requests)
-        failed = service_pb.OpError(
-            operation=service_pb.RUN_OPERATION_STDIN, status=make_status(code, "it is not", reason)
-        )
+        status = make_status(code, "it is not", reason, metadata={"process": NAME})
+        failed = service_pb.OpError(operation=service_pb.RUN_OPERATION_STDIN, status=status)
         yield service_pb.RunProcessResponse(op_error=failed)
         await anyio.sleep_forever()
 
@@ -65,8 +64,7 @@ async def test_a_console_that_is_somebody_else_s_is_left(
         assert person.modes == before
     assert attached[0].take_over
     assert exit_code == 125
-    assert b"hcsd: it is not\r\n" in seen
-    assert hint in seen
+    assert b"hcsd: it is not; " + hint in seen
     assert b"hcsd: detached; the process goes on\r\n" in seen
 
 
