@@ -35,6 +35,7 @@ else:
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("brief", settings.get_profile("suite"), max_examples=40)
 settings.load_profile("suite")
 
 # A suite that was started by nohup, or in the background of a shell, inherits that these are ignored,
@@ -66,6 +67,11 @@ TestRunner._exception_handler = _hear_own  # type: ignore[method-assign]
 
 
 _LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "not slow" in config.getoption("markexpr"):
+        settings.load_profile("brief")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -179,7 +179,7 @@ async def test_a_killed_daemon_takes_its_processes_with_it(mark: str, tmp_path: 
             killed = time.monotonic()
             daemon.signal(signal.SIGKILL)
             assert await anyio.to_thread.run_sync(ended_within, left, PATIENCE)
-            assert time.monotonic() - killed < 2.0
+            assert time.monotonic() - killed < 10.0  # they do not wait for anything
             assert await wait_for_end(daemon) == -signal.SIGKILL
     assert marked(mark) == []
     assert path.is_socket()  # nobody was there to remove it

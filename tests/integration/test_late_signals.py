@@ -85,7 +85,7 @@ def test_an_interrupt_of_a_completion_is_quiet(tmp_path: Path) -> None:
             connection, _ = nobody.accept()
             with connection:
                 completing.send_signal(signal.SIGINT)
-                assert completing.communicate(timeout=15) == ("", "")
+                assert completing.communicate(timeout=50) == ("", "")
                 assert completing.returncode == 130
 
 
@@ -106,5 +106,5 @@ def test_an_interrupt_at_the_start_is_quiet(tmp_path: Path, arguments: list[str]
         assert starting.stdout is not None
         assert starting.stdout.readline() == "importing\n"
         starting.send_signal(signal.SIGINT)
-        assert starting.communicate(timeout=15) == ("", "")
+        assert starting.communicate(timeout=50) == ("", "")
         assert starting.returncode == 130

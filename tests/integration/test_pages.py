@@ -22,7 +22,7 @@ def test_an_example_prints_what_it_should(daemon: Daemon, example: Block, printe
         env=os.environ | {"HCSD_ADDRESS": daemon.address},
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=50,
         check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == (printed, "", 0)
@@ -43,7 +43,7 @@ def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
     for server, client in zip(blocks[::2], blocks[1::2], strict=True):
         *preparation, serve = server.replace("\\\n", "").splitlines()
         for line in preparation:
-            subprocess.run(shlex.split(line), cwd=tmp_path, check=True, timeout=10)
+            subprocess.run(shlex.split(line), cwd=tmp_path, check=True, timeout=50)
         options = [
             str(tmp_path / word) if word.endswith((".pem", ".key")) else word
             for word in shlex.split(serve.removeprefix("hcsd serve --listen 0.0.0.0:7443"))
@@ -57,7 +57,7 @@ def test_the_recipe_for_tls_works(tmp_path: Path) -> None:
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=15,
+                timeout=50,
                 check=False,
             )
         assert (done.stderr, done.returncode) == ("", 0)
@@ -80,7 +80,7 @@ def test_a_transcript_is_what_happens(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=30,
+            timeout=50,
             check=False,
         )
         assert _settled(done.stdout) == _settled(printed), command

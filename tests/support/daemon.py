@@ -29,7 +29,7 @@ READY = "hcsd: ready at "
 # As text, or as JSON.
 READY_LINE = re.compile(rf'(?:{READY}|{{"event": "ready at )(?P<addresses>[^;"\n]+)')
 # Far more than a loaded machine needs: who waits this long has a daemon that hangs.
-PATIENCE = 15.0
+PATIENCE = 40.0
 
 
 class DaemonFailedError(AssertionError):
