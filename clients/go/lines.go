@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/hcsd/hcsd/clients/go/hcsdv1"
 )
 
@@ -33,12 +35,17 @@ func LastLines(count uint32) LineOption {
 	return func(r *lineReader) { r.last = &count }
 }
 
+// LinesSince leaves out what the daemon has read before this time. Default: nothing.
+func LinesSince(moment time.Time) LineOption {
+	return func(r *lineReader) { r.since = timestamppb.New(moment) }
+}
+
 // Lines iterates over the lines of both outputs, in the order in which they were written, until both outputs have
 // ended. Each iteration is a reader of its own and begins anew; a process of [Client.Run] waits for it. A line
 // over 1 MiB comes in pieces. An error ends the iteration.
 //
-// Errors are those of [Output]. With [LastLines] there is no [ErrOutputEvicted]: what was not read in time is
-// left out.
+// Errors are those of [Output]. With [LastLines] or [LinesSince] there is no [ErrOutputEvicted]: what was not read
+// in time is left out.
 func (p *Process) Lines(ctx context.Context, options ...LineOption) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		r := &lineReader{process: p, streams: map[hcsdv1.OutputStream]*lineCutter{
@@ -54,7 +61,8 @@ func (p *Process) Lines(ctx context.Context, options ...LineOption) iter.Seq2[Li
 // lineReader is one iteration over the lines of a process.
 type lineReader struct {
 	process *Process
-	last    *uint32 // nil: all
+	last    *uint32                // nil: all
+	since   *timestamppb.Timestamp // nil: ever
 	streams map[hcsdv1.OutputStream]*lineCutter
 	located bool // the offsets are known
 }
@@ -84,11 +92,11 @@ func (r *lineReader) request() *hcsdv1.ReadOutputRequest {
 	request := &hcsdv1.ReadOutputRequest{
 		Name: r.process.Name(), Follow: true, Timestamps: true, GapPolicy: hcsdv1.GapPolicy_GAP_POLICY_FAIL,
 	}
-	if r.last != nil {
+	if r.last != nil || r.since != nil {
 		request.GapPolicy = hcsdv1.GapPolicy_GAP_POLICY_REPORT
 	}
 	if !r.located {
-		request.LastLines = r.last
+		request.LastLines, request.Since = r.last, r.since
 		return request
 	}
 	for _, stream := range []hcsdv1.OutputStream{Stdout, Stderr} {

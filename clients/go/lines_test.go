@@ -66,16 +66,16 @@ func TestLinesGoOnWhereTheConnectionWasLost(t *testing.T) {
 	}, []*hcsdv1.ReadOutputResponse{
 		both(16, 25), written(Stdout, "o\n\nf\xffur", 2), endOf(Stderr), endOf(Stdout),
 	})
-	found := linesOf(t, d.created(t), LastLines(7))
+	found := linesOf(t, d.created(t), LastLines(7), LinesSince(moment))
 	if want := []string{"1 one 0s", "2 err 1s", "1 two 0s", "1  2s", "1 f\uFFFDur 2s"}; !slices.Equal(found, want) {
 		t.Errorf("%q", found)
 	}
 	asked := requests[*hcsdv1.ReadOutputRequest](d)
-	if !asked[0].GetTimestamps() || asked[0].GetLastLines() != 7 || len(asked[0].GetCursors()) != 0 {
+	if !asked[0].GetTimestamps() || asked[0].GetLastLines() != 7 || !asked[0].GetSince().AsTime().Equal(moment) || len(asked[0].GetCursors()) != 0 {
 		t.Errorf("%v", asked[0])
 	}
 	again := asked[1].GetCursors()
-	if asked[1].LastLines != nil || len(again) != 2 || again[0].GetOffset() != 16 || again[1].GetOffset() != 25 {
+	if asked[1].LastLines != nil || asked[1].Since != nil || len(again) != 2 || again[0].GetOffset() != 16 || again[1].GetOffset() != 25 {
 		t.Errorf("%v", asked[1])
 	}
 }

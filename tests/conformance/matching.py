@@ -1,7 +1,8 @@
 """What a case says, filled in and compared with what came.
 
 A case's value is taken as it is, but for strings: ``$name.field`` stands for what the case has saved
-or made under that name, and for itself if it is all of the string; ``$$`` stands for a dollar sign.
+or made under that name, and for itself if it is all of the string; ``$$`` stands for a dollar sign. A field
+of a list is a place in it, from 0.
 
 An expected table wants what it has and leaves the rest alone. A table with one of these keys is a
 comparison instead: `at_least`, `below`, `contains`, `matches`, `one_of`, `absent`.
@@ -40,9 +41,14 @@ def _look_up(found: re.Match[str], known: Mapping[str, object]) -> object:
         return "$"
     value: object = known
     for part in [found[1], *found[2].split(".")[1:]]:
-        if not isinstance(value, Mapping) or part not in value:
+        table = (
+            {str(place): item for place, item in enumerate(value)}
+            if isinstance(value, list)
+            else value
+        )
+        if not isinstance(table, Mapping) or part not in table:
             raise KeyError(f"{found[0]} is not known; known are {', '.join(known)}")
-        value = value[part]
+        value = table[part]
     return value
 
 

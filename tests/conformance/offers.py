@@ -27,6 +27,7 @@ FEATURES = {
     "communicate": "all input and output in one call",
     "exec": "a command run to its end, in one call",
     "lines": "the lines of both outputs, in their order",
+    "since": "when a line was read, and lines from a time on",
     "wait": "the exit of a process",
     "signal": "signals and console events",
     "terminate": "the end of a process and its descendants",

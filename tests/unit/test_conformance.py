@@ -48,10 +48,12 @@ def test_what_does_not_fit_is_told(wanted: object, found: object) -> None:
 
 
 def test_a_reference_is_filled_in_whole_or_in_part() -> None:
-    known = {"big": {"bytes": 7, "path": "/x"}, "n": 3}
-    filled = fill({"a": "$big.bytes", "b": ["p$n", "$$1"], "c": "cat $big.path"}, known)
-    assert filled == {"a": 7, "b": ["p3", "$1"], "c": "cat /x"}
-    with pytest.raises(KeyError, match="known are big, n"):
+    known = {"big": {"bytes": 7, "path": "/x"}, "n": 3, "times": [5, 6]}
+    filled = fill(
+        {"a": "$big.bytes", "b": ["p$n", "$$1"], "c": "cat $big.path", "d": "$times.1"}, known
+    )
+    assert filled == {"a": 7, "b": ["p3", "$1"], "c": "cat /x", "d": 6}
+    with pytest.raises(KeyError, match="known are big, n, times"):
         fill("$nothing", known)
 
 

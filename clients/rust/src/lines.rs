@@ -98,6 +98,17 @@ impl Lines {
         self
     }
 
+    /// Leaves out what the daemon has read before this time. To be said before reading. What goes
+    /// missing in between is skipped then.
+    #[must_use]
+    pub fn since(mut self, time: SystemTime) -> Self {
+        if let Some(reader) = self.steps.idle() {
+            reader.since = Some(time.into());
+            reader.gap_policy = GapPolicy::Report;
+        }
+        self
+    }
+
     /// Returns the next line, or none at the end.
     pub async fn next_line(&mut self) -> Result<Option<Line>> {
         std::future::poll_fn(|cx| self.poll_line(cx)).await.transpose()

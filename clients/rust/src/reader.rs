@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use prost_types::Timestamp;
+
 use crate::{
     ErrorKind, Result,
     calls::Calls,
@@ -48,6 +50,8 @@ pub(crate) struct Reader {
     pub(crate) timestamps: bool,
     /// How many lines to begin with. They are counted once.
     pub(crate) last_lines: Option<u32>,
+    /// What was read before is left out. It is looked up once.
+    pub(crate) since: Option<Timestamp>,
     attempts: Attempts,
     call: Option<Listening<ReadOutputResponse>>,
     moved: bool, // the present call gave bytes
@@ -64,6 +68,7 @@ impl Reader {
             gap_policy: GapPolicy::Fail,
             timestamps: false,
             last_lines: None,
+            since: None,
             attempts,
             call: None,
             moved: false,
@@ -105,6 +110,7 @@ impl Reader {
                     heartbeat_interval: self.calls.keepalive.heartbeat_interval(),
                     timestamps: self.timestamps,
                     last_lines: self.last_lines,
+                    since: self.since,
                     ..ReadOutputRequest::default()
                 };
                 let mut stub = self.calls.processes();
@@ -128,6 +134,7 @@ impl Reader {
                 }
                 let Some(offset) = first else { return Ok(None) };
                 self.last_lines = None;
+                self.since = None;
                 Some(News::Started { offset })
             }
             Some(Event::Chunk(chunk)) => {

@@ -23,7 +23,8 @@ import type {
   RunOptions,
   WatchOptions,
 } from "./options.js";
-import { OwnedProcess, RemoteProcess } from "./process.js";
+import { OwnedProcess } from "./owned-process.js";
+import { RemoteProcess } from "./process.js";
 import { type Command, makeExecRequest, makeRequest, makeRunRequest } from "./requests.js";
 import { retrying } from "./retry.js";
 import { checkKeepalive, DEFAULT_KEEPALIVE_MS, DEFAULT_RETRY, Session } from "./session.js";

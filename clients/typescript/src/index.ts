@@ -18,6 +18,7 @@ export type { Line, LinesOptions } from "./lines.js";
 export * from "./names.js";
 export type * from "./options.js";
 export * from "./output.js";
+export { OwnedProcess } from "./owned-process.js";
 export * from "./process.js";
 export { Responses } from "./responses.js";
 export type { Command, Signal } from "./requests.js";

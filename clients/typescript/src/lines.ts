@@ -9,7 +9,7 @@
  */
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
 
 import { GapPolicy, type OutputChunk, OutputStream } from "./gen/hcsd/v1/process_pb.js";
 import type {
@@ -38,6 +38,8 @@ export interface Line {
 export interface LinesOptions extends CallOptions {
   /** Begin with so many of the last lines of both outputs together. Default: all. */
   readonly last?: number | undefined;
+  /** Leave out what the daemon has read before this time. Default: nothing. */
+  readonly since?: Date | undefined;
 }
 
 /** Cuts the bytes of one stream into lines. */
@@ -92,7 +94,7 @@ class Cut {
   constructor(private readonly name: Line["stream"]) {}
 
   *cut({ data, readTime }: OutputChunk): Generator<Line, undefined> {
-    const time = readTime && timestampDate(readTime);
+    const time = readTime && dateOf(readTime);
     this.offset += BigInt(data.length);
     if (!this.#cutter.inside) {
       this.#since = time;
@@ -117,14 +119,22 @@ export class LinesOfAll {
     [OutputStream.STDERR, new Cut("stderr")],
   ]);
   #located = false; // the offsets are known
+  readonly #begin: MessageInitShape<typeof ReadOutputRequestSchema>;
 
   constructor(
     private readonly name: string,
-    private readonly last: number | undefined,
+    { last, since }: LinesOptions,
   ) {
     if (last !== undefined && !(Number.isInteger(last) && last >= 0)) {
       throw new RangeError(`last is ${String(last)}; give a whole number of lines`);
     }
+    if (since !== undefined && Number.isNaN(since.getTime())) {
+      throw new RangeError("since is no time; give a valid Date");
+    }
+    this.#begin = {
+      ...(last !== undefined && { lastLines: last }),
+      ...(since !== undefined && { since: timestampFromDate(since) }),
+    };
   }
 
   /** What to ask for, to go on here. */
@@ -133,10 +143,10 @@ export class LinesOfAll {
       name: this.name,
       follow: true,
       timestamps: true,
-      gapPolicy: this.last === undefined ? GapPolicy.FAIL : GapPolicy.REPORT,
+      gapPolicy: Object.keys(this.#begin).length === 0 ? GapPolicy.FAIL : GapPolicy.REPORT,
     };
     if (!this.#located) {
-      return this.last === undefined ? request : { ...request, lastLines: this.last };
+      return { ...request, ...this.#begin };
     }
     const cursors = [...this.#cuts].map(([stream, { offset }]) => ({
       stream,
@@ -200,6 +210,11 @@ export class LinesOfAll {
       yield* cut.finish();
     }
   }
+}
+
+/** Return a time to the millisecond that it is in: a reader that comes back with a later one misses the line. */
+function dateOf({ seconds, nanos }: Timestamp): Date {
+  return new Date(Number(seconds) * 1000 + Math.floor(nanos / 1e6));
 }
 
 /** Return all parts as one. */

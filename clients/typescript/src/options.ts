@@ -5,6 +5,7 @@ import type { ChannelOptions, Interceptor } from "@grpc/grpc-js";
 import type { Address } from "./address.js";
 import type { ProofOptions } from "./credentials.js";
 import type { ProcessState } from "./gen/hcsd/v1/process_pb.js";
+import type { TerminateScope } from "./gen/hcsd/v1/process_service_pb.js";
 import type { Logger, Retry } from "./session.js";
 import type { CallOptions } from "./stubs.js";
 
@@ -121,4 +122,24 @@ export interface WatchOptions extends CallOptions {
   readonly incarnation?: string | undefined;
   /** Begin with what there is now. */
   readonly snapshot?: boolean | undefined;
+}
+
+/** How to terminate a process. */
+export interface TerminateOptions extends CallOptions {
+  /** Milliseconds it gets after a TERM signal before it is killed. Default: none. */
+  readonly gracePeriodMs?: number | undefined;
+  /**
+   * What to kill. Default: `TerminateScope.TREE_BEST_EFFORT`, the tree, or the process alone where the
+   * engine cannot tell what descends from it. `TREE` fails there instead; `PROCESS` leaves the
+   * descendants alone.
+   */
+  readonly scope?: TerminateScope | undefined;
+}
+
+/** How to delete a process. */
+export interface DeleteOptions extends CallOptions {
+  /** Kill it first if it is running. */
+  readonly force?: boolean | undefined;
+  /** What `force` kills. Default: as in {@link TerminateOptions}. */
+  readonly scope?: TerminateScope | undefined;
 }

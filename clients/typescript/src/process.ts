@@ -5,7 +5,6 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Completed } from "./completed.js";
 import { StdinClosedError } from "./errors.js";
 import {
-  OrphanPolicy,
   OutputStream,
   type Process,
   type ProcessExit,
@@ -21,8 +20,8 @@ import {
 import { RemoteInput } from "./input.js";
 import { Limits } from "./limits.js";
 import { type Line, LinesOfAll, type LinesOptions } from "./lines.js";
+import type { DeleteOptions, TerminateOptions } from "./options.js";
 import { type OutputOptions, RemoteOutput } from "./output.js";
-import { Ownership } from "./owner.js";
 import { inPieces } from "./pieces.js";
 import { ReadCalls } from "./read-calls.js";
 import { makeDuration, makeSignal, type Signal } from "./requests.js";
@@ -30,28 +29,6 @@ import { retrying } from "./retry.js";
 import type { Session } from "./session.js";
 import { checkSame, present } from "./status.js";
 import type { CallOptions, Stub } from "./stubs.js";
-
-const LEAVE_TIMEOUT_MS = 5000; // to end a process that is left; arbitrary
-
-/** How to terminate a process. */
-export interface TerminateOptions extends CallOptions {
-  /** Milliseconds it gets after a TERM signal before it is killed. Default: none. */
-  readonly gracePeriodMs?: number | undefined;
-  /**
-   * What to kill. Default: `TerminateScope.TREE_BEST_EFFORT`, the tree, or the process alone where the
-   * engine cannot tell what descends from it. `TREE` fails there instead; `PROCESS` leaves the
-   * descendants alone.
-   */
-  readonly scope?: TerminateScope | undefined;
-}
-
-/** How to delete a process. */
-export interface DeleteOptions extends CallOptions {
-  /** Kill it first if it is running. */
-  readonly force?: boolean | undefined;
-  /** What `force` kills. Default: as in {@link TerminateOptions}. */
-  readonly scope?: TerminateScope | undefined;
-}
 
 /**
  * A process of the daemon, as `Client.create` and `Client.open` return it.
@@ -123,13 +100,13 @@ export class RemoteProcess implements AsyncDisposable {
    * ended. It is a reader of its own; a process of `Client.run` waits for it. A line over 1 MiB comes in
    * pieces.
    *
-   * Iterating throws as reading a {@link RemoteOutput} does; with `last`, what was not read in time is left
-   * out instead of an `OutputEvictedError`.
+   * Iterating throws as reading a {@link RemoteOutput} does; with `last` or `since`, what was not read in time
+   * is left out instead of an `OutputEvictedError`.
    *
-   * @throws RangeError `last` is no number of lines.
+   * @throws RangeError `last` is no number of lines, or `since` no time.
    */
   async *lines(options: LinesOptions = {}): AsyncGenerator<Line, undefined> {
-    const lines = new LinesOfAll(this.name, options.last);
+    const lines = new LinesOfAll(this.name, options);
     const request = lines.request.bind(lines);
     const calls = new ReadCalls(this.#session, this.#processes, this.created, "lines", request);
     this.#outputs.add(calls);
@@ -303,36 +280,5 @@ export class RemoteProcess implements AsyncDisposable {
   #checked(process: Process | undefined): Process {
     checkSame(this.created, process);
     return present(process, "process");
-  }
-}
-
-/**
- * A process that is for one scope alone, as `Client.run` returns it.
- *
- * With `await using` it is killed at the end, with its descendants, also if it has exited and they have
- * not. If this program is killed, the daemon kills them after the `ownerGraceMs` of the options.
- */
-export class OwnedProcess extends RemoteProcess {
-  readonly #ownership: Ownership | undefined;
-
-  /** @internal */
-  constructor(...args: ConstructorParameters<typeof RemoteProcess>) {
-    super(...args);
-    const [session, processes, process] = args;
-    // A daemon that knows no owners has no options, either; to it the call would be one more reader.
-    if (process.options?.orphanPolicy === OrphanPolicy.KILL_ON_OWNER_DISCONNECT) {
-      this.#ownership = new Ownership(session, processes, process);
-    }
-  }
-
-  /** Kill the process and its descendants, for 5 s at the most; what goes wrong is not thrown. */
-  override async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.terminate({ timeoutMs: LEAVE_TIMEOUT_MS });
-    } catch {
-      // What went wrong in the scope counts for more, and a lost daemon has no process either.
-    }
-    await this.#ownership?.leave();
-    await super[Symbol.asyncDispose]();
   }
 }

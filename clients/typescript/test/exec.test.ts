@@ -220,13 +220,13 @@ test("lines of both outputs come in their order, and go on after a lost connecti
     [
       started(10n, 20n),
       chunk(STDOUT, "one\ntw", 1),
-      chunk(STDERR, "err\r\n", 2),
+      chunk(STDERR, "err\r\n", 2.5), // told as 2: from 3 on the line would be missed
       Refusal.of("UNKNOWN"),
     ],
     [started(16n, 25n), chunk(STDOUT, "o\n\n", 3), chunk(STDOUT, bad, 4), eof(STDERR), eof(STDOUT)],
   ]);
   const found: unknown[] = [];
-  for await (const { stream, text, time } of process.lines({ last: 7 })) {
+  for await (const { stream, text, time } of process.lines({ last: 7, since: new Date(1) })) {
     found.push([stream, text, time?.getTime()]);
   }
   assert.deepEqual(found, [
@@ -238,12 +238,15 @@ test("lines of both outputs come in their order, and go on after a lost connecti
   ]);
   assert.equal(asked[0]?.lastLines, 7);
   assert.equal(asked[0].timestamps, true);
+  assert.deepEqual(asked[0].since, timestampFromMs(1));
   assert.equal(asked[1]?.lastLines, undefined);
+  assert.equal(asked[1]?.since, undefined);
   assert.deepEqual(
     asked[1]?.cursors.map(({ position }) => position.value),
     [16n, 25n],
   );
   await assert.rejects(process.lines({ last: -1 }).next(), RangeError);
+  await assert.rejects(process.lines({ since: new Date(NaN) }).next(), RangeError);
 });
 
 test("all lines are asked for by default, and a long one comes in pieces", async (t) => {

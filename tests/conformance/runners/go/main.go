@@ -51,6 +51,7 @@ type request struct {
 	MaxOutputBytes uint32  `json:"max_output_bytes"`
 	Check          bool    `json:"check"`
 	Last           *uint32 `json:"last"`
+	Since          *int64  `json:"since"`
 
 	Stream  string          `json:"stream"`
 	Until   *uint64         `json:"until"`

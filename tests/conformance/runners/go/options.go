@@ -21,6 +21,7 @@ var features = map[string]string{
 	"communicate":      "Process.Communicate, Process.Follow",
 	"exec":             "Client.Exec, Client.Output",
 	"lines":            "Process.Lines",
+	"since":            "Line.Time, LinesSince",
 	"wait":             "Process.Wait",
 	"signal":           "Process.Signal",
 	"terminate":        "Process.Terminate, Process.Remove",

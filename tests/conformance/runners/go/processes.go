@@ -146,7 +146,10 @@ func lines(ctx context.Context, p *process, q *request) (answer, error) {
 	if q.Last != nil {
 		options = append(options, hcsd.LastLines(*q.Last))
 	}
-	found := [][]string{}
+	if q.Since != nil {
+		options = append(options, hcsd.LinesSince(time.UnixMilli(*q.Since)))
+	}
+	found, times := [][]string{}, []int64{}
 	for line, err := range p.Lines(ctx, options...) {
 		if err != nil {
 			return nil, err
@@ -156,11 +159,12 @@ func lines(ctx context.Context, p *process, q *request) (answer, error) {
 			stream = "stderr"
 		}
 		found = append(found, []string{stream, line.Text})
+		times = append(times, line.Time.UnixMilli())
 		if q.Until != nil && uint64(len(found)) == *q.Until {
 			break
 		}
 	}
-	return answer{"lines": found}, nil
+	return answer{"lines": found, "times": times}, nil
 }
 
 func dataOf(q *request) ([]byte, error) {

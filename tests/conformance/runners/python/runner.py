@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import DEVNULL, STDOUT
 from typing import Any
@@ -31,6 +32,8 @@ Table = dict[str, Any]
 
 
 STREAMS = {"stdout": pb.OUTPUT_STREAM_STDOUT, "stderr": pb.OUTPUT_STREAM_STDERR}
+# Of the times of the protocol.
+BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What the library offers, as a program writes it.
 FEATURES = {
@@ -45,6 +48,7 @@ FEATURES = {
     "communicate": "process.communicate",
     "exec": "client.exec, check_output",
     "lines": "process.lines, process.stdout.lines",
+    "since": "line.time, since",
     "wait": "process.wait",
     "signal": "process.signal",
     "terminate": "process.terminate",
@@ -242,15 +246,20 @@ class Runner:
         done = await self._clients[client].exec(input=content(file, text), **arguments(options))
         return completed(done) | {"truncated": done.truncated}
 
-    async def lines(self, process: str, last: int | None = None, until: int = 0) -> Table:
+    async def lines(
+        self, process: str, last: int | None = None, since: int | None = None, until: int = 0
+    ) -> Table:
         found: list[tuple[str, str]] = []
-        lines = self._processes[process].process.lines(last_lines=last)
+        times: list[int] = []
+        moment = None if since is None else BEGIN + timedelta(milliseconds=since)
+        lines = self._processes[process].process.lines(last_lines=last, since=moment)
         async with aclosing(lines):
             async for line in lines:
                 found.append((line.stream, line.text))
+                times.append((line.time - BEGIN) // timedelta(milliseconds=1))
                 if len(found) == until:
                     break
-        return {"lines": found}
+        return {"lines": found, "times": times}
 
     async def wait(self, process: str) -> Table:
         return {"exit": exit_of(await self._processes[process].process.wait())}

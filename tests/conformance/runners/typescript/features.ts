@@ -10,6 +10,7 @@ export const FEATURES = {
   communicate: "process.communicate",
   exec: "client.exec",
   lines: "process.lines, process.stdout.lines",
+  since: "line.time, since",
   wait: "process.wait",
   signal: "process.signal",
   terminate: "process.terminate",

@@ -42,6 +42,7 @@ export interface Request {
   readonly stream?: "stdout" | "stderr";
   readonly until?: number;
   readonly last?: number;
+  readonly since?: number;
   readonly check?: boolean;
   readonly max_output_bytes?: number;
   readonly file?: string;

@@ -109,14 +109,17 @@ const METHODS: Record<string, (request: Request, options: Bounds) => Promise<Tab
   },
   async lines(request, { signal, timeoutMs }) {
     const { last, until } = request;
+    const since = request.since === undefined ? undefined : new Date(request.since);
     const lines: string[][] = [];
-    for await (const line of processOf(request).lines({ last, signal, timeoutMs })) {
+    const times: (number | undefined)[] = [];
+    for await (const line of processOf(request).lines({ last, since, signal, timeoutMs })) {
       lines.push([line.stream, line.text]);
+      times.push(line.time?.getTime());
       if (lines.length === until) {
         break;
       }
     }
-    return { lines };
+    return { lines, times };
   },
   async leave(request) {
     await processOf(request)[Symbol.asyncDispose]();

@@ -13,6 +13,7 @@ pub fn features() -> Value {
         "communicate": "Process::communicate",
         "exec": "Client::exec",
         "lines": "Process::lines",
+        "since": "Line::time, Lines::since",
         "wait": "Process::wait",
         "signal": "Process::signal",
         "terminate": "Process::terminate",

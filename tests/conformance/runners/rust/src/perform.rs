@@ -1,6 +1,6 @@
 //! From requests to calls of the library.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::SystemTime};
 
 use hcsd_client::{
     ALL_SYSTEMS, Client, Completed, Process, Retry, ScopedProcess,
@@ -165,7 +165,10 @@ async fn lines(process: &Process, request: &Request) -> Answer {
     if let Some(count) = request.number("last")? {
         lines = lines.last(count);
     }
-    let mut found = Vec::new();
+    if let Some(time) = request.duration("since")? {
+        lines = lines.since(SystemTime::UNIX_EPOCH + time);
+    }
+    let (mut found, mut times) = (Vec::new(), Vec::new());
     while until.is_none_or(|until| found.len() < until) {
         let Some(line) = lines.next_line().await? else {
             break;
@@ -175,8 +178,13 @@ async fn lines(process: &Process, request: &Request) -> Answer {
             _ => "stdout",
         };
         found.push(json!([stream, line.text]));
+        let time = line
+            .time
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        times.push(json!(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
     }
-    Ok(json!({"lines": found}))
+    Ok(json!({"lines": found, "times": times}))
 }
 
 async fn connect(request: &Request) -> Result<Client, Failure> {

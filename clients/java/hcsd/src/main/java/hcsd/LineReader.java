@@ -29,7 +29,7 @@ final class LineReader extends MessageStream<Line> {
     // READING  the end of both streams       ENDED, told after what is kept
     // any      close(), a wait is cancelled  CLOSED; what is kept is dropped
     //
-    // `request` is what the next call asks for. How many lines it begins with counts once. All is
+    // `request` is what the next call asks for. Where it begins counts once. All is
     // of the one task that waits for a line, and guarded by this where close() may come in between.
 
     private static final Set<OutputStream> STREAMS =
@@ -72,6 +72,16 @@ final class LineReader extends MessageStream<Line> {
     LineReader(Connection connection, Process process, int last) {
         this(connection, process);
         request.setLastLines(last).setGapPolicy(GapPolicy.GAP_POLICY_REPORT); // older may be gone
+    }
+
+    /** Leaves out what was read before. */
+    LineReader(Connection connection, Process process, Instant since) {
+        this(connection, process);
+        request.setSince(
+                        Timestamp.newBuilder()
+                                .setSeconds(since.getEpochSecond())
+                                .setNanos(since.getNano()))
+                .setGapPolicy(GapPolicy.GAP_POLICY_REPORT); // older may be gone
     }
 
     @Override
@@ -165,7 +175,7 @@ final class LineReader extends MessageStream<Line> {
                 event.getStarted()
                         .getCursorsList()
                         .forEach(cursor -> goTo(cursor.getStream(), cursor.getOffset()));
-                request.clearLastLines();
+                request.clearLastLines().clearSince();
             }
             case CHUNK -> {
                 OutputChunk chunk = event.getChunk();

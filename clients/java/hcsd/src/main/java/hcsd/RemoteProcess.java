@@ -11,6 +11,7 @@ import hcsd.v1.SignalProcessResponse;
 import hcsd.v1.TerminateProcessResponse;
 import hcsd.v1.TerminateScope;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
@@ -166,6 +167,16 @@ public final class RemoteProcess implements AutoCloseable {
             throw new IllegalArgumentException("last %d: it must not be negative".formatted(last));
         }
         return lines(new LineReader(connection, created, last));
+    }
+
+    /**
+     * As {@link #lines()}, without what the daemon has read before a time.
+     *
+     * @param since the time; what goes missing afterwards is skipped
+     * @return the lines, to be closed
+     */
+    public MessageStream<Line> lines(Instant since) {
+        return lines(new LineReader(connection, created, since));
     }
 
     /**

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.Timestamp;
+import hcsd.v1.GapPolicy;
 import hcsd.v1.OutputChunk;
 import hcsd.v1.OutputCursor;
 import hcsd.v1.OutputEof;
@@ -84,6 +85,30 @@ class LinesTest {
         ReadOutputRequest second = (ReadOutputRequest) daemon.received.take();
         assertFalse(second.hasLastLines());
         assertEquals(cursors(17, 5), second.getCursorsList());
+    }
+
+    @Test
+    void aTimeIsLookedUpWhenTheLinesBegin() throws Exception {
+        daemon.reads.add(
+                call -> {
+                    started(call, 10, 0);
+                    call.onError(ScriptedDaemon.unavailable());
+                });
+        daemon.reads.add(
+                call -> {
+                    started(call, 10, 0);
+                    eof(call, STDOUT);
+                    eof(call, STDERR);
+                });
+        try (MessageStream<Line> lines = process.lines(Instant.ofEpochSecond(5, 7))) {
+            assertFalse(lines.hasNext());
+        }
+        ReadOutputRequest first = (ReadOutputRequest) daemon.received.take();
+        assertEquals(Timestamp.newBuilder().setSeconds(5).setNanos(7).build(), first.getSince());
+        assertEquals(GapPolicy.GAP_POLICY_REPORT, first.getGapPolicy());
+        ReadOutputRequest second = (ReadOutputRequest) daemon.received.take();
+        assertFalse(second.hasSince());
+        assertEquals(cursors(10, 0), second.getCursorsList());
     }
 
     @Test

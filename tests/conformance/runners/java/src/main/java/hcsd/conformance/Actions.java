@@ -23,6 +23,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -187,17 +188,27 @@ final class Actions {
         RemoteProcess process = process(request);
         long until = number(request, "until", Long.MAX_VALUE);
         JsonArray found = new JsonArray();
-        try (MessageStream<Line> lines =
-                request.has("last")
-                        ? process.lines((int) number(request, "last", 0))
-                        : process.lines()) {
+        JsonArray times = new JsonArray();
+        try (MessageStream<Line> lines = linesOf(process, request)) {
             while (found.size() < until && lines.hasNext()) {
-                found.add(Answers.line(lines.next()));
+                Line line = lines.next();
+                found.add(Answers.line(line));
+                times.add(line.time().toEpochMilli());
             }
         }
         JsonObject answer = new JsonObject();
         answer.add("lines", found);
+        answer.add("times", times);
         return answer;
+    }
+
+    private static MessageStream<Line> linesOf(RemoteProcess process, JsonObject request) {
+        if (request.has("since")) {
+            return process.lines(Instant.ofEpochMilli(number(request, "since", 0)));
+        }
+        return request.has("last")
+                ? process.lines((int) number(request, "last", 0))
+                : process.lines();
     }
 
     private JsonObject signal(JsonObject request) throws Exception {

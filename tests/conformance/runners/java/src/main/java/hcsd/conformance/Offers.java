@@ -14,6 +14,7 @@ final class Offers {
         {"communicate", "process.communicate"},
         {"exec", "client.exec"},
         {"lines", "process.lines"},
+        {"since", "line.time, process.lines(Instant)"},
         {"wait", "process.waitFor"},
         {"signal", "process.signal"},
         {"terminate", "process.terminate"},
