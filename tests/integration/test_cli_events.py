@@ -94,7 +94,7 @@ async def test_only_what_was_asked_for_is_told(own_daemon: Daemon, own_client: C
 
 
 @pytest.mark.parametrize(
-    "words", ["events", "inspect one", "info", "system inspect host", "logs -t one"]
+    "words", ["events", "inspect one", "info", "system stats host", "logs -t one"]
 )
 async def test_every_command_shows_times_in_one_form(
     own_daemon: Daemon, own_client: Client, words: str

@@ -68,11 +68,7 @@ test("events go on after lost connections, each once", async (t) => {
   };
   await assert.rejects(reading(), hcsd.RevisionCompactedError);
   assert.deepEqual(found, ["bookmark 3", "event 4", "event 5", "bookmark 6", "event 7"]);
-  assert.deepEqual(requests, [
-    "undefined  false",
-    "4 i false",
-    "6 i false",
-  ]);
+  assert.deepEqual(requests, ["undefined  false", "4 i false", "6 i false"]);
 });
 
 test("a snapshot begins anew if it broke, and where nothing can follow", async (t) => {
