@@ -67,6 +67,30 @@ async def test_since_a_time(hcsd: Line, client: Client, name: str) -> None:
     assert "2026-11-30T14:05:00" in refused.stderr
 
 
+async def test_until_a_time(hcsd: Line, client: Client, name: str) -> None:
+    await talk(client, name)
+    stamps = [line.split()[0] for line in (await hcsd("logs", "-t", name)).stdout.splitlines()]
+    first = datetime.fromisoformat(stamps[0])
+    before, after = (first + timedelta(milliseconds=ms) for ms in (-1, 3_600_000))
+    assert (await hcsd("logs", "--until", before.isoformat(), name)).stdout == ""
+    assert (await hcsd("logs", "--until", after.isoformat(), name)).stdout == "0\n2\n"
+
+
+async def test_a_log_that_is_followed_ends_when_the_time_has_come(
+    hcsd: Line, client: Client, name: str
+) -> None:
+    names = [f"{name}-{letter}" for letter in "ab"]
+    for one in names:
+        made = await client.create(sh("printf prompt; exec sleep 1000"), process_id=one)
+        await client.follow(made.name).until_out(b"prompt")
+    now = datetime.now().astimezone().isoformat()
+    told = await hcsd("logs", "--follow", "--until", now, *names)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert sorted(told.stdout.splitlines()) == [f"{one} | prompt" for one in names]
+    soon = (datetime.now().astimezone() + timedelta(milliseconds=10)).isoformat()
+    assert (await hcsd("logs", "--follow", "--until", soon, names[0])).returncode == 0
+
+
 async def test_of_several_each_line_says_whose_it_is(hcsd: Line, client: Client, name: str) -> None:
     names = [f"{name}-{letter}" for letter in "ab"]
     for one in names:

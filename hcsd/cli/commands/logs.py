@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import datetime  # noqa: TC003  (typer reads it)
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +29,7 @@ Examples:
   hcsd logs build-1
   hcsd logs --follow --tail 10 build-1 build-2
   hcsd logs --timestamps --since 10m build-1
+  hcsd logs --since 2h --until 1h build-1
   hcsd logs -f --stdout-only build-1 | grep warning
 """
 
@@ -52,6 +55,15 @@ def logs(
             metavar="TIME",
             parser=moment_of,
             help="Leave out what is older, as in 10m or 2026-11-30T14:05:00.",
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            parser=moment_of,
+            help="Leave out what is newer; with --follow, end when that time has come.",
         ),
     ] = None,
     tail: Annotated[
@@ -90,25 +102,37 @@ def logs(
             (True, False): [pb.OUTPUT_STREAM_STDOUT],
             (False, True): [pb.OUTPUT_STREAM_STDERR],
         }.get((stdout_only, stderr_only), [])
+        last = math.inf if until is None else until.timestamp()
+        follows = follow and last > time.time()
         sink = Sink()
         shown: list[tuple[Output, LogLines]] = []
         for name in dict.fromkeys(names):
             output = client.read_output(
                 process_of(name, system),
                 cursors=[pb.OutputCursor(stream=stream) for stream in streams],
-                follow=follow,
-                timestamps=timestamps,
+                follow=follows,
+                timestamps=timestamps or until is not None,
                 since=since,
                 last_lines=tail,
             )
             label = name if len(names) > 1 else ""
             shown.append((output, LogLines(sink, name=label, times=timestamps)))
-        return await _show(shown, sink, at_once=follow)
+        return await _show(shown, sink, at_once=follows, last=last)
 
     execute(context, work)
 
 
-async def _show(shown: Sequence[tuple[Output, LogLines]], sink: Sink, *, at_once: bool) -> int:
+async def _show(
+    shown: Sequence[tuple[Output, LogLines]], sink: Sink, *, at_once: bool, last: float
+) -> int:
+    """Show the outputs, until they end or the time `last` has come, and return the exit code.
+
+    Args:
+        shown: Of each process its output and what shows it.
+        sink: Where they are shown.
+        at_once: Show all as they come; else one after another.
+        last: The newest to be shown, in seconds since 1970.
+    """
     # Imported here, so that help does not load gRPC.
     import anyio
 
@@ -122,7 +146,13 @@ async def _show(shown: Sequence[tuple[Output, LogLines]], sink: Sink, *, at_once
         try:
             async with output:
                 async for event in output:
+                    if (
+                        event.HasField("chunk")
+                        and event.chunk.read_time.ToNanoseconds() > last * 1e9
+                    ):
+                        break  # and so is all that follows, since it comes as it was read
                     await lines.show(event)
+            await lines.finish()
         except CallError as error:
             failures.append(error)
             if len(shown) > 1:
@@ -143,7 +173,11 @@ async def _show(shown: Sequence[tuple[Output, LogLines]], sink: Sink, *, at_once
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_failure, tasks.cancel_scope)
-        await show_all()
+        with anyio.move_on_after(last - time.time() if at_once else math.inf) as in_time:
+            await show_all()
+        if in_time.cancelled_caught:
+            for _, lines in shown:
+                await lines.finish()
         await sink.flush()
         tasks.cancel_scope.cancel()
     if sink.failure is not None:

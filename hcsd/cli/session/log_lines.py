@@ -35,7 +35,7 @@ class LogLines:
         self._name = f"{name} | ".encode() if name else b""
         self._times = times
         self._inside: set[pb.OutputStream] = set()
-        self._kept: dict[pb.OutputStream, bytes] = {}  # of several: the line that is not whole
+        self._kept: dict[pb.OutputStream, bytearray] = {}  # of several: the line that is not whole
         self._cut: set[pb.OutputStream] = set()  # after a gap: what comes began in the middle
 
     async def show(self, event: service_pb.ReadOutputResponse) -> None:
@@ -49,10 +49,14 @@ class LogLines:
             self._cut.add(event.gap.stream)
         elif kind == "eof":
             await self._end_line(event.eof.stream)
-        elif kind == "end":
-            for stream in list(self._kept):  # its process runs on
-                await self._end_line(stream)
+        elif kind == "end":  # its process may run on
+            await self.finish()
         await show(event, self._sink)
+
+    async def finish(self) -> None:
+        """Show what was kept of lines that are not whole; nothing more comes."""
+        for stream in list(self._kept):
+            await self._end_line(stream)
 
     async def _show_chunk(self, chunk: pb.OutputChunk) -> None:
         data = chunk.data
@@ -71,13 +75,16 @@ class LogLines:
         if stream not in self._inside:
             piece = self._head(chunk) + piece
             self._inside.add(stream)
-        if self._name:
-            piece = self._kept.pop(stream, b"") + piece
-        if piece.endswith(b"\n"):
+        whole = piece.endswith(b"\n")
+        if whole:
             self._inside.discard(stream)
-        elif self._name and len(piece) < LONGEST:
-            self._kept[stream] = piece
-            return
+        if self._name:
+            kept = self._kept.setdefault(stream, bytearray())
+            kept += piece
+            if not whole and len(kept) < LONGEST:
+                return
+            piece = bytes(kept)
+            del self._kept[stream]
         await self._sink.write(DESCRIPTORS[stream], piece)
 
     def _head(self, chunk: pb.OutputChunk) -> bytes:
@@ -89,5 +96,5 @@ class LogLines:
     async def _end_line(self, stream: pb.OutputStream) -> None:
         """Show what was kept of a line that will not become whole."""
         self._inside.discard(stream)
-        if rest := self._kept.pop(stream, b""):
-            await self._sink.write(DESCRIPTORS[stream], rest + b"\n")
+        if rest := self._kept.pop(stream, None):
+            await self._sink.write(DESCRIPTORS[stream], bytes(rest) + b"\n")
