@@ -202,7 +202,7 @@ def _read(path: Path, check: Callable[[int], None], most: int) -> bytes:
         raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            msg = f"'{path}' is no regular file"
+            msg = f"'{path}' is no regular file; name another"
             raise NotPrivateError(msg)
         check(descriptor)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
@@ -210,7 +210,7 @@ def _read(path: Path, check: Callable[[int], None], most: int) -> bytes:
     finally:
         os.close(descriptor)
     if len(data) > most:
-        msg = f"'{path}' has more than {most} bytes"
+        msg = f"'{path}' has more than {most} bytes; name another"
         raise NotPrivateError(msg)
     return data
 

@@ -52,8 +52,10 @@ class Token(Followed[str]):
                 make_private_directory(path.parent)
             if not path.exists():
                 make_private_file(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
-        except (NotPrivateError, OSError) as error:
+        except NotPrivateError as error:
             raise TokenFileError(f"{_unusable(path, error)}; {ANOTHER}") from error
+        except OSError as error:
+            raise _unusable(path, error) from error
         super().__init__(path, _load, "")
 
 
@@ -86,5 +88,5 @@ def _weakness(token: str) -> str:
 
 
 def _unusable(path: Path, error: Exception) -> TokenFileError:
-    reason = error.strerror if isinstance(error, OSError) else error
+    reason = f"{error.strerror}; {ANOTHER}" if isinstance(error, OSError) else error
     return TokenFileError(f"cannot use token file '{path}': {reason}")

@@ -145,6 +145,29 @@ def test_a_folder_is_open_to_those_who_can_take_files_away(
     assert ("S-1-5-11" in granted) == counts
 
 
+@pytest.mark.parametrize(
+    ("mask", "counts"),
+    [
+        (0x1F01FF, True),  # full control
+        (0x1301BF, True),  # modify
+        (0x2, True),  # FILE_WRITE_DATA
+        (0x4, True),  # FILE_APPEND_DATA
+        (0x1200A9, False),  # read and execute
+    ],
+)
+def test_a_file_is_open_to_those_who_can_change_it(mask: int, counts: bool) -> None:
+    granted = security.granted(descriptor(0, mask=mask), security.CHANGE)
+    assert ("S-1-5-11" in granted) == counts
+
+
+def test_a_trusted_file_may_be_read_by_others_and_changed_by_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "hcsd.toml"
+    path.write_bytes(b"max-calls = 2")
+    assert private.read_trusted_file(path, 100) == b"max-calls = 2"
+    with pytest.raises(NotPrivateError, match="has more than 3 bytes; name another"):
+        private.read_trusted_file(path, 3)
+
+
 def test_a_certificate_that_somebody_reads_is_replaced_when_he_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
