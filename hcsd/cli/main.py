@@ -26,6 +26,7 @@ from hcsd.cli.commands import (
     open_process,
     prune,
     ps_inspect_wait,
+    resize,
     run,
     serve,
     service,
@@ -36,7 +37,6 @@ from hcsd.cli.commands import (
 )
 from hcsd.cli.connection import connecting
 from hcsd.cli.exit_codes import INTERRUPTED
-from hcsd.cli.help_text import PlainCommand
 from hcsd.cli.main_group import MainGroup
 from hcsd.cli.output.text import lead_nowhere, show
 from hcsd.version import __version__
@@ -87,6 +87,7 @@ for commands in (
     ps_inspect_wait.app,
     open_process.app,
     stop_kill_signal.app,
+    resize.app,
     prune.app,
     logs.app,
     events.app,

@@ -36,7 +36,6 @@ REMEDIES: Mapping[str, str] = {
         "it is looked for on the daemon's machine, in the PATH of the process: give a full path, or"
         " -e PATH=DIRECTORIES; a line for a shell is run by sh -c 'LINE'"
     ),
-    "INCARNATION_CHANGED": _ANEW,
     "INTERNAL": "this is a fault of hcsd: please report it, with what the log has under that number",
     "INVALID_REQUEST": "'hcsd COMMAND --help' says what each option takes",
     "OUTPUT_EVICTED": "keep more of the next one with 'hcsd run --keep SIZE'",

@@ -31,10 +31,7 @@ _STORAGE = (
     "the document of a compute system may limit its storage: see 'hcsd system create --file FILE'"
 )
 _NAMESPACES = "a process has the namespaces of its system"
-_LIMITS = (
-    "limits of memory and processors are those of a compute system, as in 'hcsd system create"
-    " --memory 256 --processors 2'"
-)
+_LIMITS = "limits are those of a compute system, which is made for the process with '--memory 256m' and '--cpus 0.5'"
 _RIGHTS = "a process has the rights of its user: write '--user USER'"
 _TIMER = "hcsd has no timers: let cron or a systemd timer start 'hcsd run -d -- COMMAND'"
 _RESTART = "hcsd starts nothing anew; a loop does, as in 'hcsd run -d -- sh -c \"until COMMAND; do sleep 1; done\"'"
@@ -128,9 +125,7 @@ _OPTIONS = {
         "--sig-proxy": "Ctrl-C and TERM are passed on; '--no-stdin' passes on nothing that is typed",
     },
     "events": {
-        "--filter": "of one compute system with '--system SYSTEM'; choose others from 'hcsd events -o json'",
         "--format": "write '--output json', which is an object a line",
-        "--since --until": "it shows all that is kept; choose by the times in 'hcsd events -o json'",
     },
     "inspect": {
         "--size -s": "a process has no files of its own",
@@ -170,14 +165,11 @@ _OPTIONS = {
         "--no-trunc": "whole ids: write '--format json', or send it to a file",
     },
     "stop": {
-        "--signal -s": "write 'hcsd kill -s TERM NAME'",
         "--time": "write '--timeout 10s'",
         "--tree": _TREE,
     },
     "system create": {
-        "--cpus": "write '--processors 2'",
         "--name": "write 'hcsd system create NAME'",
-        "-m": "write '--memory 256'",
         "-v": "folders are mounted by its document: write '--file FILE'",
     },
     "system rm": {
@@ -201,7 +193,7 @@ _OPTIONS = {
         "--gpus --device --device-cgroup-rule": _DEVICES,
         "--device-read-bps --device-read-iops --device-write-bps --device-write-iops --blkio-weight"
         " --blkio-weight-device --io-maxbandwidth --io-maxiops": _STORAGE,
-        "-m --memory --memory-swap --memory-reservation --kernel-memory --cpus --cpu-shares"
+        "--memory-swap --memory-reservation --kernel-memory --cpu-shares"
         " --cpuset-cpus --cpuset-mems --cpu-quota --cpu-period --cpu-rt-period --cpu-rt-runtime --cpu-count"
         " --cpu-percent -c --memory-swappiness": _LIMITS,
         "--cap-add --cap-drop --privileged": _RIGHTS,
@@ -217,7 +209,7 @@ _OPTIONS = {
         "--entrypoint": "there are no images: name the program first, as in 'hcsd run -- PROGRAM ARGUMENT'",
         "--init": "nothing is needed: the daemon takes care of what a process leaves behind",
         "--security-opt": "write '--no-new-privileges'",
-        "--pids-limit": "write '--ulimit nproc=100'",
+        "--pids-limit --pids": "write '--ulimit nproc=100'",
         "--group-add": "write '--user USER:GROUP'",
         "--interactive": "write '--stdin'",
         "-a --attach": "without '--detach' it is attached to both outputs; write '--stdin' for its input",

@@ -196,11 +196,6 @@ async def test_after_the_last_lines_comes_what_follows(
 # --- words ---
 
 
-def test_what_is_no_signal_leads_to_how_one_is_written() -> None:
-    told = CliRunner().invoke(app, ["kill", "-FOO", "x"], env=PLAIN)
-    assert "No such option: -F; write -s SIGNAL, as in -s HUP" in told.output
-
-
 def test_the_help_of_run_has_what_people_use_first() -> None:
     told = CliRunner().invoke(app, ["run", "--help"], env=PLAIN).output
     order = [

@@ -18,6 +18,7 @@ LONGER = {
     "clients/python/hcsd_client/_calls.py": "one method per RPC, each with its documentation",
     "clients/python/hcsd_client/_errors.py": "a table: one class per error, and the tree of them",
     "clients/python/hcsd_client/blocking.py": "a table: each method of the client, blocking",
+    "hcsd/daemon/errors.py": "a table: each error with its words and facts",
     "hcsd/hcs/schema.py": "a table: one dataclass per document",
     "hcsd/rpc/convert.py": "the one place where messages meet the daemon's own types",
     "hcsd/rpc/validate.py": "a table: the rules of each request",

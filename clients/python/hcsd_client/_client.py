@@ -216,10 +216,8 @@ class Client(ExecCalls):
             request_id=text(request_id, "request_id") or str(uuid.uuid4()),
             options=options,
         )
-        return self._process(
-            await create(self._channel, request, self._timeout),
-            stdin_offset=None if request_id else 0,
-        )
+        process = await create(self._channel, request, self._timeout)
+        return self._process(process, stdin_offset=None if request_id else 0)
 
     @asynccontextmanager
     async def run(

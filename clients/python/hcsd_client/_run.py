@@ -218,8 +218,7 @@ class Run(OutputStream[RunProcessResponse]):
         try:
             return await super()._receive()
         except ConnectionLostError as error:
-            status = await self._status.instead_of(error) if self._status else None
-            if status is None:
+            if not self._status or (status := await self._status.instead_of(error)) is None:
                 raise
             if status.code == grpc.StatusCode.OK.value[0]:
                 raise StopAsyncIteration from None

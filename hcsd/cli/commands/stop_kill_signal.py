@@ -1,4 +1,4 @@
-"""Commands that do something to processes: stop, kill, signal, resize, rm."""
+"""Commands that do something to processes: stop, kill, signal, rm."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 MAX_INT32 = 0x7FFFFFFF
 KILL_NUMBER = 9
-MAX_SIDE = 0xFFFF  # of a console
 
 ProcessOnlyOption = Annotated[
     bool,
@@ -32,11 +31,6 @@ SIGNAL_EPILOG = """\b
 Examples:
   hcsd signal web HUP
   hcsd signal --system db server 15
-"""
-RESIZE_EPILOG = """\b
-Examples:
-  hcsd resize shell 120 40
-  hcsd resize --system web shell 80 24
 """
 KILL_EPILOG = """\b
 Examples:
@@ -109,27 +103,6 @@ async def _send(client: Client, name: str, system: str | None, text: str) -> Non
         say(f"'{name}' has ended already")
     elif answer.delivery == pb.SIGNAL_DELIVERY_PENDING:
         say(f"'{name}' has not taken the signal yet")
-
-
-@app.command("resize", epilog=RESIZE_EPILOG)
-def resize(
-    context: typer.Context,
-    name: NameArgument,
-    columns: Annotated[int, typer.Argument(metavar="COLUMNS", min=1, max=MAX_SIDE, help="Width.")],
-    rows: Annotated[int, typer.Argument(metavar="ROWS", min=1, max=MAX_SIDE, help="Height.")],
-    *,
-    system: SystemOption = None,
-) -> None:
-    """Change the size of a console, in characters.
-
-    Who is attached to it does so by changing the size of the terminal.
-    """
-
-    async def work(client: Client) -> int:
-        await client.modify_process(process_of(name, system), console_size=(columns, rows))
-        return 0
-
-    execute(context, work)
 
 
 class KillCommand(ClientCommand):
