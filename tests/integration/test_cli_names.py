@@ -150,7 +150,7 @@ async def test_people_inspect_words_and_units(hcsd: Line, client: Client) -> Non
     await client.create(sh("sleep 1000"), process_id=name)
     shown = (await hcsd("inspect", name)).stdout
     assert "\nstate:       running\n" in shown
-    assert re.search(r"\nstart_time:  [\d-]+T[\d:]+Z \(\d+s ago\)\n", shown)
+    assert re.search(r"\nstart_time:  [\d-]+T[\d:.]+[+-]\d\d:\d\d \(\d+s ago\)\n", shown)
     assert re.search(r"\n  argv: +sh -c 'sleep 1000' sh\n", shown)
     assert re.search(r"\n +ring_bytes: 1 MiB\n", shown)
     assert "drop oldest" in shown

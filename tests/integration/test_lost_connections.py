@@ -16,6 +16,7 @@ import pytest
 from google.protobuf import duration_pb2
 
 from hcsd.cli.errors import RESTARTED
+from hcsd.cli.remedies import REMEDIES
 from hcsd.v1 import event_pb2
 from hcsd.v1 import process_pb2 as pb
 from hcsd.v1.process_service_pb2 import ReadOutputResponse
@@ -499,7 +500,7 @@ async def test_a_command_says_that_the_daemon_was_restarted(
                 old.kill()
                 assert await ended(command) == code
                 told = await read_until(err, b"")
-    assert told.decode() == f"hcsd: {RESTARTED}\n"
+    assert told.decode() == f"hcsd: {RESTARTED}; {REMEDIES['DAEMON_RESTARTED']}\n"
 
 
 async def test_events_and_figures_go_on_with_the_next_daemon(folder: Path) -> None:

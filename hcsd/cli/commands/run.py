@@ -64,7 +64,7 @@ Examples:
   hcsd run -d -w . --name build-1 -- make all
   hcsd run -w . --timeout 10m --stderr-to-stdout -- make test > log
   hcsd run -d --stdin-file names.txt --name sorted -- sort
-  hcsd run --memory 256m --cpus 0.5 -- make
+  hcsd run -w . --memory 256m --cpus 0.5 -- make
   hcsd run -d -w . --env-file web.env --keep 64m --name web -- ./serve
 """
 
