@@ -129,7 +129,7 @@ async def test_an_opened_process_is_found_again(scripted: ScriptedProvider) -> N
 async def test_it_may_be_lost_and_found_many_times(scripted: ScriptedProvider) -> None:
     lists(scripted, (7, 0))
     async with supervised(scripted) as process:
-        for generation in range(1, 6):
+        for generation in range(1, 4):
             await disconnect(scripted)
             await found(process, generation)
         scripted.fire(EXIT, EXITED)

@@ -155,7 +155,7 @@ async def test_a_multitude_that_replaces_itself_is_caught(
 
 
 @pytest.mark.parametrize(
-    "count", [60, pytest.param(440, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+    "count", [20, pytest.param(480, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )
 async def test_a_script_never_comes_to_what_follows_its_child(
     host: Host, tmp_path: Path, count: int

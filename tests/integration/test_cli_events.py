@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -172,8 +173,15 @@ async def test_no_events_are_none(own_daemon: Daemon) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
 
 
-async def test_who_follows_is_told_what_comes_until_the_daemon_stops(
-    own_daemon: Daemon, own_client: Client
+@pytest.mark.parametrize(
+    "daemon_stops",
+    [
+        False,
+        pytest.param(True, marks=pytest.mark.slow),  # it is looked for for 10 s
+    ],
+)
+async def test_who_follows_is_told_what_comes_until_there_is_no_more(
+    own_daemon: Daemon, own_client: Client, *, daemon_stops: bool
 ) -> None:
     command = [*HCSD, "--address", own_daemon.address, "events", "-f", "-o", "json"]
     first = await own_client.create(pb.Argv(args=["true"]))
@@ -185,10 +193,13 @@ async def test_who_follows_is_told_what_comes_until_the_daemon_stops(
         second = await own_client.create(pb.Argv(args=["true"]))
         while second.uid not in text or not text.endswith("\n"):
             text += (await process.stdout.receive()).decode()
-        await anyio.to_thread.run_sync(own_daemon.stop)
+        if daemon_stops:
+            await anyio.to_thread.run_sync(own_daemon.stop)
+        else:
+            process.send_signal(signal.SIGINT)
         async for rest in process.stdout:
             text += rest.decode()
-        assert await process.wait() == 1
+        assert await process.wait() == (1 if daemon_stops else 130)
     events = [json.loads(line) for line in text.splitlines()]
     revisions = [int(event["revision"]) for event in events]
     assert revisions == list(range(1, len(events) + 1))

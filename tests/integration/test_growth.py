@@ -108,7 +108,7 @@ async def test_processes_one_after_another_leave_nothing(
     own_daemon: Daemon, own_client: Client
 ) -> None:
     async with same_size(own_daemon, own_client):
-        await in_a_row(own_client, 300)
+        await in_a_row(own_client, 100)
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ async def test_mistakes_and_departures_leave_nothing(
 ) -> None:
     client = own_client
     async with same_size(own_daemon, own_client):
-        for _ in range(30):
+        for _ in range(10):
             with refused(grpc.StatusCode.NOT_FOUND):
                 await client.create(pb.Argv(args=["no-such-program"]), spec=PIPE)
             with refused(grpc.StatusCode.INVALID_ARGUMENT):

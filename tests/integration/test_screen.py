@@ -62,36 +62,35 @@ JSON = ("ps --all", "inspect", "events", "stats", "system ps", "system inspect",
 
 
 @pytest.fixture
-async def made(client: Client) -> AsyncIterator[None]:
+async def made(own_client: Client) -> AsyncIterator[None]:
     """A system and a process that are called, labelled and told like that."""
-    await client.systems.CreateComputeSystem(
+    await own_client.systems.CreateComputeSystem(
         system_pb.CreateComputeSystemRequest(
             system_id=HOSTILE, configuration_json=document(owner=HOSTILE), start=True
         )
     )
-    client.made.append(PROCESS)
     spec = pb.ProcessSpec(
         argv=sh(f": {HOSTILE!r}; exit 3", HOSTILE),
         env=[pb.EnvironmentVariable(name=HOSTILE, value=HOSTILE)],
     )
-    await client.processes.CreateProcess(
+    await own_client.processes.CreateProcess(
         service_pb.CreateProcessRequest(
             parent=SYSTEM, spec=spec, process_id="screen", labels={HOSTILE: HOSTILE}
         )
     )
-    await client.wait(PROCESS, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+    await own_client.wait(PROCESS, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
     yield
-    await client.systems.TerminateComputeSystem(
+    await own_client.systems.TerminateComputeSystem(
         system_pb.TerminateComputeSystemRequest(name=SYSTEM)
     )
-    await client.systems.WaitComputeSystem(system_pb.WaitComputeSystemRequest(name=SYSTEM))
+    await own_client.systems.WaitComputeSystem(system_pb.WaitComputeSystemRequest(name=SYSTEM))
 
 
 @pytest.mark.usefixtures("made")
-async def test_a_terminal_obeys_nothing_that_others_have_chosen(daemon: Daemon) -> None:
+async def test_a_terminal_obeys_nothing_that_others_have_chosen(own_daemon: Daemon) -> None:
     shown = ""
     for arguments in COMMANDS:
-        shown += (text := await at_a_terminal(daemon, *arguments))
+        shown += (text := await at_a_terminal(own_daemon, *arguments))
         for line in OWN.sub("", text).replace("\r", "\n").split("\n"):
             assert is_printable(line), f"{arguments}: {line!r}"
             assert not line.startswith("FORGED"), f"{arguments}: {text!r}"
@@ -100,11 +99,11 @@ async def test_a_terminal_obeys_nothing_that_others_have_chosen(daemon: Daemon) 
 
 
 @pytest.mark.usefixtures("made")
-async def test_json_at_a_terminal_can_be_printed_and_read(daemon: Daemon) -> None:
+async def test_json_at_a_terminal_can_be_printed_and_read(own_daemon: Daemon) -> None:
     found: set[str] = set()
 
     async def show(arguments: Sequence[str]) -> None:
-        text = await at_a_terminal(daemon, *arguments, "--output", "json")
+        text = await at_a_terminal(own_daemon, *arguments, "--output", "json")
         assert all(map(is_printable, text.replace("\r\n", "\n").split("\n"))), text
         if text.startswith(("{", "[")):
             found.update(*map(strings, values(text)))
@@ -117,11 +116,13 @@ async def test_json_at_a_terminal_can_be_printed_and_read(daemon: Daemon) -> Non
 
 
 @pytest.mark.usefixtures("made")
-async def test_json_is_the_same_at_a_terminal_and_elsewhere(daemon: Daemon) -> None:
+async def test_json_is_the_same_at_a_terminal_and_elsewhere(own_daemon: Daemon) -> None:
     arguments = ("inspect", PROCESS, "--output", "json")
-    piped = await commands.run(arguments, environment(daemon))
+    piped = await commands.run(arguments, environment(own_daemon))
     assert piped.returncode == 0
-    assert await at_a_terminal(daemon, *arguments) == piped.stdout.decode().replace("\n", "\r\n")
+    assert await at_a_terminal(own_daemon, *arguments) == piped.stdout.decode().replace(
+        "\n", "\r\n"
+    )
 
 
 def environment(daemon: Daemon) -> dict[str, str]:
@@ -136,10 +137,10 @@ async def at_a_terminal(daemon: Daemon, *arguments: str) -> str:
 def values(text: str) -> Iterator[object]:
     """All values of JSON, one after another."""
     decoder = json.JSONDecoder()
-    while text := text.lstrip():
-        value, end = decoder.raw_decode(text)
+    start = 0
+    while found := re.compile(r"\S").search(text, start):
+        value, start = decoder.raw_decode(text, found.start())
         yield value
-        text = text[end:]
 
 
 def strings(value: object) -> set[str]:

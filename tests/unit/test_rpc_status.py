@@ -108,14 +108,14 @@ def test_however_many_violations_there_are_a_client_can_read_them(found: list[Vi
 @pytest.mark.parametrize("character", ["x", "é", "\n", "\U0001f600"])
 def test_a_violation_that_quotes_a_long_value_is_listed_shortened(character: str) -> None:
     long = character * 100_000
-    status = to_status(InvalidRequestError([Violation(long, "rule", f"is {long}")] * 1000))
+    status = to_status(InvalidRequestError([Violation(long, "rule", f"is {long}")] * 200))
     assert is_readable(status)
     bad = error_details_pb2.BadRequest()
     assert status.details[1].Unpack(bad)
-    left_out = 1000 - len(bad.field_violations)
-    assert 0 < left_out < 1000
+    left_out = 200 - len(bad.field_violations)
+    assert 0 < left_out < 200
     assert info(status).metadata["violations_left_out"] == str(left_out)
-    assert f"{left_out} of 1000 violations are left out" in status.message
+    assert f"{left_out} of 200 violations are left out" in status.message
 
 
 def test_all_violations_are_listed_in_their_order() -> None:
