@@ -161,7 +161,6 @@ _OPTIONS = {
     },
     "stats": {
         "--all -a": "it shows all systems: write 'hcsd stats'",
-        "--no-stream": "write '--count 1'",
         "--no-trunc": "whole ids: write '--format json', or send it to a file",
     },
     "stop": {
@@ -211,7 +210,6 @@ _OPTIONS = {
         "--security-opt": "write '--no-new-privileges'",
         "--pids-limit --pids": "write '--ulimit nproc=100'",
         "--group-add": "write '--user USER:GROUP'",
-        "--interactive": "write '--stdin'",
         "-a --attach": "without '--detach' it is attached to both outputs; write '--stdin' for its input",
         "--cidfile": "-d prints the name, as in 'hcsd run -d -- COMMAND > FILE'",
         "--label-file": "write '--label KEY=VALUE' for each",

@@ -46,7 +46,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("run", "--env", HOSTILE, "--", "true"),
     ("run", "--workdir", f"/{HOSTILE}", "--", "true"),
     ("stats", "--count", "1", "--interval", "100ms"),
-    ("stats", SYSTEM, "--count", "1", "--interval", "100ms"),
+    ("stats", SYSTEM, "--no-stream", "--interval", "100ms"),
     ("system", "ps"),
     ("system", "inspect", HOSTILE),
     ("system", "stats", HOSTILE),

@@ -284,6 +284,12 @@ async def test_what_systems_use_is_shown_by_the_time_between_two_samples(
     assert result.stdout.decode().splitlines()[1].split() == ["web", "running"]
 
 
+async def test_the_number_of_tables_is_said_once(daemon: FakeDaemon) -> None:
+    result = await hcsd(daemon, "stats", "--no-stream", "--count", "2")
+    assert result.returncode == 2
+    assert b"--count: says already how many tables" in result.stderr
+
+
 async def test_what_runs_in_a_system_is_shown(daemon: FakeDaemon) -> None:
     daemon.answers("GetComputeSystemProperties", figures(0, 1))
     result = await hcsd(daemon, "system", "stats", "web")

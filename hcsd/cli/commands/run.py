@@ -93,6 +93,7 @@ def run(
         bool,
         typer.Option(
             "--stdin",
+            "--interactive",
             "-i",
             help="Pass this command's stdin to the process; with -d, leave its stdin open for "
             "'hcsd attach'.",

@@ -90,6 +90,7 @@ def stats(
             help="How many tables. Default: one, and on a terminal until Ctrl-C.",
         ),
     ] = None,
+    no_stream: Annotated[bool, typer.Option("--no-stream", help="One table: --count 1.")] = False,
     template: FormatOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
@@ -99,6 +100,9 @@ def stats(
     table is an array on a line of its own.
     """
     check_format(template, output)
+    if no_stream and count is not None:
+        raise typer.BadParameter("says already how many tables", param_hint="--count")
+    count = 1 if no_stream else count
     live = template is None and output is OutputFormat.TABLE and sys.stdout.isatty()
 
     async def work(client: Client) -> int:
