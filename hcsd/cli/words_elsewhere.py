@@ -265,6 +265,14 @@ OPTIONS = {
     for command, rows in _OPTIONS.items()
 }
 
+# By the command: what to type where it takes no name.
+NAMELESS = {
+    "events": "write '--filter name=TEXT' for those of one process",
+    "info": "this is about the daemon; see a process with 'hcsd inspect NAME'",
+    "prune": "remove certain processes with 'hcsd rm NAME'",
+    "ps": "see one process with 'hcsd inspect NAME', or write '--filter name=TEXT'",
+}
+
 
 def hint_for_word(group: str, word: str) -> str:
     """Return what to type instead of a command that there is not; "" if nothing is known.

@@ -170,6 +170,22 @@ async def test_the_newest_processes(hcsd: Line, client: Client) -> None:
     assert shown.stdout == "0\n"
 
 
+async def test_the_processes_that_ended_of_late(hcsd: Line, client: Client) -> None:
+    name = f"n-{uuid.uuid4().hex[:8]}"
+    await client.create(sh("exit 3"), process_id=name)
+    await hcsd("wait", name)
+    of_name = ("ps", "-q", "--filter", f"name={name}", "--filter")
+    assert (await hcsd(*of_name, "ended=10m")).stdout.split() == [name]
+    assert (await hcsd(*of_name, "ended=2999-01-01")).stdout == ""
+    told = await hcsd(*of_name, "ended=soon")
+    assert told.returncode == 2
+    assert "'soon' is not a time" in told.stderr
+
+
+async def test_examples_of_help_keep_their_tabs(hcsd: Line) -> None:
+    assert r"'table {{.name}}\t{{.exit.exit_code}}'" in (await hcsd("ps", "--help")).stdout
+
+
 @pytest.mark.parametrize(
     "command",
     [
