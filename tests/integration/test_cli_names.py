@@ -182,6 +182,16 @@ async def test_the_processes_that_ended_of_late(hcsd: Line, client: Client) -> N
     assert "'soon' is not a time" in told.stderr
 
 
+async def test_after_ctrl_c_the_next_prompt_has_a_line_of_its_own(
+    daemon: Daemon, client: Client
+) -> None:
+    whole = await issued(client, "echo ready; exec sleep 1000")
+    with at_terminal(daemon.address, "logs", "-f", whole) as person:
+        await person.expect(rb"ready\r\n")
+        person.type(b"\x03")
+        assert await person.leave() == (130, b"^C\r\n")
+
+
 async def test_examples_of_help_keep_their_tabs(hcsd: Line) -> None:
     assert r"'table {{.name}}\t{{.exit.exit_code}}'" in (await hcsd("ps", "--help")).stdout
 

@@ -69,6 +69,13 @@ def say(text: str) -> None:
         print(f"hcsd: {printable(text)}", file=sys.stderr, flush=True)
 
 
+def end_line() -> None:
+    """End the line of a terminal on which a Ctrl-C has left its ``^C``, so that the next prompt has its own."""
+    with suppress(OSError):  # nobody reads it
+        if sys.stderr.isatty():
+            print(file=sys.stderr, flush=True)
+
+
 def say_now(text: str, *, lasts: bool = False) -> None:
     """Tell people what is of no use later; on the screen of a process by a notice.
 
