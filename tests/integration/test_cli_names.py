@@ -192,6 +192,14 @@ async def test_after_ctrl_c_the_next_prompt_has_a_line_of_its_own(
         assert await person.leave() == (130, b"^C\r\n")
 
 
+async def test_after_ctrl_c_so_does_the_last_word_of_a_process(daemon: Daemon) -> None:
+    script = "trap 'echo bye; exit 3' INT; echo ready; while :; do sleep 0.01; done"
+    with at_terminal(daemon.address, "run", "--", "sh", "-c", script) as person:
+        await person.expect(rb"ready\r\n")
+        person.type(b"\x03")
+        assert await person.leave() == (3, b"^C\r\nbye\r\n")
+
+
 async def test_examples_of_help_keep_their_tabs(hcsd: Line) -> None:
     assert r"'table {{.name}}\t{{.exit.exit_code}}'" in (await hcsd("ps", "--help")).stdout
 

@@ -70,7 +70,9 @@ def say(text: str) -> None:
 
 
 def end_line() -> None:
-    """End the line of a terminal on which a Ctrl-C has left its ``^C``, so that the next prompt has its own."""
+    """End the line on which a Ctrl-C has left its ``^C``, unless the screen is a process's."""
+    if _later is not None:
+        return
     with suppress(OSError):  # nobody reads it
         if sys.stderr.isatty():
             print(file=sys.stderr, flush=True)
