@@ -111,6 +111,19 @@ def test_a_name_where_none_belongs_is_answered(command: str) -> None:
         understand([command, *words])
 
 
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["ps", "--since", "10m"], "'--filter ended=10m'"),
+        (["stop", "--all"], "'hcsd ps -q'"),
+        (["run", "-p", "MemoryMax=256M", "--", "true"], "'--memory 256m'"),
+        (["run", "--property=CPUQuota=50%", "--", "true"], "'--cpus 0.5'"),
+    ],
+)
+def test_what_a_newcomer_types_leads_on(words: list[str], answer: str) -> None:
+    assert answer in complaint(words)
+
+
 def test_hints_are_one_line_without_an_end() -> None:
     for rows in (*WORDS.values(), *OPTIONS.values()):
         for hint in rows.values():
