@@ -34,7 +34,7 @@ def execute(
     from hcsd.cli.errors import say_error
     from hcsd.cli.hints import understanding
     from hcsd.cli.lost_connection import telling_lost_connections
-    from hcsd.cli.output.text import say, tell_lost_output
+    from hcsd.cli.output.text import end_line, say, tell_lost_output
     from hcsd.cli.terminal.terminal import NoTerminalError
     from hcsd.cli.wake_on_signals import waking_on_signals
     from hcsd_client import HcsdClientError
@@ -61,6 +61,7 @@ def execute(
     except OSError as error:
         code = tell_lost_output(error, failure_code)
     except KeyboardInterrupt:
+        end_line()
         code = exit_codes.INTERRUPTED
     raise typer.Exit(code)
 

@@ -14,7 +14,7 @@ from hcsd.cli import exit_codes
 from hcsd.cli.bad_values import plain
 from hcsd.cli.help_text import CommandGroup
 from hcsd.cli.output.text import tell_lost_output
-from hcsd.cli.words_elsewhere import ALIASES, hint_for_option, hint_for_word
+from hcsd.cli.words_elsewhere import ALIASES, NAMELESS, hint_for_option, hint_for_word
 from hcsd.printable import printable
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def _add_hint(error: TyperException) -> None:
     elif found := _UNKNOWN_WORD.match(error.message):
         hint = hint_for_word(path, found[1])
         error.message = found[0].rstrip(".") if hint else error.message
+    elif error.message.startswith("Got unexpected extra argument"):
+        hint = NAMELESS.get(path, "")
     if hint:
         error.message += f"; {hint}"
 

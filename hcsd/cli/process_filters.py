@@ -1,6 +1,6 @@
 """Which processes a list shows, as people say it.
 
-The forms are ``label=KEY=VALUE``, ``status=STATE``, ``exited=CODE`` and ``name=TEXT``.
+The forms are ``label=KEY=VALUE``, ``status=STATE``, ``exited=CODE``, ``ended=TIME`` and ``name=TEXT``.
 
 Of one key with several values any will do, but each label must be there; of several keys all must hold.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
+from hcsd.cli.options import moment_of
 from hcsd.cli.resource_names import ids_of
 
 if TYPE_CHECKING:
@@ -32,12 +33,14 @@ class ProcessFilters:
         states: States, one of which it must have; empty for any.
         codes: Exit codes, one of which it must have, as numbers or `NONZERO`; empty for any.
         texts: Texts, one of which must be in its id; empty for any.
+        ended: Times, after one of which it must have ended, in seconds; empty for any.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> ProcessFilters:
@@ -56,12 +59,14 @@ class ProcessFilters:
                 found.states.append(value.lower())
             elif key == "exited" and (value == NONZERO or value.isdecimal()):
                 found.codes.append(value)
+            elif key == "ended":
+                found.ended.append(moment_of(value).timestamp())
             elif key == "name" and value:
                 found.texts.append(value)
             else:
                 raise typer.BadParameter(
                     f"'{text}' is no filter; write label=KEY=VALUE, name=TEXT, exited=CODE,"
-                    f" exited={NONZERO}, or status= and one of {', '.join(STATES)}",
+                    f" exited={NONZERO}, ended=TIME, or status= and one of {', '.join(STATES)}",
                     param_hint="--filter",
                 )
         return found
@@ -70,14 +75,16 @@ class ProcessFilters:
         """Return the states as the contract has them."""
         from hcsd.v1.process_pb2 import ProcessState
 
-        states = self.states or (["exited"] if self.codes else [])
+        states = self.states or (["exited"] if self.codes or self.ended else [])
         names = (f"PROCESS_STATE_{state.upper()}" for state in states)
         return [cast("ProcessState", ProcessState.Value(name)) for name in names]
 
     def matches(self, process: Process) -> bool:
-        """Tell whether a process has one of the texts in its id, and one of the exit codes."""
+        """Tell whether a process has one of the texts in its id, one of the exit codes, and one of the ends."""
         _, process_id = ids_of(process.name)
         if self.codes and not (process.HasField("exit") and self._has_code(process.exit)):
+            return False
+        if self.ended and process.exit.exit_time.ToNanoseconds() / 1e9 < min(self.ended):
             return False
         return not self.texts or any(text in process_id for text in self.texts)
 

@@ -6,7 +6,8 @@ its neighbours. The last six characters are one of a thousand million, so a list
 ``8JNFTG`` for ``01M8R0H1N4NPWM6NEPQW8JNFTG``. The ids of containers and GUIDs are chance from the start on.
 They are shown by their beginning, as docker does.
 
-Commands take either end of such an id, from four characters on, in any case. Digits alone are none,
+Commands take either end of such an id, and the beginning of what lists show of it, from four characters
+on, in any case. Digits alone are none,
 since who types them means a pid. Names that people chose have no short form: when ``web`` has ended,
 ``hcsd stop web`` must not stop ``web-2``.
 """
@@ -50,11 +51,12 @@ def is_part(text: str) -> bool:
 
 
 def stands_for(text: str, whole: str) -> bool:
-    """Tell whether a text is one end of an id that nobody chose, or all of it."""
-    if not is_part(text) or _kind_of(whole) is None:
+    """Tell whether a text is one end of an id that nobody chose, all of it, or a beginning of what lists show."""
+    kind = _kind_of(whole)
+    if not is_part(text) or kind is None:
         return False
-    part, whole = text.upper(), whole.upper()
-    return whole.startswith(part) or whole.endswith(part)
+    part, shown, whole = text.upper(), _part(whole, kind, 0).upper(), whole.upper()
+    return whole.startswith(part) or whole.endswith(part) or shown.startswith(part)
 
 
 def shortened(ids: Iterable[str]) -> dict[str, str]:

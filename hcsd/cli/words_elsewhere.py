@@ -144,6 +144,7 @@ _OPTIONS = {
         "--force -f": "it asks nothing: write 'hcsd prune'",
     },
     "ps": {
+        "--since": "write '--filter ended=10m'",
         "--failed": "write '--filter exited=nonzero'",
         "--label": "write '--filter label=KEY=VALUE'",
         "--size -s": "a process has no files of its own; see 'hcsd top' for its memory",
@@ -164,6 +165,7 @@ _OPTIONS = {
         "--no-trunc": "whole ids: write '--format json', or send it to a file",
     },
     "stop": {
+        "--all -a": "name each; 'hcsd ps -q' prints the names of all that run",
         "--time": "write '--timeout 10s'",
         "--tree": _TREE,
     },
@@ -184,7 +186,7 @@ _OPTIONS = {
         # docker run
         "-v --volume --mount --volumes-from --volume-driver --tmpfs --read-only --shm-size"
         " --storage-opt": _FILES,
-        "-p": f"{_NETWORK}; a property of systemd-run is an option here, as in '--ulimit nofile=4096'",
+        "-p": f"{_NETWORK}; a property of systemd-run is an option here, as in '--memory 256m' or '--ulimit nofile=4096'",
         "-P": f"{_NETWORK}; for --pipe of systemd-run write '-i'",
         "--publish --publish-all --expose --network --net --network-alias --link --ip --ip6"
         " --net-alias --link-local-ip --dns --dns-search --dns-opt --dns-option --add-host"
@@ -228,7 +230,7 @@ _OPTIONS = {
         "--wait": "it waits unless '--detach' is given",
         "-G --collect": "write '--rm'",
         "-r --remain-after-exit": "write '--pin'",
-        "--property": "write '--ulimit nofile=4096', '--umask 077', '--timeout 10m' or '--no-new-privileges'",
+        "--property": "write '--memory 256m', '--cpus 0.5', '--ulimit nofile=4096', '--umask 077', '--timeout 10m' or '--no-new-privileges'",
         "--uid": "write '--user UID'",
         "--gid": "write '--user UID:GID'",
         "--description": "write '--label description=TEXT'",
@@ -261,6 +263,14 @@ _OPTIONS = {
 OPTIONS = {
     command: {option: hint for options, hint in rows.items() for option in options.split()}
     for command, rows in _OPTIONS.items()
+}
+
+# By the command: what to type where it takes no name.
+NAMELESS = {
+    "events": "write '--filter name=TEXT' for those of one process",
+    "info": "this is about the daemon; see a process with 'hcsd inspect NAME'",
+    "prune": "remove certain processes with 'hcsd rm NAME'",
+    "ps": "see one process with 'hcsd inspect NAME', or write '--filter name=TEXT'",
 }
 
 

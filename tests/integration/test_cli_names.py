@@ -170,6 +170,40 @@ async def test_the_newest_processes(hcsd: Line, client: Client) -> None:
     assert shown.stdout == "0\n"
 
 
+async def test_the_processes_that_ended_of_late(hcsd: Line, client: Client) -> None:
+    name = f"n-{uuid.uuid4().hex[:8]}"
+    await client.create(sh("exit 3"), process_id=name)
+    await hcsd("wait", name)
+    of_name = ("ps", "-q", "--filter", f"name={name}", "--filter")
+    assert (await hcsd(*of_name, "ended=10m")).stdout.split() == [name]
+    assert (await hcsd(*of_name, "ended=2999-01-01")).stdout == ""
+    told = await hcsd(*of_name, "ended=soon")
+    assert told.returncode == 2
+    assert "'soon' is not a time" in told.stderr
+
+
+async def test_after_ctrl_c_the_next_prompt_has_a_line_of_its_own(
+    daemon: Daemon, client: Client
+) -> None:
+    whole = await issued(client, "echo ready; exec sleep 1000")
+    with at_terminal(daemon.address, "logs", "-f", whole) as person:
+        await person.expect(rb"ready\r\n")
+        person.type(b"\x03")
+        assert await person.leave() == (130, b"^C\r\n")
+
+
+async def test_after_ctrl_c_so_does_the_last_word_of_a_process(daemon: Daemon) -> None:
+    script = "trap 'echo bye; exit 3' INT; echo ready; while :; do sleep 0.01; done"
+    with at_terminal(daemon.address, "run", "--", "sh", "-c", script) as person:
+        await person.expect(rb"ready\r\n")
+        person.type(b"\x03")
+        assert await person.leave() == (3, b"^C\r\nbye\r\n")
+
+
+async def test_examples_of_help_keep_their_tabs(hcsd: Line) -> None:
+    assert r"'table {{.name}}\t{{.exit.exit_code}}'" in (await hcsd("ps", "--help")).stdout
+
+
 @pytest.mark.parametrize(
     "command",
     [

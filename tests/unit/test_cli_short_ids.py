@@ -36,6 +36,8 @@ ids = st.lists(
         ("01m8r0h1", ULID, True),
         (ULID.lower(), ULID, True),
         ("NFTG", ULID, True),
+        ("8jnf", ULID, True),  # how that which lists show begins
+        ("8JNFT", ULID, True),
         ("FTG", ULID, False),  # too short
         ("NEPQ", ULID, False),  # neither end
         ("3f2a3f2a3f2a", CONTAINER, True),

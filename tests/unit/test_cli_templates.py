@@ -82,7 +82,10 @@ def test_a_table_has_headings(capsys: pytest.CaptureFixture[str]) -> None:
             "{{.naem}}",
             r"no field '\.naem'; did you mean 'name'\? the result has name, uid, .*options$",
         ),
-        ("{{.ID}}", r"no field '\.ID'; .*the result has name, uid"),
+        ("{{.ID}}", r"no field '\.ID'; did you mean 'name'\? the result has name, uid"),
+        ("{{.ExitCode}}", r"no field '\.ExitCode'; did you mean 'exit\.exit_code'\?"),
+        ("{{.exit_code}}", r"no field '\.exit_code'; did you mean 'exit\.exit_code'\?"),
+        ("{{.Command}}", r"no field '\.Command'; did you mean 'spec\.argv\.args'\?"),
         (
             "{{json .spec.arg}}",
             r"no field '\.spec\.arg'; did you mean 'argv'\? \.spec has command_line",

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from hcsd.cli.main import app
-from hcsd.cli.words_elsewhere import ALIASES, OPTIONS, WORDS
+from hcsd.cli.words_elsewhere import ALIASES, NAMELESS, OPTIONS, WORDS
 
 HCSD = typer.main.get_command(app)
 # What a command needs besides the option in question.
@@ -99,6 +99,29 @@ def test_what_a_hint_says_to_type_is_understood(command: str, hint: str) -> None
         understand(words)
     for words in options_in(hint):
         understand([*command.split(), *words, *ARGUMENTS.get(command, [])])
+
+
+@pytest.mark.parametrize("command", NAMELESS)
+def test_a_name_where_none_belongs_is_answered(command: str) -> None:
+    told = complaint([command, "web"])
+    assert told == f"Got unexpected extra argument(s) (web); {NAMELESS[command]}"
+    for words in command_lines(NAMELESS[command]):
+        understand(words)
+    for words in options_in(NAMELESS[command]):
+        understand([command, *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["ps", "--since", "10m"], "'--filter ended=10m'"),
+        (["stop", "--all"], "'hcsd ps -q'"),
+        (["run", "-p", "MemoryMax=256M", "--", "true"], "'--memory 256m'"),
+        (["run", "--property=CPUQuota=50%", "--", "true"], "'--cpus 0.5'"),
+    ],
+)
+def test_what_a_newcomer_types_leads_on(words: list[str], answer: str) -> None:
+    assert answer in complaint(words)
 
 
 def test_hints_are_one_line_without_an_end() -> None:

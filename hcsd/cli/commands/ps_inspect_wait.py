@@ -32,8 +32,9 @@ PS_EPILOG = """\b
 Examples:
   hcsd ps --all
   hcsd ps --system web --output json
-  hcsd ps --filter exited=nonzero --filter label=app=web
-  hcsd ps -n 5 --format 'table {{.name}}\t{{.exit.exit_code}}'
+  hcsd ps --filter exited=nonzero --filter ended=10m
+  hcsd ps --filter label=app=web
+  hcsd ps -n 5 --format 'table {{.name}}\\t{{.exit.exit_code}}'
   hcsd kill $(hcsd ps -q)
 """
 INSPECT_EPILOG = """\b
@@ -71,7 +72,8 @@ def ps(
             "-f",
             metavar="KEY=VALUE",
             help="Only those with this: label=KEY=VALUE, status=STATE, exited=CODE or exited=nonzero,"
-            " name=TEXT in the id. May be given more than once; status and exited imply --all.",
+            " ended=TIME for no longer ago, as in 10m, name=TEXT in the id. May be given more than once; status,"
+            " exited and ended imply --all.",
         ),
     ] = None,
     last: Annotated[

@@ -40,6 +40,16 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _PATH = re.compile(r"\.|(?:\.[\w-]+)+")
 TABLE = "table "
+# Words of docker, and fields that lie deeper, in small letters and without "_": what is meant.
+ELSEWHERE = {
+    "id": "name",
+    "names": "name",
+    "status": "state",
+    "exitcode": "exit.exit_code",
+    "exittime": "exit.exit_time",
+    "command": "spec.argv.args",
+    "createdat": "create_time",
+}
 AS_TEXT = {"google.protobuf.Duration", "google.protobuf.Timestamp"}
 HOW = '{{.FIELD}}, {{json .FIELD}} or {{index .FIELD "KEY"}}'
 
@@ -222,6 +232,8 @@ def _shape_of(field: FieldDescriptor) -> Shape:
 def _no_member(said: str, key: str, members: list[str]) -> str:
     if not members:
         return f"'{said}' has no fields"
-    hint = did_you_mean(key.lower(), members)
+    meant = ELSEWHERE.get(key.lower().replace("_", ""), "") if not said else ""
+    certain = [meant] if meant.partition(".")[0] in members else []
+    hint = did_you_mean(key.lower(), members, certain)
     there = f"{said or 'the result'} has {', '.join(members)}"
     return f"there is no field '{said}.{key}'; {hint + ' ' if hint else ''}{there}"

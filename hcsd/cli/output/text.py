@@ -69,6 +69,15 @@ def say(text: str) -> None:
         print(f"hcsd: {printable(text)}", file=sys.stderr, flush=True)
 
 
+def end_line() -> None:
+    """End the line on which a Ctrl-C has left its ``^C``, unless the screen is a process's."""
+    if _later is not None:
+        return
+    with suppress(OSError):  # nobody reads it
+        if sys.stderr.isatty():
+            print(file=sys.stderr, flush=True)
+
+
 def say_now(text: str, *, lasts: bool = False) -> None:
     """Tell people what is of no use later; on the screen of a process by a notice.
 

@@ -23,7 +23,7 @@ import anyio
 from hcsd.cli import exit_codes
 from hcsd.cli.errors import say_error, start_exit_code
 from hcsd.cli.hints import add_hint
-from hcsd.cli.output.text import say, say_now
+from hcsd.cli.output.text import end_line, say, say_now
 from hcsd.cli.resource_names import short_name
 from hcsd.cli.session.exits import exit_code, memory_limit, sink_exit_code
 from hcsd.cli.session.receive_signals import receive_signals
@@ -191,6 +191,7 @@ class Session:
             self._leave(128 + number)
         else:
             self._interrupted = True
+            end_line()
             self._pass_signal(number)
             self._tasks.start_soon(self._tell_way_out)
 
