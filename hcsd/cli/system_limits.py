@@ -76,14 +76,12 @@ def check_own_system(
     if cpus is not None:
         said["--cpus"] = f"{cpus:g}"
     if system is not None:
-        msg = (
-            "must not be given with --system: that has limits of its own, from 'hcsd system create'"
-        )
+        msg = "it must not be given with --system: that has limits of its own, from 'hcsd system create'"
         raise typer.BadParameter(msg, param_hint=" / ".join(said))
     if detach:
         words = " ".join(f"{option} {value}" for option, value in said.items())
         msg = (
-            "is for a process in the foreground; in the background make its compute system first:"
+            "it is only for a process in the foreground; in the background make its compute system first:"
             f" 'hcsd system create --start {words} SYSTEM' and 'hcsd run -d --system SYSTEM -- COMMAND'"
         )
         raise typer.BadParameter(msg, param_hint=" / ".join(said))

@@ -226,7 +226,7 @@ def run(
     if memory is not None or cpus is not None:
         check_own_system(system, memory, cpus, detach=detach)
     if detach and remove:
-        raise typer.BadParameter("is for a process in the foreground", param_hint="--rm")
+        raise typer.BadParameter("it is only for a process in the foreground", param_hint="--rm")
     if pin and remove:
         raise typer.BadParameter("must not be given with --pin", param_hint="--rm")
     if stdin_file is not None:
