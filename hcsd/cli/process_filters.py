@@ -7,6 +7,7 @@ Of one key with several values any will do, but each label must be there; of sev
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -57,7 +58,7 @@ class ProcessFilters:
                 found.labels[name] = label
             elif key == "status" and value.lower() in STATES:
                 found.states.append(value.lower())
-            elif key == "exited" and (value == NONZERO or value.isdecimal()):
+            elif key == "exited" and (value == NONZERO or re.fullmatch(r"\d{1,10}", value)):
                 found.codes.append(value)
             elif key == "ended":
                 found.ended.append(moment_of(value).timestamp())

@@ -7,8 +7,10 @@ its neighbours. The last six characters are one of a thousand million, so a list
 They are shown by their beginning, as docker does.
 
 Commands take either end of such an id, and the beginning of what lists show of it, from four characters
-on, in any case. Digits alone are none,
-since who types them means a pid. Names that people chose have no short form: when ``web`` has ended,
+on, in any case. The beginning of a ULID tells when it was made, and is the same for whatever else was made
+then. So it must reach four characters into the chance: when one of two has been removed, its time must not
+stand for the other. Digits alone are none, since who types them means a pid. Names that people chose have
+no short form: when ``web`` has ended,
 ``hcsd stop web`` must not stop ``web-2``.
 """
 
@@ -31,15 +33,17 @@ class Kind(NamedTuple):
         form: All of its ids.
         shown: How many characters of one to show, if that is enough to tell it from others.
         by_end: Whether its end tells it from others, rather than its beginning.
+        alike: How many characters at its beginning others may have, too.
     """
 
     form: re.Pattern[str]
     shown: int
     by_end: bool
+    alike: int = 0
 
 
 KINDS = (
-    Kind(re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}"), 6, by_end=True),  # a ULID
+    Kind(re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}"), 6, by_end=True, alike=10),  # a ULID
     Kind(re.compile(r"[0-9a-f]{64}"), 12, by_end=False),  # of containerd and docker
     Kind(re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"), 8, by_end=False),
 )
@@ -56,7 +60,8 @@ def stands_for(text: str, whole: str) -> bool:
     if not is_part(text) or kind is None:
         return False
     part, shown, whole = text.upper(), _part(whole, kind, 0).upper(), whole.upper()
-    return whole.startswith(part) or whole.endswith(part) or shown.startswith(part)
+    begins = len(part) >= kind.alike + LEAST and whole.startswith(part)
+    return begins or whole.endswith(part) or shown.startswith(part)
 
 
 def shortened(ids: Iterable[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ SCHEMA_VERSION = {"Major": 2, "Minor": 1}
 
 MIB = 1 << 20
 MAX_BARE = 1 << 20  # MiB without a unit; more is meant as bytes
+MAX_BARE_DIGITS = 7
 MAX_CPUS = 0xFFFF
 WHOLE = 10_000  # as HCS counts a share of all processors
 
@@ -26,7 +27,7 @@ def mebibytes_of(text: str) -> int:
     """Read a size of memory such as ``256m``, in MiB; a number alone is one of MiB."""
     if not re.fullmatch(r"\d+", text):
         size = math.ceil(bytes_of(text) / MIB)
-    elif (size := int(text)) > MAX_BARE:
+    elif len(text) > MAX_BARE_DIGITS or (size := int(text)) > MAX_BARE:
         raise typer.BadParameter(f"'{text}' has no unit; write it as in 256m or 1g")
     if size < 1:
         raise typer.BadParameter(f"'{text}' is too little; write it as in 256m or 1g")

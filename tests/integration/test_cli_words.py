@@ -35,6 +35,21 @@ async def test_a_run_without_a_name_leaves_nothing(hcsd: Line, name: str) -> Non
     assert f"{name}-2" not in await names(hcsd)
 
 
+async def test_numbers_of_any_length_are_refused_in_words(hcsd: Line, name: str) -> None:
+    await hcsd("run", "-d", "--name", name, "sleep", "1000")
+    number = "9" * 5000  # Python refuses to read it
+    for arguments, told in {
+        ("kill", name, f"-{number}"): "SIGNAL (signal.signal_name): ",
+        ("signal", name, number): "SIGNAL (signal.signal_name): ",
+        ("ps", "--filter", f"exited={number}"): "is no filter",
+        ("run", "-m", number, "true"): "has no unit",
+    }.items():
+        answer = await hcsd(*arguments)
+        assert answer.returncode != 0
+        assert told in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
 async def test_what_cannot_be_removed_here_is_refused(hcsd: Line) -> None:
     told = await hcsd("run", "-d", "--rm", "true")
     assert told.returncode == 125

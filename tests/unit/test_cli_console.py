@@ -155,3 +155,14 @@ def test_a_size_with_a_side_of_zero_is_not_known() -> None:
     assert Size(80, 25)
     assert not Size(80, 0)
     assert not Size(0, 25)
+
+
+def test_what_no_terminal_obeys_is_passed_over_and_what_is_kept_is_bounded() -> None:
+    modes = TerminalModes()
+    digits = b"9" * 5000
+    modes.feed(
+        b"".join(b"\x1b[" + form % digits for form in (b"?%bh", b"<%b\x75", b"%b q", b">4;%bm"))
+    )
+    assert (modes.undo(), modes.redo()) == (b"", b"")
+    modes.feed(b"\x1b[>1u" * 100_000)
+    assert len(modes.redo()) < 100_000

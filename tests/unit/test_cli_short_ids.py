@@ -33,7 +33,9 @@ ids = st.lists(
     [
         ("8JNFTG", ULID, True),
         ("8jnftg", ULID, True),
-        ("01m8r0h1", ULID, True),
+        ("01m8r0h1n4npwm", ULID, True),
+        ("01m8r0h1n4", ULID, False),  # what else was made then has that, too
+        ("01m8r0h1n4npw", ULID, False),
         (ULID.lower(), ULID, True),
         ("NFTG", ULID, True),
         ("8jnf", ULID, True),  # how that which lists show begins

@@ -42,6 +42,7 @@ def printed(capsys: pytest.CaptureFixture[str], text: str, *processes: pb.Proces
         ("{{.labels.app}} {{.labels.none}}", "web "),
         ('{{index .labels "com.x/y"}}', "z z"),
         ("{{index .spec.argv.args 2}} {{index .spec.argv.args 9}}", "x "),
+        ("{{index .spec.argv.args " + "9" * 5000 + "}}", ""),
         ("{{.spec.argv.args}}", '["sh", "-c", "x"]'),
         ("{{json .spec.argv}}", '{"args": ["sh", "-c", "x"]}'),
         ("{{json .name}}", '"systems/host/processes/web"'),

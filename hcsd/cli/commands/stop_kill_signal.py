@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hcsd_client import Client
 
 MAX_INT32 = 0x7FFFFFFF
+INT32_DIGITS = 10
 KILL_NUMBER = 9
 
 ProcessOnlyOption = Annotated[
@@ -91,7 +92,8 @@ def _is_signal(text: str) -> bool:
 
 def _signal(text: str) -> str | int:
     """Return a signal by its name, or by its number if it is one; the daemon refuses the rest."""
-    return int(text) if text.isdecimal() and int(text) <= MAX_INT32 else text
+    is_number = text.isdecimal() and len(text) <= INT32_DIGITS and int(text) <= MAX_INT32
+    return int(text) if is_number else text
 
 
 async def _send(client: Client, name: str, system: str | None, text: str) -> None:

@@ -106,7 +106,7 @@ class Field:
         """Return its text."""
         for key in self.path:
             if isinstance(value, list):
-                value = value[int(key)] if int(key) < len(value) else None
+                value = {str(number): item for number, item in enumerate(value)}.get(key)
             else:
                 value = value.get(key) if isinstance(value, dict) else None
         if self.as_json or isinstance(value, dict | list | bool):

@@ -42,7 +42,7 @@ _SEQUENCE = re.compile(rb"(" + _CUT + rb"|" + _DRAWS + rb")|" + _DOES_NOT)
 _COLOURS = re.compile(rb"\x1b\[[\d;:]*m")
 _CLEARS = re.compile(rb"(?:\x1b\[(?:1;1)?H)?\x1b\[2J(?:\x1b\[3J)?|\x1b\[(?:1;1)?H\x1b\[0?J|\x1bc")
 _PUTS_CURSOR = re.compile(rb"\x1b\[[\d;]*[Hfdr]|\x1bc")
-_SWITCH = re.compile(rb"\x1b(?:\[\?([\d;]+)([hl])|c)")
+_SWITCH = re.compile(rb"\x1b(?:\[\?([\d;]{1,60})([hl])|c)")
 
 EMPTY = b"\x1b[m\x1b[H\x1b[J"
 

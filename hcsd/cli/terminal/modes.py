@@ -8,6 +8,7 @@ modes are followed, by the sequences that switch them; `last_screen.py` knows wh
 from __future__ import annotations
 
 import re
+from collections import deque
 
 CURSOR_SHOWS = 25
 ON_AT_START = {7, CURSOR_SHOWS}  # 7: lines wrap
@@ -28,12 +29,14 @@ LAST_LINE = b"\x1b[999;1H"
 # What has more than two values, and what puts each back.
 KEYS_WITH_MODIFIERS, CURSOR_STYLE = b"\x1b[>4m", b"\x1b[ q"
 
+# Terminals pass over numbers that are longer, and Python refuses to read some of them.
 _SWITCH = re.compile(
-    rb"\x1b(?:\[\?(?P<modes>[\d;]+)(?P<switch>[hl])|(?P<keypad>[=>])|(?P<reset>c)"
-    rb"|\[(?P<colours>[\d;:]*)m|\[>4(?:;(?P<modifiers>\d*))?[mn]|\[(?P<style>\d*) q"
-    rb"|\[(?P<push>>\d*u)|\[<(?P<pop>\d*)u)"
+    rb"\x1b(?:\[\?(?P<modes>[\d;]{1,60})(?P<switch>[hl])|(?P<keypad>[=>])|(?P<reset>c)"
+    rb"|\[(?P<colours>[\d;:]*)m|\[>4(?:;(?P<modifiers>\d{0,9}))?[mn]|\[(?P<style>\d{0,9}) q"
+    rb"|\[(?P<push>>\d{0,9}u)|\[<(?P<pop>\d{0,9})u)"
 )
 _LONGEST = 64  # bytes of a sequence, generously: a part of one is kept until the rest has come
+_MOST_PUSHED = 4096  # more than terminals keep; like them, we then forget the oldest
 
 
 class TerminalModes:
@@ -46,7 +49,8 @@ class TerminalModes:
     def _reset(self) -> None:
         self._changed: dict[int, None] = {}  # modes that are not as at the start, oldest first
         self._settings: dict[bytes, bytes] = {}  # what puts one back: what has changed it
-        self._pushed: list[bytes] = []  # protocols of the keyboard, as kitty has them
+        # Protocols of the keyboard, as kitty has them.
+        self._pushed: deque[bytes] = deque(maxlen=_MOST_PUSHED)
         self._coloured = False
 
     @property
@@ -98,8 +102,8 @@ class TerminalModes:
             case "push":
                 self._pushed.append(found[0])
             case "pop":
-                count = int(found["pop"] or b"1")
-                self._pushed = self._pushed[: -count or None] if count < len(self._pushed) else []
+                for _ in range(min(int(found["pop"] or b"1"), len(self._pushed))):
+                    self._pushed.pop()
             case "style":
                 self._set(CURSOR_STYLE, found)
             case _:
