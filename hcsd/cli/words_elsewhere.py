@@ -173,6 +173,9 @@ _OPTIONS = {
         "--name": "write 'hcsd system create NAME'",
         "-v": "folders are mounted by its document: write '--file FILE'",
     },
+    "system ps": {
+        "--all -a": "it lists all: write 'hcsd system ps'",
+    },
     "system rm": {
         "-v": "a compute system has no volumes",
     },

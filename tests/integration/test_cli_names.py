@@ -31,6 +31,11 @@ async def test_each_command_takes_a_part_of_an_id(hcsd: Line, client: Client) ->
     end, start = whole[-12:], whole[:20]
     assert (await hcsd("inspect", "--format", "{{.pid}}", end.lower())).returncode == 0
     assert (await hcsd("inspect", "--format", "{{.uid}}", start)).stdout == f"{whole}\n"
+    assert (await hcsd("inspect", "--format", "{{.id}}", end)).stdout == f"{whole}\n"
+    assert (
+        f"{whole} PROCESS_STATE_RUNNING\n"
+        in (await hcsd("ps", "--format", "{{.id}} {{.state}}")).stdout
+    )
     await client.follow(f"systems/host/processes/{whole}").until_out(b"out\n")
     assert (await hcsd("logs", end)).stdout == "out\n"
     assert (await hcsd("logs", end, start)).stdout == f"{end} | out\n{start} | out\n"
@@ -206,7 +211,7 @@ async def test_after_ctrl_c_so_does_the_last_word_of_a_process(daemon: Daemon) -
 
 
 async def test_examples_of_help_keep_their_tabs(hcsd: Line) -> None:
-    assert r"'table {{.name}}\t{{.exit.exit_code}}'" in (await hcsd("ps", "--help")).stdout
+    assert r"'table {{.id}}\t{{.exit.exit_code}}'" in (await hcsd("ps", "--help")).stdout
 
 
 @pytest.mark.parametrize(

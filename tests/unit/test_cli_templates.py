@@ -81,9 +81,9 @@ def test_a_table_has_headings(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (
             "{{.naem}}",
-            r"no field '\.naem'; did you mean 'name'\? the result has name, uid, .*options$",
+            r"no field '\.naem'; did you mean 'name'\? the result has id, name, uid, .*options$",
         ),
-        ("{{.ID}}", r"no field '\.ID'; did you mean 'name'\? the result has name, uid"),
+        ("{{.ID}}", r"no field '\.ID'; did you mean 'id'\? the result has id, name, uid"),
         ("{{.ExitCode}}", r"no field '\.ExitCode'; did you mean 'exit\.exit_code'\?"),
         ("{{.exit_code}}", r"no field '\.exit_code'; did you mean 'exit\.exit_code'\?"),
         ("{{.Command}}", r"no field '\.Command'; did you mean 'spec\.argv\.args'\?"),
@@ -113,7 +113,7 @@ def test_a_table_has_headings(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_what_makes_no_sense_is_told(text: str, told: str) -> None:
     with pytest.raises(TemplateError) as caught:
-        Template.of(text).check(pb.Process)
+        Template.of(text).check(pb.Process, also=("id",))
     assert re.search(told, caught.value.message)
 
 

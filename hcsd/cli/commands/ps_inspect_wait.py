@@ -25,6 +25,9 @@ from hcsd.cli.process_filters import ProcessFilters
 from hcsd.cli.resource_names import ids_of, process_of, short_name, system_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hcsd.cli.output.templates import Template
     from hcsd.v1 import process_pb2 as pb
     from hcsd_client import Client
 
@@ -34,7 +37,7 @@ Examples:
   hcsd ps --system web --output json
   hcsd ps --filter exited=nonzero --filter ended=10m
   hcsd ps --filter label=app=web
-  hcsd ps -n 5 --format 'table {{.name}}\\t{{.exit.exit_code}}'
+  hcsd ps -n 5 --format 'table {{.id}}\\t{{.exit.exit_code}}'
   hcsd kill $(hcsd ps -q)
 """
 INSPECT_EPILOG = """\b
@@ -100,7 +103,7 @@ def ps(
     check_format(template, output, quiet=quiet)
 
     async def work(client: Client) -> int:
-        from hcsd.cli.output.json_output import plain, print_json_array
+        from hcsd.cli.output.json_output import print_json_array
         from hcsd.cli.output.tables import is_cut, print_table
         from hcsd.cli.output.text import show
         from hcsd.cli.output.words import PROCESS_STYLES
@@ -108,7 +111,7 @@ def ps(
         from hcsd_client import ALL_SYSTEMS
 
         if template:
-            template.check(pb.Process)
+            template.check(pb.Process, also=("id",))
         states = (
             [] if everything or count else [pb.PROCESS_STATE_CREATING, pb.PROCESS_STATE_RUNNING]
         )
@@ -120,7 +123,7 @@ def ps(
         processes = [process async for process in found if wanted.matches(process)]
         processes = processes[-count:] if count else processes
         if template:
-            template.show(map(plain, processes))
+            template.show(_with_ids(template, processes))
         elif quiet:
             for process in processes:
                 show(short_name(process.name))
@@ -147,12 +150,12 @@ def inspect(
     check_format(template, output)
 
     async def work(client: Client) -> int:
-        from hcsd.cli.output.json_output import plain, print_json_array
+        from hcsd.cli.output.json_output import print_json_array
         from hcsd.cli.output.trees import print_trees
         from hcsd.v1 import process_pb2 as pb
 
         if template:
-            template.check(pb.Process)
+            template.check(pb.Process, also=("id",))
         processes = []
 
         async def get(name: str) -> None:
@@ -160,7 +163,7 @@ def inspect(
 
         code = await for_each(client, names, get)
         if template:
-            template.show(map(plain, processes))
+            template.show(_with_ids(template, processes))
         elif output is OutputFormat.JSON:
             print_json_array(processes)
         else:
@@ -242,6 +245,17 @@ def _tree(process: pb.Process) -> dict[str, object]:
             shown["argv"] = shlex.join(process.spec.argv.args)
         tree["spec"] = shown
     return tree
+
+
+def _with_ids(
+    template: Template, processes: Iterable[pb.Process]
+) -> Iterator[Mapping[str, object]]:
+    """Return processes for a template, each with its id alone if that is asked for."""
+    from hcsd.cli.output.json_output import plain
+
+    for process in processes:
+        fields = plain(process)
+        yield fields | {"id": ids_of(process.name)[1]} if template.has("id") else fields
 
 
 def _rows(processes: list[pb.Process], *, short: bool) -> list[tuple[str, ...]]:

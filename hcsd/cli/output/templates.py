@@ -40,15 +40,16 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _PATH = re.compile(r"\.|(?:\.[\w-]+)+")
 TABLE = "table "
-# Words of docker, and fields that lie deeper, in small letters and without "_": what is meant.
-ELSEWHERE = {
-    "id": "name",
-    "names": "name",
-    "status": "state",
-    "exitcode": "exit.exit_code",
-    "exittime": "exit.exit_time",
-    "command": "spec.argv.args",
-    "createdat": "create_time",
+# Words of docker, and fields that lie deeper, in small letters and without "_": what may be meant.
+_IDS = ("id", "system_id")
+ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "id": _IDS,
+    "names": _IDS,
+    "status": ("state",),
+    "exitcode": ("exit.exit_code",),
+    "exittime": ("exit.exit_time",),
+    "command": ("spec.argv.args",),
+    "createdat": ("create_time",),
 }
 AS_TEXT = {"google.protobuf.Duration", "google.protobuf.Timestamp"}
 HOW = '{{.FIELD}}, {{json .FIELD}} or {{index .FIELD "KEY"}}'
@@ -141,24 +142,34 @@ class Template:
             raise TemplateError(f"'{text}' has no field; write {HOW}, or 'json'")
         return found
 
-    def check(self, printed: type[Message] | Mapping[str, type[Message] | None]) -> None:
+    def has(self, name: str) -> bool:
+        """Tell whether a field is one of this name, of what is printed itself."""
+        pieces = (piece for column in self.columns for piece in column)
+        return any(isinstance(piece, Field) and piece.path[:1] == (name,) for piece in pieces)
+
+    def check(
+        self,
+        printed: type[Message] | Mapping[str, type[Message] | None],
+        also: Iterable[str] = (),
+    ) -> None:
         """Hold the fields against what is printed.
 
         Args:
             printed: A message; or the members of an object, each a message, or None if it is a mere value.
+            also: Names of mere values that come on top, if the template `has` them.
 
         Raises:
             TemplateError: There is no such field; says which there are.
         """
-        shape = (
-            {name: of.DESCRIPTOR if of else None for name, of in printed.items()}
-            if isinstance(printed, Mapping)
-            else printed.DESCRIPTOR
-        )
+        if not isinstance(printed, Mapping):
+            shape = _shapes_in(printed.DESCRIPTOR)  # type: ignore[arg-type]  # of two classes, which are alike
+        else:
+            shape = {name: of and of.DESCRIPTOR for name, of in printed.items()}  # type: ignore[misc]
+        shape = {**dict.fromkeys(also), **shape}
         for column in self.columns:
             for piece in column:
                 if isinstance(piece, Field):
-                    _check(piece.path, shape)  # type: ignore[arg-type]  # of two classes, which are alike
+                    _check(piece.path, shape)
 
     def show(self, values: Iterable[Mapping[str, object]]) -> None:
         """Print values, as `hcsd.cli.output.json_output.plain` makes them."""
@@ -232,8 +243,8 @@ def _shape_of(field: FieldDescriptor) -> Shape:
 def _no_member(said: str, key: str, members: list[str]) -> str:
     if not members:
         return f"'{said}' has no fields"
-    meant = ELSEWHERE.get(key.lower().replace("_", ""), "") if not said else ""
-    certain = [meant] if meant.partition(".")[0] in members else []
+    meant = ELSEWHERE.get(key.lower().replace("_", ""), ()) if not said else ()
+    certain = [path for path in meant if path.partition(".")[0] in members]
     hint = did_you_mean(key.lower(), members, certain)
     there = f"{said or 'the result'} has {', '.join(members)}"
     return f"there is no field '{said}.{key}'; {hint + ' ' if hint else ''}{there}"
