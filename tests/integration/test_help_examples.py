@@ -184,8 +184,9 @@ async def test_an_example_works(line: str, stage: Stage) -> None:
         return
     line = await _with_what_it_names(line, stage.client)
     variables = dict(stage.variables)
-    if "hcsd serve" in line:  # which would listen there; it is to use the folder
+    if "hcsd serve" in line:  # which would listen there; it is to use the folder, also as root
         del variables["HCSD_ADDRESS"]
+        variables["HCSD_TOKEN_FILE"] = str(stage.folder / "token")
     if unusual:
         seen = await stage.bash.see(line, unusual.seen, variables, stage.folder)
         assert re.search(unusual.seen, seen, re.DOTALL), seen
