@@ -54,7 +54,7 @@ async def test_each_command_takes_a_part_of_an_id(hcsd: Line, client: Client) ->
 
 
 async def test_a_part_of_several_ids_is_refused_with_a_choice(hcsd: Line, client: Client) -> None:
-    before, part = "01M8R0H1N4" + uuid.uuid4().hex[:11].upper(), uuid.uuid4().hex[:4].upper()
+    before, part = "01M8R0H1N4" + uuid.uuid4().hex[:11].upper(), "K" + uuid.uuid4().hex[:3].upper()
     wholes = [f"{before}{character}{part}" for character in "ABCDEFG"]
     for whole in wholes:
         await client.create(sh("sleep 1000"), process_id=whole)
