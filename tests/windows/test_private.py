@@ -12,11 +12,11 @@ from threading import Barrier
 
 import pytest
 
-from hcsd.listen import private
 from hcsd.listen.authority import Authority
 from hcsd.listen.names import Names
-from hcsd.listen.private import NotPrivateError, make_private_directory, read_private_file
 from hcsd.listen.token import Token, TokenFileError
+from hcsd.private import files as private
+from hcsd.private.files import NotPrivateError, make_private_directory, read_private_file
 from hcsd.win32 import security
 
 
@@ -174,7 +174,7 @@ def test_a_certificate_that_somebody_reads_is_replaced_when_he_is_done(
     path = tmp_path / "server.pem"
     path.write_text("old")
     reader = path.open()
-    monkeypatch.setattr("hcsd.listen.private.time.sleep", lambda _seconds: reader.close())
+    monkeypatch.setattr("hcsd.private.files.time.sleep", lambda _seconds: reader.close())
     private.replace_public_file(path, "new")
     assert reader.closed
     assert path.read_text() == "new"

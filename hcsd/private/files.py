@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
-from hcsd.listen import permissions
+from hcsd.private import permissions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,1 @@
+"""Files and folders that nobody but the daemon's user may touch."""
