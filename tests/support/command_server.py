@@ -27,6 +27,7 @@ import typer.main
 
 import hcsd.__main__
 import hcsd.cli
+import hcsd.failpoints
 
 # All that commands load: these modules, and all that is in ours that are packages. It must start no
 # threads and open no files.
@@ -131,6 +132,7 @@ def _become(stdin: int, stdout: int, stderr: int, request: int) -> list[str]:
     os.environ.update(wanted["environment"])
     time.tzset()  # as at the start of a program
     importlib.reload(hcsd.cli)  # which sets a variable
+    importlib.reload(hcsd.failpoints)  # which reads one
     for name, mode, buffering in (("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1)):
         old = getattr(sys, name)
         kind = {"encoding": old.encoding, "errors": old.errors, "closefd": False}
