@@ -17,6 +17,8 @@ from hcsd.io.ring_errors import (
     RingError,
     RingFullError,
 )
+from hcsd.io.segments import SegmentStore
+from hcsd.io.spool import Spool
 
 if sys.platform == "win32":  # noqa: TID251  (the package's one choice by platform)
     from hcsd.io.win32 import Drain, WriteEnd
@@ -37,6 +39,8 @@ __all__ = [
     "RingClosedError",
     "RingError",
     "RingFullError",
+    "SegmentStore",
+    "Spool",
     "WriteEnd",
     "begin_at",
     "begin_with_lines",

@@ -35,6 +35,9 @@ class ChunkStore:
         """Count the bytes in memory: those covered, and the freed head of the first chunk."""
         return self.end - self._starts[0] if self._starts else 0
 
+    def close(self) -> None:
+        """Note that nothing more is appended; what is there can be read."""
+
     def append(self, data: bytes) -> None:
         """Add `data`, which is not empty, at `end`."""
         size = len(data)

@@ -9,6 +9,7 @@ The one reader of a pipe is a drain, which moves what it reads into a ring:
     READING  end of file, or an error         ENDED
     READING  no memory for what was read      ENDED, and the stream is cut
     any      finish()                         ENDED
+    any      leave()                          ENDED, and nobody is told
 
 A paused drain leaves the bytes in the pipe, and the process that writes them blocks: that is how a
 BLOCK ring holds its process back. ENDED is final: the handle is closed, then the ring, then `on_end`
@@ -114,6 +115,17 @@ class BaseDrain(abc.ABC):
         self._ring.on_room = None
         self._ring.close(forced=forced)
         self._on_end()
+
+    def leave(self) -> None:
+        """Stop reading and close the handle, and leave the stream open for another process.
+
+        Nobody is told.
+        """
+        if self._state is not DrainState.ENDED:
+            self._unwatch()
+            self._state = DrainState.ENDED
+            self._close()
+            self._ring.on_room = None
 
     @abc.abstractmethod
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -17,66 +17,57 @@ wakes the loop with each, and on a busy machine is preempted by it: every page t
 of its own, at ten times the cost (measured). The first small piece after a quiet moment is never held
 up, nor is the end of file behind it.
 
-The loop watches by descriptor number, and a number is reused as soon as it is closed. So the
-callback is removed before the close, and the owner forgets the number first: a late use finds -1,
-never somebody else's file.
+A ring with files is filled without reading: the system moves the bytes from the pipe into the file. A
+terminal needs a pipe, the bridge, in between; what an earlier process has left there goes first.
+
+The loop watches by descriptor number: `descriptor` says how a number is given up.
 """
 
 import asyncio
 import errno
 import os
-import stat
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
+from hcsd.io import linux
+from hcsd.io.descriptor import Descriptor
 from hcsd.io.ends import PULL_BYTES, READ_BYTES, BaseDrain, BaseWriteEnd, DrainState
 from hcsd.io.reserve import RESERVE
 from hcsd.io.ring import Ring
+from hcsd.io.spool import Spool
 
 TURN_BYTES = 2 * READ_BYTES  # per loop callback: 20 % faster than one read, no better with four
 SMALL_BYTES = READ_BYTES // 4  # a turn that brought less than this did not find the pipe filling up
 MEMORY_PAUSE = 1.0  # seconds until another try to read for which there was no memory (arbitrary)
+TERMINAL_BYTES = 4096  # the most that a read of a terminal brings
 HOLD = 0.001  # seconds; what an epoll timeout can do at the least, and fills a pipe many times over
-
-
-class _Descriptor:
-    """An owned descriptor in non-blocking mode; `number` is -1 once it is closed."""
-
-    __slots__ = ("number", "terminal")
-
-    def __init__(self, number: int) -> None:
-        self.number = -1
-        mode = os.fstat(number).st_mode
-        self.terminal = stat.S_ISCHR(mode) and os.isatty(number)
-        if not (self.terminal or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
-            # Readiness has no meaning for others, and epoll refuses them with a bare EPERM.
-            raise ValueError(f"descriptor {number} is not a pipe, a terminal or a socket")
-        os.set_blocking(number, False)  # type: ignore[attr-defined, unused-ignore]  # typeshed: not in 3.11 for win32
-        self.number = number
-
-    def close(self) -> None:
-        number, self.number = self.number, -1
-        if number != -1:
-            os.close(number)
-
-    def __del__(self) -> None:
-        if self.number != -1:
-            warnings.warn(f"descriptor {self.number} was not closed", ResourceWarning, stacklevel=2)
-            self.close()
 
 
 class Drain(BaseDrain):
     """Reads a descriptor into a ring; see `BaseDrain`.
 
+    Args:
+        handle: the descriptor.
+        ring: as there.
+        on_end: as there.
+        bridge: the ends of a pipe, reading end first, that lies between a terminal and the files of
+            the ring. Without one a terminal is read, and a kill may lose what was just read.
+
     Raises:
         ValueError: the descriptor is not a pipe, a terminal or a socket; it stays the caller's.
     """
 
-    def __init__(self, handle: int, ring: Ring, on_end: Callable[[], None]) -> None:
-        self._descriptor = _Descriptor(handle)
+    def __init__(
+        self, handle: int, ring: Ring, on_end: Callable[[], None], bridge: Sequence[int] = ()
+    ) -> None:
+        self._descriptor = Descriptor(handle)
         super().__init__(ring, on_end)
+        self._bridge = tuple(bridge)
+        for end in self._bridge:
+            os.set_blocking(end, False)  # type: ignore[attr-defined, unused-ignore]  # typeshed: not in 3.11 for win32
+        self._bridged = linux.unread_bytes(self._bridge[0]) if self._bridge else 0
+        self._by_files = bool(self._bridge) or (ring.splices and self._descriptor.pipe)
         self._release: asyncio.TimerHandle | None = None  # set while HELD
         self._small_at = 0.0  # the loop's time when a turn last brought little
 
@@ -99,6 +90,9 @@ class Drain(BaseDrain):
 
     def _close(self) -> None:
         self._descriptor.close()
+        bridge, self._bridge = self._bridge, ()
+        for end in bridge:
+            os.close(end)
 
     def _on_readable(self) -> None:
         # A turn moves no more than the room at its start: a cursor in step gets all of it even
@@ -132,39 +126,71 @@ class Drain(BaseDrain):
             size = min(READ_BYTES, budget, room)
             if not size:
                 return
-            data = self._read_some(size)
-            if data is None:
+            count = self._move(size, beyond=beyond)
+            if count is None:
                 return
-            try:
-                self.last_activity = asyncio.get_running_loop().time()
-                self._ring.append(data, beyond=beyond)
-            except MemoryError as error:  # the bytes are lost
-                self._fail(error)
-                return
-            budget -= len(data)
-            if len(data) < size and not until_empty:
+            budget -= count
+            if count < size and not until_empty:
                 return  # it was all there is: asking again would cost a call to be told so
 
-    def _read_some(self, size: int) -> bytes | None:
-        """Return what is there; None if there is nothing now, or nothing more ever."""
+    def _move(self, size: int, *, beyond: bool) -> int | None:
+        """Move up to `size` bytes to the ring; None if there is nothing now, or nothing more ever."""
         if not RESERVE.is_held():
             self._hold_for(MEMORY_PAUSE)
             return None
         try:
-            data = os.read(self._descriptor.number, size)
+            return self._take(size, beyond=beyond)
         except BlockingIOError:
-            return None
+            pass
         except MemoryError:
             RESERVE.give_up()
             self._hold_for(MEMORY_PAUSE)
-            return None
         except OSError as error:
             self._fail(error)
-            return None
+        return None
+
+    def _take(self, size: int, *, beyond: bool) -> int | None:
+        source = self._descriptor.number
+        if self._by_files:
+            source = self._cross(size)
+            if self._ring.splices:
+                return self._splice(source, min(size, self._bridged or size), beyond=beyond)
+        data = os.read(source, size)
         if not data:
             self.finish(forced=False)
             return None
-        return data
+        self._bridged -= min(self._bridged, len(data))
+        try:
+            self.last_activity = asyncio.get_running_loop().time()
+            self._ring.append(data, beyond=beyond)
+        except MemoryError as error:  # the bytes are lost
+            self._fail(error)
+            return None
+        return len(data)
+
+    def _cross(self, size: int) -> int:
+        """Return where to take bytes from; a terminal's are moved to the bridge first."""
+        if not self._bridge:
+            return self._descriptor.number
+        if not self._bridged:
+            if not self._ring.splices:
+                return self._descriptor.number
+            most = min(size, TERMINAL_BYTES)
+            self._bridged = linux.splice(self._descriptor.number, self._bridge[1], most)
+        return self._bridge[0]
+
+    def _splice(self, source: int, size: int, *, beyond: bool) -> int | None:
+        try:
+            count = self._ring.splice(source, size, beyond=beyond)
+        except MemoryError as error:  # the files were full, and the bytes are lost
+            self._fail(error)
+            return None
+        if not count:
+            self.finish(forced=False)
+            return None
+        self.last_activity = asyncio.get_running_loop().time()
+        self._bridged -= min(self._bridged, count)
+        return count
 
     def _fail(self, error: OSError | MemoryError) -> None:
         hung_up = isinstance(error, OSError) and error.errno == errno.EIO
@@ -177,13 +203,24 @@ class Drain(BaseDrain):
 class WriteEnd(BaseWriteEnd):
     """Writes a descriptor; see `BaseWriteEnd`.
 
+    Args:
+        handle: the descriptor.
+        spool: where the bytes lie before they are accepted, if a kill of this process is to leave no
+            doubt about them. `written` begins with what it says. It is closed with the end.
+
     Raises:
-        ValueError: the descriptor is not a pipe, a terminal or a socket; it stays the caller's.
+        ValueError: the descriptor is not a pipe, a terminal or a socket, or the spool is for another
+            kind; both stay the caller's.
     """
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, spool: Spool | None = None) -> None:
         super().__init__()
-        self._descriptor = _Descriptor(handle)
+        if spool is not None and spool.bridged is not os.isatty(handle):
+            raise ValueError("a spool has a bridge in front of a terminal, and nowhere else")
+        self._descriptor = Descriptor(handle)
+        self._spool = spool
+        if spool is not None:
+            self.written = spool.accepted
         self._wait: asyncio.Future[None] | None = None
 
     @property
@@ -195,15 +232,27 @@ class WriteEnd(BaseWriteEnd):
         """Close the descriptor, once nobody waits for it."""
         self._wake(self._wait)
         self._descriptor.close()
+        if self._spool is not None:
+            self._spool.close()
 
     async def _write(self, rest: memoryview) -> None:
+        try:
+            await self._write_rest(rest)
+        finally:
+            if self._spool is not None:
+                self._spool.take_back()
+
+    async def _write_rest(self, rest: memoryview) -> None:
         waited = False
         while True:
             if self.closed:
                 raise anyio.ClosedResourceError
             if not rest:
                 return
-            count = self._write_some(rest)
+            try:
+                count = self._write_some(rest)
+            except OSError as error:  # EPIPE, ECONNRESET, or EIO of a terminal
+                raise anyio.BrokenResourceError from error
             if waited and not count and self._descriptor.terminal:
                 # Writing to a terminal that was hung up is no error. Its buffer just stays full
                 # while it is reported ready for ever, so trying again would never end.
@@ -216,11 +265,11 @@ class WriteEnd(BaseWriteEnd):
 
     def _write_some(self, rest: memoryview) -> int:
         try:
+            if self._spool is not None:
+                return self._spool.move(self._descriptor.number, rest)
             return os.write(self._descriptor.number, rest)
         except BlockingIOError:
             return 0
-        except OSError as error:  # EPIPE, ECONNRESET, or EIO of a terminal
-            raise anyio.BrokenResourceError from error
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()

@@ -22,7 +22,10 @@ keeps what is retained; `clear` frees it in either state.
 
 `cursor` says when a cursor is woken, `ring_state` when the writer of a BLOCK ring is.
 
-Nothing here does I/O, blocks or locks.
+A ring whose bytes are to outlive this process is given a store of files. It then takes bytes by
+`splice`, past the memory of this process, and begins with what the store was restored with.
+
+Nothing else here does I/O, and nothing blocks or locks.
 
 Thread: all calls come from one thread. `wake` and `on_room` are called last, when the ring's state
 is consistent, so they may call the ring; they must not raise.
@@ -32,8 +35,10 @@ import enum
 from collections.abc import Callable
 
 from hcsd.io.cursor import Cursor
+from hcsd.io.linux import can_splice
 from hcsd.io.ring_errors import OffsetOutOfRangeError, RingClosedError, RingFullError
 from hcsd.io.ring_state import RingState
+from hcsd.io.segments import SegmentStore
 
 
 class Overflow(enum.Enum):
@@ -53,6 +58,8 @@ class Ring:
         kept_behind: how many bytes stay behind the slowest cursor of a BLOCK ring, from 0 to half
             the capacity.
         on_append: called with the end of the stream after each append, before readers are woken.
+        store: keeps the bytes in files; None keeps them in memory. It stays the caller's, who removes
+            the files; the ring closes it with the stream.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Ring:
         *,
         kept_behind: int = 0,
         on_append: Callable[[int], None] | None = None,
+        store: SegmentStore | None = None,
     ) -> None:
         if capacity < 1:
             raise ValueError(f"a ring needs a capacity of at least 1 byte, not {capacity}")
@@ -73,12 +81,15 @@ class Ring:
         self._overflow = overflow
         self._forced = False
         self._on_append = on_append
+        self._store = store
         self._state = RingState(
             capacity,
             kept_behind=kept_behind,
             blocks=overflow is Overflow.BLOCK,
             on_room=on_room,
+            store=store,
         )
+        self._state.note_room()  # what was restored may fill it
 
     @property
     def on_room(self) -> Callable[[], None] | None:
@@ -130,6 +141,11 @@ class Ring:
         return self._forced
 
     @property
+    def splices(self) -> bool:
+        """Whether `splice` is to be used rather than `append`, so that bytes outlive this process."""
+        return self._store is not None and not self._store.in_memory and can_splice()
+
+    @property
     def readers(self) -> int:
         """How many cursors are open."""
         return len(self._state.positions)
@@ -174,6 +190,45 @@ class Ring:
         if state.waiting:
             state.wake_waiting()
 
+    def splice(self, descriptor: int, size: int, *, beyond: bool = False) -> int:
+        """Move up to `size` bytes from a pipe to the end of the stream, as `append` does.
+
+        Args:
+            descriptor: the pipe's reading end.
+            size: at least 1; at most what `room` says, unless it goes beyond.
+            beyond: as for `append`.
+
+        Returns:
+            How many; 0 at the end of the pipe, which ends no stream by itself.
+
+        Raises:
+            RingClosedError: the stream has ended.
+            RingFullError: the ring is BLOCK and has less room than that; nothing was moved.
+            BlockingIOError: the pipe is empty.
+            MemoryError: the files are full, and there is no memory either; the bytes are lost.
+        """
+        state, store = self._state, self._store
+        if state.closed:
+            raise RingClosedError("cannot append to a stream that has ended")
+        room = state.room() if state.blocks else 0
+        if state.blocks and size > room and not beyond:
+            raise RingFullError(f"cannot append {size} bytes to a ring with room for {room}")
+        if store is None:
+            raise ValueError("a ring in memory cannot splice")
+        count = store.splice(descriptor, size)
+        if not count:
+            return 0
+        if state.blocks:
+            state.full = state.full or room <= count
+        keep_from = store.end - state.capacity
+        if keep_from > store.start and not (beyond and state.blocks):
+            state.evict(keep_from)
+        if self._on_append is not None:
+            self._on_append(store.end)
+        if state.waiting:
+            state.wake_waiting()
+        return count
+
     def close(self, *, forced: bool = False) -> None:
         """End the stream and wake every waiting cursor; only the first call counts.
 
@@ -184,6 +239,7 @@ class Ring:
             return
         self._forced = forced
         self._state.closed = True
+        self._state.chunks.close()
         self._state.wake_waiting()
 
     def clear(self) -> None:

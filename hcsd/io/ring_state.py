@@ -11,6 +11,7 @@ The ring adds bytes, its cursors move over them, and each of them may have to wa
 from collections.abc import Callable
 
 from hcsd.io.chunks import ChunkStore
+from hcsd.io.segments import SegmentStore
 
 
 class RingState:
@@ -21,7 +22,7 @@ class RingState:
         kept_behind: how many of them stay behind the slowest cursor if the ring blocks.
         blocks: whether the ring holds its writer back rather than drop bytes.
         on_room: called when a full ring has room again.
-        chunks: the bytes retained.
+        chunks: the bytes retained, in memory or in files.
         positions: where each open cursor stands.
         waiting: the cursors that are owed a wake, oldest first, with that wake.
         furthest: the offset after the last byte that any cursor was given.
@@ -52,13 +53,14 @@ class RingState:
         kept_behind: int,
         blocks: bool,
         on_room: Callable[[], None] | None,
+        store: SegmentStore | None,
     ) -> None:
         self.capacity = capacity
         self.kept_behind = kept_behind
         self.blocks = blocks
         self.on_room = on_room
         self.enough_room = max(1, capacity // 4)  # to wake a writer for
-        self.chunks = ChunkStore()
+        self.chunks: ChunkStore | SegmentStore = ChunkStore() if store is None else store
         self.positions: dict[object, int] = {}
         self.waiting: dict[object, Callable[[], None]] = {}
         self.furthest = 0

@@ -18,13 +18,14 @@ may report an end of file that none was.
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
 from hcsd.io import overlapped
 from hcsd.io.ends import PULL_BYTES, READ_BYTES, BaseDrain, BaseWriteEnd, DrainState
 from hcsd.io.ring import Ring
+from hcsd.io.spool import Spool
 
 assert sys.platform == "win32"  # noqa: S101, TID251  (says the same to the type checker)
 
@@ -37,11 +38,19 @@ GONE = {overlapped.ERROR_BROKEN_PIPE, ERROR_PIPE_NOT_CONNECTED}
 class Drain(BaseDrain):
     """Reads an overlapped handle into a ring; see `BaseDrain`.
 
+    There is no splicing here, and so no bridge.
+
     Raises:
         ValueError: the handle is not a pipe; it stays the caller's.
     """
 
-    def __init__(self, handle: int, ring: Ring, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        handle: int,
+        ring: Ring,
+        on_end: Callable[[], None],
+        bridge: Sequence[int] = (),
+    ) -> None:
         self._pipe = overlapped.Pipe(handle)
         super().__init__(ring, on_end)
         self._operation: overlapped.Operation | None = None
@@ -145,11 +154,13 @@ class Drain(BaseDrain):
 class WriteEnd(BaseWriteEnd):
     """Writes an overlapped handle; see `BaseWriteEnd`.
 
+    There is no splicing here, and so no spool.
+
     Raises:
         ValueError: the handle is not a pipe; it stays the caller's.
     """
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, spool: Spool | None = None) -> None:
         super().__init__()
         self._pipe = overlapped.Pipe(handle)
         self._operation: overlapped.Operation | None = None

@@ -1,6 +1,7 @@
 """Drains and write ends over real pipes, terminals and sockets."""
 
 import asyncio
+import itertools
 import os
 import random
 import socket
@@ -8,11 +9,12 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import anyio
 import pytest
 
-from hcsd.io import Cursor, Drain, DrainState, Gap, Overflow, Ring, WriteEnd
+from hcsd.io import Cursor, Drain, DrainState, Gap, Overflow, Ring, SegmentStore, Spool, WriteEnd
 from hcsd.io.posix import TURN_BYTES
 
 tty = pytest.importorskip("tty", reason="descriptors that a loop can watch are POSIX")
@@ -27,14 +29,32 @@ class Ends:
     They do not block: a test that would wait for ever fails instead.
     """
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, folder: Path | None) -> None:
         self._stack = stack
+        self._folder = folder
+        self._count = itertools.count()
 
     def pipe(self) -> tuple[int, int]:
         return self._own(*os.pipe())
 
     def terminal(self) -> tuple[int, int]:
         return self._own(*os.openpty())
+
+    def store(self, capacity: int) -> SegmentStore | None:
+        """Return where a ring keeps its bytes if they are to outlive a kill."""
+        if self._folder is None:
+            return None
+        store = SegmentStore(str(self._folder), f"ring{next(self._count)}", capacity=capacity)
+        self._stack.callback(store.close)
+        return store
+
+    def bridge(self) -> tuple[int, ...]:
+        return () if self._folder is None else self.pipe()
+
+    def write_end(self, fd: int) -> WriteEnd:
+        if self._folder is None:
+            return WriteEnd(fd)
+        return WriteEnd(fd, Spool(os.memfd_create("spool"), os.pipe() if os.isatty(fd) else ()))
 
     def _own(self, first: int, second: int) -> tuple[int, int]:
         for fd in (first, second):
@@ -49,22 +69,27 @@ def close_quietly(fd: int, identity: os.stat_result) -> None:
             os.close(fd)
 
 
-@pytest.fixture
-def ends() -> Iterator[Ends]:
+@pytest.fixture(params=["memory", "files"])
+def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ends]:
     with ExitStack() as stack:
-        yield Ends(stack)
+        yield Ends(stack, None if request.param == "memory" else tmp_path)
 
 
 class Draining:
     """A drain into a ring, and a reader of the ring that can be awaited."""
 
     def __init__(
-        self, fd: int, capacity: int = 1 << 20, overflow: Overflow = Overflow.BLOCK
+        self,
+        fd: int,
+        ends: Ends,
+        capacity: int = 1 << 20,
+        overflow: Overflow = Overflow.BLOCK,
     ) -> None:
         self.ends = 0
         self.ended = asyncio.Event()
-        self.ring = Ring(capacity, overflow)
-        self.drain = Drain(fd, self.ring, self.on_end)
+        self.ring = Ring(capacity, overflow, store=ends.store(capacity))
+        bridge = ends.bridge() if os.isatty(fd) else ()
+        self.drain = Drain(fd, self.ring, self.on_end, bridge)
         self.woken = asyncio.Event()
         self.cursor: Cursor = self.ring.open_cursor(0, self.woken.set)
 
@@ -121,7 +146,7 @@ def is_open(fd: int) -> bool:
 
 async def test_a_drain_moves_a_pipe_to_its_ring_until_the_end(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader)
+    it = Draining(reader, ends)
     it.drain.start()
     os.write(writer, b"one")
     assert await it.take() == b"one"
@@ -138,7 +163,7 @@ async def test_a_drain_moves_a_pipe_to_its_ring_until_the_end(ends: Ends) -> Non
 @pytest.mark.parametrize("start", [True, False], ids=["started", "idle"])
 async def test_finish_cuts_the_stream_and_says_so(ends: Ends, start: bool) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader)
+    it = Draining(reader, ends)
     if start:
         it.drain.start()
         os.write(writer, b"before")
@@ -152,7 +177,7 @@ async def test_finish_cuts_the_stream_and_says_so(ends: Ends, start: bool) -> No
 
 async def test_a_reader_may_finish_the_drain_that_wakes_it(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader, capacity=6)
+    it = Draining(reader, ends, capacity=6)
     first = it.ring.open_cursor(0, it.drain.finish)
     assert first.take(1) is None
     it.drain.start()
@@ -163,12 +188,12 @@ async def test_a_reader_may_finish_the_drain_that_wakes_it(ends: Ends) -> None:
 
 async def test_an_ended_drain_leaves_a_reused_descriptor_alone(ends: Ends) -> None:
     reader, _ = ends.pipe()
-    it = Draining(reader)
+    it = Draining(reader, ends)
     it.drain.start()
     it.drain.finish()
     reused, other_writer = ends.pipe()
     assert reused == reader
-    other = Draining(reused)
+    other = Draining(reused, ends)
     other.drain.start()
     it.drain.finish(forced=False)
     it.drain.drain_available()
@@ -181,7 +206,7 @@ async def test_an_ended_drain_leaves_a_reused_descriptor_alone(ends: Ends) -> No
 
 async def test_a_drain_starts_once(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader)
+    it = Draining(reader, ends)
     os.write(writer, b"not yet")
     it.drain.drain_available()
     assert it.ring.end_offset == 0
@@ -195,7 +220,7 @@ async def test_a_drain_starts_once(ends: Ends) -> None:
 
 async def test_a_full_block_ring_pauses_its_drain_and_room_resumes_it(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader, capacity=1000)
+    it = Draining(reader, ends, capacity=1000)
     os.write(writer, bytes(range(250)) * 8)
     it.drain.start()
     assert await it.take(1) == b"\0"
@@ -212,7 +237,7 @@ async def test_a_full_block_ring_pauses_its_drain_and_room_resumes_it(ends: Ends
 
 async def test_a_paused_drain_costs_the_loop_nothing(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader, capacity=10)
+    it = Draining(reader, ends, capacity=10)
     os.write(writer, bytes(20))
     it.drain.start()
     await it.take(1)
@@ -224,7 +249,7 @@ async def test_a_paused_drain_costs_the_loop_nothing(ends: Ends) -> None:
 async def test_twenty_megabytes_pass_a_slow_reader_byte_for_byte(ends: Ends) -> None:
     sent = random.Random(2).randbytes(20_000_000)  # noqa: S311 - any bytes that do not repeat
     reader, writer = ends.pipe()
-    it, end = Draining(reader, capacity=200_000), WriteEnd(writer)
+    it, end = Draining(reader, ends, capacity=200_000), ends.write_end(writer)
     sizes, pauses, received = random.Random(3), 0, bytearray()  # noqa: S311
 
     async def send() -> None:
@@ -249,7 +274,10 @@ async def test_drop_oldest_takes_everything_and_reports_what_a_slow_reader_misse
     ends: Ends,
 ) -> None:
     reader, writer = ends.pipe()
-    it, end = Draining(reader, capacity=10_000, overflow=Overflow.DROP_OLDEST), WriteEnd(writer)
+    it, end = (
+        Draining(reader, ends, capacity=10_000, overflow=Overflow.DROP_OLDEST),
+        ends.write_end(writer),
+    )
     it.drain.start()
     await end.write(bytes(1_000_000) + b"last")
     end.close()
@@ -261,7 +289,10 @@ async def test_drop_oldest_takes_everything_and_reports_what_a_slow_reader_misse
 async def test_a_reader_in_step_misses_nothing_of_a_small_drop_oldest_ring(ends: Ends) -> None:
     sent = random.Random(4).randbytes(300_000)  # noqa: S311
     reader, writer = ends.pipe()
-    it, end = Draining(reader, capacity=5_000, overflow=Overflow.DROP_OLDEST), WriteEnd(writer)
+    it, end = (
+        Draining(reader, ends, capacity=5_000, overflow=Overflow.DROP_OLDEST),
+        ends.write_end(writer),
+    )
 
     async def send() -> None:
         await end.write(sent)
@@ -277,7 +308,7 @@ async def test_one_pipe_gets_a_bounded_share_of_a_turn_of_the_loop(ends: Ends) -
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    it = Draining(reader.detach())
+    it = Draining(reader.detach(), ends)
     with writer:
         held = fill(writer.fileno())
         assert held > TURN_BYTES
@@ -290,7 +321,7 @@ async def test_one_pipe_gets_a_bounded_share_of_a_turn_of_the_loop(ends: Ends) -
 async def test_activity_is_stamped_with_the_time_of_the_last_data(ends: Ends) -> None:
     loop = asyncio.get_running_loop()
     reader, writer = ends.pipe()
-    it = Draining(reader)
+    it = Draining(reader, ends)
     before_start = loop.time()
     it.drain.start()
     assert it.drain.last_activity >= before_start
@@ -306,7 +337,7 @@ async def test_activity_is_stamped_with_the_time_of_the_last_data(ends: Ends) ->
 
 async def test_what_is_in_the_pipe_can_be_had_before_a_cut(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader)
+    it = Draining(reader, ends)
     it.drain.start()
     held = fill(writer)
     it.drain.drain_available()
@@ -317,7 +348,7 @@ async def test_what_is_in_the_pipe_can_be_had_before_a_cut(ends: Ends) -> None:
 
 async def test_draining_what_is_there_sees_the_end_if_it_is_there(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader)
+    it = Draining(reader, ends)
     it.drain.start()
     os.write(writer, b"all")
     os.close(writer)
@@ -330,7 +361,7 @@ async def test_draining_what_is_there_keeps_the_end_of_it_in_a_small_drop_oldest
     ends: Ends,
 ) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader, capacity=10, overflow=Overflow.DROP_OLDEST)
+    it = Draining(reader, ends, capacity=10, overflow=Overflow.DROP_OLDEST)
     it.drain.start()
     os.write(writer, bytes(50_000) + b"0123456789")
     it.drain.drain_available()
@@ -341,7 +372,7 @@ async def test_draining_what_is_there_keeps_the_end_of_it_in_a_small_drop_oldest
 
 async def test_draining_what_is_there_uses_the_room_of_a_paused_drain(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    it = Draining(reader, capacity=100)
+    it = Draining(reader, ends, capacity=100)
     os.write(writer, bytes(120))
     it.drain.start()
     await it.take(20)
@@ -355,7 +386,7 @@ async def test_draining_what_is_there_uses_the_room_of_a_paused_drain(ends: Ends
 
 async def test_a_terminal_that_nobody_has_open_any_more_has_ended(ends: Ends) -> None:
     master, slave = ends.terminal()
-    it = Draining(master)
+    it = Draining(master, ends)
     it.drain.start()
     os.write(slave, b"prompt> ")
     assert await it.take() == b"prompt> "
@@ -375,10 +406,11 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 async def test_a_read_error_ends_the_stream_as_forced_and_is_kept(
+    ends: Ends,
     connection: tuple[socket.socket, socket.socket],
 ) -> None:
     accepted, peer = connection
-    it = Draining(accepted.detach())
+    it = Draining(accepted.detach(), ends)
     it.drain.start()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()  # with no time to linger it resets the connection rather than ends it
@@ -404,7 +436,7 @@ def test_a_file_is_refused_and_stays_its_owners(path: str, take: Callable[[int],
 async def test_a_write_waits_for_a_full_pipe_and_arrives_whole(ends: Ends) -> None:
     reader, writer = ends.pipe()
     sent = random.Random(5).randbytes(1_000_000)  # noqa: S311
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     received = bytearray()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(end.write, sent)
@@ -420,7 +452,7 @@ async def test_a_write_waits_for_a_full_pipe_and_arrives_whole(ends: Ends) -> No
 async def test_a_write_to_a_pipe_that_others_filled_waits_too(ends: Ends) -> None:
     reader, writer = ends.pipe()
     fill(writer)
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(end.write, b"last")
         await anyio.wait_all_tasks_blocked()
@@ -432,7 +464,7 @@ async def test_a_write_to_a_pipe_that_others_filled_waits_too(ends: Ends) -> Non
 
 async def test_closing_the_write_end_is_the_end_of_file(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     await end.write(b"")
     await end.write(b"bytes")
     end.close()
@@ -443,7 +475,7 @@ async def test_closing_the_write_end_is_the_end_of_file(ends: Ends) -> None:
 async def test_a_cancelled_write_knows_exactly_what_went_out(ends: Ends) -> None:
     reader, writer = ends.pipe()
     sent = random.Random(6).randbytes(300_000)  # noqa: S311
-    end, received = WriteEnd(writer), bytearray()
+    end, received = ends.write_end(writer), bytearray()
     while len(received) < len(sent):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(end.write, sent[end.written :])
@@ -458,7 +490,7 @@ async def test_a_cancelled_write_knows_exactly_what_went_out(ends: Ends) -> None
 
 async def test_a_write_cancelled_before_it_begins_sends_nothing(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     with anyio.CancelScope() as scope:
         scope.cancel()
         await end.write(b"never")
@@ -469,7 +501,7 @@ async def test_a_write_cancelled_before_it_begins_sends_nothing(ends: Ends) -> N
 
 async def test_close_wakes_a_blocked_writer(ends: Ends) -> None:
     _, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expect_closed, end, bytes(1 << 20))
         await anyio.wait_all_tasks_blocked()
@@ -492,7 +524,7 @@ async def expect_broken(end: WriteEnd, data: bytes) -> None:
 
 async def test_a_closed_write_end_leaves_a_reused_descriptor_alone(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     end.close()
     os.close(reader)
     _, reused = ends.pipe()
@@ -504,7 +536,7 @@ async def test_a_closed_write_end_leaves_a_reused_descriptor_alone(ends: Ends) -
 
 async def test_a_write_that_nobody_will_read_is_broken_not_closed(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     os.close(reader)
     for _ in range(2):
         await expect_broken(end, b"a")
@@ -514,7 +546,7 @@ async def test_a_write_that_nobody_will_read_is_broken_not_closed(ends: Ends) ->
 
 async def test_the_reader_leaving_ends_a_blocked_write(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expect_broken, end, bytes(1 << 20))
         await anyio.wait_all_tasks_blocked()
@@ -525,7 +557,7 @@ async def test_the_reader_leaving_ends_a_blocked_write(ends: Ends) -> None:
 
 async def test_a_second_writer_is_refused_and_the_first_goes_on(ends: Ends) -> None:
     reader, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(end.write, bytes(100_000))
         await anyio.wait_all_tasks_blocked()
@@ -539,7 +571,7 @@ async def test_a_second_writer_is_refused_and_the_first_goes_on(ends: Ends) -> N
 
 async def test_a_terminal_is_read_and_written_through_its_master(ends: Ends) -> None:
     master, slave = ends.terminal()
-    it, end = Draining(master), WriteEnd(os.dup(master))
+    it, end = Draining(master, ends), ends.write_end(os.dup(master))
     it.drain.start()
     await end.write(b"typed\n")
     await anyio.wait_readable(slave)
@@ -557,7 +589,7 @@ async def test_a_terminal_is_read_and_written_through_its_master(ends: Ends) -> 
 async def test_a_terminal_hung_up_ends_a_blocked_write(ends: Ends) -> None:
     master, slave = ends.terminal()
     tty.setraw(slave)  # else the line discipline takes a line without end, and drops it
-    end = WriteEnd(master)
+    end = ends.write_end(master)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expect_broken, end, bytes(1 << 20))
         await anyio.wait_all_tasks_blocked()
@@ -568,7 +600,7 @@ async def test_a_terminal_hung_up_ends_a_blocked_write(ends: Ends) -> None:
 
 def test_a_forgotten_descriptor_is_closed_with_a_warning(ends: Ends) -> None:
     _, writer = ends.pipe()
-    end = WriteEnd(writer)
+    end = ends.write_end(writer)
     with pytest.warns(ResourceWarning, match=f"descriptor {writer} was not closed"):
         del end
     assert not is_open(writer)

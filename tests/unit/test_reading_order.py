@@ -1,8 +1,10 @@
 """Several streams are shown again as they were read, held against a plain list of what was read."""
 
 import itertools
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hcsd.daemon.spec import OPENED
 from hcsd.daemon.streams import Stream
 from hcsd.daemon.turns import Turns
 from hcsd.io import Cursor, Overflow, ReadingOrder, Ring, begin_at, begin_with_lines
+from hcsd.io.reading_order import MERGE_NANOSECONDS
 
 TEXT = st.text("ab\n", min_size=1, max_size=8).map(str.encode)
 READINGS = st.lists(st.tuples(st.sampled_from([0, 1]), TEXT), max_size=40)
@@ -220,3 +223,75 @@ def test_readings_within_a_millisecond_are_one_and_no_others() -> None:
         (0, 30, 5_000_000_000),
         (0, 40, 5_001_000_000),
     ]
+
+
+class Outliving:
+    """Two rings whose readings are in a file, which is taken up again at any time."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.now = SECOND
+        self.order = self.restored()
+        self.rings = {
+            number: Ring(
+                10_000,
+                Overflow.DROP_OLDEST,
+                on_append=lambda end, number=number: self.order.note(number, end),  # type: ignore[misc]
+            )
+            for number in (0, 1)
+        }
+
+    def restored(self) -> ReadingOrder:
+        return ReadingOrder(8, lambda: self.now, self.path, restored=True)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 1]), st.integers(0, 2)), max_size=60))
+def test_readings_are_the_same_after_a_kill(readings: list[tuple[int, int]]) -> None:
+    """A step of a millisecond or less is one reading with the one before; over the limit they are fewer."""
+    with tempfile.TemporaryDirectory() as folder:
+        it = Outliving(f"{folder}/order")
+        for number, step in readings:
+            it.now += step * MERGE_NANOSECONDS // 2
+            it.rings[number].append(b"x" * (step + 1))
+            restored = it.restored()
+            restored.settle(it.rings)
+            assert list(restored) == list(it.order)
+            restored.close()
+        it.order.close()
+        assert list(it.restored()) == list(it.order)
+
+
+def test_bytes_behind_the_last_reading_are_one_more(tmp_path: Path) -> None:
+    it = Outliving(f"{tmp_path}/order")
+    it.rings[0].append(b"noted")
+    it.order.close()
+    other = ReadingOrder(8, lambda: it.now)  # which notes nothing in the file
+    it.order, kept = other, it.order
+    it.rings[1].append(b"spliced, and then came the kill")
+    it.now += SECOND
+    restored = it.restored()
+    restored.settle(it.rings)
+    assert [tuple(reading) for reading in restored] == [(0, 5, SECOND), (1, 31, 2 * SECOND)]
+    restored.close()
+    kept.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_readings_of_bytes_that_are_gone_are_forgotten(tmp_path: Path) -> None:
+    it = Outliving(f"{tmp_path}/order")
+    it.rings[0].append(b"all of it")
+    it.order.close()
+    it.rings[0].clear()
+    restored = it.restored()
+    restored.settle({0: Ring(10, Overflow.BLOCK), 1: Ring(10, Overflow.BLOCK)})
+    assert not list(restored)
+    assert not list(tmp_path.iterdir())
+
+
+def test_readings_go_on_without_a_file_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    order = ReadingOrder(8, lambda: 0, f"{tmp_path}/file/order")
+    for end in range(20):
+        order.note(end % 2, end)
+    assert next(reversed(list(order))).end == 19
+    order.close()

@@ -10,7 +10,7 @@ from hcsd.io import (
     Ring,
     RingFullError,
 )
-from hcsd.io.chunks import CHUNK_BYTES, MERGE_BYTES
+from hcsd.io.chunks import CHUNK_BYTES, MERGE_BYTES, ChunkStore
 
 BOTH = pytest.mark.parametrize("overflow", list(Overflow))
 
@@ -207,7 +207,9 @@ def test_a_million_tiny_appends_cost_few_objects() -> None:
     ring = Ring(1 << 18, Overflow.DROP_OLDEST)
     for _ in range(20_000):
         ring.append(b"x" * 50)
-    sizes = [len(chunk) for chunk in ring._state.chunks._chunks]
+    store = ring._state.chunks
+    assert isinstance(store, ChunkStore)
+    sizes = [len(chunk) for chunk in store._chunks]
     assert len(sizes) <= 2 * ring.capacity // MERGE_BYTES + 2
     assert max(sizes) <= MERGE_BYTES  # else every append would copy all that came before it
     assert take_all(ring.open_cursor(ring.start_offset, ignore)) == [b"x" * ring.capacity]

@@ -1,6 +1,10 @@
 """A ring against a model that keeps everything ever appended, under any interleaving of calls."""
 
+import fcntl
+import os
 import random
+import shutil
+import tempfile
 from dataclasses import dataclass
 
 import pytest
@@ -24,8 +28,10 @@ from hcsd.io import (
     Ring,
     RingClosedError,
     RingFullError,
+    SegmentStore,
 )
-from hcsd.io.chunks import CHUNK_BYTES, MERGE_BYTES
+from hcsd.io.chunks import CHUNK_BYTES, MERGE_BYTES, ChunkStore
+from hcsd.io.segments import LEAST_BYTES
 
 STREAM = random.Random(1).randbytes(1 << 22)  # noqa: S311 - any bytes that do not repeat
 CAPACITIES = [1, 2, 3, 7, 64, 5_000, 70_000, 200_000]  # around the sizes of merged and full chunks
@@ -65,7 +71,15 @@ class RingMachine(RuleBasedStateMachine):
     def make(self, capacity: int, overflow: Overflow, behind: float) -> None:
         self.capacity, self.blocks = capacity, overflow is Overflow.BLOCK
         self.kept_behind = int(capacity * behind)
-        self.ring = Ring(capacity, overflow, self.on_room, kept_behind=self.kept_behind)
+        self.ring = Ring(
+            capacity, overflow, self.on_room, kept_behind=self.kept_behind, store=self.new_store()
+        )
+
+    def new_store(self) -> SegmentStore | None:
+        return None
+
+    def add(self, data: bytes) -> None:
+        self.ring.append(data)
 
     def on_room(self) -> None:
         self.rooms += 1
@@ -111,15 +125,15 @@ class RingMachine(RuleBasedStateMachine):
         data = STREAM[self.end : self.end + size]
         if self.closed:
             with pytest.raises(RingClosedError):
-                self.ring.append(data)
+                self.add(data)
             return
         if self.blocks and len(data) > self.room():
             with pytest.raises(RingFullError):
-                self.ring.append(data)
+                self.add(data)
             return
         served = [r for r in self.readers.values() if r.position >= self.start]
         safe = [r for r in served if r.position - self.kept_behind >= self.start]
-        self.ring.append(data)
+        self.add(data)
         self.end += len(data)
         self.evict(max(self.start, self.end - self.capacity))
         if self.blocks:
@@ -220,6 +234,7 @@ class RingMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         store = self.ring._state.chunks
+        assert isinstance(store, ChunkStore)
         assert store.held_bytes == sum(map(len, store._chunks))
         assert store.held_bytes < self.capacity + CHUNK_BYTES
         assert all(len(chunk) <= CHUNK_BYTES for chunk in store._chunks)
@@ -234,5 +249,54 @@ class RingMachine(RuleBasedStateMachine):
             assert cursor.at_end == (self.closed and reader.position == self.end)
 
 
+class FilesMachine(RingMachine):
+    """The same with a ring that keeps its bytes in files, and takes most of them by splicing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.mkdtemp()
+        self.reader, self.writer = os.pipe()
+        fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, 1 << 20)
+
+    def teardown(self) -> None:
+        self.ring.close()
+        os.close(self.reader)
+        os.close(self.writer)
+        shutil.rmtree(self.folder)
+
+    def new_store(self) -> SegmentStore:
+        return SegmentStore(self.folder, "out", capacity=self.capacity)
+
+    def add(self, data: bytes) -> None:
+        if self.end % 3 == 0 or not data:
+            self.ring.append(data)
+            return
+        os.write(self.writer, data)
+        try:
+            assert self.ring.splice(self.reader, len(data)) == len(data)
+        except (RingClosedError, RingFullError):
+            os.read(self.reader, len(data))
+            raise
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        store = self.ring._state.chunks
+        most = LEAST_BYTES + max(CAPACITIES) * 3 // 2  # what one call may add to a segment
+        assert store.held_bytes <= store.end - store.start + most
+
+    @invariant()
+    def whoever_comes_after_a_kill_finds_the_same(self) -> None:
+        found = SegmentStore(self.folder, "out", restored=True)
+        assert (found.start <= self.start or not self.end, found.end, found.cut) == (
+            True,
+            self.end,
+            False,
+        )
+        if self.end > self.start:
+            assert found.read(self.start, self.end) == STREAM[self.start : self.end]
+
+
 RingMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestRing = RingMachine.TestCase
+FilesMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestRingOfFiles = FilesMachine.TestCase
