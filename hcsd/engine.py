@@ -19,6 +19,8 @@ def open_host(
     max_tasks: int = 0,
     control_groups: ControlGroups = ControlGroups.AUTO,
     reaps_orphans: bool = False,
+    kept_in: str = "",
+    restore_window: float = 0.0,
 ) -> Host:
     """Open the engine of this platform, for a daemon.
 
@@ -30,6 +32,9 @@ def open_host(
         control_groups: Which control groups the embedded engine may use.
         reaps_orphans: Whether this process starts no other children. Then the embedded engine may
             end and reap every child that a killed keeper leaves to it.
+        kept_in: Folder where the embedded engine writes down what goes on when this process dies, and
+            from which it takes over what is there; "" for nowhere. HCS keeps everything by itself.
+        restore_window: For how many seconds that goes on without another engine.
 
     What an earlier daemon of the embedded engine has left running is ended meanwhile.
 
@@ -54,9 +59,11 @@ def open_host(
         from hcsd.embedded.hierarchies import find_hierarchies  # noqa: PLC0415
         from hcsd.embedded.leftovers import clean_up  # noqa: PLC0415
         from hcsd.embedded.provider import EmbeddedProvider  # noqa: PLC0415
+        from hcsd.embedded.restoring import Restore  # noqa: PLC0415
 
         allow_many()
         threading.Thread(target=clean_up, name="hcsd-leftovers", daemon=True).start()
         hierarchies = find_hierarchies(control_groups)
         settings = ChildSettings(pass_env, start_timeout, max_tasks, hierarchies)
-        return Host(EmbeddedProvider(settings, reaps_orphans=reaps_orphans))
+        restore = Restore(kept_in, restore_window) if kept_in else None
+        return Host(EmbeddedProvider(settings, reaps_orphans=reaps_orphans, restore=restore))

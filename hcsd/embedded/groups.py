@@ -17,17 +17,14 @@ import contextlib
 import fcntl
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
+from hcsd.embedded.configuration import Limits
 from hcsd.embedded.faults import Fault, refusal
+from hcsd.embedded.hierarchies import Hierarchies
 from hcsd.embedded.keeper.groups import V1, Places, group_at, kill_all, write
 from hcsd.embedded.keeper.trees import remove_all
 from hcsd.host_limits import CONTROL_GROUP
-
-if TYPE_CHECKING:
-    from hcsd.embedded.configuration import Limits
-    from hcsd.embedded.hierarchies import Hierarchies
 
 PERIOD = 100_000  # microseconds, over which processor time is shared out
 MIN_QUOTA = 1_000  # microseconds: the least that the kernel takes
@@ -117,6 +114,24 @@ class Groups:
                 text = f"this host does not let the daemon limit {setting.limit}"
                 reason = hierarchies.lacking[setting.controller]
                 raise Fault(HR.ERROR_NOT_SUPPORTED, f"{text}: {reason}")
+
+    @classmethod
+    def taken(cls, mark: str, places: Places | None, *, limits_tasks: bool) -> Groups:
+        """Return those that another engine has made.
+
+        Args:
+            mark: The keeper's.
+            places: Where they are, with the lock; None if there are none. Ownership: of the lock.
+            limits_tasks: As the other engine had it.
+        """
+        groups = cls(mark, Limits(), Hierarchies())
+        groups.limits_tasks = limits_tasks
+        if places is not None:
+            groups.places = places
+            groups._version, groups._main = places.version, places.main
+            groups._entered, groups._kept_in = places.entered, places.kept_in
+            groups._events = places.events
+        return groups
 
     def make(self) -> None:
         """Make them, set the limits, and take the lock.

@@ -1,6 +1,6 @@
 """The system `host`, which is there for as long as the engine is.
 
-    launch() ──▶ RUNNING ──it has stopped, for whatever reason──▶ WAITING ──the pause is over──▶ RUNNING
+    begin() ──▶ RUNNING ──it has stopped, for whatever reason──▶ WAITING ──the pause is over──▶ RUNNING
                                                                      ▲          │ it cannot be started
                                                                      └──────────┘
     forget(): from then on it stays as it is, and its end is the end
@@ -56,6 +56,11 @@ class HostSystem:
         self._launched = 0.0
         self._forgotten = False
 
+    def begin(self) -> None:
+        """Launch it, unless it was taken over; see `launch`."""
+        if HOST_SYSTEM not in self._listed:
+            self.launch()
+
     def launch(self) -> None:
         """Make it and start it.
 
@@ -72,7 +77,7 @@ class HostSystem:
             self._worker,
             self._listed,
             keepers=self._keepers,
-            on_stopped=self._on_stopped,
+            on_stopped=self.revive,
         )
         system.launch()
         self._launched = time.monotonic()
@@ -83,7 +88,8 @@ class HostSystem:
         """Do not make it again. Thread: the worker's."""
         self._forgotten = True
 
-    def _on_stopped(self) -> None:
+    def revive(self) -> None:
+        """Make another one, since the one that was there has stopped. Thread: the worker's."""
         if self._forgotten:
             return
         if time.monotonic() - self._launched > self._timings.revive_most:

@@ -6,6 +6,8 @@
     UP, ENDING, KILLED ──socket ends, or the keeper is found dead──▶ GONE
     GONE ──the keeper is reaped, or cannot be in time──▶ DOWN    every open request is answered ESRCH
 
+    UP ──let_go(): the socket is closed, so the keeper waits for another engine──▶ LEFT    likewise
+
 A keeper that is stopped, by whomever, is continued. A start may take long; every other request is
 answered at once, so a keeper owes those answers. One that is silent is asked for an answer that it
 then owes.
@@ -17,27 +19,19 @@ Thread: the worker's, all of it, but for `keeper_pid`.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import errno
 import itertools
 import logging
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
-
-from hcsd.embedded.keeper import frames
-from hcsd.embedded.keeper.procfs import ON_LINUX
-from hcsd.embedded.keeper.spare import require_room
-from hcsd.embedded.keeper_program import is_stopped, start_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hcsd.embedded.child_settings import ChildSettings
-    from hcsd.embedded.groups import Groups
     from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keeper_link import Link
     from hcsd.embedded.timings import Timings
     from hcsd.embedded.worker import Worker
 
@@ -47,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 << 20  # bytes of requests that may wait for one keeper
+LAST_WORDS = 1.0  # seconds that requests may take to leave when a keeper is left to another engine
 REAP_PAUSE = 0.001  # seconds between two tries to reap a keeper, at first
 WARNING_PAUSE = 60.0  # seconds between two warnings that a keeper was stopped
 
@@ -59,52 +54,49 @@ class Phase(enum.Enum):
     KILLED = enum.auto()
     GONE = enum.auto()
     DOWN = enum.auto()
+    LEFT = enum.auto()
 
 
 class Callbacks(NamedTuple):
     """What is called with the reports of a keeper.
 
     Attributes:
-        on_exit: Called with the pid and the return code of each process that ended, and whether want
-            of memory explains it. Negative: the signal; None: only its parent was told.
+        on_exit: Called with the pid and the return code of each process that ended, whether want of
+            memory explains it, and when, in nanoseconds since 1970. Negative: the signal; None: only
+            its parent was told.
         on_out_of_memory: Called when the host has killed something for want of memory.
     """
 
-    on_exit: Callable[[int, int | None, bool], None]
+    on_exit: Callable[[int, int | None, bool, int], None]
     on_out_of_memory: Callable[[], None]
 
 
 class KeeperClient:
-    """A keeper and the socket to it.
+    """The engine's end of the line to a keeper.
 
     Args:
         worker: Where everything runs.
+        link: The keeper. Ownership: this.
         callbacks: Called with what it reports.
         on_down: Called once when the keeper is gone, after the last exit, with its exit status
             (negative: the signal that killed it) and with what it could not end.
-        settings: What is the same for all processes.
         timings: How long to wait for it.
-        groups: Control groups of the system, which have been made.
 
     Attributes:
         mark: Begins the marks of its processes.
         overdue: Whether it was to end, did not in time, and so was killed here.
-
-    Raises:
-        OSError: The keeper cannot be started; nothing of it is left.
     """
 
     def __init__(
         self,
         worker: Worker,
+        link: Link,
         callbacks: Callbacks,
         on_down: OnDown,
         *,
-        settings: ChildSettings,
         timings: Timings,
-        groups: Groups,
     ) -> None:
-        self.mark = groups.mark
+        self.mark = link.mark
         self._worker = worker
         self._callbacks = callbacks
         self._on_down = on_down
@@ -112,20 +104,14 @@ class KeeperClient:
         self._answers: dict[int, Callable[[Message], None]] = {}
         self._owed: set[int] = set()  # requests that are answered at once
         self._ids = itertools.count(1)
-        self._sock, theirs = socket.socketpair()
-        self._line = frames.Line(self._sock)
+        self._sock, self._line, self._keeper = link.sock, link.line, link.process
         self._left: list[tuple[int, str]] = []
         self._phase = Phase.UP
         self._silent = 0.0  # seconds since the last frame
         self._overdue = 0.0  # seconds of them in which it owed something
         self._warned = -WARNING_PAUSE
         self.overdue = False
-        with theirs, contextlib.ExitStack() as failed:
-            failed.callback(self._line.close)
-            require_room([self._sock.fileno()])
-            self._keeper = start_program(theirs.fileno(), settings, groups)
-            worker.watch(self._sock, self._readable, self._flush)
-            failed.pop_all()
+        worker.watch(self._sock, self._readable, self._flush)
 
     @property
     def keeper_pid(self) -> int:
@@ -155,6 +141,17 @@ class KeeperClient:
             self._overdue = 0.0
             self._keeper.send_signal(signal.SIGCONT)  # it may have been stopped a moment ago
 
+    def let_go(self) -> None:
+        """Leave the keeper to another engine, with all that it keeps. `on_down` does not follow."""
+        if self._phase is not Phase.UP:
+            return
+        self._line.drain(LAST_WORDS)
+        self._phase = Phase.LEFT
+        self._worker.unwatch(self._sock)
+        self._line.close()
+        self._keeper.let_go()
+        self._answer_all()
+
     def reap(self) -> bool:
         """Reap the keeper if it is dead; return whether that was ever done."""
         return self._keeper.poll() is not None
@@ -165,11 +162,11 @@ class KeeperClient:
             self.overdue = self._phase is Phase.ENDING
             self._phase = Phase.KILLED
             self._overdue = 0.0
-            self._keeper.kill()
+            self._keeper.send_signal(signal.SIGKILL)
 
     def look(self) -> None:
         """See to it that the keeper does its work. Called after each `Timings.look`."""
-        if self._phase in {Phase.GONE, Phase.DOWN}:
+        if self._phase in {Phase.GONE, Phase.DOWN, Phase.LEFT}:
             return
         if self.reap():
             self._hear_out()
@@ -184,7 +181,7 @@ class KeeperClient:
             self._send({"ping": True}, [], lambda _answer: None)
 
     def _continue_if_stopped(self) -> None:
-        if not ON_LINUX or not is_stopped(self.keeper_pid):
+        if not self._keeper.is_stopped():
             return
         self._keeper.send_signal(signal.SIGCONT)
         if time.monotonic() >= self._warned + WARNING_PAUSE:
@@ -229,22 +226,26 @@ class KeeperClient:
         frame = self._line.receive()
         if frame is not None:
             self._silent = self._overdue = 0.0
-            self._hear(frame[0])
+            self._hear(*frame)
         elif self._line.ended:
             self._go()
 
     def _hear_out(self) -> None:
         """Take the last frames of a keeper that is dead, whoever else may hold its socket."""
         while (frame := self._line.receive()) is not None:
-            self._hear(frame[0])
+            self._hear(*frame)
         self._go()
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: Message, fds: list[int]) -> None:
+        """Take a frame; its descriptors become those of the request that it answers."""
         if "exit" in message:
-            pid, status = message["exit"], message["status"]
-            assert isinstance(pid, int)  # noqa: S101  (both sides are ours)
+            pid, status, when = message["exit"], message["status"], message["time"]
+            assert isinstance(pid, int) and isinstance(when, int)  # noqa: S101, PT018  (both sides are ours)
             assert status is None or isinstance(status, int)  # noqa: S101
-            self._callbacks.on_exit(pid, status, message.get("oom") is True)
+            self._callbacks.on_exit(pid, status, message.get("oom") is True, when)
+        elif "bye" in message:
+            assert isinstance(message["bye"], int)  # noqa: S101
+            self._keeper.tell_end(message["bye"])
         elif "oom" in message:
             self._callbacks.on_out_of_memory()
         elif "left" in message:
@@ -253,7 +254,7 @@ class KeeperClient:
         else:
             number = message["id"]
             assert isinstance(number, int)  # noqa: S101
-            self._settle(number)(message)
+            self._settle(number)(message | {"fds": fds} if fds else message)
 
     def _go(self) -> None:
         """Nothing more comes from it: it has exited, which the kernel may not have finished."""
@@ -269,7 +270,7 @@ class KeeperClient:
             return
         if status is None:
             # It was killed. Whoever traces it has not let go of it.
-            self._keeper.kill()
+            self._keeper.send_signal(signal.SIGKILL)
             logger.error("keeper %d has ended and cannot be reaped", self.keeper_pid)
             status = -signal.SIGKILL
         self._phase = Phase.DOWN

@@ -22,7 +22,7 @@ PRIVATE_PREFIX = "HCSD_"
 
 
 def start_program(
-    descriptor: int, settings: ChildSettings, groups: Groups
+    descriptor: int, settings: ChildSettings, groups: Groups, door: int = -1, window: float = 0.0
 ) -> subprocess.Popen[bytes]:
     """Start a keeper.
 
@@ -30,6 +30,8 @@ def start_program(
         descriptor: Its end of the socket pair. Ownership: the caller's.
         settings: What is the same for all processes.
         groups: Control groups of the system, which have been made.
+        door: A socket that listens for engines that come later; -1 for none. Ownership: the caller's.
+        window: For how many seconds it waits for one of them.
 
     Raises:
         OSError: It cannot be started; nothing of it is left.
@@ -40,10 +42,16 @@ def start_program(
         pass_env=list(settings.pass_env),
         start_timeout=settings.start_timeout,
         places=groups.places,
+        door=door,
+        window=window,
     ).to_argument()
     return subprocess.Popen(  # noqa: S603  (our own program)
         [sys.executable, "-I", "-S", "-X", "utf8", PROGRAM, argument],
-        pass_fds=[descriptor] + ([groups.places.lock] if groups.places else []),
+        pass_fds=[
+            number
+            for number in (descriptor, door, groups.places.lock if groups.places else -1)
+            if number >= 0
+        ],
         stdin=subprocess.DEVNULL,
         cwd="/",
         env=_environment(settings) | {KEEPER_MARK: groups.mark},

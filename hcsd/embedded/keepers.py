@@ -13,6 +13,7 @@ from hcsd.embedded.cleaning import Cleaning
 from hcsd.embedded.keeper.frames import LEFT
 from hcsd.embedded.keeper.procfs import ON_LINUX
 from hcsd.embedded.keeper_client import KeeperClient
+from hcsd.embedded.keeper_link import start_keeper
 from hcsd.embedded.orphans import Left, Orphans
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from hcsd.embedded.groups import Groups
     from hcsd.embedded.keeper.procfs import Identity
     from hcsd.embedded.keeper_client import Callbacks
+    from hcsd.embedded.keeper_link import Link
+    from hcsd.embedded.kept_stdio import KeptWith
+    from hcsd.embedded.records import Record
+    from hcsd.embedded.restoring import Restore
     from hcsd.embedded.timings import Timings
     from hcsd.embedded.worker import Worker
 
@@ -36,20 +41,30 @@ class Keepers:
         worker: Where everything runs.
         settings: What is the same for all processes.
         timings: How long to wait for what.
+        restore: Where systems are written down; None if they end with this process.
+        kept_with: Where what is kept with stdio handles waits for their owners.
         reaps_orphans: Whether all children of this process are the engine's (Linux). Then it becomes
             their subreaper, and ends and reaps whatever a killed keeper leaves behind.
 
     Attributes:
-        settings: As given.
-        timings: As given.
+        settings: As given. Likewise the next three.
 
     Raises:
         OSError: This process cannot be a subreaper.
     """
 
     def __init__(
-        self, worker: Worker, settings: ChildSettings, timings: Timings, *, reaps_orphans: bool
+        self,
+        worker: Worker,
+        settings: ChildSettings,
+        timings: Timings,
+        *,
+        restore: Restore | None,
+        kept_with: KeptWith,
+        reaps_orphans: bool,
     ) -> None:
+        self.restore = restore
+        self.kept_with = kept_with
         self.timings = timings
         self._worker = worker
         self.settings = settings
@@ -66,6 +81,7 @@ class Keepers:
         callbacks: Callbacks,
         on_down: Callable[[int], None],
         groups: Groups,
+        record: Record,
     ) -> KeeperClient:
         """Start a keeper.
 
@@ -73,10 +89,29 @@ class Keepers:
             callbacks: Called with what it reports.
             on_down: Called once when it is gone, with its exit status (negative: the signal).
             groups: Control groups of its system.
+            record: What is written down of its system.
 
         Raises:
             OSError: It cannot be started; nothing of it is left.
         """
+        with self._orphans.lock if self._orphans is not None else contextlib.nullcontext():
+            door = record.listen()
+            try:
+                link = start_keeper(self.settings, groups, door, record.window)
+            except OSError:
+                record.unlisten()
+                raise
+            finally:
+                if door is not None:
+                    door.close()
+            if self._orphans is not None:
+                self._orphans.spare(link.process.pid)
+        return self.take(callbacks, on_down, link)
+
+    def take(
+        self, callbacks: Callbacks, on_down: Callable[[int], None], link: Link
+    ) -> KeeperClient:
+        """Take a keeper over that runs; the arguments are those of `start`. Ownership: of the link."""
 
         def down(status: int, left: list[tuple[int, str]]) -> None:
             self._keepers.discard(client)
@@ -87,17 +122,7 @@ class Keepers:
             self._has_left |= status == LEFT
             on_down(status)
 
-        with self._orphans.lock if self._orphans is not None else contextlib.nullcontext():
-            client = KeeperClient(
-                self._worker,
-                callbacks,
-                down,
-                settings=self.settings,
-                timings=self.timings,
-                groups=groups,
-            )
-            if self._orphans is not None:
-                self._orphans.spare(client.keeper_pid)
+        client = KeeperClient(self._worker, link, callbacks, down, timings=self.timings)
         self._keepers.add(client)
         return client
 
@@ -126,6 +151,12 @@ class Keepers:
         )
         self._cleanings.add(cleaning)
         cleaning.start()
+
+    def let_go(self) -> None:
+        """Leave every keeper to another engine."""
+        for keeper in self._keepers:
+            keeper.let_go()
+        self._keepers.clear()
 
     def kill(self, limit: float) -> None:
         """Kill every keeper.

@@ -6,6 +6,9 @@
     ADOPTING, by a pid ──keeper watches it────┘
         └──keeper refuses──▶ FAILED, and the process goes on
 
+    RUNNING or EXITED, by what the keeper tells an engine that takes it over. Its stdio is fetched from the
+    keeper when somebody asks for it.
+
 The child itself belongs to the keeper. This object holds what the service holds in HCS: the pid,
 the ends of its stdio, and how it ended. What is asked of it goes to the keeper.
 
@@ -32,6 +35,7 @@ from hcsd.embedded.process_documents import (
     process_status,
     terminate_result,
 )
+from hcsd.embedded.stdio_at_keeper import drop_stdio, fetch_stdio, modify_stdio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from hcsd.embedded.handle import Handle
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper_client import KeeperClient
+    from hcsd.embedded.kept_stdio import KeptWith
     from hcsd.embedded.stdio import Stdio
     from hcsd.embedded.work import Done, ProcessInfo, Work
 
@@ -60,15 +65,19 @@ class Process:
 
     Args:
         keeper: The keeper of its system.
+        keeps: Whether the keeper keeps it for an engine that comes later, with copies of its stdio.
 
     Attributes:
         mark: What its descendants inherit, once it was started.
+        tag: What its caller calls this start.
+        exit_time: When it was found to have ended, in nanoseconds since 1970; 0 if that is not known.
         adopted: Whether it descends from one that was started, and was opened by its pid.
         handles: Every open handle to it; events go to each.
         stdio: Its pipe ends, once it was started.
+        on_collected: Called when it has ended and its last handle is closed. Lock held.
     """
 
-    def __init__(self, keeper: KeeperClient) -> None:
+    def __init__(self, keeper: KeeperClient, *, keeps: bool = False) -> None:
         self.state = State.STARTING
         self.pid = 0
         self.mark = ""
@@ -76,9 +85,14 @@ class Process:
         self.exit_code: int | None = 0
         self.signalled = 0
         self.out_of_memory = False
+        self.exit_time = 0
+        self.tag = ""
         self.stdio: Stdio | None = None
         self.handles: list[Handle[Process]] = []
+        self.on_collected: Callable[[], None] = lambda: None
         self._keeper = keeper
+        self._keeps = keeps
+        self._kept_stdio: KeptWith | None = None  # if the keeper has all of its stdio
         self._refusal: Fault | None = None  # why the keeper does not watch it
         self._waiting: list[Callable[[], None]] = []  # for the answer to that
 
@@ -87,6 +101,20 @@ class Process:
         """Make one that was not started here and runs; whether it can be watched is not known yet."""
         process = cls(keeper)
         process.pid, process.state, process.adopted = pid, State.ADOPTING, True
+        return process
+
+    @classmethod
+    def kept(cls, keeper: KeeperClient, facts: Message, kept_with: KeptWith) -> Process:
+        """Make one that another engine has started, as `keeper.kept` tells of it."""
+        process = cls(keeper, keeps=True)
+        process.pid, process.mark = as_int(facts["pid"]), str(facts["mark"])
+        process.tag, process.adopted = str(facts["tag"]), facts["adopted"] is True
+        process.state = State.RUNNING
+        process._kept_stdio = kept_with
+        if facts["exited"]:
+            status = facts["status"]
+            returncode = None if status is None else as_int(status)
+            process.end(returncode, oom=facts["oom"] is True, time=as_int(facts["time"]))
         return process
 
     @property
@@ -120,17 +148,20 @@ class Process:
     def modify(self, settings: str | None) -> Work:
         """Check a ProcessModifyRequest; the work carries it out."""
         request = parse_modify_request(settings)
-        self._require_alive()
+        if not (self._keeps and self.exited and isinstance(request, CloseStdio)):
+            self._require_alive()
         return lambda done: self._modify(request, done)
 
-    def end(self, returncode: int | None, *, oom: bool = False) -> None:
+    def end(self, returncode: int | None, *, oom: bool = False, time: int = 0) -> None:
         """Note how the child ended.
 
         Args:
             returncode: As `subprocess` has it: negative for a signal. None if nobody can tell.
             oom: Whether the host killed it because the system had used up its memory.
+            time: When, in nanoseconds since 1970; 0 if nobody knows.
         """
         self.state = State.EXITED
+        self.exit_time = time
         self.out_of_memory = oom
         if returncode is None:
             self.exit_code = None
@@ -176,7 +207,19 @@ class Process:
             exit_code=self.exit_code,
             signal=self.signalled,
             out_of_memory=self.out_of_memory,
+            exit_time=self.exit_time,
         )
+
+    def tell_info(self, done: Done) -> None:
+        """Give out the process information, once the keeper has given its part. Thread: the worker's."""
+
+        def have_stdio(fault: Fault | None) -> None:
+            if fault is None:
+                done(process_info=self.info())
+            else:
+                done(fault)
+
+        self._fetch_stdio(have_stdio)
 
     def info(self) -> ProcessInfo:
         """Return what hands out the process information: pipe ends go to whoever asks first.
@@ -196,6 +239,23 @@ class Process:
         if self.stdio is not None:
             self.stdio.close_untaken()
 
+    def _fetch_stdio(self, then: Callable[[Fault | None], None]) -> None:
+        """Get what the keeper has of its stdio, once. What is not there any more is not given out."""
+        kept_with, self._kept_stdio = self._kept_stdio, None
+        if kept_with is None or self.adopted:
+            then(None)
+            return
+
+        def fetched(stdio: Stdio | None, fault: Fault | None) -> None:
+            if stdio is None:
+                self._kept_stdio = kept_with
+            elif self.exited:
+                stdio.close_service_copies()
+            self.stdio = stdio
+            then(fault)
+
+        fetch_stdio(self._keeper, self.mark, kept_with, fetched)
+
     def _require_alive(self) -> None:
         if self._refusal is not None:
             raise self._refusal
@@ -213,14 +273,20 @@ class Process:
         )
 
     def _modify(self, request: Resize | CloseStdio, done: Done) -> None:
+        if isinstance(request, CloseStdio) and self._keeps and not self.adopted:
+            if self.state is State.STARTING:
+                raise Fault(HR.INVALID_STATE, "the process has not started")
+            drop_stdio(self._keeper, self.mark, request.handle, done)
+            return
         self._require_alive()
-        if self.stdio is None:
-            why = "was adopted: nothing of its stdio is here" if self.adopted else "has not started"
-            raise Fault(HR.INVALID_STATE, f"the process {why}")
-        if isinstance(request, Resize):
-            if self.stdio.console < 0:
-                raise Fault(HR.INVALID_STATE, "the process has no console")
-            self.stdio.resize(request.rows, request.columns)
-        elif request.handle in {"StdIn", "All"}:
-            self.stdio.close_service_stdin()  # of the output pipes the service keeps no copy
-        done()
+
+        def have_stdio(fault: Fault | None) -> None:
+            done(fault or modify_stdio(self.stdio, request, adopted=self.adopted))
+
+        self._fetch_stdio(have_stdio)
+
+
+def as_int(value: object) -> int:
+    """Take a number out of what a keeper says."""
+    assert isinstance(value, int)  # noqa: S101  (both sides are ours; for the type checker)
+    return value

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hcsd.abi.extensions import MAX_TAG
 from hcsd.abi.hresult import HR
 from hcsd.embedded.documents import (
     invalid,
@@ -71,7 +72,8 @@ PROCESS_PARAMETERS: dict[str, Check] = {
     "ConsoleSize": _is_size_array,
     "UseExistingLogin": is_bool,
     "UseLegacyConsole": is_bool,
-    "StdErrToStdOut": is_bool,  # only this engine has it
+    "StdErrToStdOut": is_bool,  # only this engine has it, and the next
+    "Tag": lambda value: isinstance(value, str) and len(value) <= MAX_TAG,
     **SHAPE,
 }
 # Members of it that mean nothing on a POSIX host; asking for one is refused.
@@ -109,6 +111,7 @@ class Launch:
         console: (rows, columns) if it gets a console, else None.
         stdin: Whether a pipe to it was asked for; likewise stdout and stderr.
         joined: Whether stderr goes where stdout goes.
+        tag: What its caller calls this start; "" for nothing.
         shape: What else it is to be.
     """
 
@@ -121,6 +124,7 @@ class Launch:
     stdout: bool
     stderr: bool
     joined: bool = False
+    tag: str = ""
     shape: Shape = NO_SHAPE
 
 
@@ -172,6 +176,7 @@ def parse_process_parameters(text: str | None) -> Launch:
         stdout=members.get("CreateStdOutPipe") is True,
         stderr=members.get("CreateStdErrPipe") is True,
         joined=joined,
+        tag=str(members.get("Tag", "")),
     )
 
 
@@ -265,11 +270,12 @@ def process_status(
     exit_code: int | None = 0,
     signal: int = 0,
     out_of_memory: bool = False,
+    exit_time: int = 0,
 ) -> str:
     """Word a ProcessStatus document.
 
-    `Signal` and `OutOfMemory` are extra members that only this engine sends. An exit code of None is
-    one that nobody can tell: the wait has failed.
+    `Signal`, `OutOfMemory` and `ExitTime` are extra members that only this engine sends. An exit code
+    of None is one that nobody can tell: the wait has failed. An exit time of 0 is not known.
     """
     status: dict[str, object] = {"ProcessId": pid, "Exited": exited}
     if exited and exit_code is None:
@@ -280,4 +286,6 @@ def process_status(
         status["Signal"] = signal
     if out_of_memory:
         status["OutOfMemory"] = True
+    if exited and exit_time:
+        status["ExitTime"] = exit_time
     return json.dumps(status)

@@ -21,8 +21,12 @@ from hcsd.embedded.exports.systems import SystemExports
 from hcsd.embedded.faults import as_fault
 from hcsd.embedded.host_system import HOST_SYSTEM, HostSystem
 from hcsd.embedded.keeper.procfs import ON_LINUX
+from hcsd.embedded.keeper_client import LAST_WORDS
 from hcsd.embedded.keepers import Keepers
+from hcsd.embedded.kept_stdio import KeptWith
 from hcsd.embedded.memory import Memory
+from hcsd.embedded.system import System
+from hcsd.embedded.takeover import take_over
 from hcsd.embedded.timings import DEFAULT_TIMINGS
 from hcsd.embedded.worker import Worker
 
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     from hcsd.abi.functions import Function
     from hcsd.embedded.exports.base import Exports
-    from hcsd.embedded.system import System
+    from hcsd.embedded.restoring import Restore
     from hcsd.embedded.timings import Timings
 
 
@@ -58,8 +62,14 @@ class EmbeddedProvider:
         timings: How long to wait for what.
         reaps_orphans: Whether all children of this process, but for those that are there now, are
             the engine's. Then whatever a killed keeper leaves behind is ended and reaped for sure.
+        restore: Where systems are written down that go on when this process dies (Linux). What an
+            earlier engine has left there is taken over. None: they end with this process.
 
-    Ownership: `close` ends every system with its processes, and the thread. Thread: any.
+    Attributes:
+        outlives_client: Whether they go on.
+
+    Ownership: `close` ends every system with its processes, unless they are to be kept, and the thread.
+    Thread: any.
     """
 
     name = "embedded"
@@ -76,6 +86,7 @@ class EmbeddedProvider:
         timings: Timings = DEFAULT_TIMINGS,
         *,
         reaps_orphans: bool = False,
+        restore: Restore | None = None,
     ) -> None:
         settings = settings or ChildSettings()
         self._closed = False
@@ -84,11 +95,21 @@ class EmbeddedProvider:
         self._core = Core()
         self._strings = Memory()
         self._systems: dict[str, System] = {}
+        self._restore = restore if ON_LINUX else None
+        self.outlives_client = self._restore is not None
+        self._kept_with = KeptWith()
         self._worker = Worker()
         try:
-            self._keepers = Keepers(self._worker, settings, timings, reaps_orphans=reaps_orphans)
+            self._keepers = Keepers(
+                self._worker,
+                settings,
+                timings,
+                restore=self._restore,
+                kept_with=self._kept_with,
+                reaps_orphans=reaps_orphans,
+            )
             self._host = HostSystem(self._core.lock, self._worker, self._systems, self._keepers)
-            self._host.launch()
+            self._begin()
         except BaseException:
             self._worker.close()
             raise
@@ -104,8 +125,16 @@ class EmbeddedProvider:
         return ctypes.cast(self._thunks[function.name], ctypes.c_void_p).value
 
     def close_handle(self, handle: int) -> None:
-        """Close a stdio handle, which is a file descriptor here."""
+        """Close a stdio handle, which is a file descriptor here, with what is kept with it."""
+        self._kept_with.close(handle)
         os.close(handle)
+
+    def kept_with(self, handle: int) -> tuple[int, ...]:
+        """Return the descriptors that are kept with a stdio handle; see `kept_stdio`.
+
+        Ownership: the caller's. Only the first call for a handle gets any.
+        """
+        return self._kept_with.take(handle)
 
     def live(self) -> dict[str, int]:
         """Count what callers have been given and have not released."""
@@ -122,16 +151,75 @@ class EmbeddedProvider:
         self._hurried = True
         self._worker.post(self._hurry)
 
-    def close(self) -> None:
-        """End every system with all that runs in it.
+    def close(self, *, keep: bool = False) -> None:
+        """End every system with all that runs in it, or leave them to another engine.
 
         It returns when nothing of them is left, or after about ten seconds. Then the log tells what
         could not be ended. Idempotent. Thread: any but the worker's.
+
+        Args:
+            keep: Whether to leave them, if they can go on. Their keepers wait for the window.
         """
         if self._closed:
             return
         self._closed = True
         self._worker.closed = True
+        if keep and self.outlives_client:
+            self._worker.post(self._let_go)
+        else:
+            self._end()
+        if not self._worker.close(self._timings.reap + LAST_WORDS):
+            logger.error("the thread of the embedded engine hangs; it is left behind")
+        self._kept_with.close_all()
+
+    def _begin(self) -> None:
+        """Take over what is there, and see to it that `host` is."""
+        if self._restore is None:
+            self._host.begin()
+            return
+        begun: list[BaseException | None] = []
+        through = threading.Event()
+
+        def begin() -> None:
+            try:
+                self._take_over()
+                self._host.begin()
+                begun.append(None)
+            except BaseException as error:  # raised where it is waited for
+                self._let_go()
+                begun.append(error)
+            through.set()
+
+        self._worker.post(begin)
+        through.wait()
+        if begun[0] is not None:
+            raise begun[0]
+
+    def _take_over(self) -> None:
+        assert self._restore is not None  # noqa: S101  (for the type checker)
+        for record, taken in take_over(self._restore, self._timings.silence):
+            facts = record.facts
+            system = System(
+                facts.id,
+                facts.configuration,
+                self._core.lock,
+                self._worker,
+                self._systems,
+                keepers=self._keepers,
+                on_stopped=self._host.revive if facts.id == HOST_SYSTEM else None,
+                record=record,
+            )
+            self._systems[facts.id] = system
+            if taken is not None:
+                system.take_up(taken)
+
+    def _let_go(self) -> None:
+        """Leave every system to another engine. Thread: the worker's."""
+        self._host.forget()
+        self._keepers.let_go()
+
+    def _end(self) -> None:
+        """End every system; see `close`."""
         systems: list[System] = []
         listed = threading.Event()
 
@@ -149,8 +237,6 @@ class EmbeddedProvider:
             logger.error(
                 "system '%s' has not ended; its keeper is %d", system.id, system.keeper_pid
             )
-        if not self._worker.close(times.reap):
-            logger.error("the thread of the embedded engine hangs; it is left behind")
 
     def _end_all(self) -> list[System]:
         """Begin the end of every system. Thread: the worker's."""

@@ -132,6 +132,19 @@ class Meter:
                 member = look_at(self._keeper)
                 self._before = member.total if member else Use()
 
+    def go_on(self) -> None:
+        """Measure on, since an earlier engine has started the keeper.
+
+        What the keeper has used before it started anything counts as the system's from now on.
+        """
+        self._before = Use()
+        with contextlib.suppress(OSError):  # there was no room for a look
+            member = look_at(self._keeper)
+            if member is not None:
+                uptime = time.clock_gettime(time.CLOCK_BOOTTIME) - member.started / TICKS
+                self._start_time = time.time() - uptime
+                self._started = time.monotonic() - uptime
+
     def process_list(self) -> list[dict[str, object]]:
         """Return the ProcessDetails of all that runs in the system."""
         booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

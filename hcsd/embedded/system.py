@@ -2,8 +2,11 @@
 
 It lives as `lifecycle` says; its keeper runs from the start to the end. That end has three causes,
 and the keeper's exit tells which: it was told to go, it had to kill, or it was killed itself. After
-the last of these the system is ENDING until what the keeper left behind has ended, too. The states
-are changed by the worker alone.
+the last of these the system is ENDING until what the keeper left behind has ended, too. `StatefulSystem`
+has the states.
+
+Where systems outlive the engine, each is written down from its creation until it has stopped. That it was
+told to end is written down first. So an engine that takes it over ends it, too.
 
 No isolation is claimed; see hcsshim's HostProcess containers, which this is modelled on.
 
@@ -12,37 +15,40 @@ What callers ask for comes through `system_requests`, but for what concerns one 
 
 from __future__ import annotations
 
-import threading
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hcsd.abi.extensions import EVENT_OUT_OF_MEMORY
 from hcsd.abi.hresult import HR
-from hcsd.abi.types import HCS_EVENT_TYPE
 from hcsd.embedded.faults import Fault
 from hcsd.embedded.groups import Groups
 from hcsd.embedded.handle import Handle
 from hcsd.embedded.keeper.frames import FORCED, LEFT
 from hcsd.embedded.keeper_errors import system_fault
-from hcsd.embedded.lifecycle import Call, SystemState, require
+from hcsd.embedded.lifecycle import Call, SystemState
 from hcsd.embedded.members import Members
 from hcsd.embedded.process import Process, State
 from hcsd.embedded.process_documents import parse_process_parameters
-from hcsd.embedded.system_documents import exit_status, limits_members
+from hcsd.embedded.records import Facts, Record
+from hcsd.embedded.system_documents import basic_properties
+from hcsd.embedded.system_state import StatefulSystem
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
 
     from hcsd.embedded.configuration import Configuration
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keepers import Keepers
+    from hcsd.embedded.members import OpenKeeper
+    from hcsd.embedded.takeover import Taken
     from hcsd.embedded.work import Done, Work
     from hcsd.embedded.worker import Worker
 
 SHUTDOWN_GRACE = 5.0  # seconds, as HostProcess containers have
 
 
-class System:
+class System(StatefulSystem):
     """One compute system.
 
     Args:
@@ -54,9 +60,10 @@ class System:
         keepers: Where its keeper is started.
         on_stopped: Called on the worker when nothing of it is left, and everybody knows. Then the
             system stays listed: whoever gave this puts another one in its place.
+        record: What another engine has written down of it; None of a new one.
 
     Attributes:
-        ended: Set when nothing of it is left.
+        handles: Every open handle to it.
 
     Raises:
         Fault: The host cannot hold it to its limits.
@@ -72,24 +79,25 @@ class System:
         *,
         keepers: Keepers,
         on_stopped: Callable[[], None] | None = None,
+        record: Record | None = None,
     ) -> None:
-        self.id = system_id
-        self.runtime_id = str(uuid.uuid4())
+        super().__init__(system_id, lock)
         self.handles: list[Handle[System]] = []
-        self.ended = threading.Event()
+        self._listed = listed
+        self._on_stopped = on_stopped
         self.shutdown_grace = SHUTDOWN_GRACE
         self._configuration = configuration
-        hierarchies = keepers.settings.hierarchies
-        self._groups = Groups(uuid.uuid4().hex, configuration.limits, hierarchies)
-        self._state = SystemState.CREATED
-        self._shown = SystemState.CREATED  # what it was before it was told to end
-        self._exit_type = ""
-        self._lock = lock
+        mark = uuid.uuid4().hex  # also if there is a record: what has its mark may be a leftover
+        self._groups = Groups(mark, configuration.limits, keepers.settings.hierarchies)
         self._worker = worker
-        self._listed = listed
         self._keepers = keepers
-        self._on_stopped = on_stopped
         self._members: Members | None = None  # before the start
+        if record is None:
+            facts = Facts(system_id, str(uuid.uuid4()), configuration, mark)
+            record = Record(keepers.restore, facts)
+            record.write(facts)
+        self._record = record
+        self.runtime_id = record.facts.runtime_id
 
     @property
     def keeper_pid(self) -> int:
@@ -98,35 +106,22 @@ class System:
 
     def summary(self) -> dict[str, object]:
         """Return the basic Properties."""
-        stopped = {"Stopped": True, "ExitType": self._exit_type}
-        return {
-            "Id": self.id,
-            "SystemType": "Container",
-            "RuntimeOsType": "Linux",
-            "Owner": self._configuration.owner,
-            "RuntimeId": self.runtime_id,
-            "State": self._shown.value,
-            "Limits": limits_members(self._configuration.limits, tasks=self._groups.limits_tasks),
-            **(stopped if self._state is SystemState.STOPPED else {}),
-        }
-
-    def require(self, call: Call) -> None:
-        """Let a call pass that is legal now.
-
-        Raises:
-            Fault: It is not.
-        """
-        require(call, self._state)
+        return basic_properties(
+            self.id,
+            self.runtime_id,
+            self._configuration,
+            state=self._shown.value,
+            exit_type=self._exit_type if self._state is SystemState.STOPPED else "",
+            limits_tasks=self._groups.limits_tasks,
+        )
 
     def properties(self, types: frozenset[str]) -> dict[str, object]:
         """Return the Properties, with those of the given types."""
         found = self.summary()
         if "TerminateOnLastHandleClosed" in types:
             found["TerminateOnLastHandleClosed"] = self._configuration.ends_with_handles
-        if "ProcessList" in types and self._members is not None:
-            found["ProcessList"] = self._members.meter.process_list()
-        if "Statistics" in types and self._members is not None:
-            found["Statistics"] = self._members.meter.statistics()
+        if self._members is not None:
+            found |= self._members.properties(types)
         return found
 
     def launch(self) -> None:
@@ -137,21 +132,45 @@ class System:
             OSError: It cannot be started.
         """
         self._groups.make()
+        groups = self._groups
+        places, tasks = groups.places, groups.limits_tasks
+        facts = replace(self._record.facts, mark=groups.mark, places=places, limits_tasks=tasks)
+        self._record.write(facts)
         try:
-            members = Members(
-                self._lock,
-                self._worker,
-                self.report_out_of_memory,
-                self._on_down,
-                keepers=self._keepers,
-                groups=self._groups,
+            self._begin(
+                lambda calls: self._keepers.start(calls, self._on_down, groups, self._record)
             )
         except OSError:
             self._groups.remove()
             raise
+        self._enter(SystemState.RUNNING)
+
+    def take_up(self, taken: Taken) -> None:
+        """Go on with a system that another engine has started. Thread: the worker's.
+
+        Ownership: of the keeper and of what it has given.
+        """
+        self._groups = taken.groups
+        members = self._begin(lambda calls: self._keepers.take(calls, self._on_down, taken.link))
+        members.resume(taken.processes)
+        self._enter(SystemState.PAUSED if taken.paused else SystemState.RUNNING)
+        if taken.draining:
+            self._enter(SystemState.ENDING, "GracefulExit")
+        if self._record.facts.ending:
+            self.end()
+
+    def _begin(self, open_keeper: OpenKeeper) -> Members:
+        members = Members(
+            self._lock,
+            self._worker,
+            self.report_out_of_memory,
+            open_keeper,
+            keepers=self._keepers,
+            groups=self._groups,
+        )
         with self._lock:
             self._members = members
-            self._enter(SystemState.RUNNING)
+        return members
 
     def shut_down(self, done: Done) -> None:
         """Ask its processes to end, and do not wait. Thread: the worker's, likewise the next two."""
@@ -169,13 +188,6 @@ class System:
         self.require(Call.RESUME)
         self._move(SystemState.PAUSED, SystemState.RUNNING, {"pause": False}, done)
 
-    def report_out_of_memory(self) -> None:
-        """Tell that the host has killed something in it for want of memory. Thread: the worker's."""
-        with self._lock:
-            handles = [] if self._state is SystemState.STOPPED else list(self.handles)
-        for handle in handles:
-            handle.deliver(EVENT_OUT_OF_MEMORY, None)
-
     def find_process(self, pid: int) -> Process:
         """Return the running process of that pid: one that was created here, or descends from one.
 
@@ -192,7 +204,7 @@ class System:
         launch = parse_process_parameters(parameters)
         self.require(Call.CREATE_PROCESS)
         members = self._started()
-        process = Process(members.keeper)
+        process = Process(members.keeper, keeps=self._keepers.restore is not None)
 
         def work(done: Done) -> None:
             try:
@@ -225,6 +237,8 @@ class System:
             return
         self._enter(SystemState.ENDING, "ForcedExit")
         if self._members is not None:
+            if not self._record.facts.ending:
+                self._record.write(replace(self._record.facts, ending=True))
             self._members.keeper.hang_up()
         else:
             self._finish({})
@@ -248,6 +262,7 @@ class System:
             members.clean(self._finish)
 
     def _finish(self, ends: Mapping[int, int | None]) -> None:
+        self._record.remove()
         self._stop()
         if self._members is not None:
             self._members.report_left(ends)
@@ -255,16 +270,8 @@ class System:
         if self._on_stopped is not None:
             self._on_stopped()
 
-    def _stop(self) -> None:
-        """Nothing of it is left: tell everybody."""
-        document = exit_status(self._exit_type)
-        with self._lock:
-            self._enter(SystemState.STOPPED, self._exit_type)
-            handles = list(self.handles)
-            if not handles:
-                self._leave()
-        for handle in handles:
-            handle.deliver(HCS_EVENT_TYPE.HcsEventSystemExited, document)
+    def _listeners(self) -> list[Handle[System]]:
+        return list(self.handles)
 
     def _leave(self) -> None:
         if self._on_stopped is None and self._listed.get(self.id) is self:
@@ -274,12 +281,6 @@ class System:
         if self._members is None:
             raise Fault(HR.INVALID_STATE, f"system '{self.id}' has not started")
         return self._members
-
-    def _enter(self, state: SystemState, exit_type: str = "") -> None:
-        with self._lock:
-            self._state, self._exit_type = state, exit_type
-            if state is not SystemState.ENDING:
-                self._shown = state
 
     def _move(self, before: SystemState, after: SystemState, message: Message, done: Done) -> None:
         """Go to a state, and back if the keeper cannot bring the processes there."""

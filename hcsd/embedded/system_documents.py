@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from hcsd.abi.extensions import KEPT_PROCESSES
 from hcsd.abi.hresult import HR
 from hcsd.embedded.documents import (
     invalid,
@@ -19,7 +20,7 @@ from hcsd.embedded.documents import (
 from hcsd.embedded.faults import Fault
 
 if TYPE_CHECKING:
-    from hcsd.embedded.configuration import Limits
+    from hcsd.embedded.configuration import Configuration, Limits
     from hcsd.embedded.documents import Check
 
 
@@ -42,7 +43,7 @@ SYSTEM_QUERY: dict[str, Check] = {
 }
 PROPERTY_QUERY: dict[str, Check] = {"PropertyTypes": is_strings, "Queries": is_object}
 MEASURED = frozenset({"Statistics", "ProcessList"})
-PROPERTY_TYPES = MEASURED | {"TerminateOnLastHandleClosed"}
+PROPERTY_TYPES = MEASURED | {"TerminateOnLastHandleClosed", KEPT_PROCESSES}
 # Of virtual machines and of Windows.
 OTHER_PROPERTY_TYPES = frozenset(
     {"Memory", "SharedMemoryRegion", "GuestConnection", "GuestMemory", "ContainerCredentialGuard"}
@@ -152,6 +153,28 @@ def limits_members(limits: Limits, *, tasks: bool) -> dict[str, int]:
         "MaxTasks": limits.tasks if tasks else None,
     }
     return {name: value for name, value in found.items() if value}
+
+
+def basic_properties(
+    system_id: str,
+    runtime_id: str,
+    configuration: Configuration,
+    *,
+    state: str,
+    exit_type: str,
+    limits_tasks: bool,
+) -> dict[str, object]:
+    """Word the basic Properties of a system; `exit_type` is "" unless it has stopped."""
+    return {
+        "Id": system_id,
+        "SystemType": "Container",
+        "RuntimeOsType": "Linux",
+        "Owner": configuration.owner,
+        "RuntimeId": runtime_id,
+        "State": state,
+        "Limits": limits_members(configuration.limits, tasks=limits_tasks),
+        **({"Stopped": True, "ExitType": exit_type} if exit_type else {}),
+    }
 
 
 def exit_status(exit_type: str) -> str:

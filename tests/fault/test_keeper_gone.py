@@ -1,5 +1,6 @@
 """Keepers that are stopped, hang, or are killed: nothing waits for them, and nothing of them stays."""
 
+import functools
 import json
 import logging
 import os
@@ -74,7 +75,8 @@ async def test_a_keeper_that_its_process_has_stopped_is_continued(
         assert (await run(system, guest.sh("kill -STOP $PPID; exit 4"))).code == 4
         assert (await run(system, guest.exits(3))).code == 3
         await bystander.process.terminate()
-        assert await bystander.end() == ProcessEnd(137, signal=9)
+        end = await bystander.end()
+        assert (end.exit_code, end.signal) == (137, 9)
     assert "was stopped by a signal; it was continued" in caplog.text
     system.close()
 
@@ -254,7 +256,7 @@ async def test_an_engine_that_is_to_hurry_closes_in_a_moment(
     await it.stdout.line()
     with tracing(keeper):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.to_thread.run_sync, provider.close)
+            tasks.start_soon(anyio.to_thread.run_sync, functools.partial(provider.close))
             await anyio.wait_all_tasks_blocked()
             provider.hurry()
     until(client.reap, "the keeper is reaped")

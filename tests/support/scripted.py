@@ -161,6 +161,7 @@ class ScriptedProvider:
     pauses_containers = True
     host_system = ""
     shapes_processes = False
+    outlives_client = False
 
     def __init__(self, *, blocking: bool = False, missing: Collection[str] = ()) -> None:
         self.blocking = blocking
@@ -196,10 +197,14 @@ class ScriptedProvider:
     def close_handle(self, handle: int) -> None:
         self._forget(self._stdio, handle, "stdio")
 
+    def kept_with(self, handle: int) -> tuple[int, ...]:
+        """Nothing is kept."""
+        return ()
+
     def hurry(self) -> None:
         """There is nothing to wait for."""
 
-    def close(self) -> None:
+    def close(self, *, keep: bool = False) -> None:
         """There is nothing to end."""
 
     def live(self) -> dict[str, int]:

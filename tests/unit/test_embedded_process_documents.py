@@ -236,6 +236,9 @@ def test_a_status_is_read_as_it_was_meant(pid: int, exit_code: int, signal: int)
         process_status(pid, exited=True, exit_code=exit_code, signal=signal)
     )
     assert ended == ProcessStatus(pid, True, exit_code, 0, signal)
+    timed = json.loads(process_status(pid, exited=True, exit_code=exit_code, exit_time=1 << 60))
+    assert timed["ExitTime"] == 1 << 60
+    assert "ExitTime" not in json.loads(process_status(pid, exited=True, exit_code=exit_code))
     lost = ProcessStatus.parse(process_status(pid, exited=True, exit_code=None))
     assert (lost.exit_code, lost.last_wait_result) == (None, HR.ERROR_NOT_FOUND)
 
@@ -254,3 +257,11 @@ def test_stderr_goes_where_stdout_goes_and_to_no_pipe_of_its_own() -> None:
     assert (joined.stdout, joined.stderr, joined.joined) == (True, False, True)
     both = {"CommandLine": "true", "StdErrToStdOut": True, "CreateStdErrPipe": True}
     assert refusal(parse_process_parameters, both).hresult == HR.INVALID_JSON
+
+
+def test_a_start_has_a_tag_of_a_bounded_length() -> None:
+    assert launch().tag == ""
+    assert launch(Tag="t" * 128).tag == "t" * 128
+    for tag in ("t" * 129, 1, None):
+        document = {"CommandLine": "true", "Tag": tag}
+        assert refusal(parse_process_parameters, document).hresult == HR.INVALID_JSON

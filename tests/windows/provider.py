@@ -36,7 +36,7 @@ class DoubleProvider(loader.WindowsProvider):
         """Take the service away; it is back at once."""
         self.native.disconnect()
 
-    def close(self) -> None:
+    def close(self, *, keep: bool = False) -> None:
         """Forget the faults, and complete what would never complete."""
         self.native.reset()
-        super().close()
+        super().close(keep=keep)

@@ -60,6 +60,8 @@ class ProcessExports(Exports):
             handle = self.core.processes.remove(process.value)
             handle.target.handles.remove(handle)
             last = not handle.target.handles
+            if last and handle.target.exited:
+                handle.target.on_collected()
         handle.close()
         if last:
             handle.target.release()
@@ -88,7 +90,7 @@ class ProcessExports(Exports):
     def HcsGetProcessInfo(self, process: HCS_PROCESS, operation: HCS_OPERATION) -> None:
         def check() -> Work:
             target = self._target(process)
-            return lambda done: done(process_info=target.info())
+            return target.tell_info
 
         self.kick_off("HcsGetProcessInfo", operation, check)
 

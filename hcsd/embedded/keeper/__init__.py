@@ -6,8 +6,9 @@ them, and reports their ends. Four promises rest on it being a process of its ow
 
 * It is the subreaper of the system: a descendant whose parent dies becomes the keeper's child. So
   "belongs to the system" is "descends from the keeper", whatever sessions a process has made.
-* The system ends with the engine, also when the daemon is killed with SIGKILL. The socket then
-  reads end-of-file, and the keeper kills its descendants until it has none, and exits.
+* The system ends when the engine says so: its half of the socket then reads end-of-file, and the keeper
+  kills its descendants until it has none, and exits. If the engine dies, also by SIGKILL, the socket
+  hangs up. Then the keeper waits for another engine, as long as it was told to, and then does the same.
 * No process is forked from, and no child is reaped by, the threaded gRPC process. Starting a
   process never holds the daemon's interpreter lock.
 * A signal cannot hit a reused pid. Only the keeper reaps, and it signals only what it has not
@@ -31,6 +32,8 @@ Each module imports only modules that are listed before it:
     kernel      what Python has no function for
     child       from the fork to the program: the sequence of a start
     trees       the control group of each process that was started
+    kept        what outlives the engine: exits, and copies of stdio
+    attach      the line to the engine, and to the one that comes after it
     starts      processes on this way, and their time limit
     memory      what the kernel kills for want of memory
     children    adopting, signalling and reaping

@@ -48,6 +48,8 @@ def main() -> None:
     prctl(PR_SET_PDEATHSIG, signal.SIGCONT)
     os.umask(DEFAULT_UMASK)
     gc.freeze()  # what is here stays, and no child has to look through it
+    if settings.door >= 0:
+        settings = settings._replace(door=_above_stdio(settings.door))
     if settings.places is not None:
         settings = settings._replace(places=_take(settings.places))
     sys.exit(Keeper(sock, settings).run())

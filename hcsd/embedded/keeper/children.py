@@ -76,7 +76,7 @@ class Children:
 
     def note_start(self, pid: int, mark: str) -> None:
         """Take up a process that runs from now on, with what all that descends from it inherits."""
-        self._report_earlier(pid)
+        self.report_earlier(pid)
         self._started[pid] = mark
         if ON_LINUX:
             self._origins.note_start(pid, mark)
@@ -92,17 +92,19 @@ class Children:
             OSError: There was none.
         """
         require_room(fds, 1)
-        self._report_earlier(pid)
+        self.report_earlier(pid)
         descriptor = self._adopted[pid] = os.dup(fds[0])
         self._poll.register(descriptor, select.POLLIN)
 
     def require(self, pid: int) -> None:
         """Let the pid of a process pass that was started or adopted, and whose end is not known.
 
+        One that is being started passes, too: an engine that has taken over knows its pid.
+
         Raises:
             Refusal: There is none.
         """
-        if pid not in self._started and pid not in self._adopted:
+        if not (pid in self._started or pid in self._adopted or pid in self._starts.pids()):
             raise Refusal("process", errno.ESRCH)
 
     def signal(self, pid: int, number: int, *, group: bool) -> None:
@@ -221,7 +223,7 @@ class Children:
             if descriptor in ready and has_ended(descriptor):
                 self._report_adopted(pid, None)
 
-    def _report_earlier(self, pid: int) -> None:
+    def report_earlier(self, pid: int) -> None:
         """Report an adopted process whose pid another one has by now: it has ended, seen or not yet."""
         if pid in self._adopted:
             self._report_adopted(pid, None)

@@ -7,20 +7,29 @@ answered when the program runs, which may be long after other requests:
     members of the request              descriptors  answer
     argv directory environment user     of stdio     pid mark    start a process
         uid gid groups console stdio
-        limits umask oom_score_adj
-        no_new_privileges
-    adopt: pid                          a pidfd                  report its end from now on
+        limits umask oom_score_adj                       they are followed by those to keep
+        no_new_privileges tag keep
+    adopt: pid                          a pidfd     mark         report its end from now on
     pid number group                                             send a signal to a process
     pid tree: mark                                   killed      kill it and its descendants;
                                                                  the answer: how many of those
     pause: true or false                                         stop or continue every member
     grace: seconds                                               ask every member to end
     ping: true                                                   say that the keeper is there
+    resume: seconds                                  see `loop`  the first of an engine that takes over;
+                                                                 the time is its window. The answer has
+                                                                 the lock on the groups, if there is one
+    stdio: mark                                      held        give out what is kept of a process: the
+                                                                 names, and as many descriptors
+    drop: StdIn, StdOut, StdErr or All, mark                     keep these no longer
+    closed: mark                                                 forget a process that has ended
 
-    exit: pid, status: code, -signal or null, oom: true or false  a process has ended
+    exit: pid, status: code, -signal or null, oom: true or false  a process has ended;
+        time: nanoseconds since 1970
     oom: number of kills                                         the system has no memory left
     left: list of pid and name                                   what the keeper could not end; it
                                                                  exits with LEFT next
+    bye: exit status                                             the last of a keeper that can be taken over
 
 Every request also has an `id` of its own, which its answer repeats. A refusal is answered with
 `error`, an errno, `what`, the thing that could not be had, and `which` of them, if there are many.
@@ -43,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEADER = 4
-MAX_FDS = 3
+MAX_FDS = 12
 PIECE = 1 << 18  # bytes that are read at once at most, so that a long frame needs no long buffer
 FORCED = 3  # exit status of a keeper that had to kill at the end of a shutdown
 LEFT = 4  # exit status of a keeper that has sent `left`

@@ -32,6 +32,7 @@ from hcsd.embedded.keeper.stopping import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
+    from hcsd.embedded.keeper.attach import Request
     from hcsd.embedded.keeper.children import Children
     from hcsd.embedded.keeper.frames import Message
     from hcsd.embedded.keeper.groups import Group
@@ -55,7 +56,7 @@ class Kill(NamedTuple):
         outsiders: See the module's head: pids, and times of their starts.
     """
 
-    request: object
+    request: Request
     pid: int
     mark: str
     group: Group
@@ -81,7 +82,7 @@ class Kills:
         poll: select.poll,
         children: Children,
         trees: Trees,
-        answer: Callable[[object, Message], None],
+        answer: Callable[[Request, Message], object],
     ) -> None:
         self._poll = poll
         self._children = children
@@ -98,7 +99,7 @@ class Kills:
             return time.monotonic() + LOOK_AGAIN
         return min(kill.freezing_until or kill.deadline for kill in self._kills)
 
-    def begin(self, request: object, pid: int, mark: str) -> Message | None:
+    def begin(self, request: Request, pid: int, mark: str) -> Message | None:
         """Kill a process with all that descends from it, also after it has been reaped.
 
         Returns:

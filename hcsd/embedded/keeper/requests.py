@@ -21,6 +21,8 @@ class Settings(NamedTuple):
         pass_env: Variables of the daemon that its processes have, too.
         start_timeout: Seconds that a start may take.
         places: Control groups of the system's own; None without any.
+        door: A socket that listens for other engines; -1 without one.
+        window: Seconds to wait for another engine when this one has died.
     """
 
     descriptor: int
@@ -28,6 +30,8 @@ class Settings(NamedTuple):
     pass_env: list[str]
     start_timeout: float
     places: Places | None
+    door: int = -1
+    window: float = 0.0
 
     def to_argument(self) -> str:
         """Write them down."""
@@ -47,6 +51,8 @@ class StartRequest(NamedTuple):
     Attributes:
         stdio: Whether a descriptor came for stdin, stdout and stderr.
         limits: Soft and hard, by name.
+        tag: What the engine calls this start.
+        keep: Names of descriptors that came behind those of stdio, for `kept`.
     """
 
     argv: list[str]
@@ -62,6 +68,8 @@ class StartRequest(NamedTuple):
     umask: int | None
     oom_score_adj: int | None
     no_new_privileges: bool
+    tag: str
+    keep: list[str]
 
     @classmethod
     def of(cls, message: Message) -> StartRequest:

@@ -8,6 +8,9 @@ A program may hang in its exec: its file is leased, or lies on a file system tha
 nothing here waits. The loop polls the pipes, and asks when the next start is overdue. A child that
 was refused is reaped like any other, and reported to nobody.
 
+The engine may be gone when a start is to be answered. The next engine is told of each start that is under
+way, as of a process that runs, for it will. So one that fails then has ended, with the code of its child.
+
 While the system is paused no start is overdue; after the pause each has its time anew.
 """
 
@@ -25,6 +28,7 @@ from hcsd.embedded.keeper.child import (
     CONTROL_GROUP,
     DIRECTORY,
     EXECUTABLE,
+    FAILED,
     STAGES,
     Failure,
     fork,
@@ -40,7 +44,9 @@ from hcsd.embedded.keeper.spare import require_room
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
+    from hcsd.embedded.keeper.attach import Request
     from hcsd.embedded.keeper.frames import Message
+    from hcsd.embedded.keeper.kept import Kept
     from hcsd.embedded.keeper.plan import Plan
     from hcsd.embedded.keeper.requests import Settings
     from hcsd.embedded.keeper.trees import Trees
@@ -61,11 +67,27 @@ class Start(NamedTuple):
         deadline: When it is overdue.
     """
 
-    request: object
+    request: Request
     mark: str
     told: int
     plan: Plan
     deadline: float
+
+
+class Calls(NamedTuple):
+    """What is called about starts.
+
+    Attributes:
+        forked: With the pid of each, before it is kept.
+        started: Before the answer, with the pid and the mark of each that runs.
+        answer: With a request and its answer; returns whether whoever asked is still there.
+        ended: With the pid and the exit code of each that has failed, of which nobody could be told.
+    """
+
+    forked: Callable[[int], None]
+    started: Callable[[int, str], None]
+    answer: Callable[[Request, Message], bool]
+    ended: Callable[[int, int], None]
 
 
 class Starts:
@@ -73,29 +95,29 @@ class Starts:
 
     Args:
         settings: What the keeper was started with.
-        kept: Descriptors that no child may hold: the keeper's socket, and its lock.
+        private: Descriptors that no child may hold: the keeper's sockets, which change, and its lock.
         poll: Where the pipes are registered.
         trees: Where each has a control group.
-        answer: Called with the id of a request and its answer.
-        started: Called before the answer with the pid and the mark of each that runs.
+        kept: What is kept of each.
+        calls: What is told.
     """
 
     def __init__(
         self,
         settings: Settings,
-        kept: Sequence[int],
+        private: Sequence[int],
         poll: select.poll,
         trees: Trees,
-        answer: Callable[[object, Message], None],
         *,
-        started: Callable[[int, str], None],
+        kept: Kept,
+        calls: Calls,
     ) -> None:
         self._settings = settings
-        self._kept = kept
+        self._private = private
         self._poll = poll
         self._trees = trees
-        self._answer = answer
-        self._started = started
+        self._kept = kept
+        self._calls = calls
         self._starts: dict[int, Start] = {}
         self._count = 0
         self._null = os.open(os.devnull, os.O_RDWR)
@@ -112,14 +134,21 @@ class Starts:
         # Each has the same time, so the first to begin is the first to be overdue.
         return next(iter(self._starts.values())).deadline if self._starts else None
 
-    def begin(self, message: Message, fds: list[int]) -> None:
+    def begin(self, asked: Request, message: Message, fds: list[int]) -> None:
         """Start a process; it is answered later.
+
+        Args:
+            asked: Who is answered.
+            message: The request.
+            fds: Those of stdio, and then those to keep. Ownership: the caller's, but for those that
+                are taken out of the list.
 
         Raises:
             Refusal: It cannot even be forked: there is no such user, or no room.
         """
         request = StartRequest.of(message)
-        require_room(fds, sum(request.stdio))
+        given_to_child = sum(request.stdio)
+        require_room(fds, given_to_child + len(request.keep))
         given = iter(fds)
         account = find_account(request.user, request.uid, request.gid, request.groups)
         self._count += 1
@@ -147,10 +176,14 @@ class Starts:
         except ValueError:  # a text that stands for no bytes
             raise Refusal(STAGES[EXECUTABLE], errno.EINVAL) from None
         if account.uid is not None:
-            _give_away(fds, account.uid)
+            _give_away(fds[:given_to_child], account.uid)
         pid, told = self._fork(plan, mark)
+        self._calls.forked(pid)
+        held = dict(zip(request.keep, fds[given_to_child:], strict=True))
+        del fds[given_to_child:]
+        self._kept.begin(pid, mark, request.tag, held)
         deadline = time.monotonic() + self._settings.start_timeout
-        self._starts[pid] = Start(message["id"], mark, told, plan, deadline)
+        self._starts[pid] = Start(asked, mark, told, plan, deadline)
         self._poll.register(told, select.POLLIN)
 
     def _fork(self, plan: Plan, mark: str) -> tuple[int, int]:
@@ -161,7 +194,7 @@ class Starts:
             raise Refusal(STAGES[CONTROL_GROUP], error.errno or errno.EAGAIN) from None
         pid = None
         try:
-            pid, told = fork(plan, self._kept, place)
+            pid, told = fork(plan, self._private, place)
         except OSError as error:
             if not self._trees.enter_by_itself(error):
                 raise Refusal("fork", error.errno or errno.EAGAIN) from None
@@ -192,10 +225,10 @@ class Starts:
             return
         self._forget(pid)
         if failure is None:
-            self._started(pid, start.mark)
-            self._answer(start.request, {"pid": pid, "mark": start.mark})
+            self._calls.started(pid, start.mark)
+            self._calls.answer(start.request, {"pid": pid, "mark": start.mark})
         else:
-            self._refuse(start, failure)
+            self._refuse(pid, start, failure)
 
     def expire(self) -> None:
         """Kill and refuse those that are overdue."""
@@ -205,7 +238,7 @@ class Starts:
             stage = DIRECTORY if _is_outside(pid, start.plan) else EXECUTABLE
             kill(pid)
             self._forget(pid)
-            self._refuse(start, Failure(STAGES[stage], errno.ETIMEDOUT))
+            self._refuse(pid, start, Failure(STAGES[stage], errno.ETIMEDOUT))
 
     def abandon(self) -> None:
         """Kill all of them, at the end of the keeper: whoever waits learns of that end."""
@@ -224,8 +257,12 @@ class Starts:
         self._poll.unregister(told)
         os.close(told)
 
-    def _refuse(self, start: Start, failure: Failure) -> None:
-        self._answer(start.request, Refusal(failure.stage, failure.code, failure.limit).answer)
+    def _refuse(self, pid: int, start: Start, failure: Failure) -> None:
+        refusal = Refusal(failure.stage, failure.code, failure.limit)
+        if self._calls.answer(start.request, refusal.answer):
+            self._kept.forget(start.mark)
+        else:
+            self._calls.ended(pid, FAILED)
 
 
 def _is_outside(pid: int, plan: Plan) -> bool:
