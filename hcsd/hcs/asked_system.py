@@ -18,12 +18,17 @@ from hcsd.hcs.errors import (
     HcsError,
     InvalidStateError,
 )
+from hcsd.hcs.kept import QUERY as KEPT
+from hcsd.hcs.kept import parse_kept
 from hcsd.hcs.lanes import Lane
 from hcsd.hcs.schema import parse_process_list, parse_properties
 from hcsd.hcs.system_life import SystemTrigger as Trigger
 from hcsd.hcs.tracked_system import TrackedSystem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hcsd.hcs.kept import KeptProcess
     from hcsd.hcs.schema import ProcessDetails, SystemProperties
 
 PROCESS_LIST = '{"PropertyTypes":["ProcessList"]}'
@@ -59,6 +64,17 @@ class AskedSystem(TrackedSystem):
             DocumentError: It answered without a list, as not every kind of guest has one.
         """
         return parse_process_list(await self.raw_properties(PROCESS_LIST))
+
+    async def kept_processes(self) -> Mapping[int, KeptProcess]:
+        """Return by pid what the engine keeps for whoever finds it; nothing from HCS.
+
+        Raises:
+            HcsError: HCS could not tell.
+        """
+        try:
+            return parse_kept(await self.raw_properties(KEPT))
+        except DocumentError:
+            return {}
 
     async def raw_properties(self, query: str | None = None) -> str | None:
         """Return the Properties document as HCS gives it.

@@ -1,6 +1,6 @@
 """What ties an object of ours to a system or a process of HCS: a handle, its events, a timer.
 
-    ATTACHED ──close()──▶ DETACHED ──take() of a newer handle──▶ ATTACHED
+    ATTACHED ──close(), leave()──▶ DETACHED ──take() of a newer handle──▶ ATTACHED
 
 Each handle belongs to a generation, which counts how often the system was opened again. A process
 has the generation of the system handle that it came by. Events come with the generation of their
@@ -152,6 +152,11 @@ class Attachment(Generic[H]):
 
     def close(self) -> None:
         """Close the handle, whether the service went away or nobody wants it; idempotent."""
+        self.handle.close()
+
+    def leave(self) -> None:
+        """Use the handle no more, and do not close it: HCS closes it when this process ends."""
+        self.handle.closer = lambda _: None
         self.handle.close()
 
     def start_grace(self, callback: Callable[[], None]) -> None:

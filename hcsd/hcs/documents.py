@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Members = Mapping[str, object]
 
 MAX_UINT32 = 0xFFFFFFFF
+MAX_INT64 = (1 << 63) - 1
 MAX_DEPTH = 64  # documents of HCS have about ten levels
 MAX_DIGITS = 20  # of an integer of 64 bits, with its sign
 

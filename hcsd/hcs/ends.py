@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hcsd.abi.hresult import HR
@@ -24,6 +24,7 @@ class ProcessEnd:
         message: The same in words.
         with_system: Whether it ended with its system, or after that was told to end.
         out_of_memory: Whether the host killed it because its system had used up its memory.
+        time: When it ended, in nanoseconds since 1970; 0 if nobody can tell. Equal ends may have another.
     """
 
     exit_code: int | None
@@ -32,6 +33,7 @@ class ProcessEnd:
     message: str = ""
     with_system: bool = False
     out_of_memory: bool = False
+    time: int = field(default=0, compare=False)
 
     @classmethod
     def of(cls, status: ProcessStatus) -> Self:
@@ -39,7 +41,12 @@ class ProcessEnd:
         if status.exit_code is None:
             reason = status.last_wait_result or HR.E_UNEXPECTED  # it has a code it cannot tell
             return cls.unknown(reason, "the service cannot tell the exit code")
-        return cls(status.exit_code, status.signal, out_of_memory=status.out_of_memory)
+        return cls(
+            status.exit_code,
+            status.signal,
+            out_of_memory=status.out_of_memory,
+            time=status.exit_time,
+        )
 
     @classmethod
     def read(cls, text: str | None) -> Self:

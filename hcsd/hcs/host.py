@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hcsd.hcs.callbacks import REGISTRY
 from hcsd.hcs.lanes import Lane, Lanes
 from hcsd.hcs.library import Library
+from hcsd.hcs.missing import missing_system
 from hcsd.hcs.operation import Operations
 from hcsd.hcs.schema import parse_enumeration, parse_schema_versions
 from hcsd.hcs.supervisor import Supervisor
@@ -75,15 +76,36 @@ class Host:
         return self.library.provider.shapes_processes
 
     @property
+    def tags_processes(self) -> bool:
+        """Whether ProcessParameters may say what a process is called, by which it is found again."""
+        provider = self.library.provider
+        return provider.outlives_client and provider.shapes_processes
+
+    @property
     def host_system(self) -> str:
         """Id of the system that the provider makes by itself and keeps running; "" without one."""
         return self.library.provider.host_system
+
+    @property
+    def outlives_client(self) -> bool:
+        """Whether systems and processes go on without this process, for another one to open."""
+        return self.library.provider.outlives_client
 
     async def open_system(self, system_id: str) -> ComputeSystem:
         """Open a compute system; see `ComputeSystem.open`."""
         system = await ComputeSystem.open(self.operations, self._supervisor, system_id)
         self._supervisor.add(system)
         return system
+
+    def missing_system(self, system_id: str) -> ComputeSystem:
+        """Make a system that an earlier client had, and that is to be found; see `hcsd.hcs.missing`."""
+        system = missing_system(self.operations, self._supervisor, system_id)
+        self._supervisor.add(system)
+        return system
+
+    def look_for_lost(self) -> None:
+        """Have `supervise` look for what is lost now."""
+        self._supervisor.wake()
 
     async def supervise(self) -> None:
         """Find processes again that a restart of the service lost, and exits that left no event.
@@ -179,12 +201,16 @@ class Host:
         self._lanes.hurry(self.operations.timings.close_patience)
         self.library.provider.hurry()
 
-    def close(self) -> None:
-        """End the engine. Systems and processes must have been closed before.
+    def close(self, *, keep: bool = False) -> None:
+        """End the engine. Systems and processes must have been closed before, unless they are kept.
+
+        Args:
+            keep: Whether what runs is to go on, if it `outlives_client`. A process whose handle is
+                still open is kept with the way it ends; so leave those open that are to be opened again.
 
         Thread: any but the event loop's, if processes may still run: it waits for their end.
         """
         self.operations.close()
         self._lanes.close()
         self._lanes.join(self.operations.timings.close_patience)
-        self.library.provider.close()
+        self.library.provider.close(keep=keep)

@@ -59,17 +59,33 @@ class Provider(Protocol):
     def host_system(self) -> str:
         """Id of the system that it makes by itself and keeps running; "" if there is none."""
 
+    @property
+    def outlives_client(self) -> bool:
+        """Whether systems and processes go on without this process, for another one to open."""
+
     def address(self, function: Function) -> int | None:
         """Return the address of an export, or None if this build has none of that name."""
 
     def close_handle(self, handle: int) -> None:
         """Close a stdio handle that was handed out and that nobody will use."""
 
+    def kept_with(self, handle: int) -> tuple[int, ...]:
+        """Return what is kept with a stdio handle for as long as its process may use it.
+
+        See `hcsd.embedded.kept_stdio` for what that is; () where nothing is kept.
+
+        Ownership: the caller closes them. Only the first call for a handle gets any. Thread: any.
+        """
+
     def hurry(self) -> None:
         """Make a `close` that is under way, or that follows, return in a moment. Thread: any."""
 
-    def close(self) -> None:
-        """Release what the library holds; may block while it ends what it runs."""
+    def close(self, *, keep: bool = False) -> None:
+        """Release what the library holds; may block while it ends what it runs.
+
+        Args:
+            keep: Whether what runs is to go on, if it `outlives_client`.
+        """
 
 
 class MissingExportsError(HcsdError):

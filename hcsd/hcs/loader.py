@@ -60,6 +60,7 @@ class WindowsProvider:
     pauses_containers = False
     host_system = ""
     shapes_processes = False
+    outlives_client = False
 
     def __init__(self, library: str = COMPUTECORE) -> None:
         require_64_bits(ctypes.sizeof(ctypes.c_void_p))
@@ -90,8 +91,12 @@ class WindowsProvider:
         """Close a stdio handle that nobody will use."""
         self._close_handle(handle)
 
+    def kept_with(self, handle: int) -> tuple[int, ...]:
+        """Return nothing: HCS keeps nothing with a handle."""
+        return ()
+
     def hurry(self) -> None:
         """Do nothing: `close` does not wait."""
 
-    def close(self) -> None:
+    def close(self, *, keep: bool = False) -> None:
         """Keep the library loaded: a thread of HCS may still be on its way out of a callback."""

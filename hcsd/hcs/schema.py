@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Literal
 
 from hcsd.hcs.documents import (
+    MAX_INT64,
     MAX_UINT32,
     hresult,
     integer,
@@ -90,6 +91,7 @@ class ProcessParameters(Document):
     umask: int | None = None
     oom_score_adj: int | None = None
     no_new_privileges: bool = False
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ class ProcessStatus:
         signal: Number of the signal that ended it, when the engine can tell; else 0.
         out_of_memory: Whether the host killed it because its system had used up its memory. Only the
             embedded engine tells.
+        exit_time: When it ended, in nanoseconds since 1970; 0 if it runs or the engine does not tell.
     """
 
     process_id: int
@@ -188,6 +191,7 @@ class ProcessStatus:
     last_wait_result: int
     signal: int = 0
     out_of_memory: bool = False
+    exit_time: int = 0
 
     @classmethod
     def parse(cls, text: str | None) -> ProcessStatus:
@@ -213,6 +217,7 @@ class ProcessStatus:
             last_wait_result=wait_result,
             signal=integer(members, "Signal", 0xFF),
             out_of_memory=members.get("OutOfMemory") is True,
+            exit_time=integer(members, "ExitTime", MAX_INT64),
         )
 
 

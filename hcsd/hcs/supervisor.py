@@ -7,7 +7,8 @@
 
 A system is opened again by its id; then its processes are looked for under their pids. Guests use
 pids again. So a process is taken for ours only if the guest says that it was created when ours was.
-If the guest cannot tell, ours stays lost: it is not killed by a pid that may be another's.
+If the guest cannot tell, ours stays lost: it is not killed by a pid that may be another's. An engine that
+keeps processes for whoever comes next knows them by the tag of their create: then no time is compared.
 
 What ends while the service is away leaves no event, and HCS may know it for a while all the same. So a
 system that was opened again, and each process, is asked once what it is.
@@ -26,7 +27,6 @@ Thread: the event loop's.
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from typing import TYPE_CHECKING
 
@@ -37,18 +37,15 @@ from hcsd.errors import HcsdError
 from hcsd.hcs.ends import ProcessEnd, SystemEnd
 from hcsd.hcs.errors import (
     GONE,
-    DocumentError,
     HandleClosedError,
     HcsError,
-    InvalidDocumentError,
     InvalidStateError,
-    NotSupportedError,
     SystemNotFoundError,
 )
 from hcsd.hcs.lanes import Lane
+from hcsd.hcs.lookup import Lookup, Verdict
 from hcsd.hcs.opening import open_process, open_system
 from hcsd.hcs.process_life import ProcessLife, ProcessState, ProcessTrigger
-from hcsd.hcs.schema import ProcessDetails
 from hcsd.hcs.system_life import SystemLife, SystemTrigger
 
 if TYPE_CHECKING:
@@ -58,36 +55,7 @@ if TYPE_CHECKING:
     from hcsd.hcs.timings import Timings
     from hcsd.hcs.tracked_process import TrackedProcess
 
-# How a system says that it cannot list its processes: not every kind of guest can.
-NO_LIST = (DocumentError, InvalidDocumentError, NotSupportedError)
-
 logger = logging.getLogger(__name__)
-
-
-class Verdict(enum.Enum):
-    """What a guest says of a process that was lost."""
-
-    FOUND = enum.auto()
-    ENDED = enum.auto()
-    CANNOT_TELL = enum.auto()
-
-
-def judge(
-    listed: ProcessDetails | None, created: tuple[float, float], clock_slack: float
-) -> Verdict:
-    """Decide whether what the guest lists under the pid of a lost process is that process.
-
-    Args:
-        listed: What the guest lists under the pid now; None if there is nothing.
-        created: POSIX times between which ours was created.
-        clock_slack: Seconds by which the guest's clock may differ from ours.
-    """
-    if listed is None:
-        return Verdict.ENDED
-    earliest, latest = created[0] - clock_slack, created[1] + clock_slack
-    if listed.created is None or not earliest <= listed.created <= latest:
-        return Verdict.CANNOT_TELL
-    return Verdict.FOUND
 
 
 def give_up(process: TrackedProcess) -> None:
@@ -163,25 +131,19 @@ class Supervisor:
             await self.reopen(system)
         except SystemNotFoundError:
             for process in lost:
-                await self._find(system, process, None)
+                await self._find(system, process, Verdict.ENDED)
             return
-        try:
-            details = await system.process_list()
-        except NO_LIST:  # then no pid tells whose it is
-            details = [ProcessDetails(process.pid, None) for process in lost]
-        listed = {entry.process_id: entry for entry in details}
+        lookup = Lookup(system, self._timings.clock_slack)
         failure: HcsError | None = None
         for process in lost:
             try:
-                await self._find(system, process, listed.get(process.pid))
+                await self._find(system, process, await lookup.verdict(process))
             except HcsError as error:  # the others may have more luck
                 failure = error
         if failure is not None:
             raise failure
 
-    async def _find(
-        self, system: ComputeSystem, process: TrackedProcess, listed: ProcessDetails | None
-    ) -> None:
+    async def _find(self, system: ComputeSystem, process: TrackedProcess, verdict: Verdict) -> None:
         """Take up a process again, or note its end.
 
         Raises:
@@ -190,7 +152,7 @@ class Supervisor:
         """
         if process.state is not ProcessState.LOST:
             return  # another search was quicker
-        match judge(listed, process.created, self._timings.clock_slack):
+        match verdict:
             case Verdict.ENDED:
                 process.end_away("it ended while the Host Compute Service was away")
             case Verdict.CANNOT_TELL:

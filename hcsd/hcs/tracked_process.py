@@ -28,6 +28,7 @@ from hcsd.hcs.latch import Latch
 from hcsd.hcs.process_life import KNOWN, TABLE, ProcessLife, ProcessState
 from hcsd.hcs.process_life import ProcessEffect as Effect
 from hcsd.hcs.process_life import ProcessTrigger as Trigger
+from hcsd.hcs.process_stdio import ProcessStdio
 from hcsd.hcs.schema import ProcessStatus, parse_properties
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class TrackedProcess:
         created: POSIX times between which it was created.
         life: Its state, which only `transition` changes.
         exited: Set once with how it ended.
+        stdio: Its pipe ends, until somebody takes them.
+        tag: What its create called it, for an engine that keeps processes; "" for nothing.
         checked: When its properties were last asked for, by the loop's clock.
         on_state: Called with its state whenever that has changed, until it is closed.
     """
@@ -108,10 +111,11 @@ class TrackedProcess:
         self.created = created
         self.life = ProcessLife.RUNNING
         self.exited: Latch[ProcessEnd] = Latch()
+        self.tag = ""
         self.checked = asyncio.get_running_loop().time()
         self.on_state: Callable[[ProcessState], None] = lambda _: None
-        self._info = info
         self._subject = f"process {pid} of system '{system.id}'"
+        self.stdio = ProcessStdio(system.operations, self._subject, info)
         self._attachment: Attachment[ProcessHandle] = Attachment(
             system.operations,
             self._subject,
@@ -180,13 +184,13 @@ class TrackedProcess:
             return True  # nobody can tell
         return properties.state not in {"Running", "Stopped"}
 
-    def take_stdio(self) -> tuple[int, int, int]:
-        """Hand over the pipe handles, stdin, stdout and stderr; 0 is none.
+    async def fetch_stdio(self) -> None:
+        """Ask HCS for the pipe ends once more; see `ProcessStdio.fetch`."""
+        await self.stdio.fetch(self._attachment.handle)
 
-        Ownership: the caller closes them. Only the first call gets any.
-        """
-        info, self._info = self._info, None
-        return (info.stdin, info.stdout, info.stderr) if info else (0, 0, 0)
+    def leave(self) -> None:
+        """Use it no more, and leave its handle to the end of this process, for the next to have it."""
+        self._attachment.leave()
 
     def close(self) -> None:
         """Close the handle and stdio that nobody took; idempotent. The process lives on."""
@@ -250,9 +254,7 @@ class TrackedProcess:
             case Effect.CLOSE_HANDLE:
                 self._attachment.close()
             case Effect.FREE_STDIO:
-                info, self._info = self._info, None
-                if info is not None:
-                    info.close(self.system.operations.library)
+                self.stdio.free()
             case Effect.TELL_END:
                 assert end is not None  # noqa: S101  (each trigger that ends it comes with one)
                 self.exited.set(end)

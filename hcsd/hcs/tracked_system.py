@@ -154,6 +154,10 @@ class TrackedSystem:
         """
         self.transition(Trigger.DROP)
 
+    def leave(self) -> None:
+        """Use it no more, and leave its handle to the end of this process, for the next to have it."""
+        self._attachment.leave()
+
     def close(self) -> None:
         """Close the handle; idempotent."""
         self.transition(Trigger.CLOSE)

@@ -69,7 +69,7 @@ class Child:
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self.handles = process.take_stdio()
+        self.handles = process.stdio.take()
         stdin, stdout, stderr = self.handles
         self._stdin = WriteEnd(stdin) if stdin else None
         self._outputs = [Output(handle) for handle in (stdout, stderr) if handle]

@@ -233,7 +233,7 @@ async def test_pipes_are_given_only_where_they_were_asked_for(
 
 async def test_stdio_is_handed_over_once(system: ComputeSystem, guest: Guest) -> None:
     async with running(system, guest.exits(0), "ioe") as it:
-        assert it.process.take_stdio() == (0, 0, 0)
+        assert it.process.stdio.take() == (0, 0, 0)
 
 
 async def test_stdio_that_nobody_took_is_closed_with_the_process(

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 
 import anyio
 import pytest
@@ -30,6 +31,12 @@ async def test_death_by_a_signal_is_128_plus_its_number_and_names_it(
 ) -> None:
     async with running(system, posix.sh("kill -9 $$")) as it:
         assert await it.end() == ProcessEnd(137, signal=9)
+
+
+async def test_the_end_has_its_time(system: ComputeSystem, posix: PosixGuest) -> None:
+    before = time.time_ns()
+    async with running(system, posix.sh("exit 5")) as it:
+        assert before <= (await it.end()).time <= time.time_ns()
 
 
 async def test_an_exit_code_above_128_is_no_signal(system: ComputeSystem, guest: Guest) -> None:
@@ -121,7 +128,9 @@ async def test_properties_tell_running_then_how_it_ended(
         await it.close_stdin()
         await it.end()
         status = ProcessStatus.parse(await it.process.properties())
-        assert status == ProcessStatus(it.pid, exited=True, exit_code=0, last_wait_result=0)
+        assert status == ProcessStatus(
+            it.pid, exited=True, exit_code=0, last_wait_result=0, exit_time=status.exit_time
+        )
 
 
 async def test_properties_name_the_signal(system: ComputeSystem, posix: PosixGuest) -> None:

@@ -167,7 +167,7 @@ async def test_a_process_whose_create_does_not_complete_is_found_by_its_handle(
         starts.pending[0].info = (7, 0, 0, 0)
         starts.pending[0].completed_and_fetched()  # at last: it changes nothing
         await until_none_is_live(scripted, "operations")
-        assert process.take_stdio() == STDIO
+        assert process.stdio.take() == STDIO
     for handle in STDIO:
         scripted.close_handle(handle)
     assert len(scripted.called("HcsGetProcessInfo")) == 2
@@ -203,7 +203,7 @@ async def test_a_create_may_complete_while_the_process_is_looked_for(
         await settled()
         search.complete(info=(7, *STDIO) if once else (7, 0xFFFF_0000_8000_0009, 0, 0))
         process = await task
-        assert process.take_stdio() == STDIO  # the others were closed
+        assert process.stdio.take() == STDIO  # the others were closed
         process.close()
         for handle in STDIO:
             scripted.close_handle(handle)

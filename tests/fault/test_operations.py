@@ -255,7 +255,7 @@ async def test_null_and_invalid_handle_value_both_mean_no_stream(
 ) -> None:
     direct.script["HcsCreateProcess"] = lambda op: op.complete(info=(7, none, STDIO[1], none))
     async with process_of(direct) as process:
-        assert process.take_stdio() == (0, STDIO[1], 0)
+        assert process.stdio.take() == (0, STDIO[1], 0)
     direct.close_handle(STDIO[1])  # it was ours; the others were closed by nobody
 
 

@@ -37,7 +37,7 @@ async def test_a_process_that_runs_although_its_create_failed_is_taken(
         assert process.pid == 7
         scripted.fire(HCS_EVENT_TYPE.HcsEventProcessExited, EXITED)
         assert await process.exited.wait() == ProcessEnd(5)
-        assert process.take_stdio() == STDIO
+        assert process.stdio.take() == STDIO
     for handle in STDIO:
         scripted.close_handle(handle)
     assert not scripted.called("HcsTerminateProcess")

@@ -77,7 +77,7 @@ class Running:
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        stdin, stdout, stderr = process.take_stdio()
+        stdin, stdout, stderr = process.stdio.take()
         self.handles = (stdin, stdout, stderr)
         self.stdin = WriteEnd(stdin) if stdin else None
         self._outputs = [Output(handle) if handle else None for handle in (stdout, stderr)]
