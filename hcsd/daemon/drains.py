@@ -16,7 +16,7 @@ silent. It is cut at `max_drain_time`.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hcsd.io import Drain, DrainState, Overflow
 
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.streams import Stream
     from hcsd.io import Ring
+
+
+class Pipe(NamedTuple):
+    """A pipe end that the engine has handed over.
+
+    Attributes:
+        handle: The handle; 0 if there is none.
+        kept: What the engine keeps with it, so that bytes are exact when the daemon is killed.
+    """
+
+    handle: int = 0
+    kept: tuple[int, ...] = ()
 
 
 class Drains:
@@ -52,16 +64,26 @@ class Drains:
         self._timer: asyncio.Handle | None = None
         self._complete = False
 
-    def open(self, handles: Mapping[Stream, int]) -> None:
+    def open(self, pipes: Mapping[Stream, Pipe]) -> None:
         """Take the pipes; a stream without one, handle 0, has ended.
 
         Ownership: of the handles.
         """
-        for stream, handle in handles.items():
+        for stream, (handle, kept) in pipes.items():
             if handle:
-                self._drains[stream] = Drain(handle, self._rings[stream], self._on_end)
+                self._drains[stream] = Drain(handle, self._rings[stream], self._on_end, bridge=kept)
             else:
                 self._rings[stream].close()
+
+    def complete(self) -> None:
+        """Note that no output can come, as was told by an earlier run of the daemon."""
+        self._complete = True
+
+    def leave(self) -> None:
+        """Read no more, and leave the pipes and the streams to the next run of the daemon."""
+        self.cancel_timer()
+        for drain in self._drains.values():
+            drain.leave()
 
     def start(self) -> None:
         """Begin to read."""

@@ -175,20 +175,31 @@ class StoppingError(RequestError):
 
 
 class RestartedError(RequestError):
-    """The call is for an earlier run of the daemon, whose processes are gone.
+    """The call is for an earlier state of the daemon, whose processes are gone.
 
     Args:
-        incarnation: The present run.
+        incarnation: That of the present state.
         remedy: What the caller can do instead; "" for nothing.
     """
 
     def __init__(self, incarnation: str, remedy: str = "") -> None:
-        text = "the daemon was restarted, and its processes ended with it"
+        text = "the daemon was restarted without its state, and its processes are gone"
         super().__init__(
             Reason.DAEMON_RESTARTED,
             f"{text}; {remedy}" if remedy else text,
             metadata={"incarnation": incarnation},
         )
+
+
+class ConfigurationError(RequestError):
+    """The configuration cannot be read again; nothing has changed.
+
+    Args:
+        problems: What is wrong, each for people.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(Reason.CONFIGURATION_UNUSABLE, "; ".join(problems))
 
 
 class LimitError(RequestError):

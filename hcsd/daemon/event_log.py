@@ -1,6 +1,8 @@
 """What happens to processes and compute systems, kept for a while, for any number of watchers.
 
-    publish ─▶ gets the next revision ─▶ kept ─▶ evicted: too many are kept, or too many bytes
+    publish ─▶ gets the next revision ─▶ written down ─▶ told ─▶ evicted: too many, or too many bytes
+
+No event is told before it is in the journal, or after a restart another one could get its revision.
 
 A watcher is a place in the log, the revision up to which it has been told everything:
 
@@ -37,9 +39,10 @@ from hcsd.daemon.events import Bookmark, Event, HcsEvent, ProcessEvent, SystemEv
 from hcsd.daemon.heartbeats import Heartbeats
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.shorten import whole_or_nothing
+from hcsd.daemon.state.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hcsd.daemon.events import ProcessEventKind, SystemEventKind
     from hcsd.daemon.process_record import ProcessRecord
@@ -57,16 +60,24 @@ class EventLog:
         max_bytes: About how many bytes they may take together. An event has the process with what
             was asked for, which a client can make large.
         bookmark_interval: Seconds after which a watcher without events is told how far it is.
+        journal: Where they are written down.
 
     Attributes:
-        newest: Revision of the latest event; 0 before the first.
+        newest: Revision of the latest event that may be told; 0 before the first.
     """
 
     def __init__(
-        self, incarnation: str, capacity: int, max_bytes: int, bookmark_interval: float
+        self,
+        incarnation: str,
+        capacity: int,
+        max_bytes: int,
+        bookmark_interval: float,
+        journal: Journal | None = None,
     ) -> None:
         self.incarnation = incarnation
         self.newest = 0
+        self._published = 0  # revision of the latest event
+        self._journal = journal or Journal.none()
         self._capacity = capacity
         self._max_bytes = max_bytes
         self._bookmark_interval = bookmark_interval
@@ -78,7 +89,14 @@ class EventLog:
     @property
     def oldest(self) -> int:
         """Revision of the oldest event that is kept; the next one if there is none."""
-        return self.newest + 1 - len(self._kept)
+        return self._published + 1 - len(self._kept)
+
+    def restore(self, events: Sequence[Event], newest: int) -> None:
+        """Go on after the newest revision of an earlier run, of which `events` are the last."""
+        self.newest = self._published = newest
+        self._kept = {event.revision: event for event in events}
+        self._weight = sum(event.weight for event in events)
+        self._evict()
 
     def publish_process(self, process: ProcessRecord, kind: ProcessEventKind) -> None:
         """Publish an event of a process."""
@@ -163,13 +181,25 @@ class EventLog:
         return RequestError(reason, message, metadata=metadata)
 
     def _publish(self, system_id: str, what: ProcessEvent | SystemEvent, weight: int) -> None:
-        self.newest += 1
-        self._kept[self.newest] = Event(self.newest, time.time_ns(), system_id, weight, what)
+        self._published += 1
+        event = Event(self._published, time.time_ns(), system_id, weight, what)
+        self._kept[event.revision] = event
         self._weight += weight
+        self._journal.add_event(event)
+        self._evict()
+        self._journal.after_written(lambda: self._tell(event))
+
+    def _evict(self) -> None:
+        oldest = self.oldest
         while len(self._kept) > self._capacity or self._weight > self._max_bytes:
             self._weight -= self._kept.pop(self.oldest).weight
+        if self.oldest > oldest:
+            self._journal.drop_events(self.oldest)
+
+    def _tell(self, event: Event) -> None:
+        self.newest = event.revision
         for watcher in self._watchers:
-            watcher.tell(self.newest, system_id)
+            watcher.tell(event.revision, event.system_id)
 
     def _start_timer(self) -> None:
         loop = asyncio.get_running_loop()

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from hcsd.daemon.background import Work
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hcsd.daemon.background import Background, Work
+    from hcsd.daemon.background import Background
 
 T = TypeVar("T")
 
@@ -85,6 +86,13 @@ class Idempotency(Generic[T]):
         if key.id:
             self._known[key.id] = _Known(key.fingerprint, started)
         return started, False
+
+    def restore(self, key: RequestKey, result: T) -> None:
+        """Note what a request of an earlier run of the daemon has created."""
+        if key.id:
+            work: Work[T] = Work()
+            work.succeed(result)
+            self._known[key.id] = _Known(key.fingerprint, work)
 
     def forget(self, request_id: str) -> None:
         """Let the id be used again; idempotent."""

@@ -27,6 +27,7 @@ from hcsd.daemon.errors import (
     StoppingError,
 )
 from hcsd.daemon.events import ProcessEventKind
+from hcsd.daemon.modify import let_go_of_output
 from hcsd.daemon.names import ProcessKey, new_ulid
 from hcsd.daemon.process import Process
 from hcsd.daemon.process_life import Effect, Life
@@ -34,15 +35,20 @@ from hcsd.daemon.process_view import ExitReason, Identity, Origin
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.retention import Retention
 from hcsd.daemon.ring_memory import RingMemory
+from hcsd.daemon.rings import Rings
+from hcsd.daemon.state.errors import JournalError
+from hcsd.daemon.state.rows import SavedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hcsd.daemon.background import Background
     from hcsd.daemon.event_log import EventLog
+    from hcsd.daemon.idempotency import RequestKey
     from hcsd.daemon.process_record import ProcessRecord
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.spec import ProcessRequest, ResolvedSpec
+    from hcsd.daemon.state.state import State
     from hcsd.daemon.system import System
     from hcsd.daemon.systems import Systems
     from hcsd.hcs.latch import Latch
@@ -64,10 +70,10 @@ class KnownProcesses:
 
     Args:
         limits: Limits in force.
-        incarnation: Boot id of the daemon.
         background: Where work goes that must finish, whoever waits.
         events: Where what happens is published.
         systems: The compute systems.
+        state: What outlives the daemon.
 
     Attributes:
         background: As given.
@@ -77,24 +83,24 @@ class KnownProcesses:
     def __init__(
         self,
         limits: Limits,
-        incarnation: str,
         background: Background,
         events: EventLog,
         systems: Systems,
+        state: State,
     ) -> None:
         self.background = background
         self._limits = limits
-        self._incarnation = incarnation
         self._events = events
         self._systems = systems
-        self._ring_memory = RingMemory(limits.ring_memory_bytes)
+        self._ring_memory = RingMemory(lambda: limits.ring_memory_bytes)
         self._numbers = itertools.count(1)
+        self._state = state
         self._known: dict[ProcessKey, Process] = {}
         self._by_pid: dict[tuple[str, int], Process] = {}  # by system id and pid
         self._inside: dict[ProcessKey, contextlib.ExitStack] = {}  # each uses its system
         self._kept: Retention[ProcessRecord] = Retention(
-            limits.exited_retention,
-            limits.max_exited,
+            lambda: limits.exited_retention,
+            lambda: limits.max_exited,
             forget=lambda process: process.close(),
             is_used=lambda process: process.readers > 0,
             is_pinned=lambda process: process.resolved.options.pin,
@@ -128,14 +134,19 @@ class KnownProcesses:
         return [process.exited for process in self.of_system(system_id)]
 
     def add(
-        self, system_id: str, request: ProcessRequest, resolved: ResolvedSpec, origin: Origin
+        self,
+        system_id: str,
+        request: ProcessRequest,
+        resolved: ResolvedSpec,
+        origin: Origin,
+        uid: str = "",
     ) -> Process:
         """Make a process known.
 
         Raises:
             RequestError: Its name is taken, or there is no room for it.
         """
-        uid = new_ulid()
+        uid = uid or new_ulid()
         key = ProcessKey(system_id, request.process_id or uid)
         if key in self._known:
             raise RequestError(
@@ -148,7 +159,7 @@ class KnownProcesses:
         identity = Identity(
             key=key,
             uid=uid,
-            incarnation=self._incarnation,
+            incarnation=self._state.journal.incarnation,
             spec=resolved.shown if origin is Origin.CREATED else None,
             options=resolved.options if origin is Origin.CREATED else None,
             labels=request.labels,
@@ -156,14 +167,8 @@ class KnownProcesses:
             create_time=time.time_ns(),
             name=key.name,
         )
-        process = Process(
-            identity,
-            next(self._numbers),
-            resolved,
-            self._limits,
-            household=self,
-            request_id=request.key.id,
-        )
+        rings = Rings(resolved, self._folder_of(uid) if origin is Origin.CREATED else "")
+        process = self._make(identity, next(self._numbers), resolved, request.key, rings)
         self._records.take(process, identity.weight)
         try:
             self._ring_memory.take(process)
@@ -171,8 +176,32 @@ class KnownProcesses:
             self._records.give_back(process)
             raise
         self._known[key] = process
+        saved = SavedProcess(identity, process.number, request.key)
+        self._state.journal.add_process(saved, process.saved())
         self._events.publish_process(process, ProcessEventKind.CREATED)
         return process
+
+    def _make(
+        self,
+        identity: Identity,
+        number: int,
+        resolved: ResolvedSpec,
+        request: RequestKey,
+        rings: Rings,
+    ) -> Process:
+        return Process(
+            identity,
+            number,
+            resolved,
+            self._limits,
+            household=self,
+            request=request,
+            rings=rings,
+        )
+
+    def _folder_of(self, uid: str) -> str:
+        """Return where the files of a process's streams are; "" if there is nowhere."""
+        return f"{self._state.streams}/{uid}" if self._state.streams else ""
 
     def run_in(self, system: System, process: Process, engine: EngineProcess) -> None:
         """Note that a process runs in a system. Ownership: of the engine's process.
@@ -185,10 +214,13 @@ class KnownProcesses:
                 self.background.start(engine.terminate, f"kill {process.name}")
             engine.close()
             raise StoppingError
+        self._enter(system, process, engine)
+        process.run(engine, system.guest)
+
+    def _enter(self, system: System, process: Process, engine: EngineProcess) -> None:
         self._by_pid[system.id, engine.pid] = process
         inside = self._inside[process.key] = contextlib.ExitStack()
         inside.enter_context(system.in_use())
-        process.run(engine, system.guest)
 
     @property
     def kills_trees(self) -> bool:
@@ -209,13 +241,31 @@ class KnownProcesses:
             case Effect.SETTLE_MEMORY:
                 self._ring_memory.settle(process)
             case Effect.KEEP:
-                self._kept.keep(process)
+                self._kept.keep(process, process.age)
             case Effect.FORGET:
                 self._forget(process)
             case _:
                 self._events.publish_process(process, PUBLISHED[effect])
 
+    def save(self, process: ProcessRecord) -> None:
+        """Write down what has changed of a process, for the next run of the daemon."""
+        if self._known.get(process.key) is process:
+            self._state.journal.set_state(process.identity.uid, process.saved())
+
+    async def written(self) -> None:
+        """Return once all that was to be written down is, or cannot be."""
+        with contextlib.suppress(JournalError):
+            await self._state.journal.written()
+
+    def let_go_of_output(self, process: ProcessRecord) -> None:
+        """Have HCS close its copies of outputs that nobody needs any more, if that does not happen soon."""
+        if process.rings.forced or process.identity.has_console:
+            work = functools.partial(let_go_of_output, process)
+            self.background.start(work, f"let go of the output of {process.name}")
+
     def _forget(self, process: ProcessRecord) -> None:
+        self._state.journal.remove_process(process.identity.uid)
+        self._state.journal.after_written(process.rings.remove)
         if self._known.get(process.key) is process:
             del self._known[process.key]
             self.on_forgotten(process)

@@ -13,6 +13,7 @@ Thread: the event loop's. No locks: what must be atomic has no await in it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from hcsd.daemon.idempotency import Idempotency
 from hcsd.daemon.record_memory import RecordMemory
 from hcsd.daemon.retention import Retention
 from hcsd.daemon.shorten import whole_or_nothing
+from hcsd.daemon.state.errors import JournalError
+from hcsd.daemon.state.rows import SavedSystem
 from hcsd.daemon.system import System, SystemView
 from hcsd.daemon.system_errors import stopped
 from hcsd.daemon.system_life import Effect, Trigger
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from hcsd.daemon.background import Background
     from hcsd.daemon.event_log import EventLog
     from hcsd.daemon.settings import Limits
+    from hcsd.daemon.state.state import State
     from hcsd.hcs.host import Host
     from hcsd.hcs.latch import Latch
     from hcsd.hcs.schema import SystemProperties
@@ -64,6 +68,7 @@ class KnownSystems:
         limits: Limits in force.
         background: Where work goes that must finish, whoever waits.
         events: Where what happens is published.
+        state: What outlives the daemon.
 
     Attributes:
         host: As given.
@@ -73,19 +78,25 @@ class KnownSystems:
     """
 
     def __init__(
-        self, host: Host, limits: Limits, background: Background, events: EventLog
+        self,
+        host: Host,
+        limits: Limits,
+        background: Background,
+        events: EventLog,
+        state: State,
     ) -> None:
         self.host = host
         self.ends_inside: Callable[[str], Sequence[Latch[bool]]] = lambda _: ()
         self._limits = limits
         self._background = background
         self._events = events
+        self._journal = state.journal
         self._known: dict[str, System] = {}
         self._idempotency: Idempotency[System] = Idempotency(background)
         self._kept: Retention[System] = Retention(
-            limits.exited_retention, limits.max_exited, forget=System.drop
+            lambda: limits.exited_retention, lambda: limits.max_exited, forget=System.drop
         )
-        self.records = RecordMemory(limits.record_memory_bytes)
+        self.records = RecordMemory(lambda: limits.record_memory_bytes)
         self.records.kept.append(self._kept)
         # Systems of others that nobody uses, each with the timer that drops it.
         self._idle: dict[System, asyncio.TimerHandle] = {}
@@ -162,12 +173,15 @@ class KnownSystems:
     # --- what HCS tells of them, and what their lives change around them ---
 
     def _add(self, system: System, *, started: bool = False) -> None:
+        self._enter(system)
+        system.begin(started=started)
+
+    def _enter(self, system: System) -> None:
         before = self._known.get(system.id)
         if before is not None:
             before.drop()
         self._known[system.id] = system
         system.engine.observe(lambda event: self._on_event(system, event))
-        system.begin(started=started)
 
     def _on_event(self, system: System, event: SystemEvent) -> None:
         """Publish an event, but for the exit: HCS may fail to tell of it, so the engine's counts."""
@@ -196,14 +210,31 @@ class KnownSystems:
                 self.records.give_back(system)
                 if self._known.get(system.id) is system:
                     del self._known[system.id]
-                    self._idempotency.forget(system.request_id)
+                    self._idempotency.forget(system.request.id)
+                    self._journal.remove_system(system.id)
             case Effect.KEEP:
-                self._kept.keep(system)
+                self._kept.keep(system, system.age)
                 self.records.settle(system, system.weight)
             case Effect.CLOSE:
                 system.engine.close()
             case _:
                 self._publish(effect, system)
+
+    def save(self, system: System) -> None:
+        """Write down what has changed of a system that the daemon has created."""
+        if system.create_time is not None and self._known.get(system.id) is system:
+            self._journal.put_system(
+                SavedSystem(
+                    id=system.id,
+                    runtime_id=system.properties.runtime_id,
+                    create_time=system.create_time,
+                    request=system.request,
+                    limits=system.limits,
+                    properties=system.properties,
+                    life=system.life,
+                    exit=system.exit,
+                )
+            )
 
     def _publish(self, effect: Effect, system: System) -> None:
         """Publish a step, with the system as it was right after, although more may have happened."""
@@ -240,6 +271,21 @@ class KnownSystems:
     def stop(self) -> None:
         """Create no more, and publish no more ends: the daemon is stopping."""
         self._stopping = True
+
+    async def written(self) -> None:
+        """Return once all that was to be written down is, or cannot be."""
+        with contextlib.suppress(JournalError):
+            await self._journal.written()
+
+    def hold(self, seconds: float) -> None:
+        """Forget nothing for a while, since nobody could ask."""
+        self._kept.hold(seconds)
+
+    def leave(self) -> None:
+        """Leave every system to the next run of the daemon, and close all handles."""
+        self.stop()
+        for system in self:
+            system.engine.leave()
 
     def close(self) -> None:
         """Close all handles. A system that was made to end with its last one ends now."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.streams import Stream
+from hcsd.hcs.errors import HandleClosedError, HcsError
 from hcsd.hcs.schema import ConsoleSize as ConsoleSizeDocument
 from hcsd.hcs.schema import ProcessModifyRequest
 
 if TYPE_CHECKING:
     from hcsd.daemon.process import Process
+    from hcsd.daemon.process_record import ProcessRecord
     from hcsd.daemon.spec import ConsoleSize
     from hcsd.hcs.schema import StdioHandle
+
+OUTPUTS: dict[Stream, StdioHandle] = {Stream.STDOUT: "StdOut", Stream.STDERR: "StdErr"}
 
 
 async def resize(process: Process, size: ConsoleSize) -> None:
@@ -36,8 +41,8 @@ async def resize(process: Process, size: ConsoleSize) -> None:
 async def close_stdio(process: Process, which: StdioHandle) -> None:
     """Close a stdio handle: HCS's copy and the daemon's, for neither alone is enough.
 
-    HCS has none any more of a process that has exited. The daemon's may still be in use by what that
-    has left behind.
+    HCS has none any more of a process that has exited, unless the outputs outlive it. The daemon's may still
+    be in use by what that has left behind.
 
     Raises:
         RequestError: STDIO_NOT_OWNED; it was opened by its pid.
@@ -46,11 +51,27 @@ async def close_stdio(process: Process, which: StdioHandle) -> None:
     if which == "StdIn" and process.stdin is not None:
         await process.stdin.close()
         return
-    if process.engine is not None and process.running:
-        await process.engine.close_stdio(which)
-    else:
+    engine, running = process.engine, process.running
+    if not running:
         process.require_stdio()
+    if engine is not None and (running or engine.stdio.outlives_process):
+        await engine.close_stdio(which)
     _close_our_end(process, which)
+
+
+async def let_go_of_output(process: ProcessRecord) -> None:
+    """Have HCS close its copies of outputs that are complete, if the daemon gave them up or they are a console.
+
+    Otherwise what the process has left behind would not find its pipe broken, and wait for ever. And HCS
+    finds out later that nobody needs a terminal, of which a host has few.
+    """
+    engine = process.engine
+    if engine is None or not engine.stdio.outlives_process:
+        return
+    for stream, which in OUTPUTS.items():
+        if process.rings[stream].forced or process.identity.has_console:
+            with contextlib.suppress(HcsError, HandleClosedError):  # what is gone holds nothing
+                await engine.close_stdio(which)
 
 
 async def modify(process: Process, document: str) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+AFTER_RESTART = 10.0  # seconds; clients try again at least once in five
 _JOINT = object()  # stands for all calls that own a process jointly
 
 
@@ -87,6 +88,16 @@ class Ownership:
     def abandon(self) -> None:
         """Note that no call owns it from its start; nothing happens if one has come since."""
         if self.state is State.UNOWNED:
+            self._begin_grace()
+
+    def wait_for_owner(self) -> None:
+        """Note that the daemon has been started again: no call can have owned it meanwhile.
+
+        Whoever owned it needs a moment to come back, however short its grace is.
+        """
+        if self.state is State.UNOWNED:
+            if self._grace is not None:
+                self._grace = max(self._grace, AFTER_RESTART)
             self._begin_grace()
 
     def end(self) -> None:

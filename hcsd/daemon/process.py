@@ -19,7 +19,8 @@ import anyio
 from hcsd.daemon.errors import RequestError
 from hcsd.daemon.kills import NOTHING, Killed, Scope, TreeNotSupportedError
 from hcsd.daemon.kills import kill as kill_engine
-from hcsd.daemon.process_record import ProcessRecord, Surroundings
+from hcsd.daemon.process_attachment import AttachedRecord
+from hcsd.daemon.process_record import Surroundings
 from hcsd.daemon.process_view import ExitReason
 from hcsd.daemon.reasons import Reason
 from hcsd.daemon.signals import TERM, Delivery, Kill, resolve
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.background import Background, Work
     from hcsd.daemon.guests import Guest
+    from hcsd.daemon.idempotency import RequestKey
     from hcsd.daemon.process_view import Identity
+    from hcsd.daemon.rings import Rings
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.signals import Signal
     from hcsd.daemon.spec import ResolvedSpec
@@ -64,7 +67,7 @@ class _Ending(NamedTuple):
     grace: anyio.CancelScope
 
 
-class Process(ProcessRecord):
+class Process(AttachedRecord):
     """One process of the daemon; see `ProcessRecord` for what it has.
 
     Args:
@@ -73,7 +76,11 @@ class Process(ProcessRecord):
         resolved: What the daemon does by its spec.
         limits: Limits in force.
         household: The daemon around it.
-        request_id: Request id of its create, or "".
+        request: What tells the request of its create from others.
+        rings: Output by stream.
+
+    Attributes:
+        guest: What it runs in, once it runs.
     """
 
     def __init__(
@@ -84,25 +91,21 @@ class Process(ProcessRecord):
         limits: Limits,
         *,
         household: Household,
-        request_id: str = "",
+        request: RequestKey,
+        rings: Rings,
     ) -> None:
         super().__init__(
-            identity, number, resolved, limits, surroundings=household, request_id=request_id
+            identity, number, resolved, limits, surroundings=household, request=request, rings=rings
         )
         self._household = household
         self._signal_wait = limits.signal_wait
-        self._guest: Guest | None = None  # until it runs
+        self.guest: Guest | None = None  # until it runs
         self._endings: dict[Scope, _Ending] = {}  # those in their time of grace
         self._untold: Killed | None = None  # what a kill has done whose caller had left
 
     def run(self, engine: EngineProcess, guest: Guest) -> None:
-        """Take over a process that HCS has started.
-
-        Args:
-            engine: The engine's. Ownership: of it, and of its pipe ends.
-            guest: What it runs in.
-        """
-        self._guest = guest
+        """Take over a process that HCS has started in a guest. Ownership: of it, and its pipe ends."""
+        self.guest = guest
         self.begin(engine, self.kill_in_background)
 
     def require_stdio(self) -> None:
@@ -145,8 +148,8 @@ class Process(ProcessRecord):
             RequestError: The guest has no such signal.
             HcsError: HCS refused it.
         """
-        assert self._guest is not None  # noqa: S101  (no process is found before it runs)
-        options = resolve(signal, self._guest)
+        assert self.guest is not None  # noqa: S101  (no process is found before it runs)
+        options = resolve(signal, self.guest)
         if not self.running:
             return Delivery.ALREADY_EXITED
         if isinstance(options, Kill):
@@ -254,6 +257,7 @@ class Process(ProcessRecord):
             if scope is not None and not self.was_opened:
                 killed = await self._terminate(scope)
             self.close()
+            await self._household.written()  # or a restart would bring it back
             return killed
 
         return await self._household.background.run(delete, f"delete {self.name}")

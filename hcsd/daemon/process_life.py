@@ -100,17 +100,17 @@ class State(NamedTuple):
     @property
     def end_is_known(self) -> bool:
         """Whether nobody waits for its end any more."""
-        return self.life in _OVER
+        return self.life in OVER
 
     @property
     def ended(self) -> bool:
         """Whether its end is known and its output is complete."""
-        return self.life in _OVER and self.output_complete
+        return self.life in OVER and self.output_complete
 
 
 _RUNS = frozenset({Life.RUNNING, Life.LOST})
-_OVER = frozenset({Life.ABANDONED, Life.EXITED})
-_STARTED = _RUNS | _OVER
+OVER = frozenset({Life.ABANDONED, Life.EXITED})
+_STARTED = _RUNS | OVER
 
 
 _END = (

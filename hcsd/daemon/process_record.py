@@ -1,22 +1,20 @@
 """What the daemon holds of a process: the engine's process, its rings, its stdin, its end.
 
-Its life is a table: see `hcsd.daemon.process_life`. Every change goes through `ProcessRecord._take`, which
-asks the table and runs the effects in their order. Its `Surroundings` do what concerns more than this
+Its life is a table: see `hcsd.daemon.process_life`. Every change goes through `ProcessRecord._transition`,
+which asks the table and runs the effects in their order. Its `Surroundings` do what concerns more than this
 process: its pid, its system, watchers, memory.
 
     engine ──exited, lost, found──▶ ┐
     drains ──output complete──────▶ ├─ _transition(trigger) ──▶ state ──▶ effects, in order
-    begin(), fail(), close() ─────▶ ┘
+    begin(), fail(), close() ─────▶ ┘     (begin: `hcsd.daemon.process_attachment`)
 
-A process that was opened by its pid begins as RUNNING. The daemon has none of its pipes, so it has no
-output and no stdin.
+A process that was opened by its pid begins as RUNNING. The daemon has none of its pipes.
 
 Thread: the event loop's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -34,19 +32,20 @@ from hcsd.daemon.process_view import (
     ProcessView,
     StreamStatus,
 )
-from hcsd.daemon.rings import Rings
-from hcsd.daemon.stdin import Stdin
+from hcsd.daemon.state.rows import SavedState
 from hcsd.daemon.streams import Stream
 from hcsd.hcs.latch import Latch
 from hcsd.hcs.process import ProcessState
-from hcsd.io import WriteEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
 
+    from hcsd.daemon.idempotency import RequestKey
     from hcsd.daemon.names import ProcessKey
+    from hcsd.daemon.rings import Rings
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.spec import ResolvedSpec
+    from hcsd.daemon.stdin import Stdin
     from hcsd.hcs.process import Process as EngineProcess
     from hcsd.hcs.process import ProcessEnd
 
@@ -57,6 +56,15 @@ class Surroundings(Protocol):
     def do(self, effect: Effect, process: ProcessRecord) -> None:
         """Carry out an effect that concerns more than the process."""
 
+    def save(self, process: ProcessRecord) -> None:
+        """Write down what has changed of the process, for the next run of the daemon."""
+
+    async def written(self) -> None:
+        """Return once that is done, or cannot be."""
+
+    def let_go_of_output(self, process: ProcessRecord) -> None:
+        """Have HCS close its copies of outputs that nobody needs any more, if that does not happen soon."""
+
 
 class ProcessRecord:
     """One process of the daemon.
@@ -65,15 +73,13 @@ class ProcessRecord:
         identity: What never changes of it.
         number: Order of creation.
         resolved: What the daemon does by its spec.
-        limits: Limits in force.
+        limits: In force.
         surroundings: Who does what concerns more than this process.
+        request: What tells the request of its create from others.
+        rings: Output by stream.
 
     Attributes:
-        identity: As given.
-        number: As given.
-        resolved: As given.
-        request_id: Request id of its create, or "".
-        rings: Output by stream.
+        identity, number, resolved, request, rings: As given.
         stdin: Its stdin, once it runs.
         engine: The engine's process, once it runs.
         ownership: Who owns it.
@@ -92,13 +98,14 @@ class ProcessRecord:
         limits: Limits,
         *,
         surroundings: Surroundings,
-        request_id: str,
+        request: RequestKey,
+        rings: Rings,
     ) -> None:
         self.identity = identity
         self.number = number
         self.resolved = resolved
-        self.request_id = request_id
-        self.rings = Rings(resolved)
+        self.request = request
+        self.rings = rings
         self.stdin: Stdin | None = None
         self.engine: EngineProcess | None = None
         self.ownership = Ownership(resolved.owner_grace)
@@ -108,6 +115,8 @@ class ProcessRecord:
         self.exited: Latch[bool] = Latch()
         self.ended: Latch[bool] = Latch()
         self._shown = Life.CREATING
+        self._pid = 0
+        self._created = (0.0, 0.0)  # POSIX times between which the engine has created it
         self._start_time = 0
         self._reason: ExitReason | None = None
         self._surroundings = surroundings
@@ -156,30 +165,10 @@ class ProcessRecord:
         """What its rings may come to hold; of a stream that has ended, what it does hold."""
         return self.rings.size
 
-    def begin(self, engine: EngineProcess, kill: Callable[[ExitReason], None]) -> None:
-        """Take over a process that HCS has started.
-
-        Args:
-            engine: The engine's. Ownership: of it, and of its pipe ends.
-            kill: Called when it has run for as long as it may, or its owner is gone.
-        """
-        stdin, stdout, stderr = engine.take_stdio()
-        self.engine = engine
-        self.stdin = Stdin(self.name, engine, WriteEnd(stdin) if stdin else None)
-        if not self.was_opened:
-            self._start_time = time.time_ns()
-        if self.resolved.run_timeout:
-            self._run_timer = asyncio.get_running_loop().call_later(
-                self.resolved.run_timeout, kill, ExitReason.RUN_TIMEOUT
-            )
-        self.ownership.begin(lambda: kill(ExitReason.OWNER_GONE))
-        self._drains.open({Stream.STDOUT: stdout, Stream.STDERR: stderr})
-        self._transition(Trigger.STARTED)
-        self._drains.start()
-        # Its state before its end: the end of one that was given up is that of a lost one.
-        self._on_engine_state(engine.state)
-        engine.on_state = self._on_engine_state
-        engine.exited.observe(self._on_end)
+    @property
+    def age(self) -> float:
+        """How many seconds ago it has ended; 0 if that is not known."""
+        return max(0.0, time.time() - self.exit.time / 1e9) if self.exit is not None else 0.0
 
     def fail(self, error: BaseException) -> None:
         """Note that HCS has not started it."""
@@ -194,6 +183,7 @@ class ProcessRecord:
         """Note why it is about to end; the first reason stands."""
         if self.running and self._reason is None:
             self._reason = reason
+            self._surroundings.save(self)
 
     def close_output(self, stream: Stream) -> None:
         """Read no more of a stream: who still writes to it finds the pipe broken; idempotent."""
@@ -209,7 +199,7 @@ class ProcessRecord:
         return ProcessView(
             identity=self.identity,
             life=self._shown,
-            pid=self.engine.pid if self.engine else 0,
+            pid=self._pid,
             start_time=self._start_time,
             stdin=None if stdin is None else stdin.status(),
             stdout=StreamStatus.of(self.rings[Stream.STDOUT]),
@@ -217,13 +207,29 @@ class ProcessRecord:
             exit=self.exit or (LOST_EXIT if self._shown is Life.LOST else None),
         )
 
+    def saved(self) -> SavedState:
+        """Return what the next run of the daemon needs to know."""
+        rings, stdin = self.rings, self.stdin
+        return SavedState(
+            life=self.state.life,
+            output_complete=self.state.output_complete,
+            pid=self._pid,
+            created=self._created,
+            start_time=self._start_time,
+            reason=self._reason,
+            exit=self.exit,
+            closed=frozenset(stream for stream in Stream if rings[stream].closed),
+            forced=frozenset(stream for stream in Stream if rings[stream].forced),
+            stdin_committed=stdin.committed if stdin is not None and stdin.closed else None,
+        )
+
     # --- what happens to it ---
 
     def _on_end(self, end: ProcessEnd) -> None:
         assert self.engine is not None  # noqa: S101  (it is the engine that tells)
         if not self.deleted:
-            complete = self.state.output_complete and not self._forced
-            self.exit = Exit.of(end, self._reason, output_complete=complete)
+            complete = self.state.output_complete and not self.rings.forced
+            self.exit = Exit.of(end, self._reason, self._start_time, output_complete=complete)
         lost = self.engine.state is ProcessState.LOST
         self._transition(Trigger.GIVEN_UP if lost else Trigger.EXITED)
 
@@ -236,12 +242,9 @@ class ProcessRecord:
             self._transition(Trigger.EXITED)
 
     def _on_output_complete(self) -> None:
+        self.rings.order.close()
         self._transition(Trigger.OUTPUT_COMPLETE)
-
-    @property
-    def _forced(self) -> bool:
-        """Whether output was given up before its end."""
-        return self.rings.forced
+        self._surroundings.let_go_of_output(self)
 
     def _transition(self, trigger: Trigger) -> None:
         """Move on by a trigger, and do what follows from it."""
@@ -250,6 +253,7 @@ class ProcessRecord:
             self._shown = self.state.life
         for effect in effects:
             self._do(effect)
+        self._surroundings.save(self)
 
     def _do(self, effect: Effect) -> None:
         """Carry out an effect; what concerns more than the process is its surroundings' to do."""
@@ -269,7 +273,7 @@ class ProcessRecord:
                 self._drains.watch()
             case Effect.RECORD_OUTPUT:
                 if self.exit is not None:
-                    self.exit = replace(self.exit, output_complete=not self._forced)
+                    self.exit = replace(self.exit, output_complete=not self.rings.forced)
             case Effect.TELL_ENDED:
                 self.ended.set(True)
             case _:

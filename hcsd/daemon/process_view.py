@@ -77,7 +77,8 @@ class Exit:
         start_error: Why it did not start.
         unknown: Why nobody can tell its code.
         signal: Number of the signal that ended it; 0 if none did, or the engine cannot tell.
-        time: POSIX time in nanoseconds when the daemon learnt of it; 0 if it has not.
+        time: POSIX time in nanoseconds when it ended, if the engine tells that, or else when the daemon
+            learnt of it; 0 if it has not.
         reason: Why it ended; None if that is not known.
         output_complete: Whether the daemon has read all of its output.
     """
@@ -91,19 +92,23 @@ class Exit:
     output_complete: bool = False
 
     @classmethod
-    def of(cls, end: ProcessEnd, reason: ExitReason | None, *, output_complete: bool) -> Exit:
+    def of(
+        cls, end: ProcessEnd, reason: ExitReason | None, started: int, *, output_complete: bool
+    ) -> Exit:
         """Record an end that the engine has just told.
 
         Args:
             end: What it told.
             reason: Why the daemon ended it, if it did.
+            started: When the daemon learnt that it runs: it may have ended before, and is told to have ended
+                then. In nanoseconds since 1970.
             output_complete: Whether the daemon has read all of its output.
         """
         return cls(
             code=end.exit_code,
             unknown=Failure(end.hresult, shorten(end.message)) if end.exit_code is None else None,
             signal=end.signal,
-            time=time.time_ns(),
+            time=max(started, end.time or time.time_ns()),
             reason=reason or _natural_reason(end),
             output_complete=output_complete,
         )
@@ -184,6 +189,11 @@ class Identity:
             texts += self.spec.texts
         weight = BASE_WEIGHT + sum(TEXT_WEIGHT + 2 * sys.getsizeof(text) for text in texts)
         object.__setattr__(self, "weight", weight)  # it is frozen from here on
+
+    @property
+    def has_console(self) -> bool:
+        """Whether it was created with a console."""
+        return self.spec is not None and self.spec.console is not None
 
 
 class ProcessView(NamedTuple):

@@ -26,15 +26,25 @@ from hcsd.daemon.errors import (
 from hcsd.daemon.guest_rules import violations
 from hcsd.daemon.idempotency import Idempotency
 from hcsd.daemon.kills import Scope
-from hcsd.daemon.known_processes import KnownProcesses
+from hcsd.daemon.names import new_ulid
 from hcsd.daemon.options import JoinNotSupportedError, require_sense
 from hcsd.daemon.process_life import Life
 from hcsd.daemon.process_view import ExitReason, Origin
 from hcsd.daemon.raw_document import read_document, with_pipes
 from hcsd.daemon.reasons import Reason
+from hcsd.daemon.restored_processes import RestoredProcesses
 from hcsd.daemon.spec import OPENED, ProcessRequest, parameters, resolve
 from hcsd.daemon.start_errors import create_failed
-from hcsd.hcs.errors import AlreadyStoppedError, ElementNotFoundError, HcsError
+from hcsd.daemon.state.errors import JournalError
+from hcsd.daemon.state_errors import StateNotWrittenError
+from hcsd.daemon.system_errors import stopped
+from hcsd.failpoints import reach
+from hcsd.hcs.errors import (
+    AlreadyStoppedError,
+    ElementNotFoundError,
+    HandleClosedError,
+    HcsError,
+)
 
 if TYPE_CHECKING:
     from hcsd.daemon.background import Background
@@ -42,33 +52,34 @@ if TYPE_CHECKING:
     from hcsd.daemon.process import Process
     from hcsd.daemon.settings import Limits
     from hcsd.daemon.spec import ResolvedSpec
+    from hcsd.daemon.state.state import State
     from hcsd.daemon.system import System
     from hcsd.daemon.systems import Systems
     from hcsd.hcs.process import Process as EngineProcess
 
 
-class Processes(KnownProcesses):
+class Processes(RestoredProcesses):
     """Creates and opens processes; see `KnownProcesses` for those that there are.
 
     Args:
         limits: Limits in force.
-        incarnation: Boot id of the daemon.
         background: Where work goes that must finish, whoever waits.
         events: Where what happens is published.
         systems: The compute systems.
+        state: What outlives the daemon.
     """
 
     def __init__(
         self,
         limits: Limits,
-        incarnation: str,
         background: Background,
         events: EventLog,
         systems: Systems,
+        state: State,
     ) -> None:
-        super().__init__(limits, incarnation, background, events, systems)
+        super().__init__(limits, background, events, systems, state)
         self._idempotency: Idempotency[Process] = Idempotency(background)
-        self.on_forgotten = lambda process: self._idempotency.forget(process.request_id)
+        self.on_forgotten = lambda process: self._idempotency.forget(process.request.id)
 
     async def create(self, request: ProcessRequest) -> tuple[Process, bool]:
         """Start a process, or find the one that the same request has started.
@@ -104,12 +115,17 @@ class Processes(KnownProcesses):
         asked = request.spec or read_document(request.document or "")
         require_sense(request.options, owned=request.owned, console=asked.console is not None)
         resolved = resolve(asked, request.options, self._limits, owned=request.owned)
-        document = self._document(system, request, resolved)
-        process = self.add(system.id, request, resolved, Origin.CREATED)
+        uid = new_ulid()
+        document = self._document(system, request, resolved, uid)
+        process = self.add(system.id, request, resolved, Origin.CREATED, uid)
         try:
+            await self._write_intent()
             self.run_in(system, process, await system.engine.create_process(document))
+            reach("create.asked")
         except BaseException as error:
             await _undo(process, error)
+            if isinstance(error, HandleClosedError):
+                error = stopped(system.id)  # while the intent was written down
             if isinstance(error, HcsError):
                 self._systems.look_after(system, error)
                 raise create_failed(error, request, system.name) from error
@@ -118,7 +134,25 @@ class Processes(KnownProcesses):
             process.ownership.abandon()
         return process
 
-    def _document(self, system: System, request: ProcessRequest, resolved: ResolvedSpec) -> str:
+    async def _write_intent(self) -> None:
+        """Wait until what is about to be asked is written down: a restart in between settles it.
+
+        Raises:
+            RequestError: STATE_NOT_WRITTEN.
+        """
+        try:
+            await self._state.journal.written()
+        except JournalError as error:
+            raise StateNotWrittenError(error) from error
+        reach("create.intent")
+
+    def let_repeat(self, process: Process) -> None:
+        """Let the request that has created a process in an earlier run be repeated."""
+        self._idempotency.restore(process.request, process)
+
+    def _document(
+        self, system: System, request: ProcessRequest, resolved: ResolvedSpec, uid: str
+    ) -> str:
         """Return what HCS is told.
 
         Raises:
@@ -129,11 +163,12 @@ class Processes(KnownProcesses):
         shapes = self._systems.host.shapes_processes
         if options.stderr_to_stdout and not console and not shapes:
             raise JoinNotSupportedError
+        tag = uid if self._systems.host.tags_processes else ""
         if request.document is not None:
-            return with_pipes(request.document, options, console=console)
+            return with_pipes(request.document, options, console=console, tag=tag)
         if broken := violations(spec, system.guest, shapes=shapes):
             raise InvalidRequestError(broken)
-        return parameters(spec, system.guest, options)
+        return parameters(spec, system.guest, options, tag)
 
     async def open(self, system_id: str, pid: int, process_id: str) -> Process:
         """Return the process that runs under a pid, whether it was known or not.
@@ -221,7 +256,7 @@ async def _open_engine(system: System, pid: int) -> EngineProcess:
         HcsError: HCS cannot tell.
     """
     try:
-        return await system.engine.open_process(pid)
+        return await _open_running(system, pid)
     except (AlreadyStoppedError, ElementNotFoundError) as error:
         if error.hresult == HR.SYSTEM_ALREADY_STOPPED:
             raise
@@ -231,6 +266,14 @@ async def _open_engine(system: System, pid: int) -> EngineProcess:
             message=f"no process with pid {pid} runs in system '{system.id}'",
             metadata={"system": system.name, "pid": str(pid)},
         ) from error
+
+
+async def _open_running(system: System, pid: int) -> EngineProcess:
+    engine = await system.engine.open_process(pid)
+    if engine.exited.is_set:  # the engine keeps it for whoever asks how it has ended
+        engine.close()
+        raise AlreadyStoppedError(HR.PROCESS_ALREADY_STOPPED, "HcsOpenProcess")
+    return engine
 
 
 def _require_name(process: Process, process_id: str, pid: int) -> None:

@@ -52,20 +52,24 @@ def read_document(document: str) -> ProcessSpec:
     )
 
 
-def with_pipes(document: str, options: Options, *, console: bool) -> str:
-    """Return a document that asks for the pipes of some options; the same if they ask for nothing.
+def with_pipes(document: str, options: Options, *, console: bool, tag: str = "") -> str:
+    """Return a document that asks for the pipes of some options; the same if there is nothing to ask for.
 
     Args:
         document: The client's.
         options: Its options.
         console: Whether the document asks for a console, which has one stream anyway.
+        tag: What the engine is to call the process; "" for nothing.
 
     Raises:
         InvalidRequestError: Nothing can be put into the document.
     """
-    if console or not (options.discard or options.stderr_to_stdout):
+    wanted = not console and bool(options.discard or options.stderr_to_stdout)
+    if not wanted and not tag:
         return document
     members = _members(document)
+    if members is None and not wanted:
+        return document  # HCS says what is wrong with it
     if members is None:
         raise InvalidRequestError(
             [
@@ -76,9 +80,12 @@ def with_pipes(document: str, options: Options, *, console: bool) -> str:
                 )
             ]
         )
-    members |= {name: False for stream, name in _PIPES.items() if not options.has_pipe(stream)}
-    if options.stderr_to_stdout:
-        members["StdErrToStdOut"] = True
+    if wanted:
+        members |= {name: False for stream, name in _PIPES.items() if not options.has_pipe(stream)}
+        if options.stderr_to_stdout:
+            members["StdErrToStdOut"] = True
+    if tag:
+        members["Tag"] = tag
     return json.dumps(members)
 
 

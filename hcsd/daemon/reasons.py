@@ -53,7 +53,18 @@ class Reason(Enum):
         ANY,
         "the client's certificate is not, or no longer, one that the daemon trusts",
     )
-    DAEMON_RESTARTED = Kind.WRONG_STATE, False, ANY, "the call names an earlier run of the daemon"
+    CONFIGURATION_UNUSABLE = (
+        Kind.WRONG_STATE,
+        False,
+        "ReloadConfiguration",
+        "the daemon has no configuration file, or something is wrong with it",
+    )
+    DAEMON_RESTARTED = (
+        Kind.WRONG_STATE,
+        False,
+        ANY,
+        "the call names a state of the daemon that is gone",
+    )
     DAEMON_STOPPING = Kind.UNREACHABLE, True, ANY, "the daemon is stopping"
     EXECUTABLE_BUSY = Kind.WRONG_STATE, True, CREATES, "somebody is writing to the program's file"
     EXECUTABLE_NOT_FOUND = Kind.NOT_FOUND, False, CREATES, "there is no such program"
@@ -112,6 +123,12 @@ class Reason(Enum):
         True,
         CREATES,
         "there is no memory for the output of one more process",
+    )
+    STATE_NOT_WRITTEN = (
+        Kind.EXHAUSTED,
+        True,
+        f"{CREATES}, CreateComputeSystem",
+        "the daemon cannot write down what it is about to create, as when the disk is full",
     )
     STDERR_TO_STDOUT_NOT_SUPPORTED = (
         Kind.UNSUPPORTED,

@@ -22,7 +22,7 @@ from hcsd.daemon.errors import RequestError
 from hcsd.daemon.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
 
 class Forgetful(Protocol):
@@ -60,13 +60,13 @@ class RecordMemory:
     """Shares out the memory for records.
 
     Args:
-        limit: Bytes that there are.
+        limit: Returns how many bytes there are.
 
     Attributes:
         kept: Where what has ended is kept, in the order in which it is asked to forget.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: Callable[[], int]) -> None:
         self.kept: list[Forgetful] = []
         self._limit = limit
         self._taken = 0
@@ -79,8 +79,8 @@ class RecordMemory:
             RecordMemoryError: There is not as much.
         """
         self._free(weight)
-        if self._taken + weight > self._limit:
-            raise RecordMemoryError(weight, self._taken, self._limit)
+        if self._taken + weight > self._limit():
+            raise RecordMemoryError(weight, self._taken, self._limit())
         self._set(owner, weight)
 
     def settle(self, owner: Hashable, weight: int) -> None:
@@ -93,11 +93,15 @@ class RecordMemory:
         """Take nothing more; idempotent."""
         self._taken -= self._shares.pop(owner, 0)
 
+    def restore(self, owner: Hashable, weight: int) -> None:
+        """Take what a record of an earlier run of the daemon takes; this is not refused."""
+        self._set(owner, weight)
+
     def _set(self, owner: Hashable, weight: int) -> None:
         self._taken += weight - self._shares.get(owner, 0)
         self._shares[owner] = weight
 
     def _free(self, wanted: int) -> None:
         for kept in self.kept:
-            while self._taken + wanted > self._limit and kept.forget_oldest():
+            while self._taken + wanted > self._limit() and kept.forget_oldest():
                 pass

@@ -23,6 +23,8 @@ from hcsd.daemon.errors import RequestError
 from hcsd.daemon.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hcsd.daemon.process_record import ProcessRecord
 
 
@@ -54,10 +56,10 @@ class RingMemory:
     """Shares out the memory for rings.
 
     Args:
-        limit: Bytes that there are.
+        limit: Returns how many bytes there are.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: Callable[[], int]) -> None:
         self._limit = limit
         self._taken = 0
         self._shares: dict[ProcessRecord, int] = {}
@@ -70,10 +72,10 @@ class RingMemory:
             RingMemoryError: There is not as much.
         """
         wanted = process.ring_bytes
-        if self._taken + wanted > self._limit:
-            self._free(self._taken + wanted - self._limit)
-        if self._taken + wanted > self._limit:
-            raise RingMemoryError(wanted, self._taken, self._limit, len(self._shares))
+        if self._taken + wanted > self._limit():
+            self._free(self._taken + wanted - self._limit())
+        if self._taken + wanted > self._limit():
+            raise RingMemoryError(wanted, self._taken, self._limit(), len(self._shares))
         self._set(process, wanted)
 
     def settle(self, process: ProcessRecord) -> None:
@@ -87,6 +89,10 @@ class RingMemory:
         """Take nothing more; idempotent."""
         self._ended.pop(process, None)
         self._taken -= self._shares.pop(process, 0)
+
+    def restore(self, process: ProcessRecord) -> None:
+        """Take what the rings of a process of an earlier run may come to hold; this is not refused."""
+        self._set(process, process.ring_bytes)
 
     def _set(self, process: ProcessRecord, share: int) -> None:
         self._taken += share - self._shares.get(process, 0)

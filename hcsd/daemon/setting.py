@@ -38,6 +38,7 @@ class Setting:
         option: Name of the option of `hcsd serve` without its dashes; "" if there is none.
         shown: Name in the answer of GetHost; "" if it is not shown.
         most: The largest value that an option may set.
+        live: Whether it can change while the daemon runs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Setting:
     option: str
     shown: str
     most: float
+    live: bool
 
     @property
     def least(self) -> float:
@@ -59,9 +61,16 @@ class Setting:
 
 
 # dataclasses.field gives the default's own type to a type checker, so each kind has a function.
-def count(value: int | Callable[[], int], text: str, option: str = "", shown: str = "") -> int:
+def count(
+    value: int | Callable[[], int],
+    text: str,
+    option: str = "",
+    shown: str = "",
+    *,
+    live: bool = False,
+) -> int:
     """Return a field for a number."""
-    return _integer(value, _row(Unit.COUNT, text, option, shown))
+    return _integer(value, _row(Unit.COUNT, text, option, shown, live=live))
 
 
 def size(
@@ -70,9 +79,11 @@ def size(
     option: str = "",
     shown: str = "",
     most: int = MOST[Unit.BYTES],
+    *,
+    live: bool = False,
 ) -> int:
     """Return a field for bytes."""
-    return _integer(value, _row(Unit.BYTES, text, option, shown) | {"most": most})
+    return _integer(value, _row(Unit.BYTES, text, option, shown, live=live) | {"most": most})
 
 
 def _integer(value: int | Callable[[], int], row: dict[str, Unit | str | float]) -> int:
@@ -84,12 +95,23 @@ def _integer(value: int | Callable[[], int], row: dict[str, Unit | str | float])
     return found
 
 
-def seconds(value: float, text: str, option: str = "", shown: str = "") -> float:
+def seconds(
+    value: float, text: str, option: str = "", shown: str = "", *, live: bool = False
+) -> float:
     """Return a field for a time."""
-    row = _row(Unit.SECONDS, text, option, shown)
+    row = _row(Unit.SECONDS, text, option, shown, live=live)
     found: float = dataclasses.field(default=value, metadata=row)
     return found
 
 
-def _row(unit: Unit, text: str, option: str, shown: str) -> dict[str, Unit | str | float]:
-    return {"unit": unit, "text": text, "option": option, "shown": shown, "most": MOST[unit]}
+def _row(
+    unit: Unit, text: str, option: str, shown: str, *, live: bool
+) -> dict[str, Unit | str | float]:
+    return {
+        "unit": unit,
+        "text": text,
+        "option": option,
+        "shown": shown,
+        "most": MOST[unit],
+        "live": live,
+    }

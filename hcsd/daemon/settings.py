@@ -1,8 +1,11 @@
-"""The one list of limits and times that the daemon keeps to, in one frozen object.
+"""The one list of limits and times that the daemon keeps to, in one object.
 
 Each field of `Limits` is a row: its value in force, its unit, what it means, and, where there is one,
 the option of `hcsd serve` that sets it and the name by which GetHost shows it. The options, their
 keys in the configuration file, the answer of GetHost and the table in the page `settings.md` follow from the rows.
+
+Rows that are live change while the daemon runs, when it reads its configuration again (`Limits.adopt`). So
+whoever needs the value of one asks the object each time, and keeps no copy.
 """
 
 from __future__ import annotations
@@ -16,9 +19,12 @@ from hcsd.daemon.setting import KIB, MIB, Setting, count, seconds, size
 MOST_MESSAGE = 2047 * MIB  # gRPC counts its bytes by 32 bits with a sign
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
-    """What the daemon allows. The rows say what each field means; see `SETTINGS`."""
+    """What the daemon allows. The rows say what each field means; see `SETTINGS`.
+
+    Thread: that of the event loop, once the daemon runs. Nothing but `adopt` changes one.
+    """
 
     # Four pages of gRPC's default would cost a message each; more than this gains little (measured).
     default_chunk_bytes: int = size(
@@ -71,6 +77,7 @@ class Limits:
         " more are created.",
         "record-memory",
         "record_memory_bytes",
+        live=True,
     )
     ring_memory_bytes: int = size(
         half_the_memory,
@@ -78,15 +85,21 @@ class Limits:
         " not fit is not started. Default: half of what the machine has.",
         "ring-memory",
         "ring_memory_bytes",
+        live=True,
     )
     max_processes: int = count(  # each takes descriptors (arbitrary)
-        8192, "How many processes may run at once.", "max-processes", "max_processes"
+        8192,
+        "How many processes may run at once.",
+        "max-processes",
+        "max_processes",
+        live=True,
     )
     max_systems: int = count(  # arbitrary
         1024,
         "How many compute systems that the daemon has created there may be.",
         "max-systems",
         "max_systems",
+        live=True,
     )
     max_tasks_per_system: int = count(
         share_of_tasks,
@@ -101,6 +114,7 @@ class Limits:
         "How many streaming calls all clients of a Unix socket may have at once.",
         "max-streams-per-client",
         "max_streams_per_client",
+        live=True,
     )
     max_streams_per_connection: int = count(  # arbitrary
         1024,
@@ -113,6 +127,7 @@ class Limits:
         "How many calls may be under way at once, those that wait too; each listener counts its own.",
         "max-calls",
         "max_calls",
+        live=True,
     )
     max_connections: int = count(  # arbitrary
         256,
@@ -148,6 +163,7 @@ class Limits:
         "How long the first message of a call may take to arrive.",
         "request-timeout",
         "request_timeout",
+        live=True,
     )
     start_timeout: float = seconds(  # arbitrary
         30.0,
@@ -160,6 +176,7 @@ class Limits:
         "How long a reader that takes nothing may hold up a process.",
         "stall-timeout",
         "stall_timeout",
+        live=True,
     )
     drain_timeout: float = seconds(
         5.0,
@@ -183,6 +200,7 @@ class Limits:
         " system.",
         "exited-retention",
         "exited_process_retention",
+        live=True,
     )
     max_exited: int = count(
         4096,
@@ -190,6 +208,7 @@ class Limits:
         " that somebody reads.",
         "max-exited",
         "max_exited_processes",
+        live=True,
     )
     event_ring_size: int = count(
         8192,
@@ -221,6 +240,12 @@ class Limits:
     idle_system_time: float = seconds(
         30.0, "How long a compute system of others stays open that nobody uses."
     )
+
+    def adopt(self, others: Limits) -> None:
+        """Take the values of the live rows from others."""
+        for setting in SETTINGS:
+            if setting.live:
+                setattr(self, setting.name, getattr(others, setting.name))
 
     @classmethod
     def default_of(cls, name: str) -> float | None:

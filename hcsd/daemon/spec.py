@@ -157,15 +157,20 @@ def resolve(asked: ProcessSpec, options: Options, limits: Limits, *, owned: bool
         console = ConsoleSize(console.columns or COLUMNS, console.rows or ROWS)
     if stdin_mode is None:
         stdin_mode = StdinMode.CLOSED if console is None else StdinMode.PIPE
-    in_force = options.filled(limits, owned=owned)
+    shown = replace(asked, console=console, stdin_mode=stdin_mode)
+    return in_force(shown, options.filled(limits, owned=owned))
+
+
+def in_force(shown: ProcessSpec, options: Options) -> ResolvedSpec:
+    """Return what the daemon does by a spec and options with nothing left open."""
     return ResolvedSpec(
-        shown=replace(asked, console=console, stdin_mode=stdin_mode),
-        options=in_force,
-        drain_timeout=in_force.drain_timeout.seconds if in_force.drain_timeout else 0.0,
-        run_timeout=in_force.run_timeout.seconds if in_force.run_timeout else 0.0,
-        ring_bytes=in_force.ring_bytes or 1,
-        overflow=in_force.overflow or Overflow.DROP_OLDEST,
-        owner_grace=_owner_grace(in_force),
+        shown=shown,
+        options=options,
+        drain_timeout=options.drain_timeout.seconds if options.drain_timeout else 0.0,
+        run_timeout=options.run_timeout.seconds if options.run_timeout else 0.0,
+        ring_bytes=options.ring_bytes or 1,
+        overflow=options.overflow or Overflow.DROP_OLDEST,
+        owner_grace=_owner_grace(options),
     )
 
 
@@ -175,7 +180,9 @@ def _owner_grace(options: Options) -> float | None:
     return options.owner_grace.seconds if options.owner_grace else 0.0
 
 
-def parameters(spec: ProcessSpec, guest: Guest, options: Options = NO_OPTIONS) -> str:
+def parameters(
+    spec: ProcessSpec, guest: Guest, options: Options = NO_OPTIONS, tag: str = ""
+) -> str:
     """Return the ProcessParameters document of a spec, with the pipes that its options ask for.
 
     A console always gets a stdin pipe: without one the console host of Windows ends at once and
@@ -196,6 +203,7 @@ def parameters(spec: ProcessSpec, guest: Guest, options: Options = NO_OPTIONS) -
         create_std_err_pipe=console is None and options.has_pipe(Stream.STDERR),
         std_err_to_std_out=console is None and options.stderr_to_stdout,
         console_size=[console.rows, console.columns] if console else [],
+        tag=tag,
     )
     return spec.shape.put_into(plain).to_json()
 

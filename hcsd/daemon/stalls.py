@@ -36,6 +36,9 @@ class StallWatch:
 
     Args:
         timeout: Seconds that a write may take while a process waits for it; above 0.
+
+    Attributes:
+        timeout: As given; it may change at any time.
     """
 
     def __init__(self, timeout: float) -> None:

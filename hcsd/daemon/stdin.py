@@ -39,40 +39,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from hcsd.daemon.errors import RequestError
 from hcsd.daemon.process_view import StreamStatus
 from hcsd.daemon.reasons import Reason
+from hcsd.daemon.stdin_errors import StdinClosedError, StdinError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from hcsd.hcs.process import Process
     from hcsd.io import WriteEnd
-
-
-class StdinError(RequestError):
-    """A write to stdin that is refused, or cut off.
-
-    Args:
-        reason: Why.
-        name: Resource name of the process.
-        why: What is wrong.
-        committed: How many bytes the pipe has accepted, as far as this writer knows.
-    """
-
-    def __init__(self, reason: Reason, name: str, why: str, committed: int) -> None:
-        super().__init__(
-            reason,
-            f"cannot write to stdin of '{name}': {why}",
-            metadata={"process": name, "committed_offset": str(committed)},
-        )
-
-
-class StdinClosedError(StdinError):
-    """Nothing can be written: stdin was closed, or never was a pipe."""
-
-    def __init__(self, name: str, why: str, committed: int = 0) -> None:
-        super().__init__(Reason.STDIN_CLOSED, name, why, committed)
 
 
 class StdinState(enum.Enum):
@@ -90,27 +65,51 @@ class Stdin:
         name: Resource name of the process.
         process: Its engine object.
         pipe: The write end, or None if it was made without.
+        before_close: Awaited before HCS is told to close it.
+        closed_at: How many bytes the pipe had accepted when an earlier run of the daemon closed it, or
+            was about to; None if it did not.
 
     Attributes:
         feeding: Held by the one that feeds it, of several calls that all have the whole of it.
         taken: Whether others have written to it, or taken it from one that feeds it.
     """
 
-    def __init__(self, name: str, process: Process, pipe: WriteEnd | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: Process | None,
+        pipe: WriteEnd | None,
+        before_close: Callable[[], Awaitable[None]] | None = None,
+        closed_at: int | None = None,
+    ) -> None:
         self._name = name
         self._process = process
         self._pipe = pipe
+        self._before_close = before_close
         self._state = StdinState.OPEN if pipe else StdinState.CLOSED
         self._why_closed = "the process was started without one"
+        self._committed = closed_at or 0  # if there is no pipe
+        if closed_at is not None:
+            self._state = StdinState.CLOSING if pipe else StdinState.CLOSED
+            self._why_closed = "it was closed"
         self._writer: Writer | None = None  # who holds the place
         self.feeding = anyio.Lock()
         self.taken = False
         self._turn = anyio.Lock()  # held while bytes go to the pipe
 
+    @classmethod
+    def over(cls, name: str, committed: int) -> Stdin:
+        """Make that of a process which had ended before the daemon was started."""
+        return cls(name, None, None, closed_at=committed)
+
+    def leave(self) -> None:
+        """Close our end, and leave what the engine has of it to the next run of the daemon."""
+        self._close_pipe()
+
     @property
     def committed(self) -> int:
         """How many bytes the pipe has accepted."""
-        return self._pipe.written if self._pipe else 0
+        return self._pipe.written if self._pipe else self._committed
 
     @property
     def closed(self) -> bool:
@@ -121,6 +120,11 @@ class Stdin:
     def writers(self) -> int:
         """How many hold the place of the writer: 0 or 1."""
         return 0 if self._writer is None else 1
+
+    @property
+    def closing(self) -> bool:
+        """Whether HCS has not closed its copy of the pipe yet."""
+        return self._state is StdinState.CLOSING
 
     def status(self) -> StreamStatus:
         """Describe it."""
@@ -161,7 +165,11 @@ class Stdin:
         if self._state is StdinState.CLOSED:
             return
         self._end(StdinState.CLOSING, "it was closed")
+        assert self._process is not None  # noqa: S101  (without a process it is closed)
         try:
+            if self._before_close is not None:
+                with anyio.CancelScope(shield=True):  # it takes a moment
+                    await self._before_close()
             await self._process.close_stdio("StdIn")
             self._state = StdinState.CLOSED
         finally:
@@ -209,6 +217,7 @@ class Stdin:
             self._writer = None
 
     def _close_pipe(self) -> None:
+        self._before_close = None  # it holds the process, which is to be freed at once
         if self._pipe is not None:
             self._pipe.close()
 

@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Protocol
 from hcsd.daemon.idempotency import NO_KEY, RequestKey
 from hcsd.daemon.names import system_name
 from hcsd.daemon.shorten import whole_or_nothing
-from hcsd.daemon.system_life import TABLE, Life, Trigger
+from hcsd.daemon.system_life import TABLE, Effect, Life, Trigger
+from hcsd.hcs.ends import SystemEnd
 from hcsd.hcs.latch import Latch
+from hcsd.hcs.system_life import SystemTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hcsd.daemon.guests import Guest
-    from hcsd.daemon.system_life import Effect
     from hcsd.hcs.schema import SystemProperties
-    from hcsd.hcs.system import ComputeSystem, SystemEnd
+    from hcsd.hcs.system import ComputeSystem
     from hcsd.hcs.system_limits import SystemLimits
 
 
@@ -100,6 +101,9 @@ class Surroundings(Protocol):
     def do(self, effect: Effect, system: System) -> None:
         """Carry out an effect."""
 
+    def save(self, system: System) -> None:
+        """Write down what has changed of a system, for the next run of the daemon."""
+
 
 class System:
     """One compute system that the daemon has open, or had open until it ended.
@@ -109,7 +113,7 @@ class System:
         properties: What HCS says of it.
         guest: What runs in it.
         surroundings: Who carries out the effects of its life.
-        request_id: Request id of the create, or "".
+        request: What tells the request of the create from others.
         create_time: POSIX time in nanoseconds of the create; None for a system made by others.
         limits: What the create has asked for; None for a system made by others.
 
@@ -117,7 +121,7 @@ class System:
         engine: As given; its handle is closed once the system has ended.
         properties: What HCS said of it last.
         guest: As given.
-        request_id: As given.
+        request: As given.
         create_time: As given.
         limits: As given. What the engine tells goes before it.
         steps: For each step that HCS is asked for, a latch that is set when HCS has answered.
@@ -133,14 +137,14 @@ class System:
         guest: Guest,
         *,
         surroundings: Surroundings,
-        request_id: str = "",
+        request: RequestKey = NO_KEY,
         create_time: int | None = None,
         limits: SystemLimits | None = None,
     ) -> None:
         self.engine = engine
         self.properties = properties
         self.guest = guest
-        self.request_id = request_id
+        self.request = request
         self.create_time = create_time
         self.limits = limits
         self.steps: set[Latch[bool]] = set()
@@ -180,6 +184,29 @@ class System:
         if started:
             self.transition(Trigger.STARTED)
         self.engine.exited.observe(self._on_exit)
+
+    def resume(self, life: Life, ending: SystemEnding | None) -> None:
+        """Go on with a system of an earlier run of the daemon. It is known by its id already.
+
+        Args:
+            life: Where it was in its life.
+            ending: How it ended, if that was known.
+        """
+        self.life, self.exit = life, ending
+        if ending is None:
+            self.engine.exited.observe(self._on_exit)
+            return
+        end = SystemEnd(ending.status, ending.exit_type, ending.attribution)
+        self.engine.transition(SystemTrigger.NOT_FOUND, end=end)  # nobody waits for it in vain
+        self.engine.close()
+        self._surroundings.do(Effect.KEEP, self)
+        if life is Life.ENDED:
+            self._surroundings.do(Effect.AWAIT_INSIDE, self)
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it has ended, as far as that is known."""
+        return max(0.0, time.time() - self.exit.time / 1e9) if self.exit is not None else 0.0
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[System]:
@@ -222,6 +249,7 @@ class System:
         self.life, effects = TABLE.step(self.life, trigger)
         for effect in effects:
             self._surroundings.do(effect, self)
+        self._surroundings.save(self)
 
 
 def _weight(properties: SystemProperties, ending: SystemEnding | None) -> int:

@@ -9,27 +9,46 @@ Thread: the event loop's. No locks: what must be atomic has no await in it.
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING
+
+import anyio
 
 from hcsd.abi.hresult import HR
 from hcsd.daemon.errors import LimitError, RequestError, StoppingError
 from hcsd.daemon.guests import Guest
+from hcsd.daemon.idempotency import NO_KEY
 from hcsd.daemon.known_systems import KnownSystems
 from hcsd.daemon.names import new_ulid
+from hcsd.daemon.state.errors import JournalError
+from hcsd.daemon.state.rows import SavedSystem
+from hcsd.daemon.state_errors import StateNotWrittenError
 from hcsd.daemon.system import System
 from hcsd.daemon.system_errors import about, ended_at_start, failure, stopped
-from hcsd.daemon.system_life import Trigger
-from hcsd.hcs.errors import GONE, HcsError, SystemAlreadyExistsError, SystemNotFoundError
+from hcsd.daemon.system_life import Life, Trigger
+from hcsd.hcs.errors import (
+    GONE,
+    HandleClosedError,
+    HcsError,
+    SystemAlreadyExistsError,
+    SystemNotFoundError,
+)
+from hcsd.hcs.schema import SystemProperties
 from hcsd.hcs.system_limits import SystemLimits
 
 if TYPE_CHECKING:
     from hcsd.daemon.background import Background
     from hcsd.daemon.event_log import EventLog
+    from hcsd.daemon.idempotency import RequestKey
     from hcsd.daemon.settings import Limits
+    from hcsd.daemon.state.state import State
     from hcsd.daemon.system import SystemRequest
     from hcsd.hcs.host import Host
     from hcsd.hcs.system import ComputeSystem
+
+
+logger = logging.getLogger(__name__)
 
 
 class Systems(KnownSystems):
@@ -40,12 +59,18 @@ class Systems(KnownSystems):
         limits: Limits in force.
         background: Where work goes that must finish, whoever waits.
         events: Where what happens is published.
+        state: What outlives the daemon.
     """
 
     def __init__(
-        self, host: Host, limits: Limits, background: Background, events: EventLog
+        self,
+        host: Host,
+        limits: Limits,
+        background: Background,
+        events: EventLog,
+        state: State,
     ) -> None:
-        super().__init__(host, limits, background, events)
+        super().__init__(host, limits, background, events, state)
         self._creating: set[str] = set()
 
     async def find(self, system_id: str) -> System:
@@ -139,18 +164,20 @@ class Systems(KnownSystems):
                 self._creating.discard(system_id)
             self._add(system, started=request.start)
             if request.start and system.exit is not None:
-                system.request_id = ""  # the create has failed: the same request may be made anew
+                system.request = NO_KEY  # the create has failed: the same request may be made anew
                 raise ended_at_start(system_id, system.exit.exit_type, system.exit.status)
+            await self.written()  # or a restart would undo what the caller is told
         return system
 
     async def _make(self, system_id: str, request: SystemRequest) -> System:
         created = time.time_ns()
+        await self._write_intent(system_id, request, created)
         engine = await self.host.create_system(system_id, request.configuration)
         try:
             if request.start:
                 await engine.start()
             try:
-                system = await self._describe(engine, request.key.id, created)
+                system = await self._describe(engine, request.key, created)
             except GONE as error:
                 if not request.start:
                     raise
@@ -163,6 +190,65 @@ class Systems(KnownSystems):
                 await engine.terminate()
             engine.close()
             raise
+        return system
+
+    async def _write_intent(self, system_id: str, request: SystemRequest, created: int) -> None:
+        """Wait until what is about to be asked is written down: a restart in between settles it.
+
+        Raises:
+            RequestError: STATE_NOT_WRITTEN.
+        """
+        properties = SystemProperties(system_id)
+        self._journal.put_system(
+            SavedSystem(system_id, "", created, request.key, None, properties, Life.NEW, None)
+        )
+        try:
+            await self._journal.written()
+        except JournalError as error:
+            self._journal.remove_system(system_id)
+            raise StateNotWrittenError(error) from error
+
+    def restore(self, saved: SavedSystem) -> System:
+        """Make a system known that an earlier run of the daemon has created; it is to be found."""
+        engine = self.host.missing_system(saved.id)
+        system = System(
+            engine,
+            saved.properties,
+            Guest.of(saved.properties.runtime_os_type, self.host.guest_os),
+            surroundings=self,
+            request=saved.request,
+            create_time=saved.create_time,
+            limits=saved.limits,
+        )
+        self.records.restore(system, system.weight)
+        self._enter(system)
+        system.resume(saved.life, saved.exit)
+        self._idempotency.restore(saved.request, system)
+        return system
+
+    async def undo_create(self, system_id: str) -> None:
+        """Terminate a system that was being created when an earlier run ended: nobody was told of it."""
+        engine = self.host.missing_system(system_id)
+        with contextlib.suppress(HcsError, HandleClosedError):
+            await engine.reopen()
+            logger.warning("compute system '%s' was being created: it is terminated", system_id)
+            await engine.terminate()
+            with anyio.move_on_after(self.host.operations.timings.operation_timeout):
+                await engine.exited.wait()
+        engine.close()
+        self._journal.remove_system(system_id)
+
+    async def missing(self, system_id: str) -> System:
+        """Return a system of others in which processes of an earlier run of the daemon ran."""
+        engine = self.host.missing_system(system_id)
+        properties = SystemProperties(system_id)
+        with contextlib.suppress(HcsError):
+            await engine.reopen()
+            properties = await engine.properties()
+        guest = Guest.of(properties.runtime_os_type, self.host.guest_os)
+        system = System(engine, properties, guest, surroundings=self)
+        self.records.restore(system, system.weight)
+        self._add(system)
         return system
 
     async def start(self, system: System, options: str | None) -> None:
@@ -182,7 +268,7 @@ class Systems(KnownSystems):
             raise LimitError("max_systems", self._limits.max_systems, "end one that runs")
 
     async def _describe(
-        self, engine: ComputeSystem, request_id: str = "", created: int | None = None
+        self, engine: ComputeSystem, request: RequestKey = NO_KEY, created: int | None = None
     ) -> System:
         properties = await engine.properties()
         return System(
@@ -190,6 +276,6 @@ class Systems(KnownSystems):
             properties,
             Guest.of(properties.runtime_os_type, self.host.guest_os),
             surroundings=self,
-            request_id=request_id,
+            request=request,
             create_time=created,
         )

@@ -64,6 +64,8 @@ class EventService(EventServiceServicer):
         if resumes and not request.incarnation:
             after = log.oldest - 1
         interval = seconds(request.heartbeat_interval)
+        # What a snapshot shows must not have a revision that a restart could give to something else.
+        await self._daemon.processes.written()
         with held, log.watch(wanted, after, interval) as watcher:
             if request.send_snapshot:
                 for part in await self._snapshot(wanted, watcher.revision):

@@ -22,7 +22,7 @@ from hcsd.daemon.options import OrphanPolicy
 from hcsd.daemon.raw_document import read_document
 from hcsd.daemon.spans import Span
 from hcsd.daemon.spec import StdinMode
-from hcsd.daemon.stdin import StdinError
+from hcsd.daemon.stdin_errors import StdinError
 from hcsd.daemon.streams import Stream
 from hcsd.hcs.errors import HcsError
 from hcsd.io import Overflow

@@ -111,7 +111,7 @@ class Gate:
         return self.methods.get(details.method)
 
     def _check_metadata(self, metadata: Metadata) -> None:
-        """Refuse a caller whom the guard refuses, and a call that names another run of the daemon.
+        """Refuse a caller whom the guard refuses, and a call that names another state of the daemon.
 
         Raises:
             RequestError: The token is missing or wrong, or the call names another incarnation.

@@ -14,15 +14,24 @@ from hcsd.v1.host_service_pb2_grpc import HostServiceServicer
 from hcsd.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hcsd.daemon.changed_setting import ChangedSetting
     from hcsd.daemon.daemon import Daemon
     from hcsd.rpc.calls import Context
 
 
 class HostService(HostServiceServicer):
-    """Serves what there is to know about the daemon and its engine."""
+    """Serves what there is to know about the daemon and its engine.
 
-    def __init__(self, daemon: Daemon) -> None:
+    Args:
+        daemon: What it tells about.
+        reload: Reads the configuration again, and returns what differs.
+    """
+
+    def __init__(self, daemon: Daemon, reload: Callable[[], Sequence[ChangedSetting]]) -> None:
         self._daemon = daemon
+        self._reload = reload
         self._start_time = time.time_ns()
 
     async def GetHost(
@@ -38,12 +47,32 @@ class HostService(HostServiceServicer):
             missing_functions=host.library.missing,
         )
         response.start_time.FromNanoseconds(self._start_time)
+        response.restore_count = self._daemon.restore_count
+        if created := self._daemon.state_create_time:
+            response.state_create_time.FromNanoseconds(created)
+        if restored := self._daemon.restore_time:
+            response.restore_time.FromNanoseconds(restored)
         with contextlib.suppress(HcsdError):  # it answers also when HCS is out of reach
             response.schema_versions.extend(
                 service_pb.SchemaVersion(major=major, minor=minor)
                 for major, minor in await host.schema_versions()
             )
         return response
+
+    async def ReloadConfiguration(
+        self, request: service_pb.ReloadConfigurationRequest, context: Context
+    ) -> service_pb.ReloadConfigurationResponse:
+        return service_pb.ReloadConfigurationResponse(
+            changed_settings=[
+                service_pb.ChangedSetting(
+                    key=changed.key,
+                    old_value=changed.before,
+                    new_value=changed.after,
+                    applied=changed.is_applied,
+                )
+                for changed in self._reload()
+            ]
+        )
 
     async def GetServiceProperties(
         self, request: service_pb.GetServicePropertiesRequest, context: Context

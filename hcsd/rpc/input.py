@@ -27,7 +27,7 @@ import anyio
 
 from hcsd.daemon.errors import InvalidRequestError, Violation
 from hcsd.daemon.names import parse_process
-from hcsd.daemon.stdin import Stdin, StdinClosedError, Writer
+from hcsd.daemon.stdin_errors import StdinClosedError
 from hcsd.rpc.convert import seconds
 from hcsd.v1 import process_service_pb2 as service_pb
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from hcsd.daemon.process import Process
     from hcsd.daemon.processes import Processes
+    from hcsd.daemon.stdin import Stdin, Writer
     from hcsd.rpc.validate import Validator
 
 # Seconds that a write without time has: a pipe that has room takes it in less.

@@ -1,15 +1,16 @@
 """The servers of the daemon on its listeners, and an orderly start and end.
 
-    start   listeners claimed ─▶ engine supervised ─▶ daemon ─▶ servers started ─▶ ready
-    stop    RPCs end with UNAVAILABLE ─▶ servers stop ─▶ processes are killed ─▶ engine closes
-            ─▶ sockets are removed
+    start   listeners claimed ─▶ engine supervised ─▶ daemon ─▶ what an earlier run left is restored
+            ─▶ servers started ─▶ ready
+    stop    RPCs end with UNAVAILABLE ─▶ servers stop ─▶ processes are killed, or left to the next run
+            ─▶ engine closes ─▶ sockets are removed
 
 Each listener has a server of its own, so that who must authenticate follows from where a call came
 in and not from what it says about itself. So has each its bounds: strangers at a TCP port take nothing
 from those who come by the Unix socket.
 
-A second request to stop shortens what is left of the grace to nothing. The engine ends what it can in
-a moment, and logs what stays.
+A second request to stop shortens what is left of the grace to nothing. If processes are to be killed, the
+engine ends what it can in a moment, and logs what stays.
 """
 
 from __future__ import annotations
@@ -17,44 +18,31 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import uuid
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import anyio.to_thread
-from grpc_health.v1 import health, health_pb2_grpc
 
 from hcsd.daemon.daemon import Daemon
+from hcsd.daemon.errors import ConfigurationError
 from hcsd.daemon.host_system import watch_host
+from hcsd.daemon.on_stop import OnStop
+from hcsd.daemon.restore import Restored
+from hcsd.daemon.state.state import State
 from hcsd.rpc.aio_server import AioServer
 from hcsd.rpc.bounds import options_for
 from hcsd.rpc.calls import Calls
-from hcsd.rpc.compute_system_service import ComputeSystemService
 from hcsd.rpc.credentials import server_credentials
-from hcsd.rpc.event_service import EventService
 from hcsd.rpc.gate import Gate
 from hcsd.rpc.guards import CertificateGuard, OpenGuard, TokenGuard
 from hcsd.rpc.health_service import HealthService
-from hcsd.rpc.host_service import HostService
-from hcsd.rpc.process_service import ProcessService
-from hcsd.rpc.reflection_service import add_reflection
+from hcsd.rpc.services import PROCESS_SERVICE, SERVICES, add_services
 from hcsd.rpc.validate import Validator
-from hcsd.v1 import (
-    compute_system_service_pb2,
-    compute_system_service_pb2_grpc,
-    event_service_pb2,
-    event_service_pb2_grpc,
-    host_service_pb2,
-    host_service_pb2_grpc,
-    process_service_pb2,
-    process_service_pb2_grpc,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import grpc
-
+    from hcsd.daemon.changed_setting import ChangedSetting
     from hcsd.daemon.settings import Limits
     from hcsd.hcs.host import Host
     from hcsd.listen.listener import Bind, Listener
@@ -62,17 +50,6 @@ if TYPE_CHECKING:
     from hcsd.listen.token import Token
     from hcsd.rpc.guards import Guard
 
-SERVICES = tuple(
-    service.full_name
-    for module in (
-        process_service_pb2,
-        compute_system_service_pb2,
-        event_service_pb2,
-        host_service_pb2,
-    )
-    for service in module.DESCRIPTOR.services_by_name.values()
-)
-PROCESS_SERVICE = process_service_pb2.DESCRIPTOR.services_by_name["ProcessService"].full_name
 LOOK_INTERVAL = 0.4  # seconds after which a credential that is gone is noticed at the latest
 # How long the last answers may take to leave, once every RPC has been ended.
 SERVER_GRACE = 1.0
@@ -88,27 +65,53 @@ class Server:
         listeners: Where to listen.
         token: What callers must present where the transport is no guard.
         limits: Limits in force.
+        state: What outlives this run.
+
+    Attributes:
+        reload: Reads the configuration again and returns what differs, or raises a `RequestError`;
+            to be assigned before it runs.
+        on_stop: What an orderly stop does with processes.
+        restored: What an earlier run has left, once that is known.
+        ended: Whether all that ran has ended with this run, or is about to.
     """
 
     def __init__(
-        self, host: Host, listeners: Sequence[Listener], token: Token | None, limits: Limits
+        self,
+        host: Host,
+        listeners: Sequence[Listener],
+        token: Token | None,
+        limits: Limits,
+        state: State | None = None,
     ) -> None:
         self._host = host
         self._listeners = listeners
         self._token = token
         self._limits = limits
-        self._incarnation = str(uuid.uuid4())
+        self._state = state or State.none()
+        self.reload: Callable[[], Sequence[ChangedSetting]] = _no_configuration
+        self.on_stop = OnStop.END
+        self.ended = False
+        self.restored = Restored()
+        self._daemon: Daemon | None = None
         self._numbers = itertools.count(1)
         self._validator = Validator(limits)
         self._stop = anyio.Event()
         self._hurry = anyio.Event()
+
+    def adopt(self, limits: Limits) -> None:
+        """Go on with other limits, as far as they are live. Thread: the event loop's."""
+        if self._daemon is None:
+            self._limits.adopt(limits)
+        else:
+            self._daemon.adopt(limits)
 
     def stop(self) -> None:
         """Begin to stop; a second call shortens the grace, and the end of the engine."""
         if self._stop.is_set() and not self._hurry.is_set():
             logger.warning("stopping at once, as asked")
             self._hurry.set()
-            self._host.hurry()
+            if self.on_stop is OnStop.END:  # what is kept has not to end
+                self._host.hurry()
         self._stop.set()
 
     async def run(self, on_ready: Callable[[list[str]], None]) -> None:
@@ -126,9 +129,12 @@ class Server:
             with anyio.CancelScope(shield=True):
                 try:
                     # In a thread: the engine may have to wait for what it ends.
-                    await anyio.to_thread.run_sync(self._host.close)
+                    await anyio.to_thread.run_sync(self._close_host)
                 except RuntimeError:  # the host has no room for one
-                    self._host.close()
+                    self._close_host()
+
+    def _close_host(self) -> None:
+        self._host.close(keep=not self.ended)
 
     async def _run(self, on_ready: Callable[[list[str]], None]) -> None:
         with contextlib.ExitStack() as claims:
@@ -136,8 +142,11 @@ class Server:
             doors = [self._open(listener, claims) for listener in self._listeners]
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._host.supervise, name="engine")
-                daemon = Daemon(self._host, self._limits, tasks, self._incarnation)
+                daemon = Daemon(self._host, self._limits, tasks, self._state)
+                self._daemon = daemon
+                self.restored = await daemon.restore()
                 await self._serve(daemon, doors, lambda: on_ready([door.address for door in doors]))
+                self.ended = self.on_stop is OnStop.END
                 await self._end(daemon)
                 tasks.cancel_scope.cancel()
 
@@ -145,7 +154,7 @@ class Server:
         """Make the server of a listener and bind it; it does not answer yet."""
         limits = self._limits
         is_tcp = listener.tls is not None
-        calls = Calls(self._incarnation, self._numbers, limits, is_tcp=is_tcp)
+        calls = Calls(self._state.journal.incarnation, self._numbers, limits, is_tcp=is_tcp)
         gate = Gate(calls, self._validator, self._guard(listener))
         server = AioServer(gate, options_for(limits, is_tcp=is_tcp))
         return _Door(claims.enter_context(listener.claim(_binder(server))), server, gate, calls)
@@ -168,7 +177,7 @@ class Server:
         for service in ("", *SERVICES):
             status.set(service, served=True)
         for door in doors:
-            _add_services(door.gate, daemon, self._validator, status)
+            add_services(door.gate, daemon, self._validator, status, self.reload)
             door.server.add_registered_method_handlers(door.gate.methods)
             await door.server.start()
 
@@ -195,7 +204,10 @@ class Server:
                     await door.server.shutdown(SERVER_GRACE)
 
     async def _end(self, daemon: Daemon) -> None:
-        """End the processes; a second request to stop does not wait for them."""
+        """End the processes, or leave them; a second request to stop does not wait for them."""
+        if self.on_stop is OnStop.KEEP:
+            await daemon.leave()
+            return
         async with anyio.create_task_group() as tasks:
 
             async def hurry() -> None:
@@ -205,6 +217,10 @@ class Server:
             tasks.start_soon(hurry, name="second request")
             await daemon.close()
             tasks.cancel_scope.cancel()
+
+
+def _no_configuration() -> Sequence[ChangedSetting]:
+    raise ConfigurationError("the daemon was started without a configuration file (--config)")
 
 
 class _Door(NamedTuple):
@@ -249,26 +265,3 @@ def _binder(server: AioServer) -> Bind:
         return port
 
     return bind
-
-
-def _add_services(
-    gate: Gate,
-    daemon: Daemon,
-    validator: Validator,
-    status: HealthService,
-) -> None:
-    handlers = cast("grpc.aio.Server", gate)  # what generated code asks of one is to take handlers
-    process_service_pb2_grpc.add_ProcessServiceServicer_to_server(
-        ProcessService(daemon, validator), handlers
-    )
-    compute_system_service_pb2_grpc.add_ComputeSystemServiceServicer_to_server(
-        ComputeSystemService(daemon),
-        handlers,
-    )
-    event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(daemon), handlers)
-    host_service_pb2_grpc.add_HostServiceServicer_to_server(
-        HostService(daemon),
-        handlers,
-    )
-    health_pb2_grpc.add_HealthServicer_to_server(status, handlers)
-    add_reflection(gate, (*SERVICES, health.SERVICE_NAME))

@@ -4,7 +4,12 @@ A file that wants the embedded engine otherwise says so by a fixture `groups`, `
 `reaps_orphans` of its own.
 """
 
+import fcntl
+import os
+import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +81,18 @@ def embedded(
 @pytest.fixture
 def host(embedded: EmbeddedProvider) -> Host:
     return Host(embedded)
+
+
+@pytest.fixture
+def leased() -> Iterator[str]:
+    """A program that cannot be loaded while the fixture lasts."""
+    before = signal.signal(signal.SIGIO, lambda _number, _frame: None)
+    with tempfile.TemporaryDirectory() as name:
+        program = Path(name) / "program"
+        program.write_bytes(Path("/bin/true").read_bytes())
+        program.chmod(0o755)
+        descriptor = os.open(program, os.O_RDWR)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield str(program)
+        os.close(descriptor)
+    signal.signal(signal.SIGIO, before)

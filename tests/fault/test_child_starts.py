@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -31,21 +30,6 @@ pytestmark = [
 ]
 
 GUEST = PosixGuest()
-
-
-@pytest.fixture
-def leased() -> Iterator[str]:
-    """A program that cannot be loaded while the fixture lasts."""
-    before = signal.signal(signal.SIGIO, lambda _number, _frame: None)
-    with tempfile.TemporaryDirectory() as name:
-        program = Path(name) / "program"
-        program.write_bytes(Path("/bin/true").read_bytes())
-        program.chmod(0o755)
-        descriptor = os.open(program, os.O_RDWR)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-        yield str(program)
-        os.close(descriptor)
-    signal.signal(signal.SIGIO, before)
 
 
 @contextlib.asynccontextmanager

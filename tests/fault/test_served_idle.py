@@ -46,7 +46,7 @@ async def daemon(embedded: EmbeddedProvider) -> AsyncIterator[Daemon]:
     """A daemon without its listeners."""
     async with anyio.create_task_group() as tasks:
         limits = Limits(shutdown_grace=5.0, idle_system_time=0.01)
-        daemon = Daemon(Host(embedded), limits, tasks, "incarnation")
+        daemon = Daemon(Host(embedded), limits, tasks)
         yield daemon
         await daemon.close()
         tasks.cancel_scope.cancel()
@@ -129,7 +129,9 @@ async def watcher_of_it(daemon: Daemon) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def watcher_that_came_back(daemon: Daemon) -> AsyncIterator[None]:
-    request = event_pb.WatchEventsRequest(parent=NAME, after_revision=0, incarnation="incarnation")
+    request = event_pb.WatchEventsRequest(
+        parent=NAME, after_revision=0, incarnation=daemon.incarnation
+    )
     async with aclosing(EventService(daemon).WatchEvents(request, CONTEXT)) as events:  # type: ignore[type-var]
         assert (await anext(events)).HasField("bookmark")
         yield

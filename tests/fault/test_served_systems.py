@@ -157,7 +157,7 @@ async def test_documents_of_the_service_pass_byte_for_byte(scripted: ScriptedPro
     given = record(scripted, "HcsGetServiceProperties", answer=DOCUMENT)
     changes = record(scripted, "HcsModifyServiceSettings", answer=DOCUMENT)
     async with daemon_of(scripted) as daemon:
-        service = HostService(daemon)
+        service = HostService(daemon, list)
         query = host_pb.GetServicePropertiesRequest(property_query_json=DOCUMENT)
         told = await service.GetServiceProperties(query, CONTEXT)
         assert told.properties_json == DOCUMENT
@@ -169,7 +169,7 @@ async def test_documents_of_the_service_pass_byte_for_byte(scripted: ScriptedPro
 async def test_a_host_tells_what_it_lacks_and_is_served_all_the_same() -> None:
     provider = ScriptedProvider(missing={"HcsGetServiceProperties", "HcsPauseComputeSystem"})
     async with daemon_of(provider) as daemon:
-        host = await HostService(daemon).GetHost(host_pb.GetHostRequest(), CONTEXT)
+        host = await HostService(daemon, list).GetHost(host_pb.GetHostRequest(), CONTEXT)
         assert set(host.missing_functions) == {"HcsGetServiceProperties", "HcsPauseComputeSystem"}
         assert not host.schema_versions
         service = ComputeSystemService(daemon)

@@ -10,7 +10,8 @@ import pytest
 
 from hcsd.abi.hresult import HR
 from hcsd.daemon.errors import RequestError
-from hcsd.daemon.stdin import Stdin, StdinClosedError
+from hcsd.daemon.stdin import Stdin
+from hcsd.daemon.stdin_errors import StdinClosedError
 from hcsd.hcs.errors import HcsError
 from hcsd.hcs.process import Process
 from hcsd.io import WriteEnd

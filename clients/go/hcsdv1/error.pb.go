@@ -32,8 +32,10 @@ const (
 //	                                                      be
 //	CERTIFICATE_INVALID              UNAUTHENTICATED      the client's certificate is not, or no
 //	                                                      longer, one that the daemon trusts
-//	DAEMON_RESTARTED                 FAILED_PRECONDITION  the call names an earlier run of the
-//	                                                      daemon
+//	CONFIGURATION_UNUSABLE           FAILED_PRECONDITION  the daemon has no configuration file, or
+//	                                                      something is wrong with it
+//	DAEMON_RESTARTED                 FAILED_PRECONDITION  the call names a state of the daemon that
+//	                                                      is gone
 //	DAEMON_STOPPING                  UNAVAILABLE          the daemon is stopping
 //	EXECUTABLE_BUSY                  FAILED_PRECONDITION  somebody is writing to the program's file
 //	EXECUTABLE_NOT_FOUND             NOT_FOUND            there is no such program
@@ -61,6 +63,8 @@ const (
 //	REVISION_UNKNOWN                 OUT_OF_RANGE         there is no such revision yet
 //	RING_MEMORY_EXHAUSTED            RESOURCE_EXHAUSTED   there is no memory for the output of one
 //	                                                      more process
+//	STATE_NOT_WRITTEN                RESOURCE_EXHAUSTED   the daemon cannot write down what it is
+//	                                                      about to create, as when the disk is full
 //	STDERR_TO_STDOUT_NOT_SUPPORTED   UNIMPLEMENTED        this engine cannot join stderr to stdout
 //	STDIN_BUSY                       FAILED_PRECONDITION  somebody else is writing to stdin
 //	STDIN_CLOSED                     FAILED_PRECONDITION  stdin was closed, or there never was one

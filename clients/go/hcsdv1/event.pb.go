@@ -172,7 +172,7 @@ type Event struct {
 	// Place of the event among all events of this incarnation, from 1, without holes. A watcher of
 	// one system sees only some of them.
 	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Identifies the run of the daemon that the revision belongs to.
+	// Identifies the state of the daemon that the revision belongs to.
 	Incarnation string `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// When the daemon learned of it.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
@@ -434,7 +434,7 @@ type EventSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The revision that the snapshot belongs to. Events after it follow; none is lost between.
 	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Identifies the run of the daemon that the revision belongs to.
+	// Identifies the state of the daemon that the revision belongs to.
 	Incarnation string `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// Compute systems that the daemon knows.
 	Systems []*ComputeSystem `protobuf:"bytes,3,rep,name=systems,proto3" json:"systems,omitempty"`
@@ -516,7 +516,7 @@ type EventBookmark struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All events up to this revision have been sent or do not concern the watcher.
 	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Identifies the run of the daemon that the revision belongs to.
+	// Identifies the state of the daemon that the revision belongs to.
 	Incarnation   string `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

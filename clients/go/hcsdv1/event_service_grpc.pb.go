@@ -43,7 +43,7 @@ type EventServiceClient interface {
 	// Cancellation: ends the call; resume with the last revision and its incarnation.
 	// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
 	// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-	// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+	// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, the state with `incarnation` is gone),
 	// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 }
@@ -96,7 +96,7 @@ type EventServiceServer interface {
 	// Cancellation: ends the call; resume with the last revision and its incarnation.
 	// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
 	// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-	// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+	// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, the state with `incarnation` is gone),
 	// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	mustEmbedUnimplementedEventServiceServer()

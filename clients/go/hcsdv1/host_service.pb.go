@@ -66,8 +66,9 @@ type GetHostResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the daemon.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// Identifies this run of the daemon; another after each start. Processes, offsets and revisions
-	// do not outlive it.
+	// Identifies the state of the daemon: its processes, their offsets, and the revisions of events. A
+	// daemon that is started again and goes on with the state has the same one. A daemon that begins
+	// with nothing has another; then all that had the earlier one is gone.
 	Incarnation string `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// What does the work: `windows` (HCS itself) or `embedded` (the daemon's own, on this machine).
 	Engine string `protobuf:"bytes,3,opt,name=engine,proto3" json:"engine,omitempty"`
@@ -79,13 +80,20 @@ type GetHostResponse struct {
 	SchemaVersions []*SchemaVersion `protobuf:"bytes,5,rep,name=schema_versions,json=schemaVersions,proto3" json:"schema_versions,omitempty"`
 	// The limits in force.
 	Limits *Limits `protobuf:"bytes,6,opt,name=limits,proto3" json:"limits,omitempty"`
-	// When the daemon started.
+	// When the daemon started. It is later than `state_create_time` once a state was restored.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// Functions of the HCS API that this host lacks, by their names. RPCs that need one answer
 	// UNIMPLEMENTED.
 	MissingFunctions []string `protobuf:"bytes,8,rep,name=missing_functions,json=missingFunctions,proto3" json:"missing_functions,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Since when the state exists with which the daemon goes on when it is started again. Absent if it
+	// keeps none; then a daemon that is started again knows nothing of earlier processes.
+	StateCreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=state_create_time,json=stateCreateTime,proto3" json:"state_create_time,omitempty"`
+	// How often a daemon that was started again has gone on with this state. 0: never.
+	RestoreCount uint32 `protobuf:"varint,10,opt,name=restore_count,json=restoreCount,proto3" json:"restore_count,omitempty"`
+	// When that happened last. Absent if it never did.
+	RestoreTime   *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=restore_time,json=restoreTime,proto3" json:"restore_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetHostResponse) Reset() {
@@ -174,6 +182,27 @@ func (x *GetHostResponse) GetMissingFunctions() []string {
 	return nil
 }
 
+func (x *GetHostResponse) GetStateCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StateCreateTime
+	}
+	return nil
+}
+
+func (x *GetHostResponse) GetRestoreCount() uint32 {
+	if x != nil {
+		return x.RestoreCount
+	}
+	return 0
+}
+
+func (x *GetHostResponse) GetRestoreTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RestoreTime
+	}
+	return nil
+}
+
 // A version of the HCS documents.
 type SchemaVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -229,7 +258,8 @@ func (x *SchemaVersion) GetMinor() uint32 {
 	return 0
 }
 
-// The limits and defaults in force. They change only with the incarnation.
+// The limits and defaults in force. They may change when the daemon is started again, and some when
+// it reads its configuration again (ReloadConfiguration).
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Bytes per output chunk if the reader does not say.
@@ -567,6 +597,162 @@ func (x *Limits) GetMaxOwnerGrace() *durationpb.Duration {
 	return nil
 }
 
+// Request of ReloadConfiguration.
+type ReloadConfigurationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadConfigurationRequest) Reset() {
+	*x = ReloadConfigurationRequest{}
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadConfigurationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadConfigurationRequest) ProtoMessage() {}
+
+func (x *ReloadConfigurationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadConfigurationRequest.ProtoReflect.Descriptor instead.
+func (*ReloadConfigurationRequest) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{4}
+}
+
+// Response of ReloadConfiguration.
+type ReloadConfigurationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What differs from the settings with which the daemon ran, in the order of its options.
+	ChangedSettings []*ChangedSetting `protobuf:"bytes,1,rep,name=changed_settings,json=changedSettings,proto3" json:"changed_settings,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ReloadConfigurationResponse) Reset() {
+	*x = ReloadConfigurationResponse{}
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadConfigurationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadConfigurationResponse) ProtoMessage() {}
+
+func (x *ReloadConfigurationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadConfigurationResponse.ProtoReflect.Descriptor instead.
+func (*ReloadConfigurationResponse) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReloadConfigurationResponse) GetChangedSettings() []*ChangedSetting {
+	if x != nil {
+		return x.ChangedSettings
+	}
+	return nil
+}
+
+// A setting whose value in the configuration file has changed.
+type ChangedSetting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its entry in the file, such as `exited-retention`.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The value with which the daemon ran, as the file says it. Empty if there was none.
+	OldValue string `protobuf:"bytes,2,opt,name=old_value,json=oldValue,proto3" json:"old_value,omitempty"`
+	// The value that is wanted. Empty for none.
+	NewValue string `protobuf:"bytes,3,opt,name=new_value,json=newValue,proto3" json:"new_value,omitempty"`
+	// Whether that holds now. If not, it does once the daemon is started again.
+	Applied       bool `protobuf:"varint,4,opt,name=applied,proto3" json:"applied,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangedSetting) Reset() {
+	*x = ChangedSetting{}
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangedSetting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangedSetting) ProtoMessage() {}
+
+func (x *ChangedSetting) ProtoReflect() protoreflect.Message {
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangedSetting.ProtoReflect.Descriptor instead.
+func (*ChangedSetting) Descriptor() ([]byte, []int) {
+	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ChangedSetting) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ChangedSetting) GetOldValue() string {
+	if x != nil {
+		return x.OldValue
+	}
+	return ""
+}
+
+func (x *ChangedSetting) GetNewValue() string {
+	if x != nil {
+		return x.NewValue
+	}
+	return ""
+}
+
+func (x *ChangedSetting) GetApplied() bool {
+	if x != nil {
+		return x.Applied
+	}
+	return false
+}
+
 // Request of GetServiceProperties.
 type GetServicePropertiesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -579,7 +765,7 @@ type GetServicePropertiesRequest struct {
 
 func (x *GetServicePropertiesRequest) Reset() {
 	*x = GetServicePropertiesRequest{}
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[4]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +777,7 @@ func (x *GetServicePropertiesRequest) String() string {
 func (*GetServicePropertiesRequest) ProtoMessage() {}
 
 func (x *GetServicePropertiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[4]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +790,7 @@ func (x *GetServicePropertiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServicePropertiesRequest.ProtoReflect.Descriptor instead.
 func (*GetServicePropertiesRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{4}
+	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetServicePropertiesRequest) GetPropertyQueryJson() string {
@@ -625,7 +811,7 @@ type GetServicePropertiesResponse struct {
 
 func (x *GetServicePropertiesResponse) Reset() {
 	*x = GetServicePropertiesResponse{}
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[5]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +823,7 @@ func (x *GetServicePropertiesResponse) String() string {
 func (*GetServicePropertiesResponse) ProtoMessage() {}
 
 func (x *GetServicePropertiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[5]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +836,7 @@ func (x *GetServicePropertiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetServicePropertiesResponse.ProtoReflect.Descriptor instead.
 func (*GetServicePropertiesResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{5}
+	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetServicePropertiesResponse) GetPropertiesJson() string {
@@ -671,7 +857,7 @@ type ModifyServiceSettingsRequest struct {
 
 func (x *ModifyServiceSettingsRequest) Reset() {
 	*x = ModifyServiceSettingsRequest{}
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[6]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +869,7 @@ func (x *ModifyServiceSettingsRequest) String() string {
 func (*ModifyServiceSettingsRequest) ProtoMessage() {}
 
 func (x *ModifyServiceSettingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[6]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +882,7 @@ func (x *ModifyServiceSettingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModifyServiceSettingsRequest.ProtoReflect.Descriptor instead.
 func (*ModifyServiceSettingsRequest) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{6}
+	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ModifyServiceSettingsRequest) GetSettingsJson() string {
@@ -717,7 +903,7 @@ type ModifyServiceSettingsResponse struct {
 
 func (x *ModifyServiceSettingsResponse) Reset() {
 	*x = ModifyServiceSettingsResponse{}
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[7]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +915,7 @@ func (x *ModifyServiceSettingsResponse) String() string {
 func (*ModifyServiceSettingsResponse) ProtoMessage() {}
 
 func (x *ModifyServiceSettingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hcsd_v1_host_service_proto_msgTypes[7]
+	mi := &file_hcsd_v1_host_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +928,7 @@ func (x *ModifyServiceSettingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModifyServiceSettingsResponse.ProtoReflect.Descriptor instead.
 func (*ModifyServiceSettingsResponse) Descriptor() ([]byte, []int) {
-	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{7}
+	return file_hcsd_v1_host_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ModifyServiceSettingsResponse) GetResultJson() string {
@@ -757,7 +943,7 @@ var File_hcsd_v1_host_service_proto protoreflect.FileDescriptor
 const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1ahcsd/v1/host_service.proto\x12\ahcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n" +
-	"\x0eGetHostRequest\"\xd2\x02\n" +
+	"\x0eGetHostRequest\"\xfe\x03\n" +
 	"\x0fGetHostResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12\x16\n" +
@@ -767,7 +953,11 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\x06limits\x18\x06 \x01(\v2\x0f.hcsd.v1.LimitsR\x06limits\x129\n" +
 	"\n" +
 	"start_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12+\n" +
-	"\x11missing_functions\x18\b \x03(\tR\x10missingFunctions\";\n" +
+	"\x11missing_functions\x18\b \x03(\tR\x10missingFunctions\x12F\n" +
+	"\x11state_create_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x0fstateCreateTime\x12#\n" +
+	"\rrestore_count\x18\n" +
+	" \x01(\rR\frestoreCount\x12=\n" +
+	"\frestore_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vrestoreTime\";\n" +
 	"\rSchemaVersion\x12\x14\n" +
 	"\x05major\x18\x01 \x01(\rR\x05major\x12\x14\n" +
 	"\x05minor\x18\x02 \x01(\rR\x05minor\"\x9a\f\n" +
@@ -806,7 +996,15 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\tmax_calls\x18\x1d \x01(\rR\bmaxCalls\x12'\n" +
 	"\x0fmax_connections\x18\x1e \x01(\rR\x0emaxConnections\x12B\n" +
 	"\x0frequest_timeout\x18\x1f \x01(\v2\x19.google.protobuf.DurationR\x0erequestTimeout\x12A\n" +
-	"\x0fmax_owner_grace\x18  \x01(\v2\x19.google.protobuf.DurationR\rmaxOwnerGrace\"S\n" +
+	"\x0fmax_owner_grace\x18  \x01(\v2\x19.google.protobuf.DurationR\rmaxOwnerGrace\"\x1c\n" +
+	"\x1aReloadConfigurationRequest\"a\n" +
+	"\x1bReloadConfigurationResponse\x12B\n" +
+	"\x10changed_settings\x18\x01 \x03(\v2\x17.hcsd.v1.ChangedSettingR\x0fchangedSettings\"v\n" +
+	"\x0eChangedSetting\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1b\n" +
+	"\told_value\x18\x02 \x01(\tR\boldValue\x12\x1b\n" +
+	"\tnew_value\x18\x03 \x01(\tR\bnewValue\x12\x18\n" +
+	"\aapplied\x18\x04 \x01(\bR\aapplied\"S\n" +
 	"\x1bGetServicePropertiesRequest\x124\n" +
 	"\x13property_query_json\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\x11propertyQueryJson\"G\n" +
 	"\x1cGetServicePropertiesResponse\x12'\n" +
@@ -815,9 +1013,10 @@ const file_hcsd_v1_host_service_proto_rawDesc = "" +
 	"\rsettings_json\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\fsettingsJson\"@\n" +
 	"\x1dModifyServiceSettingsResponse\x12\x1f\n" +
 	"\vresult_json\x18\x01 \x01(\tR\n" +
-	"resultJson2\xa2\x02\n" +
+	"resultJson2\x89\x03\n" +
 	"\vHostService\x12A\n" +
-	"\aGetHost\x12\x17.hcsd.v1.GetHostRequest\x1a\x18.hcsd.v1.GetHostResponse\"\x03\x90\x02\x01\x12h\n" +
+	"\aGetHost\x12\x17.hcsd.v1.GetHostRequest\x1a\x18.hcsd.v1.GetHostResponse\"\x03\x90\x02\x01\x12e\n" +
+	"\x13ReloadConfiguration\x12#.hcsd.v1.ReloadConfigurationRequest\x1a$.hcsd.v1.ReloadConfigurationResponse\"\x03\x90\x02\x02\x12h\n" +
 	"\x14GetServiceProperties\x12$.hcsd.v1.GetServicePropertiesRequest\x1a%.hcsd.v1.GetServicePropertiesResponse\"\x03\x90\x02\x01\x12f\n" +
 	"\x15ModifyServiceSettings\x12%.hcsd.v1.ModifyServiceSettingsRequest\x1a&.hcsd.v1.ModifyServiceSettingsResponseBD\n" +
 	"\ahcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\aHcsd.V1b\x06proto3"
@@ -834,40 +1033,48 @@ func file_hcsd_v1_host_service_proto_rawDescGZIP() []byte {
 	return file_hcsd_v1_host_service_proto_rawDescData
 }
 
-var file_hcsd_v1_host_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_hcsd_v1_host_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_hcsd_v1_host_service_proto_goTypes = []any{
 	(*GetHostRequest)(nil),                // 0: hcsd.v1.GetHostRequest
 	(*GetHostResponse)(nil),               // 1: hcsd.v1.GetHostResponse
 	(*SchemaVersion)(nil),                 // 2: hcsd.v1.SchemaVersion
 	(*Limits)(nil),                        // 3: hcsd.v1.Limits
-	(*GetServicePropertiesRequest)(nil),   // 4: hcsd.v1.GetServicePropertiesRequest
-	(*GetServicePropertiesResponse)(nil),  // 5: hcsd.v1.GetServicePropertiesResponse
-	(*ModifyServiceSettingsRequest)(nil),  // 6: hcsd.v1.ModifyServiceSettingsRequest
-	(*ModifyServiceSettingsResponse)(nil), // 7: hcsd.v1.ModifyServiceSettingsResponse
-	(*timestamppb.Timestamp)(nil),         // 8: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 9: google.protobuf.Duration
+	(*ReloadConfigurationRequest)(nil),    // 4: hcsd.v1.ReloadConfigurationRequest
+	(*ReloadConfigurationResponse)(nil),   // 5: hcsd.v1.ReloadConfigurationResponse
+	(*ChangedSetting)(nil),                // 6: hcsd.v1.ChangedSetting
+	(*GetServicePropertiesRequest)(nil),   // 7: hcsd.v1.GetServicePropertiesRequest
+	(*GetServicePropertiesResponse)(nil),  // 8: hcsd.v1.GetServicePropertiesResponse
+	(*ModifyServiceSettingsRequest)(nil),  // 9: hcsd.v1.ModifyServiceSettingsRequest
+	(*ModifyServiceSettingsResponse)(nil), // 10: hcsd.v1.ModifyServiceSettingsResponse
+	(*timestamppb.Timestamp)(nil),         // 11: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 12: google.protobuf.Duration
 }
 var file_hcsd_v1_host_service_proto_depIdxs = []int32{
 	2,  // 0: hcsd.v1.GetHostResponse.schema_versions:type_name -> hcsd.v1.SchemaVersion
 	3,  // 1: hcsd.v1.GetHostResponse.limits:type_name -> hcsd.v1.Limits
-	8,  // 2: hcsd.v1.GetHostResponse.start_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: hcsd.v1.Limits.stall_timeout:type_name -> google.protobuf.Duration
-	9,  // 4: hcsd.v1.Limits.default_drain_timeout:type_name -> google.protobuf.Duration
-	9,  // 5: hcsd.v1.Limits.max_drain_time:type_name -> google.protobuf.Duration
-	9,  // 6: hcsd.v1.Limits.exited_process_retention:type_name -> google.protobuf.Duration
-	9,  // 7: hcsd.v1.Limits.request_timeout:type_name -> google.protobuf.Duration
-	9,  // 8: hcsd.v1.Limits.max_owner_grace:type_name -> google.protobuf.Duration
-	0,  // 9: hcsd.v1.HostService.GetHost:input_type -> hcsd.v1.GetHostRequest
-	4,  // 10: hcsd.v1.HostService.GetServiceProperties:input_type -> hcsd.v1.GetServicePropertiesRequest
-	6,  // 11: hcsd.v1.HostService.ModifyServiceSettings:input_type -> hcsd.v1.ModifyServiceSettingsRequest
-	1,  // 12: hcsd.v1.HostService.GetHost:output_type -> hcsd.v1.GetHostResponse
-	5,  // 13: hcsd.v1.HostService.GetServiceProperties:output_type -> hcsd.v1.GetServicePropertiesResponse
-	7,  // 14: hcsd.v1.HostService.ModifyServiceSettings:output_type -> hcsd.v1.ModifyServiceSettingsResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	11, // 2: hcsd.v1.GetHostResponse.start_time:type_name -> google.protobuf.Timestamp
+	11, // 3: hcsd.v1.GetHostResponse.state_create_time:type_name -> google.protobuf.Timestamp
+	11, // 4: hcsd.v1.GetHostResponse.restore_time:type_name -> google.protobuf.Timestamp
+	12, // 5: hcsd.v1.Limits.stall_timeout:type_name -> google.protobuf.Duration
+	12, // 6: hcsd.v1.Limits.default_drain_timeout:type_name -> google.protobuf.Duration
+	12, // 7: hcsd.v1.Limits.max_drain_time:type_name -> google.protobuf.Duration
+	12, // 8: hcsd.v1.Limits.exited_process_retention:type_name -> google.protobuf.Duration
+	12, // 9: hcsd.v1.Limits.request_timeout:type_name -> google.protobuf.Duration
+	12, // 10: hcsd.v1.Limits.max_owner_grace:type_name -> google.protobuf.Duration
+	6,  // 11: hcsd.v1.ReloadConfigurationResponse.changed_settings:type_name -> hcsd.v1.ChangedSetting
+	0,  // 12: hcsd.v1.HostService.GetHost:input_type -> hcsd.v1.GetHostRequest
+	4,  // 13: hcsd.v1.HostService.ReloadConfiguration:input_type -> hcsd.v1.ReloadConfigurationRequest
+	7,  // 14: hcsd.v1.HostService.GetServiceProperties:input_type -> hcsd.v1.GetServicePropertiesRequest
+	9,  // 15: hcsd.v1.HostService.ModifyServiceSettings:input_type -> hcsd.v1.ModifyServiceSettingsRequest
+	1,  // 16: hcsd.v1.HostService.GetHost:output_type -> hcsd.v1.GetHostResponse
+	5,  // 17: hcsd.v1.HostService.ReloadConfiguration:output_type -> hcsd.v1.ReloadConfigurationResponse
+	8,  // 18: hcsd.v1.HostService.GetServiceProperties:output_type -> hcsd.v1.GetServicePropertiesResponse
+	10, // 19: hcsd.v1.HostService.ModifyServiceSettings:output_type -> hcsd.v1.ModifyServiceSettingsResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_hcsd_v1_host_service_proto_init() }
@@ -881,7 +1088,7 @@ func file_hcsd_v1_host_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hcsd_v1_host_service_proto_rawDesc), len(file_hcsd_v1_host_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

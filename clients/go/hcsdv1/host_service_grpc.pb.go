@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	HostService_GetHost_FullMethodName               = "/hcsd.v1.HostService/GetHost"
+	HostService_ReloadConfiguration_FullMethodName   = "/hcsd.v1.HostService/ReloadConfiguration"
 	HostService_GetServiceProperties_FullMethodName  = "/hcsd.v1.HostService/GetServiceProperties"
 	HostService_ModifyServiceSettings_FullMethodName = "/hcsd.v1.HostService/ModifyServiceSettings"
 )
@@ -41,6 +42,15 @@ type HostServiceClient interface {
 	// Cancellation: ends the call.
 	// Codes: none besides the common ones.
 	GetHost(ctx context.Context, in *GetHostRequest, opts ...grpc.CallOption) (*GetHostResponse, error)
+	// Reads the configuration file of the daemon again. What can change while the daemon runs holds
+	// afterwards; the rest holds once the daemon is started again. Options that the command line or
+	// the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+	// Idempotency: idempotent.
+	// Deadline: bounds the call; what was changed stays.
+	// Cancellation: ends the call; what was changed stays.
+	// Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+	// message says where).
+	ReloadConfiguration(ctx context.Context, in *ReloadConfigurationRequest, opts ...grpc.CallOption) (*ReloadConfigurationResponse, error)
 	// Asks HCS about itself.
 	// Idempotency: no side effects.
 	// Deadline: bounds the wait for HCS.
@@ -67,6 +77,16 @@ func (c *hostServiceClient) GetHost(ctx context.Context, in *GetHostRequest, opt
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetHostResponse)
 	err := c.cc.Invoke(ctx, HostService_GetHost_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *hostServiceClient) ReloadConfiguration(ctx context.Context, in *ReloadConfigurationRequest, opts ...grpc.CallOption) (*ReloadConfigurationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReloadConfigurationResponse)
+	err := c.cc.Invoke(ctx, HostService_ReloadConfiguration_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +130,15 @@ type HostServiceServer interface {
 	// Cancellation: ends the call.
 	// Codes: none besides the common ones.
 	GetHost(context.Context, *GetHostRequest) (*GetHostResponse, error)
+	// Reads the configuration file of the daemon again. What can change while the daemon runs holds
+	// afterwards; the rest holds once the daemon is started again. Options that the command line or
+	// the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+	// Idempotency: idempotent.
+	// Deadline: bounds the call; what was changed stays.
+	// Cancellation: ends the call; what was changed stays.
+	// Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+	// message says where).
+	ReloadConfiguration(context.Context, *ReloadConfigurationRequest) (*ReloadConfigurationResponse, error)
 	// Asks HCS about itself.
 	// Idempotency: no side effects.
 	// Deadline: bounds the wait for HCS.
@@ -134,6 +163,9 @@ type UnimplementedHostServiceServer struct{}
 
 func (UnimplementedHostServiceServer) GetHost(context.Context, *GetHostRequest) (*GetHostResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetHost not implemented")
+}
+func (UnimplementedHostServiceServer) ReloadConfiguration(context.Context, *ReloadConfigurationRequest) (*ReloadConfigurationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReloadConfiguration not implemented")
 }
 func (UnimplementedHostServiceServer) GetServiceProperties(context.Context, *GetServicePropertiesRequest) (*GetServicePropertiesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetServiceProperties not implemented")
@@ -176,6 +208,24 @@ func _HostService_GetHost_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(HostServiceServer).GetHost(ctx, req.(*GetHostRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _HostService_ReloadConfiguration_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReloadConfigurationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(HostServiceServer).ReloadConfiguration(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: HostService_ReloadConfiguration_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(HostServiceServer).ReloadConfiguration(ctx, req.(*ReloadConfigurationRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -226,6 +276,10 @@ var HostService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetHost",
 			Handler:    _HostService_GetHost_Handler,
+		},
+		{
+			MethodName: "ReloadConfiguration",
+			Handler:    _HostService_ReloadConfiguration_Handler,
 		},
 		{
 			MethodName: "GetServiceProperties",

@@ -1313,7 +1313,7 @@ type Process struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// ULID issued by the daemon, never used twice.
 	Uid string `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`
-	// Identifies the run of the daemon that knows this process, see `GetHostResponse.incarnation`.
+	// Identifies the state of the daemon that has this process, see `GetHostResponse.incarnation`.
 	Incarnation string `protobuf:"bytes,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// What was asked for, with the defaults that apply. For a process made from `parameters_json`,
 	// the members of that document which have a place here. Unset for an opened process.

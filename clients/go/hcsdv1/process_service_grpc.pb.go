@@ -50,9 +50,13 @@ const (
 // UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
 // safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
 //
-// Names may be used again, and after a restart of the daemon a call could reach another process than
-// it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
-// FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+// A daemon that is started again goes on with its processes and their streams, unless its state is
+// gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+// under way are made again.
+//
+// Names may be used again, and once the state of the daemon is gone a call could reach another
+// process than it means. A call that carries `Process.incarnation` as the metadata
+// `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
 type ProcessServiceClient interface {
 	// Starts a process and answers once HCS has done so or has refused.
 	// Idempotency: with a `request_id`, the same request gives the same process; without, none.
@@ -369,9 +373,13 @@ type ProcessService_RunProcessClient = grpc.BidiStreamingClient[RunProcessReques
 // UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
 // safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
 //
-// Names may be used again, and after a restart of the daemon a call could reach another process than
-// it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
-// FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+// A daemon that is started again goes on with its processes and their streams, unless its state is
+// gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+// under way are made again.
+//
+// Names may be used again, and once the state of the daemon is gone a call could reach another
+// process than it means. A call that carries `Process.incarnation` as the metadata
+// `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
 type ProcessServiceServer interface {
 	// Starts a process and answers once HCS has done so or has refused.
 	// Idempotency: with a `request_id`, the same request gives the same process; without, none.

@@ -50,7 +50,7 @@ class EventServiceStub:
     Cancellation: ends the call; resume with the last revision and its incarnation.
     Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
     OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-    is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+    is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, the state with `incarnation` is gone),
     ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
     """
 
@@ -76,7 +76,7 @@ class EventServiceAsyncStub(EventServiceStub):
     Cancellation: ends the call; resume with the last revision and its incarnation.
     Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
     OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-    is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+    is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, the state with `incarnation` is gone),
     ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
     """
 
@@ -105,7 +105,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         Cancellation: ends the call; resume with the last revision and its incarnation.
         Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
         OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-        is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+        is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, the state with `incarnation` is gone),
         ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
         """
 

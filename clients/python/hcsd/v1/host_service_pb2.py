@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahcsd/v1/host_service.proto\x12\x07hcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetHostRequest\"\xf6\x01\n\x0fGetHostResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x10\n\x08guest_os\x18\x04 \x01(\t\x12/\n\x0fschema_versions\x18\x05 \x03(\x0b\x32\x16.hcsd.v1.SchemaVersion\x12\x1f\n\x06limits\x18\x06 \x01(\x0b\x32\x0f.hcsd.v1.Limits\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11missing_functions\x18\x08 \x03(\t\"-\n\rSchemaVersion\x12\r\n\x05major\x18\x01 \x01(\r\x12\r\n\x05minor\x18\x02 \x01(\r\"\x81\x08\n\x06Limits\x12\x1b\n\x13\x64\x65\x66\x61ult_chunk_bytes\x18\x01 \x01(\r\x12\x17\n\x0fmax_chunk_bytes\x18\x02 \x01(\r\x12\x1a\n\x12\x64\x65\x66\x61ult_ring_bytes\x18\x03 \x01(\x04\x12\x16\n\x0emax_ring_bytes\x18\x04 \x01(\x04\x12\x1a\n\x12stdin_buffer_bytes\x18\x05 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\x04\x12\x30\n\rstall_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15\x64\x65\x66\x61ult_drain_timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0emax_drain_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12;\n\x18\x65xited_process_retention\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14max_exited_processes\x18\x0b \x01(\r\x12\x17\n\x0f\x65vent_ring_size\x18\x0c \x01(\r\x12\x15\n\rmax_page_size\x18\r \x01(\r\x12\x19\n\x11ring_memory_bytes\x18\x0e \x01(\x04\x12\x15\n\rmax_processes\x18\x0f \x01(\r\x12\x13\n\x0bmax_systems\x18\x10 \x01(\r\x12\x1e\n\x16max_streams_per_client\x18\x11 \x01(\r\x12\x1c\n\x14max_tasks_per_system\x18\x12 \x01(\x04\x12\x12\n\nmax_labels\x18\x13 \x01(\r\x12\x1b\n\x13max_label_key_bytes\x18\x14 \x01(\r\x12\x1d\n\x15max_label_value_bytes\x18\x15 \x01(\r\x12\x18\n\x10max_labels_bytes\x18\x16 \x01(\r\x12\x18\n\x10max_create_bytes\x18\x17 \x01(\x04\x12\x1b\n\x13max_system_id_bytes\x18\x18 \x01(\r\x12\x1b\n\x13record_memory_bytes\x18\x19 \x01(\x04\x12\x1a\n\x12\x65vent_memory_bytes\x18\x1a \x01(\x04\x12\x15\n\rmax_variables\x18\x1b \x01(\r\x12\"\n\x1amax_streams_per_connection\x18\x1c \x01(\r\x12\x11\n\tmax_calls\x18\x1d \x01(\r\x12\x17\n\x0fmax_connections\x18\x1e \x01(\r\x12\x32\n\x0frequest_timeout\x18\x1f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0fmax_owner_grace\x18  \x01(\x0b\x32\x19.google.protobuf.Duration\"@\n\x1bGetServicePropertiesRequest\x12!\n\x13property_query_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x1cGetServicePropertiesResponse\x12\x17\n\x0fproperties_json\x18\x01 \x01(\t\";\n\x1cModifyServiceSettingsRequest\x12\x1b\n\rsettings_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"4\n\x1dModifyServiceSettingsResponse\x12\x13\n\x0bresult_json\x18\x01 \x01(\t2\xa2\x02\n\x0bHostService\x12\x41\n\x07GetHost\x12\x17.hcsd.v1.GetHostRequest\x1a\x18.hcsd.v1.GetHostResponse\"\x03\x90\x02\x01\x12h\n\x14GetServiceProperties\x12$.hcsd.v1.GetServicePropertiesRequest\x1a%.hcsd.v1.GetServicePropertiesResponse\"\x03\x90\x02\x01\x12\x66\n\x15ModifyServiceSettings\x12%.hcsd.v1.ModifyServiceSettingsRequest\x1a&.hcsd.v1.ModifyServiceSettingsResponseBD\n\x07hcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\x07Hcsd.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahcsd/v1/host_service.proto\x12\x07hcsd.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x10\n\x0eGetHostRequest\"\xf6\x02\n\x0fGetHostResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x10\n\x08guest_os\x18\x04 \x01(\t\x12/\n\x0fschema_versions\x18\x05 \x03(\x0b\x32\x16.hcsd.v1.SchemaVersion\x12\x1f\n\x06limits\x18\x06 \x01(\x0b\x32\x0f.hcsd.v1.Limits\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11missing_functions\x18\x08 \x03(\t\x12\x35\n\x11state_create_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrestore_count\x18\n \x01(\r\x12\x30\n\x0crestore_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"-\n\rSchemaVersion\x12\r\n\x05major\x18\x01 \x01(\r\x12\r\n\x05minor\x18\x02 \x01(\r\"\x81\x08\n\x06Limits\x12\x1b\n\x13\x64\x65\x66\x61ult_chunk_bytes\x18\x01 \x01(\r\x12\x17\n\x0fmax_chunk_bytes\x18\x02 \x01(\r\x12\x1a\n\x12\x64\x65\x66\x61ult_ring_bytes\x18\x03 \x01(\x04\x12\x16\n\x0emax_ring_bytes\x18\x04 \x01(\x04\x12\x1a\n\x12stdin_buffer_bytes\x18\x05 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\x04\x12\x30\n\rstall_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x38\n\x15\x64\x65\x66\x61ult_drain_timeout\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0emax_drain_time\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12;\n\x18\x65xited_process_retention\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1c\n\x14max_exited_processes\x18\x0b \x01(\r\x12\x17\n\x0f\x65vent_ring_size\x18\x0c \x01(\r\x12\x15\n\rmax_page_size\x18\r \x01(\r\x12\x19\n\x11ring_memory_bytes\x18\x0e \x01(\x04\x12\x15\n\rmax_processes\x18\x0f \x01(\r\x12\x13\n\x0bmax_systems\x18\x10 \x01(\r\x12\x1e\n\x16max_streams_per_client\x18\x11 \x01(\r\x12\x1c\n\x14max_tasks_per_system\x18\x12 \x01(\x04\x12\x12\n\nmax_labels\x18\x13 \x01(\r\x12\x1b\n\x13max_label_key_bytes\x18\x14 \x01(\r\x12\x1d\n\x15max_label_value_bytes\x18\x15 \x01(\r\x12\x18\n\x10max_labels_bytes\x18\x16 \x01(\r\x12\x18\n\x10max_create_bytes\x18\x17 \x01(\x04\x12\x1b\n\x13max_system_id_bytes\x18\x18 \x01(\r\x12\x1b\n\x13record_memory_bytes\x18\x19 \x01(\x04\x12\x1a\n\x12\x65vent_memory_bytes\x18\x1a \x01(\x04\x12\x15\n\rmax_variables\x18\x1b \x01(\r\x12\"\n\x1amax_streams_per_connection\x18\x1c \x01(\r\x12\x11\n\tmax_calls\x18\x1d \x01(\r\x12\x17\n\x0fmax_connections\x18\x1e \x01(\r\x12\x32\n\x0frequest_timeout\x18\x1f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0fmax_owner_grace\x18  \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1c\n\x1aReloadConfigurationRequest\"P\n\x1bReloadConfigurationResponse\x12\x31\n\x10\x63hanged_settings\x18\x01 \x03(\x0b\x32\x17.hcsd.v1.ChangedSetting\"T\n\x0e\x43hangedSetting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x11\n\told_value\x18\x02 \x01(\t\x12\x11\n\tnew_value\x18\x03 \x01(\t\x12\x0f\n\x07\x61pplied\x18\x04 \x01(\x08\"@\n\x1bGetServicePropertiesRequest\x12!\n\x13property_query_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x1cGetServicePropertiesResponse\x12\x17\n\x0fproperties_json\x18\x01 \x01(\t\";\n\x1cModifyServiceSettingsRequest\x12\x1b\n\rsettings_json\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"4\n\x1dModifyServiceSettingsResponse\x12\x13\n\x0bresult_json\x18\x01 \x01(\t2\x89\x03\n\x0bHostService\x12\x41\n\x07GetHost\x12\x17.hcsd.v1.GetHostRequest\x1a\x18.hcsd.v1.GetHostResponse\"\x03\x90\x02\x01\x12\x65\n\x13ReloadConfiguration\x12#.hcsd.v1.ReloadConfigurationRequest\x1a$.hcsd.v1.ReloadConfigurationResponse\"\x03\x90\x02\x02\x12h\n\x14GetServiceProperties\x12$.hcsd.v1.GetServicePropertiesRequest\x1a%.hcsd.v1.GetServicePropertiesResponse\"\x03\x90\x02\x01\x12\x66\n\x15ModifyServiceSettings\x12%.hcsd.v1.ModifyServiceSettingsRequest\x1a&.hcsd.v1.ModifyServiceSettingsResponseBD\n\x07hcsd.v1P\x01Z-github.com/hcsd/hcsd/clients/go/hcsdv1;hcsdv1\xaa\x02\x07Hcsd.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,24 +41,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODIFYSERVICESETTINGSREQUEST'].fields_by_name['settings_json']._serialized_options = b'\342A\001\002'
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['GetHost']._serialized_options = b'\220\002\001'
+  _globals['_HOSTSERVICE'].methods_by_name['ReloadConfiguration']._loaded_options = None
+  _globals['_HOSTSERVICE'].methods_by_name['ReloadConfiguration']._serialized_options = b'\220\002\002'
   _globals['_HOSTSERVICE'].methods_by_name['GetServiceProperties']._loaded_options = None
   _globals['_HOSTSERVICE'].methods_by_name['GetServiceProperties']._serialized_options = b'\220\002\001'
   _globals['_GETHOSTREQUEST']._serialized_start=137
   _globals['_GETHOSTREQUEST']._serialized_end=153
   _globals['_GETHOSTRESPONSE']._serialized_start=156
-  _globals['_GETHOSTRESPONSE']._serialized_end=402
-  _globals['_SCHEMAVERSION']._serialized_start=404
-  _globals['_SCHEMAVERSION']._serialized_end=449
-  _globals['_LIMITS']._serialized_start=452
-  _globals['_LIMITS']._serialized_end=1477
-  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_start=1479
-  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_end=1543
-  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_start=1545
-  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_end=1600
-  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_start=1602
-  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_end=1661
-  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_start=1663
-  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_end=1715
-  _globals['_HOSTSERVICE']._serialized_start=1718
-  _globals['_HOSTSERVICE']._serialized_end=2008
+  _globals['_GETHOSTRESPONSE']._serialized_end=530
+  _globals['_SCHEMAVERSION']._serialized_start=532
+  _globals['_SCHEMAVERSION']._serialized_end=577
+  _globals['_LIMITS']._serialized_start=580
+  _globals['_LIMITS']._serialized_end=1605
+  _globals['_RELOADCONFIGURATIONREQUEST']._serialized_start=1607
+  _globals['_RELOADCONFIGURATIONREQUEST']._serialized_end=1635
+  _globals['_RELOADCONFIGURATIONRESPONSE']._serialized_start=1637
+  _globals['_RELOADCONFIGURATIONRESPONSE']._serialized_end=1717
+  _globals['_CHANGEDSETTING']._serialized_start=1719
+  _globals['_CHANGEDSETTING']._serialized_end=1803
+  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_start=1805
+  _globals['_GETSERVICEPROPERTIESREQUEST']._serialized_end=1869
+  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_start=1871
+  _globals['_GETSERVICEPROPERTIESRESPONSE']._serialized_end=1926
+  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_start=1928
+  _globals['_MODIFYSERVICESETTINGSREQUEST']._serialized_end=1987
+  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_start=1989
+  _globals['_MODIFYSERVICESETTINGSRESPONSE']._serialized_end=2041
+  _globals['_HOSTSERVICE']._serialized_start=2044
+  _globals['_HOSTSERVICE']._serialized_end=2437
 # @@protoc_insertion_point(module_scope)

@@ -16,7 +16,7 @@ class GetHostRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetHostResponse(_message.Message):
-    __slots__ = ("version", "incarnation", "engine", "guest_os", "schema_versions", "limits", "start_time", "missing_functions")
+    __slots__ = ("version", "incarnation", "engine", "guest_os", "schema_versions", "limits", "start_time", "missing_functions", "state_create_time", "restore_count", "restore_time")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,9 @@ class GetHostResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     MISSING_FUNCTIONS_FIELD_NUMBER: _ClassVar[int]
+    STATE_CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_TIME_FIELD_NUMBER: _ClassVar[int]
     version: str
     incarnation: str
     engine: str
@@ -33,7 +36,10 @@ class GetHostResponse(_message.Message):
     limits: Limits
     start_time: _timestamp_pb2.Timestamp
     missing_functions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., incarnation: _Optional[str] = ..., engine: _Optional[str] = ..., guest_os: _Optional[str] = ..., schema_versions: _Optional[_Iterable[_Union[SchemaVersion, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., missing_functions: _Optional[_Iterable[str]] = ...) -> None: ...
+    state_create_time: _timestamp_pb2.Timestamp
+    restore_count: int
+    restore_time: _timestamp_pb2.Timestamp
+    def __init__(self, version: _Optional[str] = ..., incarnation: _Optional[str] = ..., engine: _Optional[str] = ..., guest_os: _Optional[str] = ..., schema_versions: _Optional[_Iterable[_Union[SchemaVersion, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., missing_functions: _Optional[_Iterable[str]] = ..., state_create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., restore_count: _Optional[int] = ..., restore_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class SchemaVersion(_message.Message):
     __slots__ = ("major", "minor")
@@ -110,6 +116,28 @@ class Limits(_message.Message):
     request_timeout: _duration_pb2.Duration
     max_owner_grace: _duration_pb2.Duration
     def __init__(self, default_chunk_bytes: _Optional[int] = ..., max_chunk_bytes: _Optional[int] = ..., default_ring_bytes: _Optional[int] = ..., max_ring_bytes: _Optional[int] = ..., stdin_buffer_bytes: _Optional[int] = ..., max_message_bytes: _Optional[int] = ..., stall_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., default_drain_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_drain_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., exited_process_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_exited_processes: _Optional[int] = ..., event_ring_size: _Optional[int] = ..., max_page_size: _Optional[int] = ..., ring_memory_bytes: _Optional[int] = ..., max_processes: _Optional[int] = ..., max_systems: _Optional[int] = ..., max_streams_per_client: _Optional[int] = ..., max_tasks_per_system: _Optional[int] = ..., max_labels: _Optional[int] = ..., max_label_key_bytes: _Optional[int] = ..., max_label_value_bytes: _Optional[int] = ..., max_labels_bytes: _Optional[int] = ..., max_create_bytes: _Optional[int] = ..., max_system_id_bytes: _Optional[int] = ..., record_memory_bytes: _Optional[int] = ..., event_memory_bytes: _Optional[int] = ..., max_variables: _Optional[int] = ..., max_streams_per_connection: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_connections: _Optional[int] = ..., request_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_owner_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ReloadConfigurationRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadConfigurationResponse(_message.Message):
+    __slots__ = ("changed_settings",)
+    CHANGED_SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    changed_settings: _containers.RepeatedCompositeFieldContainer[ChangedSetting]
+    def __init__(self, changed_settings: _Optional[_Iterable[_Union[ChangedSetting, _Mapping]]] = ...) -> None: ...
+
+class ChangedSetting(_message.Message):
+    __slots__ = ("key", "old_value", "new_value", "applied")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
+    NEW_VALUE_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    old_value: str
+    new_value: str
+    applied: bool
+    def __init__(self, key: _Optional[str] = ..., old_value: _Optional[str] = ..., new_value: _Optional[str] = ..., applied: _Optional[bool] = ...) -> None: ...
 
 class GetServicePropertiesRequest(_message.Message):
     __slots__ = ("property_query_json",)

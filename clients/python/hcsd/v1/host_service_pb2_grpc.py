@@ -45,6 +45,11 @@ class HostServiceStub:
                 request_serializer=hcsd_dot_v1_dot_host__service__pb2.GetHostRequest.SerializeToString,
                 response_deserializer=hcsd_dot_v1_dot_host__service__pb2.GetHostResponse.FromString,
                 _registered_method=True)
+        self.ReloadConfiguration = channel.unary_unary(
+                '/hcsd.v1.HostService/ReloadConfiguration',
+                request_serializer=hcsd_dot_v1_dot_host__service__pb2.ReloadConfigurationRequest.SerializeToString,
+                response_deserializer=hcsd_dot_v1_dot_host__service__pb2.ReloadConfigurationResponse.FromString,
+                _registered_method=True)
         self.GetServiceProperties = channel.unary_unary(
                 '/hcsd.v1.HostService/GetServiceProperties',
                 request_serializer=hcsd_dot_v1_dot_host__service__pb2.GetServicePropertiesRequest.SerializeToString,
@@ -72,6 +77,20 @@ class HostServiceServicer:
         Deadline: bounds the call.
         Cancellation: ends the call.
         Codes: none besides the common ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReloadConfiguration(self, request, context):
+        """Reads the configuration file of the daemon again. What can change while the daemon runs holds
+        afterwards; the rest holds once the daemon is started again. Options that the command line or
+        the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+        Idempotency: idempotent.
+        Deadline: bounds the call; what was changed stays.
+        Cancellation: ends the call; what was changed stays.
+        Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+        message says where).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +125,11 @@ def add_HostServiceServicer_to_server(servicer, server):
                     servicer.GetHost,
                     request_deserializer=hcsd_dot_v1_dot_host__service__pb2.GetHostRequest.FromString,
                     response_serializer=hcsd_dot_v1_dot_host__service__pb2.GetHostResponse.SerializeToString,
+            ),
+            'ReloadConfiguration': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadConfiguration,
+                    request_deserializer=hcsd_dot_v1_dot_host__service__pb2.ReloadConfigurationRequest.FromString,
+                    response_serializer=hcsd_dot_v1_dot_host__service__pb2.ReloadConfigurationResponse.SerializeToString,
             ),
             'GetServiceProperties': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServiceProperties,
@@ -151,6 +175,33 @@ class HostService:
             '/hcsd.v1.HostService/GetHost',
             hcsd_dot_v1_dot_host__service__pb2.GetHostRequest.SerializeToString,
             hcsd_dot_v1_dot_host__service__pb2.GetHostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadConfiguration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hcsd.v1.HostService/ReloadConfiguration',
+            hcsd_dot_v1_dot_host__service__pb2.ReloadConfigurationRequest.SerializeToString,
+            hcsd_dot_v1_dot_host__service__pb2.ReloadConfigurationResponse.FromString,
             options,
             channel_credentials,
             insecure,

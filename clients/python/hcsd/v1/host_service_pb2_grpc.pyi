@@ -46,6 +46,16 @@ class HostServiceStub:
     Cancellation: ends the call.
     Codes: none besides the common ones.
     """
+    ReloadConfiguration: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.ReloadConfigurationRequest, _host_service_pb2.ReloadConfigurationResponse]
+    """Reads the configuration file of the daemon again. What can change while the daemon runs holds
+    afterwards; the rest holds once the daemon is started again. Options that the command line or
+    the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+    Idempotency: idempotent.
+    Deadline: bounds the call; what was changed stays.
+    Cancellation: ends the call; what was changed stays.
+    Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+    message says where).
+    """
     GetServiceProperties: _grpc.UnaryUnaryMultiCallable[_host_service_pb2.GetServicePropertiesRequest, _host_service_pb2.GetServicePropertiesResponse]
     """Asks HCS about itself.
     Idempotency: no side effects.
@@ -78,6 +88,16 @@ class HostServiceAsyncStub(HostServiceStub):
     Deadline: bounds the call.
     Cancellation: ends the call.
     Codes: none besides the common ones.
+    """
+    ReloadConfiguration: _aio.UnaryUnaryMultiCallable[_host_service_pb2.ReloadConfigurationRequest, _host_service_pb2.ReloadConfigurationResponse]  # type: ignore[assignment]
+    """Reads the configuration file of the daemon again. What can change while the daemon runs holds
+    afterwards; the rest holds once the daemon is started again. Options that the command line or
+    the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+    Idempotency: idempotent.
+    Deadline: bounds the call; what was changed stays.
+    Cancellation: ends the call; what was changed stays.
+    Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+    message says where).
     """
     GetServiceProperties: _aio.UnaryUnaryMultiCallable[_host_service_pb2.GetServicePropertiesRequest, _host_service_pb2.GetServicePropertiesResponse]  # type: ignore[assignment]
     """Asks HCS about itself.
@@ -114,6 +134,22 @@ class HostServiceServicer(metaclass=_abc_1.ABCMeta):
         Deadline: bounds the call.
         Cancellation: ends the call.
         Codes: none besides the common ones.
+        """
+
+    @_abc_1.abstractmethod
+    def ReloadConfiguration(
+        self,
+        request: _host_service_pb2.ReloadConfigurationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_host_service_pb2.ReloadConfigurationResponse, _abc.Awaitable[_host_service_pb2.ReloadConfigurationResponse]]:
+        """Reads the configuration file of the daemon again. What can change while the daemon runs holds
+        afterwards; the rest holds once the daemon is started again. Options that the command line or
+        the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+        Idempotency: idempotent.
+        Deadline: bounds the call; what was changed stays.
+        Cancellation: ends the call; what was changed stays.
+        Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+        message says where).
         """
 
     @_abc_1.abstractmethod

@@ -37,9 +37,13 @@ class ProcessServiceStub:
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
 
-    Names may be used again, and after a restart of the daemon a call could reach another process than
-    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
-    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+    A daemon that is started again goes on with its processes and their streams, unless its state is
+    gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+    under way are made again.
+
+    Names may be used again, and once the state of the daemon is gone a call could reach another
+    process than it means. A call that carries `Process.incarnation` as the metadata
+    `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
     """
 
     @_typing.overload
@@ -200,9 +204,13 @@ class ProcessServiceAsyncStub(ProcessServiceStub):
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
 
-    Names may be used again, and after a restart of the daemon a call could reach another process than
-    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
-    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+    A daemon that is started again goes on with its processes and their streams, unless its state is
+    gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+    under way are made again.
+
+    Names may be used again, and once the state of the daemon is gone a call could reach another
+    process than it means. A call that carries `Process.incarnation` as the metadata
+    `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -359,9 +367,13 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
     UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
 
-    Names may be used again, and after a restart of the daemon a call could reach another process than
-    it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
-    FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+    A daemon that is started again goes on with its processes and their streams, unless its state is
+    gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+    under way are made again.
+
+    Names may be used again, and once the state of the daemon is gone a call could reach another
+    process than it means. A call that carries `Process.incarnation` as the metadata
+    `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
     """
 
     @_abc_1.abstractmethod

@@ -642,7 +642,7 @@ pub struct Process {
     /// ULID issued by the daemon, never used twice.
     #[prost(string, tag = "2")]
     pub uid: ::prost::alloc::string::String,
-    /// Identifies the run of the daemon that knows this process, see `GetHostResponse.incarnation`.
+    /// Identifies the state of the daemon that has this process, see `GetHostResponse.incarnation`.
     #[prost(string, tag = "3")]
     pub incarnation: ::prost::alloc::string::String,
     /// What was asked for, with the defaults that apply. For a process made from `parameters_json`,
@@ -3398,8 +3398,10 @@ pub mod compute_system_service_server {
 ///                                                          be
 ///    CERTIFICATE_INVALID              UNAUTHENTICATED      the client's certificate is not, or no
 ///                                                          longer, one that the daemon trusts
-///    DAEMON_RESTARTED                 FAILED_PRECONDITION  the call names an earlier run of the
-///                                                          daemon
+///    CONFIGURATION_UNUSABLE           FAILED_PRECONDITION  the daemon has no configuration file, or
+///                                                          something is wrong with it
+///    DAEMON_RESTARTED                 FAILED_PRECONDITION  the call names a state of the daemon that
+///                                                          is gone
 ///    DAEMON_STOPPING                  UNAVAILABLE          the daemon is stopping
 ///    EXECUTABLE_BUSY                  FAILED_PRECONDITION  somebody is writing to the program's file
 ///    EXECUTABLE_NOT_FOUND             NOT_FOUND            there is no such program
@@ -3427,6 +3429,8 @@ pub mod compute_system_service_server {
 ///    REVISION_UNKNOWN                 OUT_OF_RANGE         there is no such revision yet
 ///    RING_MEMORY_EXHAUSTED            RESOURCE_EXHAUSTED   there is no memory for the output of one
 ///                                                          more process
+///    STATE_NOT_WRITTEN                RESOURCE_EXHAUSTED   the daemon cannot write down what it is
+///                                                          about to create, as when the disk is full
 ///    STDERR_TO_STDOUT_NOT_SUPPORTED   UNIMPLEMENTED        this engine cannot join stderr to stdout
 ///    STDIN_BUSY                       FAILED_PRECONDITION  somebody else is writing to stdin
 ///    STDIN_CLOSED                     FAILED_PRECONDITION  stdin was closed, or there never was one
@@ -3521,7 +3525,7 @@ pub struct Event {
     /// one system sees only some of them.
     #[prost(uint64, tag = "1")]
     pub revision: u64,
-    /// Identifies the run of the daemon that the revision belongs to.
+    /// Identifies the state of the daemon that the revision belongs to.
     #[prost(string, tag = "2")]
     pub incarnation: ::prost::alloc::string::String,
     /// When the daemon learned of it.
@@ -3614,7 +3618,7 @@ pub struct EventSnapshot {
     /// The revision that the snapshot belongs to. Events after it follow; none is lost between.
     #[prost(uint64, tag = "1")]
     pub revision: u64,
-    /// Identifies the run of the daemon that the revision belongs to.
+    /// Identifies the state of the daemon that the revision belongs to.
     #[prost(string, tag = "2")]
     pub incarnation: ::prost::alloc::string::String,
     /// Compute systems that the daemon knows.
@@ -3643,7 +3647,7 @@ pub struct EventBookmark {
     /// All events up to this revision have been sent or do not concern the watcher.
     #[prost(uint64, tag = "1")]
     pub revision: u64,
-    /// Identifies the run of the daemon that the revision belongs to.
+    /// Identifies the state of the daemon that the revision belongs to.
     #[prost(string, tag = "2")]
     pub incarnation: ::prost::alloc::string::String,
 }
@@ -3923,7 +3927,7 @@ pub mod event_service_client {
         /// Cancellation: ends the call; resume with the last revision and its incarnation.
         /// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
         /// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-        /// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+        /// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, the state with `incarnation` is gone),
         /// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
         pub async fn watch_events(
             &mut self,
@@ -3976,7 +3980,7 @@ pub mod event_service_server {
         /// Cancellation: ends the call; resume with the last revision and its incarnation.
         /// Codes: NOT_FOUND (`parent`, unless `after_revision` is set: the system may have gone since),
         /// OUT_OF_RANGE (`REVISION_COMPACTED`, with metadata `oldest_revision`; `REVISION_UNKNOWN`, there
-        /// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, `incarnation` is of an earlier run),
+        /// is none so high), FAILED_PRECONDITION (`DAEMON_RESTARTED`, the state with `incarnation` is gone),
         /// ABORTED (`SUBSCRIBER_STALLED`). After all but NOT_FOUND begin anew with `send_snapshot`.
         async fn watch_events(
             &self,
@@ -4174,8 +4178,9 @@ pub struct GetHostResponse {
     /// Version of the daemon.
     #[prost(string, tag = "1")]
     pub version: ::prost::alloc::string::String,
-    /// Identifies this run of the daemon; another after each start. Processes, offsets and revisions
-    /// do not outlive it.
+    /// Identifies the state of the daemon: its processes, their offsets, and the revisions of events. A
+    /// daemon that is started again and goes on with the state has the same one. A daemon that begins
+    /// with nothing has another; then all that had the earlier one is gone.
     #[prost(string, tag = "2")]
     pub incarnation: ::prost::alloc::string::String,
     /// What does the work: `windows` (HCS itself) or `embedded` (the daemon's own, on this machine).
@@ -4192,13 +4197,23 @@ pub struct GetHostResponse {
     /// The limits in force.
     #[prost(message, optional, tag = "6")]
     pub limits: ::core::option::Option<Limits>,
-    /// When the daemon started.
+    /// When the daemon started. It is later than `state_create_time` once a state was restored.
     #[prost(message, optional, tag = "7")]
     pub start_time: ::core::option::Option<::prost_types::Timestamp>,
     /// Functions of the HCS API that this host lacks, by their names. RPCs that need one answer
     /// UNIMPLEMENTED.
     #[prost(string, repeated, tag = "8")]
     pub missing_functions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Since when the state exists with which the daemon goes on when it is started again. Absent if it
+    /// keeps none; then a daemon that is started again knows nothing of earlier processes.
+    #[prost(message, optional, tag = "9")]
+    pub state_create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How often a daemon that was started again has gone on with this state. 0: never.
+    #[prost(uint32, tag = "10")]
+    pub restore_count: u32,
+    /// When that happened last. Absent if it never did.
+    #[prost(message, optional, tag = "11")]
+    pub restore_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 impl ::prost::Name for GetHostResponse {
     const NAME: &'static str = "GetHostResponse";
@@ -4230,7 +4245,8 @@ impl ::prost::Name for SchemaVersion {
         "/hcsd.v1.SchemaVersion".into()
     }
 }
-/// The limits and defaults in force. They change only with the incarnation.
+/// The limits and defaults in force. They may change when the daemon is started again, and some when
+/// it reads its configuration again (ReloadConfiguration).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Limits {
     /// Bytes per output chunk if the reader does not say.
@@ -4351,6 +4367,62 @@ impl ::prost::Name for Limits {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/hcsd.v1.Limits".into()
+    }
+}
+/// Request of ReloadConfiguration.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReloadConfigurationRequest {}
+impl ::prost::Name for ReloadConfigurationRequest {
+    const NAME: &'static str = "ReloadConfigurationRequest";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ReloadConfigurationRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ReloadConfigurationRequest".into()
+    }
+}
+/// Response of ReloadConfiguration.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReloadConfigurationResponse {
+    /// What differs from the settings with which the daemon ran, in the order of its options.
+    #[prost(message, repeated, tag = "1")]
+    pub changed_settings: ::prost::alloc::vec::Vec<ChangedSetting>,
+}
+impl ::prost::Name for ReloadConfigurationResponse {
+    const NAME: &'static str = "ReloadConfigurationResponse";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ReloadConfigurationResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ReloadConfigurationResponse".into()
+    }
+}
+/// A setting whose value in the configuration file has changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChangedSetting {
+    /// Its entry in the file, such as `exited-retention`.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The value with which the daemon ran, as the file says it. Empty if there was none.
+    #[prost(string, tag = "2")]
+    pub old_value: ::prost::alloc::string::String,
+    /// The value that is wanted. Empty for none.
+    #[prost(string, tag = "3")]
+    pub new_value: ::prost::alloc::string::String,
+    /// Whether that holds now. If not, it does once the daemon is started again.
+    #[prost(bool, tag = "4")]
+    pub applied: bool,
+}
+impl ::prost::Name for ChangedSetting {
+    const NAME: &'static str = "ChangedSetting";
+    const PACKAGE: &'static str = "hcsd.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "hcsd.v1.ChangedSetting".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/hcsd.v1.ChangedSetting".into()
     }
 }
 /// Request of GetServiceProperties.
@@ -4537,6 +4609,38 @@ pub mod host_service_client {
                 .insert(GrpcMethod::new("hcsd.v1.HostService", "GetHost"));
             self.inner.unary(req, path, codec).await
         }
+        /// Reads the configuration file of the daemon again. What can change while the daemon runs holds
+        /// afterwards; the rest holds once the daemon is started again. Options that the command line or
+        /// the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+        /// Idempotency: idempotent.
+        /// Deadline: bounds the call; what was changed stays.
+        /// Cancellation: ends the call; what was changed stays.
+        /// Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+        /// message says where).
+        pub async fn reload_configuration(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReloadConfigurationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReloadConfigurationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hcsd.v1.HostService/ReloadConfiguration",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hcsd.v1.HostService", "ReloadConfiguration"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Asks HCS about itself.
         /// Idempotency: no side effects.
         /// Deadline: bounds the wait for HCS.
@@ -4621,6 +4725,23 @@ pub mod host_service_server {
             request: tonic::Request<super::GetHostRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetHostResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        /// Reads the configuration file of the daemon again. What can change while the daemon runs holds
+        /// afterwards; the rest holds once the daemon is started again. Options that the command line or
+        /// the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+        /// Idempotency: idempotent.
+        /// Deadline: bounds the call; what was changed stays.
+        /// Cancellation: ends the call; what was changed stays.
+        /// Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+        /// message says where).
+        async fn reload_configuration(
+            &self,
+            request: tonic::Request<super::ReloadConfigurationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReloadConfigurationResponse>,
             tonic::Status,
         > {
             Err(tonic::Status::unimplemented("Not yet implemented"))
@@ -4766,6 +4887,52 @@ pub mod host_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetHostSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/hcsd.v1.HostService/ReloadConfiguration" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReloadConfigurationSvc<T: HostService>(pub Arc<T>);
+                    impl<
+                        T: HostService,
+                    > tonic::server::UnaryService<super::ReloadConfigurationRequest>
+                    for ReloadConfigurationSvc<T> {
+                        type Response = super::ReloadConfigurationResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReloadConfigurationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HostService>::reload_configuration(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReloadConfigurationSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -6156,9 +6323,13 @@ pub mod process_service_client {
     /// UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     /// safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
     ///
-    /// Names may be used again, and after a restart of the daemon a call could reach another process than
-    /// it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
-    /// FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+    /// A daemon that is started again goes on with its processes and their streams, unless its state is
+    /// gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+    /// under way are made again.
+    ///
+    /// Names may be used again, and once the state of the daemon is gone a call could reach another
+    /// process than it means. A call that carries `Process.incarnation` as the metadata
+    /// `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
     #[derive(Debug, Clone)]
     pub struct ProcessServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -6976,9 +7147,13 @@ pub mod process_service_server {
     /// UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
     /// safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
     ///
-    /// Names may be used again, and after a restart of the daemon a call could reach another process than
-    /// it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
-    /// FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+    /// A daemon that is started again goes on with its processes and their streams, unless its state is
+    /// gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+    /// under way are made again.
+    ///
+    /// Names may be used again, and once the state of the daemon is gone a call could reach another
+    /// process than it means. A call that carries `Process.incarnation` as the metadata
+    /// `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
     #[derive(Debug)]
     pub struct ProcessServiceServer<T> {
         inner: Arc<T>,

@@ -33,7 +33,7 @@ export type Event = Message<"hcsd.v1.Event"> & {
   revision: bigint;
 
   /**
-   * Identifies the run of the daemon that the revision belongs to.
+   * Identifies the state of the daemon that the revision belongs to.
    *
    * @generated from field: string incarnation = 2;
    */
@@ -177,7 +177,7 @@ export type EventSnapshot = Message<"hcsd.v1.EventSnapshot"> & {
   revision: bigint;
 
   /**
-   * Identifies the run of the daemon that the revision belongs to.
+   * Identifies the state of the daemon that the revision belongs to.
    *
    * @generated from field: string incarnation = 2;
    */
@@ -226,7 +226,7 @@ export type EventBookmark = Message<"hcsd.v1.EventBookmark"> & {
   revision: bigint;
 
   /**
-   * Identifies the run of the daemon that the revision belongs to.
+   * Identifies the state of the daemon that the revision belongs to.
    *
    * @generated from field: string incarnation = 2;
    */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hcsd/v1/host_service.proto.
  */
 export const file_hcsd_v1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AQoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCSItCg1TY2hlbWFWZXJzaW9uEg0KBW1ham9yGAEgASgNEg0KBW1pbm9yGAIgASgNIoEICgZMaW1pdHMSGwoTZGVmYXVsdF9jaHVua19ieXRlcxgBIAEoDRIXCg9tYXhfY2h1bmtfYnl0ZXMYAiABKA0SGgoSZGVmYXVsdF9yaW5nX2J5dGVzGAMgASgEEhYKDm1heF9yaW5nX2J5dGVzGAQgASgEEhoKEnN0ZGluX2J1ZmZlcl9ieXRlcxgFIAEoBBIZChFtYXhfbWVzc2FnZV9ieXRlcxgGIAEoBBIwCg1zdGFsbF90aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjgKFWRlZmF1bHRfZHJhaW5fdGltZW91dBgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg5tYXhfZHJhaW5fdGltZRgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI7ChhleGl0ZWRfcHJvY2Vzc19yZXRlbnRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SHAoUbWF4X2V4aXRlZF9wcm9jZXNzZXMYCyABKA0SFwoPZXZlbnRfcmluZ19zaXplGAwgASgNEhUKDW1heF9wYWdlX3NpemUYDSABKA0SGQoRcmluZ19tZW1vcnlfYnl0ZXMYDiABKAQSFQoNbWF4X3Byb2Nlc3NlcxgPIAEoDRITCgttYXhfc3lzdGVtcxgQIAEoDRIeChZtYXhfc3RyZWFtc19wZXJfY2xpZW50GBEgASgNEhwKFG1heF90YXNrc19wZXJfc3lzdGVtGBIgASgEEhIKCm1heF9sYWJlbHMYEyABKA0SGwoTbWF4X2xhYmVsX2tleV9ieXRlcxgUIAEoDRIdChVtYXhfbGFiZWxfdmFsdWVfYnl0ZXMYFSABKA0SGAoQbWF4X2xhYmVsc19ieXRlcxgWIAEoDRIYChBtYXhfY3JlYXRlX2J5dGVzGBcgASgEEhsKE21heF9zeXN0ZW1faWRfYnl0ZXMYGCABKA0SGwoTcmVjb3JkX21lbW9yeV9ieXRlcxgZIAEoBBIaChJldmVudF9tZW1vcnlfYnl0ZXMYGiABKAQSFQoNbWF4X3ZhcmlhYmxlcxgbIAEoDRIiChptYXhfc3RyZWFtc19wZXJfY29ubmVjdGlvbhgcIAEoDRIRCgltYXhfY2FsbHMYHSABKA0SFwoPbWF4X2Nvbm5lY3Rpb25zGB4gASgNEjIKD3JlcXVlc3RfdGltZW91dBgfIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIyCg9tYXhfb3duZXJfZ3JhY2UYICABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iQAobR2V0U2VydmljZVByb3BlcnRpZXNSZXF1ZXN0EiEKE3Byb3BlcnR5X3F1ZXJ5X2pzb24YASABKAlCBOJBAQEiNwocR2V0U2VydmljZVByb3BlcnRpZXNSZXNwb25zZRIXCg9wcm9wZXJ0aWVzX2pzb24YASABKAkiOwocTW9kaWZ5U2VydmljZVNldHRpbmdzUmVxdWVzdBIbCg1zZXR0aW5nc19qc29uGAEgASgJQgTiQQECIjQKHU1vZGlmeVNlcnZpY2VTZXR0aW5nc1Jlc3BvbnNlEhMKC3Jlc3VsdF9qc29uGAEgASgJMqICCgtIb3N0U2VydmljZRJBCgdHZXRIb3N0EhcuaGNzZC52MS5HZXRIb3N0UmVxdWVzdBoYLmhjc2QudjEuR2V0SG9zdFJlc3BvbnNlIgOQAgESaAoUR2V0U2VydmljZVByb3BlcnRpZXMSJC5oY3NkLnYxLkdldFNlcnZpY2VQcm9wZXJ0aWVzUmVxdWVzdBolLmhjc2QudjEuR2V0U2VydmljZVByb3BlcnRpZXNSZXNwb25zZSIDkAIBEmYKFU1vZGlmeVNlcnZpY2VTZXR0aW5ncxIlLmhjc2QudjEuTW9kaWZ5U2VydmljZVNldHRpbmdzUmVxdWVzdBomLmhjc2QudjEuTW9kaWZ5U2VydmljZVNldHRpbmdzUmVzcG9uc2VCRAoHaGNzZC52MVABWi1naXRodWIuY29tL2hjc2QvaGNzZC9jbGllbnRzL2dvL2hjc2R2MTtoY3NkdjGqAgdIY3NkLlYxYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpoY3NkL3YxL2hvc3Rfc2VydmljZS5wcm90bxIHaGNzZC52MSIQCg5HZXRIb3N0UmVxdWVzdCL2AgoPR2V0SG9zdFJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSEwoLaW5jYXJuYXRpb24YAiABKAkSDgoGZW5naW5lGAMgASgJEhAKCGd1ZXN0X29zGAQgASgJEi8KD3NjaGVtYV92ZXJzaW9ucxgFIAMoCzIWLmhjc2QudjEuU2NoZW1hVmVyc2lvbhIfCgZsaW1pdHMYBiABKAsyDy5oY3NkLnYxLkxpbWl0cxIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFtaXNzaW5nX2Z1bmN0aW9ucxgIIAMoCRI1ChFzdGF0ZV9jcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVzdG9yZV9jb3VudBgKIAEoDRIwCgxyZXN0b3JlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIi0KDVNjaGVtYVZlcnNpb24SDQoFbWFqb3IYASABKA0SDQoFbWlub3IYAiABKA0igQgKBkxpbWl0cxIbChNkZWZhdWx0X2NodW5rX2J5dGVzGAEgASgNEhcKD21heF9jaHVua19ieXRlcxgCIAEoDRIaChJkZWZhdWx0X3JpbmdfYnl0ZXMYAyABKAQSFgoObWF4X3JpbmdfYnl0ZXMYBCABKAQSGgoSc3RkaW5fYnVmZmVyX2J5dGVzGAUgASgEEhkKEW1heF9tZXNzYWdlX2J5dGVzGAYgASgEEjAKDXN0YWxsX3RpbWVvdXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOAoVZGVmYXVsdF9kcmFpbl90aW1lb3V0GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjEKDm1heF9kcmFpbl90aW1lGAkgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjsKGGV4aXRlZF9wcm9jZXNzX3JldGVudGlvbhgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIcChRtYXhfZXhpdGVkX3Byb2Nlc3NlcxgLIAEoDRIXCg9ldmVudF9yaW5nX3NpemUYDCABKA0SFQoNbWF4X3BhZ2Vfc2l6ZRgNIAEoDRIZChFyaW5nX21lbW9yeV9ieXRlcxgOIAEoBBIVCg1tYXhfcHJvY2Vzc2VzGA8gASgNEhMKC21heF9zeXN0ZW1zGBAgASgNEh4KFm1heF9zdHJlYW1zX3Blcl9jbGllbnQYESABKA0SHAoUbWF4X3Rhc2tzX3Blcl9zeXN0ZW0YEiABKAQSEgoKbWF4X2xhYmVscxgTIAEoDRIbChNtYXhfbGFiZWxfa2V5X2J5dGVzGBQgASgNEh0KFW1heF9sYWJlbF92YWx1ZV9ieXRlcxgVIAEoDRIYChBtYXhfbGFiZWxzX2J5dGVzGBYgASgNEhgKEG1heF9jcmVhdGVfYnl0ZXMYFyABKAQSGwoTbWF4X3N5c3RlbV9pZF9ieXRlcxgYIAEoDRIbChNyZWNvcmRfbWVtb3J5X2J5dGVzGBkgASgEEhoKEmV2ZW50X21lbW9yeV9ieXRlcxgaIAEoBBIVCg1tYXhfdmFyaWFibGVzGBsgASgNEiIKGm1heF9zdHJlYW1zX3Blcl9jb25uZWN0aW9uGBwgASgNEhEKCW1heF9jYWxscxgdIAEoDRIXCg9tYXhfY29ubmVjdGlvbnMYHiABKA0SMgoPcmVxdWVzdF90aW1lb3V0GB8gASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKD21heF9vd25lcl9ncmFjZRggIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiIcChpSZWxvYWRDb25maWd1cmF0aW9uUmVxdWVzdCJQChtSZWxvYWRDb25maWd1cmF0aW9uUmVzcG9uc2USMQoQY2hhbmdlZF9zZXR0aW5ncxgBIAMoCzIXLmhjc2QudjEuQ2hhbmdlZFNldHRpbmciVAoOQ2hhbmdlZFNldHRpbmcSCwoDa2V5GAEgASgJEhEKCW9sZF92YWx1ZRgCIAEoCRIRCgluZXdfdmFsdWUYAyABKAkSDwoHYXBwbGllZBgEIAEoCCJAChtHZXRTZXJ2aWNlUHJvcGVydGllc1JlcXVlc3QSIQoTcHJvcGVydHlfcXVlcnlfanNvbhgBIAEoCUIE4kEBASI3ChxHZXRTZXJ2aWNlUHJvcGVydGllc1Jlc3BvbnNlEhcKD3Byb3BlcnRpZXNfanNvbhgBIAEoCSI7ChxNb2RpZnlTZXJ2aWNlU2V0dGluZ3NSZXF1ZXN0EhsKDXNldHRpbmdzX2pzb24YASABKAlCBOJBAQIiNAodTW9kaWZ5U2VydmljZVNldHRpbmdzUmVzcG9uc2USEwoLcmVzdWx0X2pzb24YASABKAkyiQMKC0hvc3RTZXJ2aWNlEkEKB0dldEhvc3QSFy5oY3NkLnYxLkdldEhvc3RSZXF1ZXN0GhguaGNzZC52MS5HZXRIb3N0UmVzcG9uc2UiA5ACARJlChNSZWxvYWRDb25maWd1cmF0aW9uEiMuaGNzZC52MS5SZWxvYWRDb25maWd1cmF0aW9uUmVxdWVzdBokLmhjc2QudjEuUmVsb2FkQ29uZmlndXJhdGlvblJlc3BvbnNlIgOQAgISaAoUR2V0U2VydmljZVByb3BlcnRpZXMSJC5oY3NkLnYxLkdldFNlcnZpY2VQcm9wZXJ0aWVzUmVxdWVzdBolLmhjc2QudjEuR2V0U2VydmljZVByb3BlcnRpZXNSZXNwb25zZSIDkAIBEmYKFU1vZGlmeVNlcnZpY2VTZXR0aW5ncxIlLmhjc2QudjEuTW9kaWZ5U2VydmljZVNldHRpbmdzUmVxdWVzdBomLmhjc2QudjEuTW9kaWZ5U2VydmljZVNldHRpbmdzUmVzcG9uc2VCRAoHaGNzZC52MVABWi1naXRodWIuY29tL2hjc2QvaGNzZC9jbGllbnRzL2dvL2hjc2R2MTtoY3NkdjGqAgdIY3NkLlYxYgZwcm90bzM", [file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Request of GetHost.
@@ -44,8 +44,9 @@ export type GetHostResponse = Message<"hcsd.v1.GetHostResponse"> & {
   version: string;
 
   /**
-   * Identifies this run of the daemon; another after each start. Processes, offsets and revisions
-   * do not outlive it.
+   * Identifies the state of the daemon: its processes, their offsets, and the revisions of events. A
+   * daemon that is started again and goes on with the state has the same one. A daemon that begins
+   * with nothing has another; then all that had the earlier one is gone.
    *
    * @generated from field: string incarnation = 2;
    */
@@ -82,7 +83,7 @@ export type GetHostResponse = Message<"hcsd.v1.GetHostResponse"> & {
   limits?: Limits | undefined;
 
   /**
-   * When the daemon started.
+   * When the daemon started. It is later than `state_create_time` once a state was restored.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 7;
    */
@@ -95,6 +96,28 @@ export type GetHostResponse = Message<"hcsd.v1.GetHostResponse"> & {
    * @generated from field: repeated string missing_functions = 8;
    */
   missingFunctions: string[];
+
+  /**
+   * Since when the state exists with which the daemon goes on when it is started again. Absent if it
+   * keeps none; then a daemon that is started again knows nothing of earlier processes.
+   *
+   * @generated from field: google.protobuf.Timestamp state_create_time = 9;
+   */
+  stateCreateTime?: Timestamp | undefined;
+
+  /**
+   * How often a daemon that was started again has gone on with this state. 0: never.
+   *
+   * @generated from field: uint32 restore_count = 10;
+   */
+  restoreCount: number;
+
+  /**
+   * When that happened last. Absent if it never did.
+   *
+   * @generated from field: google.protobuf.Timestamp restore_time = 11;
+   */
+  restoreTime?: Timestamp | undefined;
 };
 
 /**
@@ -133,7 +156,8 @@ export const SchemaVersionSchema: GenMessage<SchemaVersion> = /*@__PURE__*/
   messageDesc(file_hcsd_v1_host_service, 2);
 
 /**
- * The limits and defaults in force. They change only with the incarnation.
+ * The limits and defaults in force. They may change when the daemon is started again, and some when
+ * it reads its configuration again (ReloadConfiguration).
  *
  * @generated from message hcsd.v1.Limits
  */
@@ -384,6 +408,84 @@ export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
   messageDesc(file_hcsd_v1_host_service, 3);
 
 /**
+ * Request of ReloadConfiguration.
+ *
+ * @generated from message hcsd.v1.ReloadConfigurationRequest
+ */
+export type ReloadConfigurationRequest = Message<"hcsd.v1.ReloadConfigurationRequest"> & {
+};
+
+/**
+ * Describes the message hcsd.v1.ReloadConfigurationRequest.
+ * Use `create(ReloadConfigurationRequestSchema)` to create a new message.
+ */
+export const ReloadConfigurationRequestSchema: GenMessage<ReloadConfigurationRequest> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_host_service, 4);
+
+/**
+ * Response of ReloadConfiguration.
+ *
+ * @generated from message hcsd.v1.ReloadConfigurationResponse
+ */
+export type ReloadConfigurationResponse = Message<"hcsd.v1.ReloadConfigurationResponse"> & {
+  /**
+   * What differs from the settings with which the daemon ran, in the order of its options.
+   *
+   * @generated from field: repeated hcsd.v1.ChangedSetting changed_settings = 1;
+   */
+  changedSettings: ChangedSetting[];
+};
+
+/**
+ * Describes the message hcsd.v1.ReloadConfigurationResponse.
+ * Use `create(ReloadConfigurationResponseSchema)` to create a new message.
+ */
+export const ReloadConfigurationResponseSchema: GenMessage<ReloadConfigurationResponse> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_host_service, 5);
+
+/**
+ * A setting whose value in the configuration file has changed.
+ *
+ * @generated from message hcsd.v1.ChangedSetting
+ */
+export type ChangedSetting = Message<"hcsd.v1.ChangedSetting"> & {
+  /**
+   * Its entry in the file, such as `exited-retention`.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The value with which the daemon ran, as the file says it. Empty if there was none.
+   *
+   * @generated from field: string old_value = 2;
+   */
+  oldValue: string;
+
+  /**
+   * The value that is wanted. Empty for none.
+   *
+   * @generated from field: string new_value = 3;
+   */
+  newValue: string;
+
+  /**
+   * Whether that holds now. If not, it does once the daemon is started again.
+   *
+   * @generated from field: bool applied = 4;
+   */
+  applied: boolean;
+};
+
+/**
+ * Describes the message hcsd.v1.ChangedSetting.
+ * Use `create(ChangedSettingSchema)` to create a new message.
+ */
+export const ChangedSettingSchema: GenMessage<ChangedSetting> = /*@__PURE__*/
+  messageDesc(file_hcsd_v1_host_service, 6);
+
+/**
  * Request of GetServiceProperties.
  *
  * @generated from message hcsd.v1.GetServicePropertiesRequest
@@ -403,7 +505,7 @@ export type GetServicePropertiesRequest = Message<"hcsd.v1.GetServicePropertiesR
  * Use `create(GetServicePropertiesRequestSchema)` to create a new message.
  */
 export const GetServicePropertiesRequestSchema: GenMessage<GetServicePropertiesRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_host_service, 4);
+  messageDesc(file_hcsd_v1_host_service, 7);
 
 /**
  * Response of GetServiceProperties.
@@ -424,7 +526,7 @@ export type GetServicePropertiesResponse = Message<"hcsd.v1.GetServiceProperties
  * Use `create(GetServicePropertiesResponseSchema)` to create a new message.
  */
 export const GetServicePropertiesResponseSchema: GenMessage<GetServicePropertiesResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_host_service, 5);
+  messageDesc(file_hcsd_v1_host_service, 8);
 
 /**
  * Request of ModifyServiceSettings.
@@ -445,7 +547,7 @@ export type ModifyServiceSettingsRequest = Message<"hcsd.v1.ModifyServiceSetting
  * Use `create(ModifyServiceSettingsRequestSchema)` to create a new message.
  */
 export const ModifyServiceSettingsRequestSchema: GenMessage<ModifyServiceSettingsRequest> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_host_service, 6);
+  messageDesc(file_hcsd_v1_host_service, 9);
 
 /**
  * Response of ModifyServiceSettings.
@@ -466,7 +568,7 @@ export type ModifyServiceSettingsResponse = Message<"hcsd.v1.ModifyServiceSettin
  * Use `create(ModifyServiceSettingsResponseSchema)` to create a new message.
  */
 export const ModifyServiceSettingsResponseSchema: GenMessage<ModifyServiceSettingsResponse> = /*@__PURE__*/
-  messageDesc(file_hcsd_v1_host_service, 7);
+  messageDesc(file_hcsd_v1_host_service, 10);
 
 /**
  * Tells about the daemon and the service behind it.
@@ -492,6 +594,23 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof GetHostRequestSchema;
     output: typeof GetHostResponseSchema;
+  },
+  /**
+   * Reads the configuration file of the daemon again. What can change while the daemon runs holds
+   * afterwards; the rest holds once the daemon is started again. Options that the command line or
+   * the environment gives stay as they are. If anything is wrong with the file, nothing changes.
+   * Idempotency: idempotent.
+   * Deadline: bounds the call; what was changed stays.
+   * Cancellation: ends the call; what was changed stays.
+   * Codes: FAILED_PRECONDITION (`CONFIGURATION_UNUSABLE`, there is no file, or it is wrong; the
+   * message says where).
+   *
+   * @generated from rpc hcsd.v1.HostService.ReloadConfiguration
+   */
+  reloadConfiguration: {
+    methodKind: "unary";
+    input: typeof ReloadConfigurationRequestSchema;
+    output: typeof ReloadConfigurationResponseSchema;
   },
   /**
    * Asks HCS about itself.

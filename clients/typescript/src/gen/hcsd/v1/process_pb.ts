@@ -460,7 +460,7 @@ export type Process = Message<"hcsd.v1.Process"> & {
   uid: string;
 
   /**
-   * Identifies the run of the daemon that knows this process, see `GetHostResponse.incarnation`.
+   * Identifies the state of the daemon that has this process, see `GetHostResponse.incarnation`.
    *
    * @generated from field: string incarnation = 3;
    */

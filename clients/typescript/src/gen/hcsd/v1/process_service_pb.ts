@@ -1822,9 +1822,13 @@ export const RunOperationSchema: GenEnum<RunOperation> = /*@__PURE__*/
  * UNAVAILABLE (HCS went away or the daemon is stopping; `google.rpc.RetryInfo` where a retry is
  * safe), DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
  *
- * Names may be used again, and after a restart of the daemon a call could reach another process than
- * it means. A call that carries `Process.incarnation` as the metadata `hcsd-incarnation` is
- * FAILED_PRECONDITION, reason `DAEMON_RESTARTED`, at any other run of the daemon.
+ * A daemon that is started again goes on with its processes and their streams, unless its state is
+ * gone: see `GetHostResponse.incarnation`. To a client that is a lost connection. Calls that were
+ * under way are made again.
+ *
+ * Names may be used again, and once the state of the daemon is gone a call could reach another
+ * process than it means. A call that carries `Process.incarnation` as the metadata
+ * `hcsd-incarnation` is then FAILED_PRECONDITION, reason `DAEMON_RESTARTED`.
  *
  * @generated from service hcsd.v1.ProcessService
  */
