@@ -14,17 +14,21 @@ import typer
 from typer.exceptions import TyperException
 
 from hcsd.cli import exit_codes
+from hcsd.cli.commands.limit_options import window_of
 from hcsd.cli.configuration_entries import NO_ENTRIES, entries_of
 from hcsd.cli.configuration_lines import Statement, statements, syntax_problem
 from hcsd.cli.did_you_mean import did_you_mean
 from hcsd.cli.output.text import say
-from hcsd.listen.private import NotPrivateError, read_trusted_file
+from hcsd.daemon.on_stop import OnStop
+from hcsd.listen.state_dir import CAN_RESTORE
+from hcsd.private.files import NotPrivateError, read_trusted_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from hcsd.cli.configuration_entries import Entry
+    from hcsd_client import Address
 
 FILE = "hcsd.configuration"  # where the context of a command has the file that was read
 MOST_BYTES = 65_536  # a file with all entries and their explanations has a tenth
@@ -121,6 +125,24 @@ def misfits(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             given[0],
             "is for TCP, and the daemon listens at no TCP address; add one with --listen",
         )
+    yield from _misfits_of_restart(values)
+
+
+def _misfits_of_restart(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield what is of no use because nothing outlives the daemon."""
+    window = values.get("restore_window")
+    wanted = []
+    if "state_dir" in values:
+        wanted.append(("state_dir", ""))
+    if values.get("on_stop") == OnStop.KEEP:
+        wanted.append(("on_stop", "keep "))
+    for name, value in wanted:
+        if not CAN_RESTORE:
+            yield name, f"{value}is not possible on Windows yet; leave it out"
+        elif window is not None and not window_of(window):
+            yield name, f"{value}needs --restore-window, which is 0; leave out one of them"
+        elif "state_dir" not in values and not _has_unix(values.get("listen", ())):
+            yield name, f"{value}needs --state-dir, since the daemon listens at no Unix socket"
 
 
 def refuse_misfits(context: typer.Context) -> None:
@@ -130,7 +152,9 @@ def refuse_misfits(context: typer.Context) -> None:
         typer.BadParameter: The command line has such an option.
         typer.Exit: The file has such an entry, which was told.
     """
-    values = {name: value for name, value in context.params.items() if value}
+    values = {
+        name: value for name, value in context.params.items() if value or type(value) is float
+    }
     file: Configuration | None = context.meta.get(FILE)
     for name, text in misfits(values):
         if file is not None and comes_from(context, name) == "DEFAULT_MAP":
@@ -210,10 +234,21 @@ def _text_of(path: Path) -> str:
 
 def _has_tcp(addresses: object) -> bool:
     """Return whether a daemon that is told to listen there listens at TCP; True if nobody knows."""
+    parsed = _parsed(addresses)
+    return not parsed or not all(address.is_unix for address in parsed)
+
+
+def _has_unix(addresses: object) -> bool:
+    """Return whether such a daemon listens at a Unix socket; True if nobody knows."""
+    parsed = _parsed(addresses)
+    return not parsed or any(address.is_unix for address in parsed)
+
+
+def _parsed(addresses: object) -> list[Address]:
+    """Return where a daemon listens; nothing if nobody knows."""
     import hcsd.rpc  # noqa: F401  (before the client: it loads gRPC as a daemon needs it)
     from hcsd_client import default_address, parse_address
 
     if not isinstance(addresses, (list, tuple)):
-        return True
-    parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
-    return not all(address.is_unix for address in parsed)
+        return []
+    return [parse_address(text) for text in addresses] or [default_address(os.environ)]

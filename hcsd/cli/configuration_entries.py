@@ -14,7 +14,7 @@ from typer.core import TyperOption
 
 from hcsd.cli.commands.limit_options import METAVARS, written
 from hcsd.cli.did_you_mean import did_you_mean
-from hcsd.daemon.setting import MIB
+from hcsd.daemon.setting import MIB, Unit
 from hcsd.daemon.settings import OPTIONS, Limits
 from hcsd.daemon.shorten import shorten
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # What only the command line can say.
 NO_ENTRIES = frozenset({"config", "print_config", "as_service", "help"})
+# What can change while the daemon runs, beside limits and times that say so themselves.
+LIVE = frozenset({"log_level", "on_stop"})
 MOST_SHOWN = 80  # bytes of a value in a message
 MOST_INTEGER = 2**63 - 1  # of TOML
 
@@ -37,6 +39,7 @@ class Kind(enum.Enum):
     COUNT = ("a number, as in 100", (int,))
     CHOICE = ("one of ", (str,))
     FILE = ("the path of a file", (str,))
+    DIR = ("the path of a folder", (str,))
     TEXTS = ("a text, or an array of texts", (str, list))
 
     def __init__(self, takes: str, types: tuple[type, ...]) -> None:
@@ -44,7 +47,7 @@ class Kind(enum.Enum):
         self.types = types
 
 
-_BY_METAVAR = {metavar: Kind[metavar] for metavar in METAVARS.values()}
+_BY_METAVAR = {metavar: Kind[metavar] for metavar in (*METAVARS.values(), "DIR")}
 _NAMES = {
     bool: "a boolean",
     int: "a number",
@@ -81,6 +84,11 @@ class Entry:
         """What it takes, in words."""
         return self.kind.takes + ", ".join(map(toml_of, self.choices))
 
+    @property
+    def is_live(self) -> bool:
+        """Whether a change holds without a restart of the daemon."""
+        return self.option.name in LIVE or (self.setting is not None and self.setting.live)
+
     def accept(self, value: object, folder: Path, context: typer.Context) -> object:
         """Return what a file gives the entry as the option takes it.
 
@@ -103,7 +111,7 @@ class Entry:
             meant = did_you_mean(value.lower(), self.choices)
             msg = f"{shown} is not known; write {self.takes}{meant and f'; {meant}'}"
             raise typer.BadParameter(msg)
-        if self.kind is Kind.FILE:
+        if self.kind in {Kind.FILE, Kind.DIR}:
             value = _path(str(value), folder)
         elif self.kind is Kind.TEXTS:
             value = [value] if isinstance(value, str) else value
@@ -116,6 +124,8 @@ class Entry:
 
     def written(self, value: object) -> str:
         """Return a value that the option has, as the file would say it."""
+        if self.setting is None and self.kind is Kind.TIME and isinstance(value, float):
+            return toml_of(written(Unit.SECONDS, value))
         if self.setting is None or not isinstance(value, (int, float)):
             return toml_of(list(value) if isinstance(value, tuple) else value)
         text = written(self.setting.unit, value)

@@ -7,7 +7,8 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from hcsd.cli.configuration import FILE, comes_from
-from hcsd.cli.configuration_entries import Kind, entries_of
+from hcsd.cli.configuration_entries import Kind, entries_of, toml_of
+from hcsd.cli.listeners import state_dir_for
 from hcsd.cli.output.text import show
 from hcsd.version import __version__
 
@@ -25,7 +26,7 @@ HEAD = f"""\
 #
 # An entry behind a '#' has its default on this host. Take away the '#' to change it.
 # 'hcsd config check FILE' checks a file, 'hcsd serve --config FILE' uses it.
-# 'hcsd docs settings' explains both.
+# 'hcsd reload' has the daemon read it again. 'hcsd docs settings' explains all three.
 #
 # A bare number counts seconds where a time is wanted, and MiB where a size is wanted.
 # A relative path begins in the folder of this file."""
@@ -57,12 +58,13 @@ def _lines(entry: Entry, context: typer.Context) -> Iterator[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    yield f"# It takes {entry.takes}."
+    live = " A change needs no restart." if entry.is_live else ""
+    yield f"# It takes {entry.takes}.{live}"
     source = _source(entry, context)
     if source:
         yield f"{entry.key} = {entry.written(context.params[name])}  # from {source}"
     else:
-        yield f"# {entry.key} = {_default(entry)}"
+        yield f"# {entry.key} = {_default(entry, context)}"
 
 
 def _source(entry: Entry, context: typer.Context) -> str:
@@ -79,7 +81,7 @@ def _source(entry: Entry, context: typer.Context) -> str:
     return ""
 
 
-def _default(entry: Entry) -> str:
+def _default(entry: Entry, context: typer.Context) -> str:
     """Return what holds without a word; an example where that is nothing."""
     value = entry.default()
     if entry.option.name == "listen":
@@ -90,6 +92,8 @@ def _default(entry: Entry) -> str:
         from hcsd.folders import default_token_file
 
         value = default_token_file()
-    elif value is None:
-        return "[]" if entry.kind is Kind.TEXTS else '"FILE"'
+    elif entry.option.name == "state_dir":
+        value = state_dir_for(context.params["listen"] or ())
+    if value is None:
+        return "[]" if entry.kind is Kind.TEXTS else toml_of(entry.option.metavar)
     return entry.written(value)

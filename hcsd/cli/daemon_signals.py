@@ -36,7 +36,9 @@ class Answer(enum.Enum):
 
     STOP = enum.auto()  # it ends in order; asked again, at once
     STOP_AT_ONCE = enum.auto()
-    HANG_UP = enum.auto()  # it opens its log file again, or stops if its terminal is gone
+    HANG_UP = (
+        enum.auto()
+    )  # it opens its log and reads its configuration again, or its terminal is gone
     REPORT = enum.auto()  # it logs what it is doing
     IGNORE = enum.auto()  # it logs that the signal came
 
@@ -76,7 +78,7 @@ def answering_signals(stops: StopRequests, reopen_log: Callable[[], None]) -> It
         stops: What takes the requests.
         reopen_log: Opens the log file again.
     """
-    hang_up = _hang_up(reopen_log)
+    hang_up = _hang_up(reopen_log, stops)
 
     def receive(number: int, _frame: FrameType | None) -> None:
         name = name_of(number)
@@ -105,7 +107,7 @@ def answering_signals(stops: StopRequests, reopen_log: Callable[[], None]) -> It
             signal.signal(number, signal.SIG_IGN)
 
 
-def _hang_up(reopen_log: Callable[[], None]) -> Callable[[Stop], None]:
+def _hang_up(reopen_log: Callable[[], None], stops: StopRequests) -> Callable[[Stop], None]:
     """Return what SIGHUP does.
 
     To a daemon that was started from a terminal it may say that the terminal is gone. One that was
@@ -127,6 +129,7 @@ def _hang_up(reopen_log: Callable[[], None]) -> Callable[[Stop], None]:
     def hang_up(stop: Stop) -> None:
         reopen_log()
         logger.info("received SIGHUP: a log file is opened again")
+        stops.reload()
         if hangs_on_terminal and not stop_without_terminal(stop):
             asyncio.get_running_loop().call_later(TERMINAL_PATIENCE, stop_without_terminal, stop)
 

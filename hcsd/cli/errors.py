@@ -24,8 +24,8 @@ PATH_NOT_FOUND = 0x80070003
 BEFORE_START = {"HcsOpenComputeSystem"}  # fails for the system's sake, not for the program's
 
 
-# What people are told about a restart, in the words of the daemon.
-RESTARTED = "the daemon was restarted, and its processes ended with it"
+# What people are told about a restart that lost all, in the words of the daemon.
+RESTARTED = "the daemon was restarted without its state, and its processes are gone"
 
 # Fields of a request, and the options and arguments of commands that they come from.
 OPTIONS = {

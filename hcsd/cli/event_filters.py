@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import typer
-
+from hcsd.cli.filter_words import filter_words
 from hcsd.cli.resource_names import id_of_system, ids_of
 
 if TYPE_CHECKING:
@@ -53,26 +52,25 @@ class EventFilters:
             BadParameter: It is none of the forms.
         """
         found = cls()
-        for text in texts:
-            key, _, value = text.partition("=")
-            name, equals, label = value.partition("=")
+        for word in filter_words(texts):
+            value = word.value
             step = value.lower().replace("_", "-")
-            if key == "label" and name and equals:
-                found.labels[name] = label
-            elif key == "type" and value.lower() in TYPES:
-                found.types.append(value.lower())
-            elif key == "event" and step in STEPS:
-                found.steps.append(step)
-            elif key == "system" and value:
-                found.systems.append(id_of_system(value))
-            elif key == "name" and value:
-                found.texts.append(value)
-            else:
-                raise typer.BadParameter(
-                    f"'{text}' is no filter; write label=KEY=VALUE, name=TEXT, system=SYSTEM,"
-                    f" type= and one of {', '.join(TYPES)}, or event= and one of {', '.join(STEPS)}",
-                    param_hint="--filter",
-                )
+            match word.key:
+                case "label" if word.label:
+                    found.labels |= [word.label]
+                case "type" if value.lower() in TYPES:
+                    found.types.append(value.lower())
+                case "event" if step in STEPS:
+                    found.steps.append(step)
+                case "system" if value:
+                    found.systems.append(id_of_system(value))
+                case "name" if value:
+                    found.texts.append(value)
+                case _:
+                    raise word.refusal(
+                        f"system=SYSTEM, type= and one of {', '.join(TYPES)},"
+                        f" or event= and one of {', '.join(STEPS)}"
+                    )
         return found
 
     def matches(self, event: Event) -> bool:

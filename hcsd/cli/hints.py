@@ -119,12 +119,15 @@ def _asked(name: str, certain: list[str], names: list[str]) -> str:
 
 
 async def _past(client: Client, command: str) -> str:
-    """Say that there may be little since the daemon was started a while ago; "" if that is long ago."""
-    seconds = time.time() - (await client.get_host()).start_time.ToNanoseconds() / 1e9
+    """Say that there may be little since the daemon knows only what ran lately; "" if it has known for long."""
+    host = await client.get_host()
+    since = host.state_create_time if host.HasField("state_create_time") else host.start_time
+    seconds = time.time() - since.ToNanoseconds() / 1e9
     if seconds > RECENT:
         return ""
+    begun = "goes on with a state that was made" if host.restore_count else "was started"
     return (
-        f"see what there is with '{command}'; the daemon was started {ago(seconds)}, and does not know what"
+        f"see what there is with '{command}'; the daemon {begun} {ago(seconds)}, and does not know what"
         " ran before"
     )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hcsd.listen.listener import Listener
     from hcsd.listen.tls import Source, Tls
     from hcsd.listen.token import Token
+    from hcsd_client.address import Address
 
 
 class TcpOptions(NamedTuple):
@@ -61,9 +62,8 @@ def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
     from hcsd.listen.tcp import TcpListener
     from hcsd.listen.token import Token
     from hcsd.listen.unix import unix_listener
-    from hcsd_client.address import default_address, parse_address
 
-    parsed = [parse_address(text) for text in addresses] or [default_address(os.environ)]
+    parsed = _parsed(addresses)
     hosts = [address.host for address in parsed if not address.is_unix]
     if not hosts:
         return Listeners([unix_listener(Path(address.path)) for address in parsed], None, "")
@@ -79,6 +79,26 @@ def open_listeners(addresses: Iterable[str], options: TcpOptions) -> Listeners:
         token,
         _needs(options),
     )
+
+
+def state_dir_for(addresses: Iterable[str]) -> Path | None:
+    """Return the state directory of a daemon that nobody tells another; None for none.
+
+    Args:
+        addresses: Where it listens; none for the default.
+
+    Raises:
+        AddressError: An address is none.
+    """
+    from hcsd.listen.state_dir import default_state_dir
+
+    return default_state_dir(map(str, _parsed(addresses)))
+
+
+def _parsed(addresses: Iterable[str]) -> list[Address]:
+    from hcsd_client.address import default_address, parse_address
+
+    return [parse_address(text) for text in addresses] or [default_address(os.environ)]
 
 
 def _tls(hosts: Iterable[str], options: TcpOptions) -> Tls:

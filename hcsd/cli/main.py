@@ -26,6 +26,7 @@ from hcsd.cli.commands import (
     open_process,
     prune,
     ps_inspect_wait,
+    reload,
     resize,
     run,
     serve,
@@ -94,6 +95,7 @@ for commands in (
     stats.app,
     top.app,
     info.app,
+    reload.app,
     docs.app,
     completion.app,
 ):

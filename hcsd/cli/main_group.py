@@ -27,7 +27,7 @@ GROUPS = {
     "Look at processes": ("ps", "logs", "wait", "inspect", "events"),
     "Steer processes": ("stop", "kill", "signal", "resize", "rm", "prune", "open"),
     "Compute systems": ("system", "stats", "top"),
-    "Daemon": ("serve", "config", "service", "info"),
+    "Daemon": ("serve", "config", "reload", "service", "info"),
     "Help": ("docs", "completion"),
 }
 

@@ -211,3 +211,19 @@ def moment_of(text: str) -> datetime:
             f"'{text}' is not a time; write it as in 10m (ago), 2026-11-30T14:05:00 or"
             " 2026-11-30T14:05:00Z"
         ) from None
+
+
+def moment_option(name: str, help_text: str, panel: str | None = None) -> object:
+    """Return an option for a time that `moment_of` reads, for an annotation.
+
+    Args:
+        name: With its dashes.
+        help_text: What it does.
+        panel: The group of options that it is shown in.
+    """
+    return typer.Option(
+        name, metavar="TIME", parser=moment_of, help=help_text, rich_help_panel=panel
+    )
+
+
+OLDER_HELP = "Leave out what is older, as in 10m or 2026-11-30T14:05:00."

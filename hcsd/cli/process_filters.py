@@ -11,8 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-import typer
-
+from hcsd.cli.filter_words import filter_words
 from hcsd.cli.options import moment_of
 from hcsd.cli.resource_names import ids_of
 
@@ -51,25 +50,24 @@ class ProcessFilters:
             BadParameter: It is none of the forms.
         """
         found = cls()
-        for text in texts:
-            key, _, value = text.partition("=")
-            name, equals, label = value.partition("=")
-            if key == "label" and name and equals:
-                found.labels[name] = label
-            elif key == "status" and value.lower() in STATES:
-                found.states.append(value.lower())
-            elif key == "exited" and (value == NONZERO or re.fullmatch(r"\d{1,10}", value)):
-                found.codes.append(value)
-            elif key == "ended":
-                found.ended.append(moment_of(value).timestamp())
-            elif key == "name" and value:
-                found.texts.append(value)
-            else:
-                raise typer.BadParameter(
-                    f"'{text}' is no filter; write label=KEY=VALUE, name=TEXT, exited=CODE,"
-                    f" exited={NONZERO}, ended=TIME, or status= and one of {', '.join(STATES)}",
-                    param_hint="--filter",
-                )
+        for word in filter_words(texts):
+            value = word.value
+            match word.key:
+                case "label" if word.label:
+                    found.labels |= [word.label]
+                case "status" if value.lower() in STATES:
+                    found.states.append(value.lower())
+                case "exited" if value == NONZERO or re.fullmatch(r"\d{1,10}", value):
+                    found.codes.append(value)
+                case "ended":
+                    found.ended.append(moment_of(value).timestamp())
+                case "name" if value:
+                    found.texts.append(value)
+                case _:
+                    raise word.refusal(
+                        f"exited=CODE, exited={NONZERO}, ended=TIME,"
+                        f" or status= and one of {', '.join(STATES)}"
+                    )
         return found
 
     def numbers(self) -> list[ProcessState]:

@@ -29,6 +29,7 @@ _SERVICE = "try again when the Host Compute Service runs: 'hcsd info' asks for i
 REMEDIES: Mapping[str, str] = {
     "ANSWER_TOO_LARGE": "ask for a part of it with a client library: see 'hcsd docs clients'",
     "CERTIFICATE_INVALID": "name one of the daemon's CA with --tls-cert and --tls-key",
+    "CONFIGURATION_UNUSABLE": "nothing has changed",
     "DAEMON_RESTARTED": "see what there is now with 'hcsd ps --all'",
     "DAEMON_STOPPING": "try again when it has been started anew",
     "EXECUTABLE_BUSY": "try again when the file has been written",
@@ -58,6 +59,7 @@ REMEDIES: Mapping[str, str] = {
     "REVISION_COMPACTED": _ANEW,
     "REVISION_UNKNOWN": _ANEW,
     "RING_MEMORY_EXHAUSTED": "'hcsd prune' removes what has ended, and --keep asks for smaller rings",
+    "STATE_NOT_WRITTEN": "make room where the daemon has its state directory, and try again",
     "STDERR_TO_STDOUT_NOT_SUPPORTED": "leave out --stderr-to-stdout",
     "STDIN_BUSY": (
         "take its place with 'hcsd attach --take-over {process}', or do without with --no-stdin"

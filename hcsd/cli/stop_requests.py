@@ -29,9 +29,14 @@ logger = logging.getLogger(__name__)
 
 
 class StopRequests:
-    """Where requests to stop arrive, and what else signals ask for."""
+    """Where requests to stop arrive, and what else signals ask for.
+
+    Attributes:
+        reload: Reads the configuration again; the listener assigns it, and it runs on its loop.
+    """
 
     def __init__(self) -> None:
+        self.reload: Callable[[], None] = lambda: None
         self._waiting: deque[Act] = deque()
         self._wake: Callable[[], None] | None = None
 

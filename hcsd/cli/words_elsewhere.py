@@ -1,8 +1,8 @@
 """Words of other programs that people type here, and what to type instead.
 
-They are of docker, podman, ctr, crictl, nerdctl and systemd-run, and some of other commands here. A hint names what does the same,
-or says why there is no such thing. What is in single quotes can be typed as it stands, but for the words in
-capitals: a command line, or an option of the same command.
+They are of docker, podman, ctr, crictl, nerdctl and systemd-run, and some of other commands here. A hint
+names what does the same, or says why there is no such thing. What is in single quotes can be typed as it
+stands, but for the words in capitals: a command line, or an option of the same command.
 """
 
 from __future__ import annotations
@@ -233,7 +233,8 @@ _OPTIONS = {
         "--wait": "it waits unless '--detach' is given",
         "-G --collect": "write '--rm'",
         "-r --remain-after-exit": "write '--pin'",
-        "--property": "write '--memory 256m', '--cpus 0.5', '--ulimit nofile=4096', '--umask 077', '--timeout 10m' or '--no-new-privileges'",
+        "--property": "write '--memory 256m', '--cpus 0.5', '--ulimit nofile=4096', '--umask 077',"
+        " '--timeout 10m' or '--no-new-privileges'",
         "--uid": "write '--user UID'",
         "--gid": "write '--user UID:GID'",
         "--description": "write '--label description=TEXT'",

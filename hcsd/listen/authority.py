@@ -26,7 +26,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hcsd.folders import CA_FILE, CA_KEY_FILE
 from hcsd.listen.names import ip_of
 from hcsd.listen.pem import TlsFileError, shown
-from hcsd.listen.private import (
+from hcsd.listen.tls import ServerCertificate
+from hcsd.private.files import (
     NotPrivateError,
     file_version,
     make_private_directory,
@@ -36,7 +37,6 @@ from hcsd.listen.private import (
     read_private_file,
     replace_public_file,
 )
-from hcsd.listen.tls import ServerCertificate
 
 if TYPE_CHECKING:
     from pathlib import Path

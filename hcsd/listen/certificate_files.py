@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hcsd.listen.pem import TlsFileError, mend, read_certificates, shown
-from hcsd.listen.private import NotPrivateError, file_version, read_private_file
 from hcsd.listen.tls import ServerCertificate
+from hcsd.private.files import NotPrivateError, file_version, read_private_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hcsd.errors import HcsdError
-from hcsd.listen.private import file_version
+from hcsd.private.files import file_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

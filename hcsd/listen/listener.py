@@ -28,6 +28,20 @@ class Listener(Protocol):
     def tls(self) -> Tls | None:
         """What it uses for TLS; None for a place that guards itself, as a Unix socket does."""
 
+    def require_usable(self) -> None:
+        """Refuse a place that can never be used, before anything else is begun.
+
+        Raises:
+            ListenError: It is none, as far as this can be told without binding it.
+        """
+
+    def require_free(self) -> None:
+        """Refuse a place at which another daemon listens.
+
+        Raises:
+            ListenError: There is one, as far as this can be told without binding it.
+        """
+
     def claim(self, bind: Bind) -> AbstractContextManager[str]:
         """Bind a server to it until the context ends.
 

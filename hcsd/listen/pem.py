@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
-from hcsd.listen.private import NotPrivateError, read_file
+from hcsd.private.files import NotPrivateError, read_file
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -39,6 +39,12 @@ class TcpListener:
     port: int
     tls: Tls
 
+    def require_usable(self) -> None:
+        """Let every address pass: that it cannot be bound shows when it is."""
+
+    def require_free(self) -> None:
+        """Let every address pass, likewise."""
+
     @contextlib.contextmanager
     def claim(self, bind: Bind) -> Iterator[str]:
         """Bind the server to it.

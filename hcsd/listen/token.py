@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hcsd.errors import HcsdError
 from hcsd.listen.followed import Followed
-from hcsd.listen.private import (
+from hcsd.private.files import (
     NotPrivateError,
     make_private_directory,
     make_private_file,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hcsd.listen.listener import ListenError
-from hcsd.listen.private import NotPrivateError, make_private_directory, private_folder_for
+from hcsd.private.files import NotPrivateError, make_private_directory, private_folder_for
 
 assert sys.platform != "win32"  # noqa: S101, TID251  (gRPC has no Unix sockets there)
 
@@ -43,6 +43,28 @@ class UnixListener:
         """How clients name it."""
         return f"unix://{self.path}"
 
+    def require_usable(self) -> None:
+        """Refuse a path that cannot be used, before anything else is begun. Its folder is made.
+
+        Raises:
+            ListenError: It cannot be used.
+        """
+        if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
+            raise self._refusal(f"longer than {MAX_SOCKET_PATH} bytes; {ANOTHER}")
+        try:
+            make_private_directory(self.path.parent)
+        except NotPrivateError as error:
+            raise self._refusal(f"{error}; {self._own_folder()}") from error
+
+    def require_free(self) -> None:
+        """Refuse a path at which another daemon listens.
+
+        Raises:
+            ListenError: There is one, or nobody can tell.
+        """
+        with _locked(self.path):
+            pass
+
     @contextlib.contextmanager
     def claim(self, bind: Bind) -> Iterator[str]:
         """Bind the server to it; removes the socket at the end.
@@ -53,12 +75,7 @@ class UnixListener:
         Raises:
             ListenError: The path cannot be used, or another daemon uses it.
         """
-        if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
-            raise self._refusal(f"longer than {MAX_SOCKET_PATH} bytes; {ANOTHER}")
-        try:
-            make_private_directory(self.path.parent)
-        except NotPrivateError as error:
-            raise self._refusal(f"{error}; {self._own_folder()}") from error
+        self.require_usable()
         with _locked(self.path):
             if self.path.exists() and not self.path.is_socket():
                 raise self._refusal(f"it exists and is no socket; {ANOTHER}")

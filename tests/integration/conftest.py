@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from hcsd.cli.commands.serve import serve
 from hcsd.cli.daemon_signals import ANSWERS
 from tests.integration.wire import Client, connected
-from tests.support.daemon import READY, Daemon, serving
+from tests.support.daemon import FORGETFUL, READY, Daemon, serving
 
 # A level of the log that only the daemon's own faults may have, or a traceback of whatever origin.
 FAULT = re.compile(r"\[(?:error|critical) *\]|Traceback|^(?:ERROR|CRITICAL)\b", re.MULTILINE)
@@ -37,9 +37,11 @@ async def one_loop(anyio_backend: object) -> AsyncIterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Daemon]:
-    """One daemon for all tests that leave it as it was."""
-    with serving() as daemon:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One daemon for all tests that leave it as it was. Its configuration file is empty."""
+    file = tmp_path_factory.mktemp("shared") / "hcsd.toml"
+    file.touch()
+    with serving("--config", str(file)) as daemon:
         yield daemon
     assert_calm(daemon.log)
 
@@ -50,6 +52,14 @@ def daemon(shared: Daemon) -> Iterator[Daemon]:
     before = len(shared.log)
     yield shared
     assert_calm(shared.log[before:])
+
+
+@pytest.fixture
+def forgetful_daemon() -> Iterator[Daemon]:
+    """A daemon for this test alone, which may kill it: nothing outlives it."""
+    with serving(*FORGETFUL) as daemon:
+        yield daemon
+    assert_calm(daemon.log)
 
 
 @pytest.fixture

@@ -152,6 +152,9 @@ async def test_the_daemon_tells_about_itself(client: Client, daemon: Daemon) -> 
     assert (host.engine, host.guest_os) == ("embedded", "linux")
     assert host.schema_versions
     assert host.start_time.ToNanoseconds()
+    assert host.restore_count == 0
+    assert 0 < host.state_create_time.ToNanoseconds() <= host.start_time.ToNanoseconds()
+    assert not host.HasField("restore_time")
     limits = host.limits
     assert limits.default_chunk_bytes == 64 * 1024
     assert limits.max_chunk_bytes == 1024 * 1024

@@ -14,7 +14,7 @@ import pytest
 from hcsd.v1.event_pb2 import PROCESS_EVENT_TYPE_EXITED
 from hcsd.v1.event_service_pb2 import WatchEventsResponse
 from hcsd_client import Client, DaemonRestartedError, FailedPreconditionError, blocking
-from tests.support.daemon import Daemon, serving
+from tests.support.daemon import FORGETFUL, Daemon, serving
 from tests.support.proxy import Proxy, proxying
 
 SUPERVISE = Path(__file__).parents[2] / "clients" / "python" / "examples" / "supervise.py"
@@ -50,7 +50,8 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def daemons() -> Iterator[tuple[Daemon, Daemon]]:
     with ExitStack() as stack:
-        first, second = (stack.enter_context(serving("--event-ring", str(RING))) for _ in "12")
+        options = ("--event-ring", str(RING), *FORGETFUL)
+        first, second = (stack.enter_context(serving(*options)) for _ in "12")
         yield first, second
 
 

@@ -19,7 +19,7 @@ from hcsd_client import (
     ProcessTimeoutError,
 )
 from hcsd_client.blocking import Client as BlockingClient
-from tests.support.daemon import Daemon, serving
+from tests.support.daemon import FORGETFUL, Daemon, serving
 from tests.support.proxy import Proxy, proxying
 
 
@@ -43,7 +43,7 @@ async def test_a_daemon_that_was_started_anew_does_not_run_it_a_second_time(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "runs"
-    with serving() as old, serving() as new:
+    with serving(*FORGETFUL) as old, serving() as new:
         async with proxying(old.socket, tmp_path) as proxy, Client(proxy.address) as client:
             command = ["sh", "-c", f'echo run >> "{log}"; sleep 1000']
 

@@ -32,7 +32,7 @@ from hcsd_client import (
     error_from_status,
 )
 from tests.support.census import state_of
-from tests.support.daemon import Daemon, serving
+from tests.support.daemon import FORGETFUL, Daemon, serving
 from tests.support.proxy import Proxy, proxying
 
 MIB = 1024 * 1024
@@ -493,7 +493,7 @@ async def test_a_daemon_that_stays_away_is_given_up(own_daemon: Daemon, folder: 
 async def test_a_daemon_that_was_started_anew_is_a_typed_error(
     folder: Path, *, same_name: bool
 ) -> None:
-    with serving() as old, serving() as new:
+    with serving(*FORGETFUL) as old, serving() as new:
         async with (
             proxying(old.socket, folder) as proxy,
             Client(proxy.address) as client,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hcsd.cli.configuration_entries import LIVE
 from hcsd.daemon.settings import OPTIONS
 from tests.support import commands
 from tests.support.daemon import serving
@@ -125,8 +126,20 @@ def test_all_that_is_wrong_is_told_at_once_and_the_daemon_says_the_same(file: Pa
         ('listen = "nonsense"', "1: listen: 'nonsense' is not an address of a daemon"),
         ('listen = "unix:///tmp/x"\ntls-client-ca = "x"', "2: tls-client-ca: is for TCP, and the"),
         ('tls-key = "x"', "1: tls-key: needs --tls-cert, too"),
+        ('on-stop = "kep"', """1: on-stop: "kep" is not known; write one of "end", "keep"; did"""),
+        ('state-dir = ""', '1: state-dir: "" names no file'),
+        ("restore-window = 1e9", "1: restore-window: '1000000000.0' is out of range; it is 0, or"),
+        (
+            'restore-window = "0s"\nstate-dir = "x"',
+            "2: state-dir: needs --restore-window, which is 0; leave out one of them",
+        ),
+        (
+            'on-stop = "keep"\nrestore-window = 0',
+            "1: on-stop: keep needs --restore-window, which is 0",
+        ),
+        ('on-stop = "keep"\nlisten = "[::1]:7443"', "1: on-stop: keep needs --state-dir, since"),
     ],
-    ids=range(12),
+    ids=range(18),
 )
 def test_a_file_that_cannot_be_taken_is_told(file: Path, content: str, told: str) -> None:
     file.write_text(content, "latin-1")
@@ -197,6 +210,9 @@ def test_what_is_printed_is_a_whole_file(file: Path) -> None:
     named = tomllib.loads("\n".join(entries))
     assert {setting.option for setting in OPTIONS.values()} < named.keys()
     assert {"listen", "token-file", "tls-cert", "log-level", "pass-env"} < named.keys()
+    live = [line for line in printed.splitlines() if line.endswith("A change needs no restart.")]
+    assert len(live) == sum(setting.live for setting in OPTIONS.values()) + len(LIVE)
+    assert {"state-dir", "on-stop", "restore-window"} < named.keys()
     help_text = hcsd("serve", "--help")[1]
     assert all(f"--{key}" in help_text for key in named)
 
@@ -222,6 +238,43 @@ def test_what_is_printed_is_what_would_hold_and_says_who_said_it(file: Path) -> 
     again = file.with_name("again.toml")
     again.write_text(printed, "utf-8")
     assert hcsd("config", "check", str(again))[1].endswith("is valid: 6 settings\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "state_dir"),
+    [
+        ((), "/run/nobody/hcsd/hcsd.state"),
+        (
+            ("--listen", "[::1]:0", "--listen", "unix:/a/b.sock", "--listen", "unix:/c"),
+            "/a/b.state",
+        ),
+        (("--listen", "unix:///a/b.c"), "/a/b.c.state"),
+        (("--listen", "127.0.0.1:0"), "DIR"),
+    ],
+    ids=["default", "first", "other", "none"],
+)
+def test_the_state_is_beside_the_first_socket(words: tuple[str, ...], state_dir: str) -> None:
+    variables = {"XDG_RUNTIME_DIR": "/run/nobody"}
+    code, printed, _ = hcsd("serve", *words, "--print-config", **variables)
+    assert code == 0
+    assert f'# state-dir = "{state_dir}"' in printed.splitlines()
+
+
+def test_what_a_restart_does_is_printed(file: Path) -> None:
+    file.write_text("restore-window = 0\nstate-dir = 'state'\n")
+    words = ("--restore-window", "90m", "--on-stop", "keep", "--print-config")
+    code, printed, stderr = hcsd("serve", "--config", str(file), *words)
+    assert (code, stderr) == (0, "")
+    assert [line for line in printed.splitlines() if line and not line.startswith("#")] == [
+        f"state-dir = \"{file.parent}/state\"  # from '{file}', line 2",
+        'on-stop = "keep"  # from the command line',
+        'restore-window = "90m"  # from the command line',
+    ]
+    code, _, stderr = hcsd("serve", "--config", str(file), "--print-config")
+    assert (code, stderr) == (
+        1,
+        f"hcsd: {file}:2: state-dir: needs --restore-window, which is 0; leave out one of them\n",
+    )
 
 
 def test_a_relative_path_begins_in_the_folder_of_the_file(file: Path) -> None:

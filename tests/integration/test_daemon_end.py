@@ -23,7 +23,7 @@ from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.conftest import assert_calm
 from tests.integration.wire import Client, code_of, connected, refused, sh
 from tests.support.census import MARK, ended_within, is_running, marked, until
-from tests.support.daemon import HCSD, PATIENCE, Daemon, serving
+from tests.support.daemon import FORGETFUL, HCSD, PATIENCE, Daemon, serving
 
 Code = grpc.StatusCode
 
@@ -87,7 +87,9 @@ async def test_a_stopped_daemon_ends_every_call_and_every_process(
         assert await wait_for_end(daemon) == 0
     assert marked(mark) == []
     assert not daemon.socket.exists()
-    assert list(daemon.directory.iterdir()) == [daemon.directory / "hcsd.sock.lock"]
+    left = {path.name for path in daemon.directory.iterdir()}
+    assert left == {"hcsd.sock.lock", "hcsd.state"}
+    assert list((daemon.directory / "hcsd.state").iterdir()) == []
 
 
 async def test_a_daemon_stops_in_the_middle_of_everything(marked_daemon: Daemon, mark: str) -> None:
@@ -166,10 +168,12 @@ def test_a_signal_during_the_start_ends_it_in_order(tmp_path: Path) -> None:
     assert "received SIGTERM" in log
 
 
-async def test_a_killed_daemon_takes_its_processes_with_it(mark: str, tmp_path: Path) -> None:
+async def test_a_killed_daemon_that_keeps_nothing_takes_its_processes_with_it(
+    mark: str, tmp_path: Path
+) -> None:
     path = tmp_path / "kept.sock"
     listen = ("--listen", f"unix://{path}")
-    with serving(*listen, environment={MARK: mark}) as daemon:
+    with serving(*listen, *FORGETFUL, environment={MARK: mark}) as daemon:
         async with connected(daemon.address) as client:
             run = await client.run(STUBBORN)
             await run.until_out(b"ready\n")
@@ -249,3 +253,23 @@ async def test_a_daemon_has_no_child_but_the_keeper_and_the_keeper_has_the_rest(
         assert children(keeper) == [made.pid]
         await client.terminate(made.name)
         assert children(keeper) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+async def test_a_stopped_daemon_that_keeps_leaves_processes_to_the_next_one(
+    number: signal.Signals,
+) -> None:
+    with serving("--on-stop", "keep") as first:
+        first.may_be_outlived = True
+        async with connected(first.address) as client:
+            made = await client.create(sh("sleep 1000"))
+        first.signal(number)
+        assert await wait_for_end(first) == 0
+        assert is_running(made.pid)
+        with serving(again=first) as second:
+            async with connected(second.address) as client:
+                found = await client.get(made.name)
+                assert (found.uid, found.pid, found.state) == (made.uid, made.pid, made.state)
+                assert found.incarnation == made.incarnation
+                assert is_running(made.pid)
+        assert not is_running(made.pid)

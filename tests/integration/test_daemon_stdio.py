@@ -206,8 +206,9 @@ def test_a_log_file_says_what_was_started_and_where_it_listens(tmp_path: Path) -
         again = [*HCSD, "--listen", daemon.address, "--log-file", str(log)]
         refused = subprocess.run(again, capture_output=True, text=True, timeout=60, check=False)
         assert refused.returncode == 1
-        assert refused.stderr.startswith("hcsd: cannot start: cannot listen at ")
-        assert "cannot start: cannot listen at " in log.read_text()
+        why = f"cannot start: cannot listen at '{daemon.socket}': another hcsd is listening there"
+        assert refused.stderr.startswith(f"hcsd: {why}")
+        assert why in log.read_text()
 
 
 def test_a_log_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:

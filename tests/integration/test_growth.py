@@ -58,6 +58,15 @@ def _children(pid: int) -> list[int]:
     ]
 
 
+def pipes_of_keeper(daemon: Daemon) -> int:
+    (keeper,) = _children(daemon.pid)
+    count = 0
+    for fd in Path(f"/proc/{keeper}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            count += os.readlink(fd).startswith("pipe:")
+    return count
+
+
 async def once(client: Client) -> None:
     """One process with everything: stdin, both outputs, a console now and then."""
     run = await client.run(sh("cat; echo err >&2; exit 3"), spec=PIPE)
@@ -92,7 +101,10 @@ async def many(client: Client, count: int, at_once: int) -> None:
 @contextlib.asynccontextmanager
 async def same_size(daemon: Daemon, client: Client) -> AsyncIterator[None]:
     """What the block does leaves the daemon as it was."""
+    idle = pipes_of_keeper(daemon)
     await many(client, 10, 5)  # what is made once and kept: threads of pools, the connection
+    # It lets go of the pipes of a process a moment after that was deleted.
+    until(lambda: pipes_of_keeper(daemon) <= idle, "the keeper holds no pipes any more")
     before = Size.of(daemon)
     yield
     until(lambda: Size.of(daemon) == before, f"as small as {before}, but {Size.of(daemon)}")

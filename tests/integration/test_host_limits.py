@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +28,7 @@ from tests.support.bounded import (
     no_processes,
 )
 from tests.support.census import descriptors_of, is_running, until
-from tests.support.daemon import serving
+from tests.support.daemon import FORGETFUL, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -159,6 +160,15 @@ async def at_keeper_descriptors(scene: Scene) -> AsyncIterator[None]:
         yield
 
 
+def terminals_of(pid: int) -> list[str]:
+    """Return the masters of pseudo terminals that a process holds."""
+    links = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(fd))
+    return [link for link in links if link.endswith("ptmx")]
+
+
 @contextlib.asynccontextmanager
 async def at_terminals(scene: Scene) -> AsyncIterator[None]:
     if not scene.host.has_terminals:
@@ -170,6 +180,8 @@ async def at_terminals(scene: Scene) -> AsyncIterator[None]:
     for name in names:
         await scene.client.terminate(name)
         await scene.client.wait(name, service_pb.WAIT_FOR_OUTPUT_COMPLETE)
+    # It holds them for the next daemon until it hears that they were read to the end.
+    until(lambda: not terminals_of(scene.keeper), "the keeper has let go of the terminals")
 
 
 @contextlib.asynccontextmanager
@@ -252,7 +264,7 @@ async def test_how_the_daemon_loads_grpc_is_nothing_that_processes_inherit(scene
 async def test_without_memory_output_waits_and_all_else_goes_on() -> None:
     size = 64 * MIB
     spec = pb.ProcessSpec(output=pb.OutputOptions(ring_bytes=size))
-    with serving() as daemon:
+    with serving(*FORGETFUL) as daemon:  # another one has output in files
         async with connected(daemon.address) as client:
             parent = await client.create(PARENT, spec=PIPE)
             await client.follow(parent.name).until_out(b"\n")

@@ -12,7 +12,7 @@ import pytest
 from hcsd.v1 import process_pb2 as pb
 from tests.integration.wire import connected, sh
 from tests.support.census import children, ended, ended_within, is_running, until
-from tests.support.daemon import HCSD, PATIENCE, Daemon, serving
+from tests.support.daemon import FORGETFUL, HCSD, PATIENCE, Daemon, serving
 from tests.support.escapes import ESCAPES
 from tests.support.tracer import tracing
 
@@ -24,13 +24,13 @@ def keeper_of(daemon: Daemon) -> int:
 
 async def test_the_exit_code_that_a_killed_keeper_has_not_told_is_found(own_daemon: Daemon) -> None:
     async with connected(own_daemon.address) as client:
-        spec = pb.ProcessSpec(stdin_mode=pb.STDIN_MODE_PIPE)
-        run = await client.run(sh("cat; exit 5"), spec=spec)
-        await run.until("started")
+        # The keeper has no part in its end, as it would have in that of its stdin.
+        run = await client.run(sh("trap 'exit 5' USR1; echo; sleep 1000 & wait"))
+        await run.until_out(b"\n")
         started = run.output.process
         keeper = keeper_of(own_daemon)
         os.kill(keeper, signal.SIGSTOP)
-        await run.close_stdin()
+        os.kill(started.pid, signal.SIGUSR1)
         await ended(started.pid)
         os.kill(keeper, signal.SIGKILL)
         assert (await run.finish()).code == 5
@@ -70,7 +70,7 @@ async def test_a_keeper_that_was_killed_is_known_as_such_if_the_daemon_began_wit
 
 
 async def test_a_daemon_and_its_stopped_keeper_leave_nothing_behind() -> None:
-    with serving() as daemon:
+    with serving(*FORGETFUL) as daemon:
         async with connected(daemon.address) as client:
             process = await client.create(pb.Argv(args=["sleep", "1000"]))
             keeper = keeper_of(daemon)

@@ -313,7 +313,7 @@ async def test_a_reader_that_stands_at_one_stream_hears_of_the_deletion_and_no_m
         reader = other.follow(made.name, gap_policy=pb.GAP_POLICY_FAIL)
         await reader.until("started")
         size = stands = 0
-        while stands < 100:  # answers in which the reader has not moved
+        while stands < 400:  # answers in which the reader has not moved
             before, size = size, (await client.get(made.name)).stdout.end_offset
             stands = stands + 1 if size == before else 0
         await client.processes.WriteInput(

@@ -23,7 +23,7 @@ from hcsd.v1.process_service_pb2 import ReadOutputResponse
 from hcsd_client import Client, ConnectionLostError, DaemonRestartedError, Retry, UnavailableError
 from hcsd_client._ownership import owning
 from tests.support import commands
-from tests.support.daemon import Daemon, serving
+from tests.support.daemon import FORGETFUL, Daemon, serving
 from tests.support.proxy import Proxy, proxying
 
 MIB = 1 << 20
@@ -487,7 +487,7 @@ async def test_a_detached_start_that_is_cut_starts_once(
 async def test_a_command_says_that_the_daemon_was_restarted(
     folder: Path, words: str, code: int
 ) -> None:
-    with serving() as old, serving() as new:
+    with serving(*FORGETFUL) as old, serving() as new:
         async with proxying(old.socket, folder) as proxy, Client(old.address) as direct:
             await direct.create(LATER, process_id="idle")
             arguments = [*words.split(), *(["--", *LATER] if words == "run" else [])]
@@ -504,7 +504,7 @@ async def test_a_command_says_that_the_daemon_was_restarted(
 
 
 async def test_events_and_figures_go_on_with_the_next_daemon(folder: Path) -> None:
-    with serving() as old, serving() as new:
+    with serving(*FORGETFUL) as old, serving() as new:
         async with proxying(old.socket, folder) as proxy, Client(new.address) as direct:
             with (
                 started(proxy, "events", "-f") as (_, events, events_err),
@@ -544,3 +544,19 @@ async def test_figures_go_on_when_the_daemon_is_back(proxy: Proxy, folder: Path)
             await until(lambda: bool(tried))
             proxy.target = there
             assert (await ended(stats), await read_until(err, b"")) == (0, b"")
+
+
+async def test_what_is_asked_for_while_the_daemon_is_away_waits_for_it(
+    proxy: Proxy, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hcsd_client")
+    process = await client.create(FOREVER)
+    proxy.leave()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.open, process.name)
+        tasks.start_soon(client.create, ["true"])
+        await until(lambda: "Connection refused" in caplog.text)
+        tasks.start_soon(process.signal, "TERM")  # now, so that it cannot have been sent
+        await until(lambda: f"a signal to '{process.name}': attempt" in caplog.text)
+        await proxy.listen()
+    assert (await process.wait()).signal == 15

@@ -1,5 +1,6 @@
 """The end of the output of a process that has exited: it waits for no reader, and cuts nothing."""
 
+import os
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,8 @@ from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from tests.integration.test_growth import running_inside
 from tests.integration.test_output import BLOCK, DROP, kept
-from tests.integration.wire import STDERR, STDOUT, Client, sh
+from tests.integration.wire import STDERR, STDOUT, Client, seconds, sh
+from tests.support.census import eventually
 
 RING = 4096
 PIPE = 65_536  # what a pipe of Linux holds
@@ -75,3 +77,22 @@ async def test_a_descendant_is_cut_off_in_the_end_though_nobody_reads(
         assert not output.eofs[STDERR].forced or not output.stderr
         if policy is BLOCK:
             assert output.stdout.startswith(b"own\ny\n")
+
+
+async def test_who_writes_to_an_output_that_was_given_up_finds_it_broken(
+    client: Client, tmp_path: Path
+) -> None:
+    """Also where the engine holds outputs for the next daemon."""
+    os.mkfifo(tmp_path / "begin")
+    script = (
+        f"cd {tmp_path}; trap '' PIPE;"
+        " (read line <begin; while echo x 2>&-; do :; done; echo broken >told) & exit 0"
+    )
+    spec = pb.ProcessSpec(drain_timeout=seconds(0.1))
+    made = await client.create(sh(script), spec=spec)
+    process = await complete(client, made.name)
+    assert not process.exit.output_complete
+    async with await anyio.open_file(tmp_path / "begin", "w") as begin:
+        await begin.write("go\n")
+    told = tmp_path / "told"
+    await eventually(lambda: told.exists() and told.read_text() == "broken\n", "it is broken")

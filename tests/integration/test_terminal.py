@@ -94,9 +94,9 @@ def place(daemon: Daemon, client: Client, name: str) -> Place:
 
 
 @pytest.fixture
-async def own_place(own_daemon: Daemon, name: str) -> AsyncIterator[Place]:
-    async with connected(own_daemon.address) as client:
-        yield Place(own_daemon, client, name)
+async def own_place(forgetful_daemon: Daemon, name: str) -> AsyncIterator[Place]:
+    async with connected(forgetful_daemon.address) as client:
+        yield Place(forgetful_daemon, client, name)
 
 
 # --- the console ---
@@ -463,14 +463,14 @@ async def test_the_terminal_is_put_back_however_the_session_ends(
 
 
 async def test_the_terminal_is_put_back_when_another_daemon_has_the_place_of_ours(
-    own_daemon: Daemon, daemon: Daemon
+    forgetful_daemon: Daemon, daemon: Daemon
 ) -> None:
-    async with proxying(own_daemon.socket, own_daemon.directory) as proxy:
+    async with proxying(forgetful_daemon.socket, forgetful_daemon.directory) as proxy:
         with at_terminal(proxy.address, "run", "-it", "--", "sh", "-c", READS) as person:
             before = person.modes
             await person.expect(b"ready\r\n")
             proxy.target = daemon.socket
-            own_daemon.kill()
+            forgetful_daemon.kill()
             code, seen = await person.leave()
             assert person.modes == before
     assert code == 125

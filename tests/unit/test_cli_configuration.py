@@ -3,9 +3,10 @@
 import tomllib
 
 import pytest
+import typer
 from hypothesis import given, strategies
 
-from hcsd.cli.commands.limit_options import value_of, written
+from hcsd.cli.commands.limit_options import value_of, window_of, written
 from hcsd.cli.configuration_lines import Statement, statements, syntax_problem
 from hcsd.daemon.setting import MIB, MOST, Unit
 from hcsd.daemon.settings import OPTIONS
@@ -101,3 +102,15 @@ def test_a_value_is_written_as_it_is_read(unit: Unit, value: float, text: str) -
     assert written(unit, value) == text
     setting = next(it for it in OPTIONS.values() if it.unit is unit and it.most == MOST[unit])
     assert value_of(setting, text) == value
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("0s", 0), ("1ms", 0.001), (5, 5)])
+def test_a_restore_window_is_a_time_or_nothing(text: object, seconds: float) -> None:
+    assert window_of(text) == seconds
+    assert window_of(written(Unit.SECONDS, seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["0.0001", "9000h", "-1", "long", ""])
+def test_no_other_is_one(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"out of range; it is 0, or|is not a duration"):
+        window_of(text)

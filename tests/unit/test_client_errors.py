@@ -77,6 +77,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
     "open_process": lambda client: client.open_process(7),
     "watch_events": lambda client: first(client.watch_events()),
     "get_host": lambda client: client.get_host(),
+    "reload_configuration": lambda client: client.reload_configuration(),
     "get_service_properties": lambda client: client.get_service_properties(),
     "modify_service_settings": lambda client: client.modify_service_settings("{}"),
 }

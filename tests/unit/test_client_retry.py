@@ -13,6 +13,7 @@ from hcsd.v1 import process_pb2 as pb
 from hcsd.v1 import process_service_pb2 as service_pb
 from hcsd_client import (
     Client,
+    DaemonRestartedError,
     InternalError,
     RemoteProcess,
     Retry,
@@ -207,3 +208,24 @@ async def test_other_errors_are_not_for_a_second_try(
     with pytest.raises(InternalError):
         await process.get()
     assert calls == 1
+
+
+async def test_what_a_daemon_that_stops_may_have_begun_is_not_begun_by_the_next(
+    daemon: FakeDaemon,
+) -> None:
+    asked = 0
+
+    async def create(request: Message, context: Context) -> Message:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await unavailable(context)
+        if asked == 2:
+            await refuse(context, Code.FAILED_PRECONDITION, "another run", "DAEMON_RESTARTED")
+        return service_pb.CreateProcessResponse(process=PROCESS)
+
+    daemon.does("CreateProcess", create)
+    async with Client(daemon.target, retry=Retry(first_delay=0.001)) as client:
+        with pytest.raises(DaemonRestartedError):
+            await client.create(["x"])
+    assert asked == 2

@@ -179,7 +179,11 @@ class Shelf:
         self.forgotten: list[int] = []
         self.changed = anyio.Event()
         self.kept: Retention[int] = Retention(
-            time, limit, self.forget, self.used.__contains__, self.pinned.__contains__
+            lambda: time,
+            lambda: limit,
+            self.forget,
+            self.used.__contains__,
+            self.pinned.__contains__,
         )
 
     def forget(self, item: int) -> None:

@@ -13,10 +13,11 @@ from hcsd.cli.connection import ClientCommands
 from hcsd.cli.event_filters import EventFilters
 from hcsd.cli.execute import execute
 from hcsd.cli.options import (
+    OLDER_HELP,
     OutputFormat,
     OutputOption,
     SystemOption,
-    moment_of,
+    moment_option,
 )
 from hcsd.cli.resource_names import id_of_system, system_of
 
@@ -47,24 +48,11 @@ def events(
         bool, typer.Option("--follow", "-f", help="Go on with what happens from now on.")
     ] = False,
     output: OutputOption = OutputFormat.TABLE,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            parser=moment_of,
-            help="Leave out what is older, as in 10m or 2026-11-30T14:05:00.",
-            rich_help_panel=WHICH,
-        ),
-    ] = None,
+    since: Annotated[datetime | None, moment_option("--since", OLDER_HELP, WHICH)] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(
-            "--until",
-            metavar="TIME",
-            parser=moment_of,
-            help="Leave out what is newer. With --follow, end at that time.",
-            rich_help_panel=WHICH,
+        moment_option(
+            "--until", "Leave out what is newer. With --follow, end at that time.", WHICH
         ),
     ] = None,
     filters: Annotated[
@@ -84,8 +72,8 @@ def events(
     As far as it is kept: see 'hcsd info'. A STEP is created, started, exited, output-complete or deleted; of
     systems also paused, resumed, shutting-down, out-of-memory and forgotten. Times are local.
 
-    JSON is an object a line, with all that is known. With --follow it goes on after a lost connection, and after a
-    restart of the daemon, which is said on stderr.
+    JSON is an object a line, with all that is known. With --follow it goes on after a lost connection, and with a daemon
+    that has lost its state, which is said on stderr.
     """
     wanted = EventFilters.of(filters or [])
     if system is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 import typer
 
 from hcsd.cli.options import bytes_of, seconds_of
-from hcsd.daemon.setting import KIB, MIB, Unit
+from hcsd.daemon.setting import KIB, LEAST, MIB, MOST, Unit
 from hcsd.daemon.settings import OPTIONS, Limits
 
 if TYPE_CHECKING:
@@ -71,6 +71,20 @@ def value_of(setting: Setting, text: object) -> float:
     return value
 
 
+def window_of(text: object) -> float:
+    """Read how long a restart may take, in seconds; 0 stands for no restore.
+
+    Raises:
+        typer.BadParameter: It is no time, or out of range.
+    """
+    value = seconds_of(str(text))
+    least, most = LEAST[Unit.SECONDS], MOST[Unit.SECONDS]
+    if value and not least <= value <= most:
+        msg = f"'{text}' is out of range; it is 0, or from 1ms to 8760h"
+        raise typer.BadParameter(msg)
+    return value
+
+
 def written(unit: Unit, value: float) -> str:
     """Return a value as one would type it; `value_of` reads it back."""
     if unit is Unit.COUNT:
@@ -80,7 +94,7 @@ def written(unit: Unit, value: float) -> str:
             (f"{int(value) // size}{name}" for name, size in _SIZES if value % size == 0),
             f"{int(value)}b",
         )
-    if value < 1 and (value * 1000).is_integer():
+    if 0 < value < 1 and (value * 1000).is_integer():
         return f"{value * 1000:.0f}ms"
     for name, size, beginning in _TIMES:
         if value % size == 0 and value >= beginning:

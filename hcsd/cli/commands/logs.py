@@ -13,7 +13,7 @@ import typer
 from hcsd.cli import exit_codes
 from hcsd.cli.connection import ClientCommands
 from hcsd.cli.execute import execute
-from hcsd.cli.options import NamesArgument, SystemOption, moment_of
+from hcsd.cli.options import OLDER_HELP, NamesArgument, SystemOption, moment_option
 from hcsd.cli.resource_names import process_of
 
 if TYPE_CHECKING:
@@ -49,22 +49,11 @@ def logs(
             "--timestamps", "-t", help="Show before each line when it was read from the process."
         ),
     ] = False,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            "--since",
-            metavar="TIME",
-            parser=moment_of,
-            help="Leave out what is older, as in 10m or 2026-11-30T14:05:00.",
-        ),
-    ] = None,
+    since: Annotated[datetime | None, moment_option("--since", OLDER_HELP)] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(
-            "--until",
-            metavar="TIME",
-            parser=moment_of,
-            help="Leave out what is newer; with --follow, end when that time has come.",
+        moment_option(
+            "--until", "Leave out what is newer; with --follow, end when that time has come."
         ),
     ] = None,
     tail: Annotated[

@@ -37,7 +37,8 @@ def open_(
 ) -> None:
     """Make a running process known by its pid, and print its name.
 
-    One that runs in a compute system and that others have started: then it can be waited for, signalled and killed. Its output stays with whoever started it.
+    One that runs in a compute system and that others have started: then it can be waited for, signalled
+    and killed. Its output stays with whoever started it.
     """
 
     async def work(client: Client) -> int:

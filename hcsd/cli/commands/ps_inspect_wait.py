@@ -204,7 +204,7 @@ def wait(
         unknown = []
 
         async def wait_for(name: str) -> None:
-            # It is opened first: then a daemon that was restarted meanwhile is told from one that never knew it.
+            # It is opened first: then a daemon that lost its state meanwhile is told from one that never knew it.
             process = await client.open(process_of(name, system))
             ended = process.created.exit
             try:

@@ -22,17 +22,21 @@ from hcsd.cli.commands.serve_options import (
     LogFileOption,
     LogFormatOption,
     LogLevelOption,
+    OnStopOption,
     PassEnvOption,
     PrintConfigOption,
+    RestoreWindowOption,
+    StateDirOption,
     TlsCertOption,
     TlsClientCaOption,
     TlsKeyOption,
     TokenFileOption,
 )
 from hcsd.cli.help_text import PlainCommand
-from hcsd.cli.listeners import TcpOptions, open_listeners
+from hcsd.cli.listeners import TcpOptions, open_listeners, state_dir_for
 from hcsd.cli.output.text import say
 from hcsd.control_groups import ControlGroups
+from hcsd.daemon.on_stop import OnStop
 from hcsd.version import __version__
 
 if TYPE_CHECKING:
@@ -74,6 +78,9 @@ def serve(
     tls_client_ca: TlsClientCaOption = None,
     pass_env: PassEnvOption = None,
     control_groups: ControlGroupsOption = ControlGroups.AUTO,
+    state_dir: StateDirOption = None,
+    on_stop: OnStopOption = OnStop.END,
+    restore_window: RestoreWindowOption = "1m",  # type: ignore[assignment]  # as one types it
     log_level: LogLevelOption = Level.INFO,
     log_format: LogFormatOption = Format.TEXT,
     log_file: LogFileOption = None,
@@ -86,8 +93,8 @@ def serve(
 
     It starts processes for whoever reaches it, as the user it runs as; so by default nobody but
     that user can. It ends in order by Ctrl-C or SIGTERM, on Windows also by Ctrl-Break, and at once
-    by a second one or SIGQUIT. SIGHUP opens the log file again, or ends a daemon whose terminal is
-    gone. SIGUSR1 logs what the daemon is doing. 'hcsd docs running' has the rest.
+    by a second one or SIGQUIT. SIGHUP reads the configuration and opens the log file again, or ends a
+    daemon whose terminal is gone. SIGUSR1 logs what the daemon is doing. 'hcsd docs running' has the rest.
     """
     from hcsd.cli.configuration import refuse_misfits
 
@@ -115,6 +122,10 @@ def serve(
         control_groups,
         log_file,
         log_format,
+        state_dir,
+        on_stop,
+        restore_window,
+        context,
     )
     with logs.standard_error() as errors, contextlib.ExitStack() as logging_there:
         log = logs.logging_to(errors, log_level.value, log_format.value, log_file)
@@ -125,6 +136,7 @@ def serve(
             say(f"cannot start: {why}; name another with --log-file")
             raise typer.Exit(exit_codes.FAILED) from None
         try:
+            settings = settings.with_state_dir()
             if as_service:
                 _serve_as_service(settings, stops, expected)
             else:
@@ -146,6 +158,10 @@ class Settings(NamedTuple):
         control_groups: Which control groups may be used.
         log_file: Where the log goes; None for stderr.
         log_format: How it is written.
+        state_dir: The folder of what a daemon that is started again goes on with; None for none.
+        on_stop: What an orderly stop does with processes.
+        restore_window: How long they outlive a daemon that is gone, in seconds; 0 for not at all.
+        context: That of the command, which has the configuration file.
     """
 
     addresses: list[str]
@@ -155,6 +171,21 @@ class Settings(NamedTuple):
     control_groups: ControlGroups
     log_file: Path | None
     log_format: Format
+    state_dir: Path | None
+    on_stop: OnStop
+    restore_window: float
+    context: typer.Context
+
+    def with_state_dir(self) -> Settings:
+        """Return them with the state directory that holds: as given, the default, or none.
+
+        Raises:
+            AddressError: HCSD_ADDRESS is no address.
+        """
+        folder = None
+        if self.restore_window:
+            folder = self.state_dir or state_dir_for(self.addresses)
+        return self._replace(state_dir=folder and folder.absolute())
 
     def tell(self, level: int, text: str, more: str = "") -> None:
         """Tell whoever has started the daemon something, and the log, too.
@@ -196,6 +227,9 @@ def _run(settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]]
 async def _serve(
     settings: Settings, stops: StopRequests, on_ready: Callable[[list[str]], None]
 ) -> None:
+    from hcsd.cli.configuration import FILE
+    from hcsd.cli.kept_state import open_state
+    from hcsd.cli.reload import Reload
     from hcsd.cli.wake_on_signals import waking_on_signals
     from hcsd.engine import open_host
     from hcsd.rpc.server import Server
@@ -205,20 +239,37 @@ async def _serve(
     def ready(bound: list[str]) -> None:
         if listeners.needs:
             settings.tell(logging.INFO, f"TCP clients need {listeners.needs}")
+        if server.restored:
+            settings.tell(logging.INFO, f"went on with {server.restored}")
         more = f"; version {__version__}, pid {os.getpid()}"
         settings.tell(logging.INFO, f"ready at {', '.join(bound)}", more)
         on_ready(bound)
 
     limits = settings.limits
-    host = open_host(
-        settings.pass_env,
-        limits.start_timeout,
-        max_tasks=limits.max_tasks_per_system,
-        control_groups=settings.control_groups,
-        reaps_orphans=True,
-    )
-    server = Server(host, listeners.all, listeners.token, limits)
-    with waking_on_signals():
-        stops.hand_to(server.stop)
+    with waking_on_signals(), contextlib.ExitStack() as held:
+        kept = await open_state(settings.state_dir, listeners.all)
+        held.callback(kept.close)
+        host = open_host(
+            settings.pass_env,
+            limits.start_timeout,
+            max_tasks=limits.max_tasks_per_system,
+            control_groups=settings.control_groups,
+            reaps_orphans=True,
+            kept_in=kept.engine,
+            restore_window=settings.restore_window,
+        )
+        server = Server(host, listeners.all, listeners.token, limits, kept.state)
+        server.on_stop = settings.on_stop
+        if FILE in settings.context.meta:
+            reload = Reload(settings.context, server, keeps_state=settings.state_dir is not None)
+            server.reload = reload
+            stops.reload = reload.on_signal
+
+        def stop() -> None:
+            kept.note_stop()
+            server.stop()
+
+        stops.hand_to(stop)
         await server.run(ready)
+        kept.over = server.ended
     logger.info("stopped")

@@ -9,13 +9,16 @@ from typing import Annotated
 import typer
 
 from hcsd.cli import exit_codes
+from hcsd.cli.commands.limit_options import window_of
 from hcsd.cli.options import check_names
 from hcsd.cli.output.text import say
 from hcsd.control_groups import ControlGroups
+from hcsd.daemon.on_stop import OnStop
 
 LISTENING = "Where to listen"
 TLS = "TLS, for TCP addresses"
 PROCESSES = "Processes"
+RESTART = "Restart"
 LOG = "Log"
 CONFIGURATION = "Configuration file"
 
@@ -130,6 +133,35 @@ ControlGroupsOption = Annotated[
         rich_help_panel=PROCESSES,
         help="Which control groups hold the processes together on Linux. Without any, a process that"
         " keeps forking can get away from a kill; then the kill fails and says so.",
+    ),
+]
+StateDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        file_okay=False,
+        rich_help_panel=RESTART,
+        help="Folder for what a daemon that is started again goes on with: processes, output and"
+        " events. It belongs on a file system in memory. Default: beside the first Unix socket, with"
+        " .state for .sock; a daemon without a Unix socket has none.",
+    ),
+]
+OnStopOption = Annotated[
+    OnStop,
+    typer.Option(
+        rich_help_panel=RESTART,
+        help="What an orderly stop does with processes: end all of them, or keep them for the next"
+        " daemon. A daemon that crashes or is killed always keeps them.",
+    ),
+]
+RestoreWindowOption = Annotated[
+    float,
+    typer.Option(
+        metavar="TIME",
+        parser=window_of,
+        rich_help_panel=RESTART,
+        help="How long processes outlive a daemon that is gone, until another one with its state is"
+        " there. Then they are killed. 0: they end with the daemon.",
     ),
 ]
 LogLevelOption = Annotated[Level, typer.Option(rich_help_panel=LOG, help="Lowest level to log.")]

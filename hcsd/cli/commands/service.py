@@ -113,7 +113,7 @@ def install(
     with _manager() as scm:
         from hcsd.cli.commands.config import check_file
         from hcsd.folders import default_log_file
-        from hcsd.listen.private import NotPrivateError, make_private_directory
+        from hcsd.private.files import NotPrivateError, make_private_directory
 
         if config is not None and (problems := check_file(config).problems):
             _fail("; ".join(map(str, problems)))

@@ -165,7 +165,7 @@ async def _tables(
 
 
 async def _later_samples(client: Client, names: list[str], run: str) -> tuple[str, list[Sample]]:
-    """Take samples from a daemon that was there, and say so if it was restarted since.
+    """Take samples from a daemon that was there, and say so if it lost its state since.
 
     Args:
         client: To the daemon.
