@@ -28,7 +28,7 @@ var (
 	ErrAlreadyExists      error = alreadyExists      // the id is taken
 	ErrRequestIDReused    error = requestIDReused    //   the request id was used for another request
 	ErrFailedPrecondition error = failedPrecondition // not in a state for this
-	ErrDaemonRestarted    error = daemonRestarted    //   the process ended with an earlier run of the daemon
+	ErrDaemonRestarted    error = daemonRestarted    //   the daemon has lost its state, and the process
 	ErrStdinBusy          error = stdinBusy          //   somebody else is writing
 	ErrStdinClosed        error = stdinClosed        //   the process closed its stdin, or never had one
 	ErrOutOfRange         error = outOfRange         // there is no such offset or revision

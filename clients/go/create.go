@@ -14,13 +14,13 @@ import (
 // daemon keeps the last MiB, unless [WithRingBytes] or [WithOverflow] says otherwise, and who reads too
 // late gets [ErrOutputEvicted]. The spec may be nil, with [WithParametersJSON] instead.
 //
-// No lost connection makes it start two processes. The call carries a request id and is meant for one run
+// No lost connection makes it start two processes. The call carries a request id and is meant for one state
 // of the daemon, which Create asks for if it is not known yet; so it can be repeated.
 //
 // Errors: [ErrExecutableNotFound]; [ErrNotFound], no such system; [ErrAlreadyExists], the process id is
 // taken; [ErrRequestIDReused]; [ErrFailedPrecondition], the system is not running; [ErrInvalidRequest],
 // also for a working directory that is not there; [ErrDaemonRestarted], the connection was lost and the
-// daemon started anew: the process may have been started, and has ended then; [ErrUsage], not exactly one
+// daemon has lost its state: the process may have been started, and is gone then; [ErrUsage], not exactly one
 // of the spec and a document is given, or an option has no such value.
 func (c *Client) Create(ctx context.Context, spec *hcsdv1.ProcessSpec, options ...CreateOption) (*Process, error) {
 	settings, err := newCreateSettings(spec, options)

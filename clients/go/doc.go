@@ -25,8 +25,8 @@
 // goes without a word is noticed as [WithKeepalive] says. Whatever ends a call in the daemon's place, as a
 // proxy does, is a lost connection, [ErrConnectionLost].
 //
-// No command is started twice, see [Client.Create]. Only [Process.Signal] is never repeated. Calls of the
-// generated stubs are not either: that is left to the caller.
+// No command is started twice, see [Client.Create]. Only [Process.Signal] is never sent twice: while the daemon
+// is away it waits. Calls of the generated stubs are made once, and repeating them is left to the caller.
 //
 // [WithLogger] shows what was repeated and why. [WithDialOptions] takes interceptors.
 //

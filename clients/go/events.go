@@ -19,12 +19,12 @@ import (
 // A lost connection shows only as a pause, within the bounds of [Retry]: every event is given once. Of
 // bookmarks those are given that tell something new, and the first message if it is one.
 //
-// With SendSnapshot it also goes on after a restart of the daemon, or where events are missing: by another
+// With SendSnapshot it also goes on where the daemon has lost its state, or events are missing: by another
 // snapshot. Whoever gets a part of a snapshot whose revision or incarnation is another one than that of the
 // part before forgets what it knew. A snapshot that is cut off before it is complete is given anew, too.
 //
 // Errors: [ErrNotFound], there is no such system; [ErrUnavailable]. Without SendSnapshot also
-// [ErrDaemonRestarted], the revision is of an earlier run of the daemon, whose processes ended with it;
+// [ErrDaemonRestarted], the daemon has lost the state of the revision, with all processes;
 // [ErrRevisionCompacted], the events after it are no longer kept; [ErrSubscriberStalled], the caller has
 // fallen too far behind.
 func (c *Client) WatchEvents(

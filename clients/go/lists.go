@@ -20,7 +20,9 @@ func (c *Client) ListProcesses(ctx context.Context, request *hcsdv1.ListProcesse
 		proto.Merge(asked, request) // which may be nil
 		asked.Parent = cmp.Or(asked.GetParent(), AllSystems)
 		asked.PageToken = cmp.Or(token, asked.GetPageToken())
-		page, err := c.processes.ListProcesses(ctx, asked)
+		page, err := repeat(ctx, c.connection, "ListProcesses", func() (*hcsdv1.ListProcessesResponse, error) {
+			return c.processes.ListProcesses(ctx, asked)
+		})
 		return page.GetProcesses(), page.GetNextPageToken(), err
 	})
 }
@@ -33,7 +35,9 @@ func (c *Client) ListSystems(
 		asked := new(hcsdv1.ListComputeSystemsRequest)
 		proto.Merge(asked, request) // which may be nil
 		asked.PageToken = cmp.Or(token, asked.GetPageToken())
-		page, err := c.systems.ListComputeSystems(ctx, asked)
+		page, err := repeat(ctx, c.connection, "ListComputeSystems", func() (*hcsdv1.ListComputeSystemsResponse, error) {
+			return c.systems.ListComputeSystems(ctx, asked)
+		})
 		return page.GetSystems(), page.GetNextPageToken(), err
 	})
 }

@@ -21,7 +21,7 @@ import (
 // reading again goes on at the byte where it stopped.
 //
 // Errors: [ErrOutputEvicted], bytes are gone that were not read in time; [ErrDaemonRestarted], the
-// process ended with an earlier run of the daemon; [ErrNotFound], the process was deleted;
+// daemon has lost its state, and the process; [ErrNotFound], the process was deleted;
 // [ErrUnavailable], the daemon was out of reach for too long; [ErrClosed].
 type Output struct {
 	process *Process

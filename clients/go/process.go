@@ -20,11 +20,12 @@ const closeTimeout = 5 * time.Second // to end a process that is closed; arbitra
 
 // Process is a process of the daemon, as [Client.Run], [Client.Create] and [Client.Open] return it.
 //
-// All that is asked of it is meant for this process alone: if the daemon was started anew, which ends its
-// processes, every method returns [ErrDaemonRestarted]; and if it was deleted and another one got its
-// name, what is read or waited for returns [ErrNotFound]. What is written, sent or asked to end goes by the
-// name, so with a process id that is used again after a deletion by somebody else it would reach the later
-// process. Ids that the daemon issues, which is what it does by default, are never used again.
+// All that is asked of it is meant for this process alone: if the daemon was started anew without its
+// state, which ends its processes, every method returns [ErrDaemonRestarted]; and if it was deleted and
+// another one got its name, what is read or waited for returns [ErrNotFound]. What is written, sent or
+// asked to end goes by the name, so with a process id that is used again after a deletion by somebody else
+// it would reach the later process. Ids that the daemon issues, which is what it does by default, are never
+// used again.
 //
 // Methods return [ErrDaemonRestarted]; [ErrNotFound], the process was deleted; [ErrUnavailable], the
 // daemon was out of reach for too long; [ErrClosed], the client is closed.
@@ -117,9 +118,11 @@ func (p *Process) Wait(ctx context.Context) (*hcsdv1.ProcessExit, error) {
 }
 
 // Signal sends a signal; that the process has exited is no error, but in the answer. It is sent at most
-// once: if the connection is lost, it may have been delivered.
+// once: if the connection is lost, it may have been delivered. While the daemon is away it is not sent, and waits.
 func (p *Process) Signal(ctx context.Context, signal *hcsdv1.ProcessSignal) (hcsdv1.SignalDelivery, error) {
-	answer, err := p.processes.SignalProcess(ctx, &hcsdv1.SignalProcessRequest{Name: p.Name(), Signal: signal})
+	answer, err := once(ctx, p.connection, "SignalProcess "+p.Name(), func() (*hcsdv1.SignalProcessResponse, error) {
+		return p.processes.SignalProcess(ctx, &hcsdv1.SignalProcessRequest{Name: p.Name(), Signal: signal})
+	})
 	return answer.GetDelivery(), err
 }
 

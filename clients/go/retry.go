@@ -85,6 +85,24 @@ func (a *attempts) delay(err error) time.Duration {
 	return delay
 }
 
+// once makes a call that must not happen twice: again only while no daemon can have got it.
+func once[Answer any](ctx context.Context, c *connection, what string, call func() (Answer, error)) (Answer, error) {
+	tries := attempts{connection: c, what: what}
+	for {
+		answer, err := call()
+		if err == nil {
+			tries.succeeded()
+			return answer, nil
+		}
+		if !errors.Is(err, ErrDaemonUnreachable) {
+			return answer, err
+		}
+		if err := tries.wait(ctx, err); err != nil {
+			return answer, err
+		}
+	}
+}
+
 // repeat makes a call that is safe to repeat until the daemon answers.
 func repeat[Answer any](ctx context.Context, c *connection, what string, call func() (Answer, error)) (Answer, error) {
 	tries := attempts{connection: c, what: what}

@@ -92,6 +92,7 @@ func TestASignalIsNeverRepeated(t *testing.T) {
 func TestADaemonThatWasThereIsTriedAgainAndOneThatNeverWasIsNot(t *testing.T) {
 	d := serve(t)
 	d.get = func() (*hcsdv1.Process, error) { return process(), nil }
+	d.signal = func() error { return nil }
 	slow := WithRetry(Retry{Attempts: 1000, FirstDelay: time.Millisecond, MaxDelay: time.Millisecond})
 	client, p := d.client(t, slow), d.created(t, slow)
 	d.server.Stop()
@@ -103,12 +104,24 @@ func TestADaemonThatWasThereIsTriedAgainAndOneThatNeverWasIsNot(t *testing.T) {
 		_, err := p.Get(t.Context())
 		done <- err
 	}()
+	for err := error(nil); !errors.Is(err, ErrDaemonUnreachable); { // before, a signal might count as sent
+		_, err = p.processes.GetProcess(t.Context(), &hcsdv1.GetProcessRequest{Name: p.Name()})
+	}
+	go func() {
+		_, err := p.Signal(t.Context(), SignalName("TERM"))
+		done <- err
+	}()
 	address, err := ParseAddress(d.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.listen(t, "unix", address.Path)
-	if err := <-done; err != nil {
-		t.Errorf("%v", err)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := len(requests[*hcsdv1.SignalProcessRequest](d)); n != 1 {
+		t.Errorf("a signal was sent %d times", n)
 	}
 }

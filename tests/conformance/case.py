@@ -6,6 +6,7 @@ A file in `cases/` has
     known_failing  languages that do not keep it yet; they are run all the same, and must fail
     environment    variables of the runner
     daemon         options of a daemon of its own; by default the cases share one
+    outages        ways in which the daemon goes away for a while (outages.py): the case is played for each
     files          names and sizes of files of random bytes: `$name` has `path`, `bytes`, `sha256`
     steps          one after the other
 
@@ -19,6 +20,7 @@ the arguments it may have
 """
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,17 +59,27 @@ class Case:
     environment: dict[str, str]
     daemon: tuple[str, ...] | None
     known_failing: tuple[str, ...]
+    outage: str
 
     def __str__(self) -> str:
         return self.name
 
 
-def read_case(path: Path) -> Case:
-    """Read one file."""
+def read_cases(path: Path) -> Iterator[Case]:
+    """Read one file: the case, or one for each of its outages."""
+    ways = tomllib.loads(path.read_text("utf-8")).get("outages", [""])
+    for way in ways:
+        yield read_case(path, way)
+
+
+def read_case(path: Path, outage: str) -> Case:
+    """Read one file, for one outage or for none."""
     table = tomllib.loads(path.read_text("utf-8"))
+    table.pop("outages", None)
     daemon = table.pop("daemon", None)
     return Case(
-        name=path.stem,
+        name=f"{path.stem}-{outage}" if outage else path.stem,
+        outage=outage,
         title=table.pop("title"),
         steps=tuple(Step.read(step) for step in table.pop("steps")),
         files=table.pop("files", {}),
@@ -78,4 +90,4 @@ def read_case(path: Path) -> Case:
     )
 
 
-CASES = tuple(read_case(path) for path in sorted(FOLDER.glob("*.toml")))
+CASES = tuple(case for path in sorted(FOLDER.glob("*.toml")) for case in read_cases(path))

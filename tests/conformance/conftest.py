@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.case import CASES, Case
 from tests.conformance.languages import LANGUAGES, Language
+from tests.conformance.outages import is_possible, options_of
 from tests.support.daemon import Daemon, serving
 
 MARKS = {"passed": "ok", "failed": "FAILED", "xfailed": "known", "skipped": "-", "error": "ERROR"}
@@ -61,8 +62,10 @@ def daemon(request: pytest.FixtureRequest, case: Case) -> Iterator[Daemon]:
     if case.daemon is None:
         yield request.getfixturevalue("shared_daemon")
         return
+    if not is_possible(case.outage):
+        pytest.skip("the daemon cannot be started again on its state")
     with contextlib.ExitStack() as own:
-        yield own.enter_context(serving(*case.daemon, tcp=True))
+        yield own.enter_context(serving(*options_of(case.daemon, case.outage), tcp=True))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

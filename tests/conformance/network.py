@@ -37,6 +37,7 @@ class Network:
         self._resources = resources
         self._proxies: dict[str, Proxy] = {}
         self._frame_proxies: dict[str, FrameProxy] = {}
+        self._door: Proxy | None = None
         self.addresses: dict[str, str] = {}
         self.actions: dict[str, Callable[..., Awaitable[None]]] = {
             "suite.cut": self._cut,
@@ -51,13 +52,19 @@ class Network:
             "suite.swallow": self._swallow,
         }
 
-    def lead_to(self, target: Path) -> None:
-        """Lead connections that come from now on to another daemon."""
-        self._target = target
-        for proxy in self._proxies.values():
-            proxy.target = target
-        for frame_proxy in self._frame_proxies.values():
-            frame_proxy.target = target
+    async def open_door(self) -> str:
+        """Let clients come to the daemon by an address that can be shut; returns it."""
+        if self._door is None:
+            opening = proxying(self._target, self._own_folder("door"))
+            self._door = await self._resources.enter_async_context(opening)
+        else:
+            await self._door.listen()
+        return self._door.address
+
+    def shut_door(self) -> None:
+        """Let nobody listen at that address, and cut who is connected there."""
+        if self._door:
+            self._door.leave()
 
     def _own_folder(self, name: str) -> Path:
         folder = self._folder / name

@@ -19,6 +19,7 @@ from tests.conformance.case import Step
 from tests.conformance.ends import Watched
 from tests.conformance.matching import CaseError, differences, fill
 from tests.conformance.network import Network
+from tests.conformance.outages import Outages
 from tests.conformance.pipes import Pipes
 from tests.conformance.scripted_server import scripted
 from tests.support.daemon import serving
@@ -27,7 +28,7 @@ from tests.support.tls import LOOPBACK, Authority, serve_options
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from tests.conformance.case import Case
     from tests.conformance.matching import Table
@@ -46,18 +47,25 @@ class Stage:
     Args:
         runner: The runner.
         daemon: The daemon.
+        options: What it was started with.
         folder: For files and sockets; its path must be short.
         resources: What the stage opens is closed with them.
     """
 
     def __init__(
-        self, runner: Runner, daemon: Daemon, folder: Path, resources: contextlib.AsyncExitStack
+        self,
+        runner: Runner,
+        daemon: Daemon,
+        options: Sequence[str],
+        folder: Path,
+        resources: contextlib.AsyncExitStack,
     ) -> None:
         self._runner = runner
         self._daemon = daemon
         self._folder = folder
         self._resources = resources
         self._network = Network(daemon.socket, folder, resources)
+        self._outages = Outages(daemon, options, self._network, resources)
         self._pipes = Pipes(folder, resources)
         self._under_way: dict[str, Asked] = {}
         self._watched: dict[str, Watched] = {}
@@ -71,17 +79,17 @@ class Stage:
             "suite.events": self._events,
             "suite.fill": self._fill,
             "suite.heard": self._heard,
-            "suite.kill_daemon": self._kill_daemon,
             "suite.kill_runner": self._kill_runner,
             "suite.replace": self._replace,
-            "suite.restart_daemon": self._restart_daemon,
             "suite.running": self._running,
             "suite.scripted": self._scripted,
             "suite.squatter": self._squatter,
             "suite.tls": self._tls,
+            "suite.trying": self._trying,
             "suite.until": self._until,
             "suite.watch": self._watch,
             **self._network.actions,
+            **self._outages.actions,
             **self._pipes.actions,
         }
 
@@ -93,6 +101,8 @@ class Stage:
         """
         for name, size in case.files.items():
             await self._fill(name, size)
+        if case.outage:
+            self._known["door"] = {"address": await self._outages.open_door(case.outage)}
         for number, step in enumerate(case.steps, 1):
             try:
                 await self._step(step)
@@ -105,6 +115,9 @@ class Stage:
             await self._await(step)
         elif action:
             await action(**{key: fill(value, self._known) for key, value in step.arguments.items()})
+            if step.do in self._outages.actions and self._daemon is not self._outages.daemon:
+                self._daemon = self._outages.daemon
+                self._known["daemon"] = self._facts()
             self._known |= {key: {"address": at} for key, at in self._network.addresses.items()}
             self._known |= {key: {"path": at} for key, at in self._pipes.paths.items()}
         else:
@@ -171,6 +184,14 @@ class Stage:
                 raise CaseError(f"a {item} has revision {revision} after {last}")
             last = revision
 
+    async def _trying(self, client: str, before: list[str], attempts: int) -> None:
+        """Wait until a client has logged so many attempts more than `before`, lines of its `log`."""
+        with anyio.fail_after(ANSWER_TIMEOUT):
+            while True:
+                _, answer = self._runner.start("log", {"client": client})
+                if len((await answer)["ok"]["lines"]) >= len(before) + attempts:
+                    return
+
     async def _kill_runner(self) -> None:
         """End the program that uses the library by SIGKILL; what follows can only ask the suite."""
         await self._runner.kill()
@@ -182,17 +203,6 @@ class Stage:
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         self._known[name] = {"path": str(path), "bytes": size, "sha256": digest}
-
-    async def _kill_daemon(self) -> None:
-        await anyio.to_thread.run_sync(self._daemon.kill)
-
-    async def _restart_daemon(self) -> None:
-        """Start another one, which the proxies lead to from now on."""
-        starting = contextlib.ExitStack()
-        self._resources.callback(starting.close)
-        self._daemon = await anyio.to_thread.run_sync(starting.enter_context, serving(tcp=True))
-        self._known["daemon"] = self._facts()
-        self._network.lead_to(self._daemon.socket)
 
     async def _replace(self, file: str, by: str | None = None) -> None:
         """Replace a file by a copy of another, or by one with a new token."""

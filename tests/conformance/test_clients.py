@@ -12,6 +12,7 @@ from tests.conformance import offers
 from tests.conformance.case import Case
 from tests.conformance.ends import Watched
 from tests.conformance.languages import ROOT, Command, Language
+from tests.conformance.outages import options_of
 from tests.conformance.runner import running
 from tests.conformance.stage import Stage
 from tests.support.daemon import Daemon
@@ -125,6 +126,7 @@ async def test_case(  # noqa: PLR0917  (fixtures)
             contextlib.AsyncExitStack() as resources,
             running(language.runner, environment(**case.environment), log) as runner,
         ):
-            await Stage(runner, daemon, short_folder, resources).play(case)
+            options = options_of(case.daemon or (), case.outage)
+            await Stage(runner, daemon, options, short_folder, resources).play(case)
     finally:
         sys.stderr.write(log.read_text("utf-8", "backslashreplace"))  # shown if it fails

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from google.protobuf.message import Message
 
-from hcsd_client._errors import ClientClosedError
+from hcsd_client._errors import ClientClosedError, DaemonUnreachableError
 from hcsd_client._pieces import Pieces
 from hcsd_client._retry import retrying
 from hcsd_client._values import seconds
@@ -75,15 +75,35 @@ class Asking:
         method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
         request: Request,
     ) -> Response:
-        """Make a call that changes nothing, once more if its connection is lost."""
+        """Make a call that changes nothing, again if its connection is lost."""
         channel = self._channel
         attempts = channel.attempts(f"a {type(request).__name__}")
         return await retrying(
             attempts,
             lambda: self._ask(method, request),
-            reached=channel.is_pinned,
-            refused=channel.is_pinned,
+            reached=channel.is_reached,
+            refused=channel.is_reached,
         )
+
+    async def _ask_once(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        what: str,
+    ) -> Response:
+        """Make a call that must not happen twice: again only while no daemon can have got it."""
+        channel = self._channel
+        attempts = channel.attempts(what)
+        while True:
+            try:
+                response = await self._ask(method, request)
+            except DaemonUnreachableError as error:
+                if error.may_have_arrived or not channel.is_reached:
+                    raise
+                await attempts.failed(error)
+            else:
+                attempts.succeeded()
+                return response
 
     async def _wait(
         self,

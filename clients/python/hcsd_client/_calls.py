@@ -136,7 +136,7 @@ class Calls(SystemCalls, EventCalls):
 
         Raises:
             NotFoundError: The process was deleted meanwhile.
-            DaemonRestartedError: The daemon was started anew while the process ran.
+            DaemonRestartedError: The daemon lost its state while the process ran.
             CallError: It was not started; see `create_process`.
         """
         create = make_create(
@@ -243,6 +243,9 @@ class Calls(SystemCalls, EventCalls):
     ) -> SignalProcessResponse:
         """Send a signal; to a process that has exited it is no error, see `delivery`.
 
+        It is sent at most once. While the daemon is away it is not sent, and waits for it, within the
+        bounds of `Retry`; if the connection is lost, it may have been delivered.
+
         Args:
             name: The process.
             signal: Name with or without ``SIG``, number, or a `ProcessSignal`.
@@ -254,7 +257,9 @@ class Calls(SystemCalls, EventCalls):
         request = message(
             SignalProcessRequest, name=full_process_name(name), signal=make_signal(signal)
         )
-        return await self._ask(self._channel.processes.SignalProcess, request)
+        return await self._ask_once(
+            self._channel.processes.SignalProcess, request, f"a signal to '{name}'"
+        )
 
     async def terminate_process(
         self,

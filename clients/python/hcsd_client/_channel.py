@@ -85,9 +85,11 @@ class Known:
 
     Attributes:
         incarnation: Its present run, as far as is known; "" if nothing is.
+        reached: It has been there before.
     """
 
     incarnation: str = ""
+    reached: bool = False
 
 
 class Channel:
@@ -156,6 +158,11 @@ class Channel:
         self.known.incarnation = incarnation
         return view
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the daemon was there before. If it was not, that it is not is told at once."""
+        return self.is_pinned or self.known.reached
+
     async def find_incarnation(self) -> str:
         """Return the present run of the daemon, as far as it is known; asks if it is not."""
         if not self.known.incarnation:
@@ -221,6 +228,8 @@ class Channel:
             # scope of anyio knows its own cancellation: let anyio raise its own again.
             await checkpoint_if_cancelled()
             raise
+        else:
+            self.known.reached = True
 
     def error_of(self, status: status_pb2.Status, *, connected: bool) -> CallError:
         """Return the error for how a call has ended.
@@ -234,6 +243,7 @@ class Channel:
             status.message = f"{found.message}; {self._trust.shown}"
             return error_from_status(status)
         if found.reason or found.code not in _LOST:
+            self.known.reached = True
             return found
         # gRPC speaks, not the daemon.
         if connected or not self._never_connected(status.message):

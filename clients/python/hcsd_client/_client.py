@@ -183,7 +183,7 @@ class Client(ExecCalls):
         Of each output the daemon keeps the last MiB, unless an option or the spec says otherwise. Who reads
         too late gets an `OutputEvictedError`, or see `RemoteProcess.output`.
 
-        The command never runs twice: if the connection was lost and the daemon started anew meanwhile, so
+        The command never runs twice: if the connection was lost and the daemon has lost its state meanwhile, so
         that it cannot know of the first attempt, that is a `DaemonRestartedError`.
 
         Args:

@@ -5,7 +5,7 @@ a create that may be repeated is meant for one run of the daemon:
 
     ASKED    the run of the daemon is known                    SENT
     SENT     refused, or no connection                         SENT again, after a while
-    SENT     the connection is lost                            DOUBTFUL
+    SENT     the connection is lost, or the daemon is stopping DOUBTFUL
     SENT     another run of the daemon                         ASKED
     DOUBTFUL refused, no connection, or lost again             DOUBTFUL, after a while
     DOUBTFUL another run of the daemon                         FAILED: the command may have run
@@ -42,7 +42,7 @@ class Creation:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._reached = False
+        self._reached = channel.is_reached
         self._doubtful = False
         self._incarnation = ""  # of the run of the daemon that was asked last
 
@@ -69,7 +69,9 @@ class Creation:
             return not self._doubtful
         if not isinstance(error, UnavailableError):
             return False
-        self._doubtful = self._doubtful or error.may_have_arrived
+        # A daemon that stops says so also of what it has begun. Whoever has begun nothing tells when to retry.
+        is_stopping = bool(error.reason) and error.retry_delay is None
+        self._doubtful = self._doubtful or error.may_have_arrived or is_stopping
         return self._reached or not isinstance(error, DaemonUnreachableError)
 
 

@@ -14,7 +14,7 @@
         ├── AlreadyExistsError
         │   └── RequestIdReusedError
         ├── FailedPreconditionError
-        │   ├── DaemonRestartedError     the process ended with an earlier run of the daemon
+        │   ├── DaemonRestartedError     the daemon has lost its state, and the process
         │   ├── StdinBusyError
         │   └── StdinClosedError
         ├── OutOfRangeError
@@ -206,7 +206,7 @@ class FailedPreconditionError(CallError):
 
 
 class DaemonRestartedError(FailedPreconditionError):
-    """The daemon was started anew, and the process ended with its earlier run.
+    """The daemon was started anew without its state, and the process ended with its earlier run.
 
     How it ended, and output that was not read before, cannot be known any more.
     """

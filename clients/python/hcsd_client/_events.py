@@ -29,11 +29,11 @@ class Events(EventStream[WatchEventsResponse]):
     After a lost connection it goes on behind the revision of the last message: every event comes once. A
     bookmark that tells no new revision is not handed out.
 
-    A watch with `send_snapshot` also survives what it cannot go on behind: a restart of the daemon, a
+    A watch with `send_snapshot` also survives what it cannot go on behind: a daemon that lost its state, a
     connection that was lost for so long that events are no longer kept, a caller that was too slow. Then
     another snapshot comes, and the events after it. So whoever gets a part of a snapshot whose revision or
     incarnation is another one than that of the part before forgets what it knew. The incarnation tells
-    one run of the daemon from another. A snapshot that broke before its last part comes anew, too.
+    one state of the daemon from another. A snapshot that broke before its last part comes anew, too.
 
     A watch without a snapshot raises `DaemonRestartedError`, `RevisionCompactedError` or
     `SubscriberStalledError` there.
@@ -87,8 +87,8 @@ class EventCalls(Asking):
     ) -> Events:
         """Watch what happens to compute systems and processes, without an end.
 
-        It goes on by itself after a lost connection, and with `send_snapshot` also after a restart of the
-        daemon: see `Events`. Each item has the revision and the incarnation with which another watch, or
+        It goes on by itself after a lost connection, and with `send_snapshot` also where the daemon has
+        lost its state: see `Events`. Each item has the revision and the incarnation with which another watch, or
         another program, goes on behind it.
 
         Args:
@@ -97,11 +97,11 @@ class EventCalls(Asking):
                 with what happens from now on.
             incarnation: What `after_revision` belongs to.
             send_snapshot: Begin with what there is now, and begin anew with it where the watch cannot go
-                on, as after a restart of the daemon.
+                on, as where the daemon has lost its state.
 
         Raises (while iterating):
             NotFoundError: There is no such system.
-            DaemonRestartedError: The daemon was restarted, and its processes ended with it; not with
+            DaemonRestartedError: The daemon has lost its state, with all processes; not with
                 `send_snapshot`.
             RevisionCompactedError: Events after the revision are no longer kept; not with `send_snapshot`.
             SubscriberStalledError: The caller has fallen too far behind; not with `send_snapshot`.

@@ -43,7 +43,7 @@ class RemoteOutput(ByteReceiveStream):
 
     Raises (while iterating):
         OutputEvictedError: Bytes are gone that were not read in time, and `skip_gaps` is off.
-        DaemonRestartedError: The daemon was started anew, and the process ended with the old one.
+        DaemonRestartedError: The daemon was started again without its state, and so without the process.
         NotFoundError: The process was deleted.
         UnavailableError: The daemon was out of reach for too long.
         CallError: Anything else that fails; see `Client`.

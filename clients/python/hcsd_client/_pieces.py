@@ -50,7 +50,7 @@ class Pieces:
         self.attempts = channel.attempts(what)
         self._channel = channel
         self._longest = channel.link.piece
-        self._reached = channel.is_pinned  # then the daemon was there before
+        self._reached = channel.is_reached
 
     async def ask(
         self,

@@ -54,9 +54,9 @@ class RemoteProcess:
 
     It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when
     the daemon is reached again, within the bounds of `Retry`, and without the caller noticing. Only
-    `signal` is never repeated. All that is asked for is meant for this process alone: if the daemon was
-    started anew, which ends its processes, every method raises `DaemonRestartedError`. And if the
-    process was deleted and another one got its name, what is read or waited for raises `NotFoundError`.
+    `signal` is never sent twice. All that is asked for is meant for this process alone: if the daemon was
+    started anew without its state, which ends its processes, every method raises `DaemonRestartedError`. And
+    if the process was deleted and another one got its name, what is read or waited for raises `NotFoundError`.
 
     What is written, sent or asked to end goes by the name, so with a `process_id` that is used again after
     a deletion by somebody else it would reach the later process. Ids that the daemon issues, which is what
@@ -170,7 +170,8 @@ class RemoteProcess:
     async def signal(self, signal: str | int | ProcessSignal) -> SignalDelivery:
         """Send a signal; that the process has exited is no error, but in the answer.
 
-        It is sent at most once: if the connection is lost, it may have been delivered.
+        It is sent at most once: if the connection is lost, it may have been delivered. While the daemon is
+        away it is not sent, and waits.
 
         Args:
             signal: Name with or without ``SIG``, number, or a `ProcessSignal`.

@@ -78,7 +78,7 @@ class EventStream(ABC, Generic[Message]):
     `Retry`.
 
     Iterating raises a `CallError` if the call fails, `UnavailableError` if the daemon was out of reach for
-    too long, `DaemonRestartedError` if it was started anew meanwhile, and `ClientClosedError` if the
+    too long, `DaemonRestartedError` if it lost its state meanwhile, and `ClientClosedError` if the
     stream or its client is closed meanwhile. A cancellation ends the call.
 
     Args:
@@ -94,7 +94,7 @@ class EventStream(ABC, Generic[Message]):
         # and not yet read, and reports INTERNAL (grpcio 1.85, seen in 200 of 200 calls).
         self._messages: AsyncIterator[Message] | None = None
         self._attempts = channel.attempts(what)
-        self._reached = channel.is_pinned  # then the daemon was there before
+        self._reached = channel.is_reached
         self._patient = channel.is_pinned  # a daemon that is stopping is waited for, too
         self._begun = 0.0  # when the present call began
         self._first_timeout = FIRST_TIMEOUT

@@ -10,15 +10,17 @@ from hcsd.v1.host_service_pb2 import (
     GetHostResponse,
     GetServicePropertiesRequest,
     ModifyServiceSettingsRequest,
+    ReloadConfigurationRequest,
 )
 from hcsd_client._asking import Asking
 from hcsd_client._values import duration, message
 from hcsd_client.names import bare_id, full_system_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from hcsd.v1.compute_system_pb2 import ComputeSystem, ComputeSystemType
+    from hcsd.v1.host_service_pb2 import ChangedSetting
     from hcsd_client._values import Seconds
 
 
@@ -253,6 +255,16 @@ class SystemCalls(Asking):
         host = await self._look(self._channel.host.GetHost, GetHostRequest())
         self._channel.known.incarnation = host.incarnation
         return host
+
+    async def reload_configuration(self) -> Sequence[ChangedSetting]:
+        """Have the daemon read its configuration file again; returns what differs from before.
+
+        Raises:
+            FailedPreconditionError: It has no file, or something is wrong with it; nothing changed.
+        """
+        request = ReloadConfigurationRequest()
+        answer = await self._look(self._channel.host.ReloadConfiguration, request)
+        return answer.changed_settings
 
     async def get_service_properties(self, property_query_json: str = "") -> str:
         """Ask HCS about itself, by a Service_PropertyQuery document; returns its answer."""

@@ -402,5 +402,6 @@ class Client(Face[aio.Client]):
     get_system_properties = _call(aio.Client.get_system_properties)
     wait_system = _call(aio.Client.wait_system)
     get_host = _call(aio.Client.get_host)
+    reload_configuration = _call(aio.Client.reload_configuration)
     get_service_properties = _call(aio.Client.get_service_properties)
     modify_service_settings = _call(aio.Client.modify_service_settings)

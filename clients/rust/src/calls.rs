@@ -139,6 +139,11 @@ impl Calls {
         Attempts::new(self.retry, what, Arc::clone(&self.peer.shown))
     }
 
+    /// Whether the daemon was there before.
+    pub(crate) fn contact(&self) -> Contact {
+        if self.peer.is_met() { Contact::Later } else { Contact::First }
+    }
+
     /// Waits for an answer, as long as the client is open.
     pub(crate) async fn answer<T>(
         &self,
@@ -203,6 +208,31 @@ impl Calls {
             }
             contact = Contact::Later;
             attempts.failed(error).await?;
+        }
+    }
+
+    /// Makes a call that must not happen twice: again only while no daemon can have got it.
+    pub(crate) async fn once<R: Clone, A, F>(
+        &self,
+        what: &'static str,
+        request: R,
+        call: impl Fn(ProcessServiceClient<Transport>, R) -> F,
+    ) -> Result<A>
+    where
+        F: Future<Output = std::result::Result<Response<A>, Status>>,
+    {
+        let mut attempts = self.attempts(what);
+        loop {
+            match self.answer(call(self.processes(), request.clone())).await {
+                Ok(answer) => {
+                    attempts.succeeded();
+                    return Ok(answer.into_inner());
+                }
+                Err(error) if error.kind() == ErrorKind::DaemonUnreachable => {
+                    attempts.failed(error).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Address, Command, Error, Events, Process, Result, Retry, ScopedProcess, Transport,
-    calls::{Calls, Contact},
+    calls::Calls,
     creation::{Incarnation, create},
     hooks::Hooks,
     keepalive::Keepalive,
@@ -193,8 +193,8 @@ impl Client {
     /// exist, [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for the process id,
     /// [`RequestIdReused`](crate::ErrorKind::RequestIdReused),
     /// [`FailedPrecondition`](crate::ErrorKind::FailedPrecondition) if the system is not running, and
-    /// [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted) if an earlier run of the daemon may have
-    /// started the process, and its answer was lost: no command runs twice.
+    /// [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted) if the daemon has lost its state and may
+    /// have started the process before: no command runs twice.
     pub async fn create(&self, command: impl Into<Command>) -> Result<Process> {
         self.create_process(command.into().unowned()?).await
     }
@@ -230,7 +230,7 @@ impl Client {
         let request = GetProcessRequest { name: name.into() };
         let calls = &self.calls;
         let call =
-            calls.repeat("GetProcess", Contact::First, request, |mut stub, request| async move {
+            calls.repeat("GetProcess", calls.contact(), request, |mut stub, request| async move {
                 stub.get_process(request).await
             });
         let process = call.await?.process.unwrap_or_default();
@@ -247,7 +247,7 @@ impl Client {
         loop {
             let call = self.calls.repeat(
                 "ListProcesses",
-                Contact::First,
+                self.calls.contact(),
                 request.clone(),
                 |mut stub, request| async move { stub.list_processes(request).await },
             );

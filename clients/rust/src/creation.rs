@@ -1,15 +1,16 @@
 //! Creating a process once, however often the call for it is made.
 //!
-//! A daemon knows the request ids of its own run alone. So each call is meant for one run, by the
-//! incarnation, and another run refuses it.
+//! A daemon that has lost its state has lost the request ids. So each call is meant for one state, by
+//! the incarnation, and a daemon with another one refuses it.
 //!
 //! | state    | event                                | next                                           |
 //! |----------|--------------------------------------|------------------------------------------------|
 //! | Not sent | the daemon cannot be reached         | Not sent; after a while, again                 |
 //! | Not sent | the connection is lost               | Sent; after a while, again                     |
-//! | Not sent | another run of the daemon refuses it | Not sent; again, with the new incarnation      |
+//! | Not sent | a daemon of another state refuses it | Not sent; again, with the new incarnation      |
+//! | Not sent | the daemon says that it is stopping  | Sent; after a while, again                     |
 //! | Sent     | the connection is lost               | Sent; after a while, again                     |
-//! | Sent     | another run of the daemon refuses it | over: nobody can know whether the process ran  |
+//! | Sent     | a daemon of another state refuses it | over: nobody can know whether the process ran  |
 //! | any      | the time of a piece is up            | Sent; again, which joins the run               |
 //! | any      | an answer, another error             | over                                           |
 //!
@@ -70,7 +71,7 @@ struct Creation<'a> {
 impl<'a> Creation<'a> {
     fn new(calls: &'a Calls, known: &'a Incarnation, what: &'static str) -> Self {
         let attempts = calls.attempts(what);
-        let (incarnation, contact) = (String::new(), Contact::First);
+        let (incarnation, contact) = (String::new(), calls.contact());
         Self { calls, known, incarnation, attempts, contact, sent: false }
     }
 
@@ -93,7 +94,8 @@ impl<'a> Creation<'a> {
         if error.is_of_first(self.contact) || !survived {
             return Err(error);
         }
-        self.sent |= error.kind() == ErrorKind::ConnectionLost;
+        // A daemon that stops says that it is unavailable also of what it has begun.
+        self.sent |= !restarted && error.kind() != ErrorKind::DaemonUnreachable;
         self.contact = Contact::Later;
         self.attempts.failed(error).await
     }

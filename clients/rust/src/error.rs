@@ -28,16 +28,16 @@ pub enum ErrorKind {
     RequestIdReused,
     /// The process or system is not in a state for this.
     FailedPrecondition,
-    /// The daemon was started anew, and the process ended with its earlier run. How it ended, and
-    /// output that was not read before, cannot be known any more. From a creation it means: the request
-    /// was sent, its answer was lost, and the daemon was started anew, so nobody knows whether the
-    /// process ran.
+    /// The daemon was started anew without its state, and the process ended with its earlier run.
+    /// How it ended, and output that was not read before, cannot be known any more. From a creation
+    /// it means: the request was sent, its answer was lost, and the daemon was started anew, so
+    /// nobody knows whether the process ran.
     DaemonRestarted,
     /// Somebody else is writing to stdin.
     StdinBusy,
     /// Stdin was closed, or the process never had one.
     StdinClosed,
-    /// An offset or revision lies past the end, or belongs to another run of the daemon.
+    /// An offset or revision lies past the end, or belongs to another state of the daemon.
     OutOfRange,
     /// The output asked for is no longer kept.
     OutputEvicted,

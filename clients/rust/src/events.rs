@@ -38,7 +38,7 @@ use crate::{
 /// is handed out once. A bookmark that says nothing new is left out, unless the request itself sets a
 /// `heartbeat_interval`. A message whose item this version does not know has none.
 ///
-/// With `send_snapshot` watching also goes on after a restart of the daemon, or where events are missing:
+/// With `send_snapshot` watching also goes on where the daemon has lost its state, or events are missing:
 /// by another snapshot. Whoever gets a part of a snapshot whose revision or incarnation is another one than
 /// that of the part before forgets what it knew. A snapshot whose parts have not all come comes anew, too.
 ///
@@ -50,8 +50,8 @@ use crate::{
 ///
 /// [`NotFound`](crate::ErrorKind::NotFound): there is no such system.
 ///
-/// Without `send_snapshot` also [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted): the revision is of
-/// an earlier run of the daemon, whose processes ended with it.
+/// Without `send_snapshot` also [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted): the daemon
+/// has lost the state of the revision, with all processes.
 /// [`RevisionCompacted`](crate::ErrorKind::RevisionCompacted): events after it are no longer kept.
 /// [`SubscriberStalled`](crate::ErrorKind::SubscriberStalled): the caller has fallen too far behind.
 pub struct Events {
@@ -79,7 +79,7 @@ impl Events {
         let asked = request.heartbeat_interval.into_iter().chain(own);
         request.heartbeat_interval = asked.min_by_key(|asked| (asked.seconds, asked.nanos));
         let attempts = calls.attempts("WatchEvents");
-        let contact = Contact::First;
+        let contact = calls.contact();
         let snapshots = request.send_snapshot;
         let place = None;
         let watch =

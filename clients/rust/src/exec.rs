@@ -34,7 +34,7 @@ impl Client {
     ///
     /// [`ProcessTimeout`](crate::ErrorKind::ProcessTimeout): its
     /// [`run_timeout`](Command::run_timeout) was up, and it was killed with what it had started.
-    /// [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted): the daemon was started anew while the
+    /// [`DaemonRestarted`](crate::ErrorKind::DaemonRestarted): the daemon lost its state while the
     /// process ran. [`NotFound`](crate::ErrorKind::NotFound): it was deleted meanwhile. And those of
     /// [`create`](Self::create).
     pub async fn exec(&self, command: impl Into<Command>) -> Result<Completed> {

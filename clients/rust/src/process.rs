@@ -27,11 +27,12 @@ use crate::{
 /// [`Command::discard`](crate::Command::discard) or
 /// [`stderr_to_stdout`](crate::Command::stderr_to_stdout).
 ///
-/// It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when
-/// the daemon is reached again, within the bounds of [`Retry`](crate::Retry). Only
-/// [`signal`](Self::signal) is never repeated. All that is asked for is meant for this process alone:
-/// if the daemon was started anew, which ends its processes, every method fails with
-/// [`ErrorKind::DaemonRestarted`], and if the process was deleted with [`ErrorKind::NotFound`].
+/// It is not bound to a connection: what it reads, writes and waits for goes on where it stopped
+/// when the daemon is reached again, within the bounds of [`Retry`](crate::Retry). Only
+/// [`signal`](Self::signal) is never sent twice. All that is asked for is meant for this process
+/// alone: if the daemon was started anew without its state, which ends its processes, every method
+/// fails with [`ErrorKind::DaemonRestarted`], and if the process was deleted with
+/// [`ErrorKind::NotFound`].
 ///
 /// What is written, sent or asked to end goes by the name, so with a process id that is used again
 /// after a deletion by somebody else it would reach the later process. Ids that the daemon issues, which
@@ -156,12 +157,14 @@ impl Process {
     /// is no error, but in the answer's `delivery`.
     ///
     /// It is sent at most once: if the connection is lost, or the future dropped, it may have been
-    /// delivered.
+    /// delivered. While the daemon is away it is not sent, and waits.
     pub async fn signal(&self, signal: impl Into<ProcessSignal>) -> Result<SignalProcessResponse> {
         let request =
             SignalProcessRequest { name: self.name().to_owned(), signal: Some(signal.into()) };
-        let mut stub = self.calls().processes();
-        Ok(self.calls().answer(stub.signal_process(request)).await?.into_inner())
+        let call = self.calls().once("SignalProcess", request, |mut stub, request| async move {
+            stub.signal_process(request).await
+        });
+        call.await
     }
 
     /// Changes the size of the console, in character cells.

@@ -167,6 +167,11 @@ impl Peer {
         })))
     }
 
+    /// Whether it was there before.
+    pub(crate) fn is_met(&self) -> bool {
+        self.met.load(Relaxed)
+    }
+
     /// Translates what a call ended with.
     pub(crate) fn error(&self, status: Status) -> Error {
         let error = Error::from(status);
@@ -174,7 +179,7 @@ impl Peer {
         {
             return error.adding(&self.security.shown());
         }
-        if error.kind() != ErrorKind::ConnectionLost || self.met.load(Relaxed) {
+        if error.kind() != ErrorKind::ConnectionLost || self.is_met() {
             return error;
         }
         // Who hangs up without a word is no daemon, or not one for this client.

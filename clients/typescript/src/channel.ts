@@ -75,6 +75,7 @@ export class Channel {
   readonly #calls = new Set<Call>();
   #grpc: GrpcClient;
   #closed = false;
+  #reached = false;
 
   constructor(
     readonly address: Address,
@@ -105,6 +106,16 @@ export class Channel {
   /** What makes calls now. */
   get grpc(): GrpcClient {
     return this.#grpc;
+  }
+
+  /** Whether a daemon was there before. If none was, that none is there is told at once. */
+  get isReached(): boolean {
+    return this.#reached;
+  }
+
+  /** Take note of an answer. */
+  reached(): void {
+    this.#reached = true;
   }
 
   /** Give up what has turned out to be dead, so that the next call connects anew. */
@@ -185,6 +196,7 @@ export class Channel {
       return new UnauthenticatedError({ ...failure, message });
     }
     if (found.reason !== "" || !LOST.includes(found.code)) {
+      this.#reached = true;
       return found;
     }
     // gRPC speaks, or a proxy, and not the daemon.
@@ -197,6 +209,7 @@ export class Channel {
 
   /** Return the error that says that the connection was lost. */
   lost(why: string, cause?: unknown): ConnectionLostError {
+    this.#reached = true;
     const message = `lost the connection to the daemon at ${this.address.toString()}: ${why}`;
     return new ConnectionLostError({ code: "UNAVAILABLE", message, cause });
   }

@@ -133,7 +133,7 @@ export class Client implements Disposable {
    * Of each output the daemon keeps the last MiB, unless the options say otherwise. Who reads too late
    * gets an `OutputEvictedError`, or see `RemoteProcess.output`.
    *
-   * A lost connection never runs the command twice. If the daemon was started anew meanwhile and may have
+   * A lost connection never runs the command twice. If the daemon has lost its state meanwhile and may have
    * run it before, that is a `DaemonRestartedError`.
    *
    * @throws `ExecutableNotFoundError` There is no such program.
@@ -202,7 +202,6 @@ export class Client implements Disposable {
       `GetProcess of ${name}`,
       new Limits(options),
       (call) => this.processes.getProcess({ name }, call),
-      false,
     );
     return this.#hold(RemoteProcess, present(answer.process, "process"), undefined);
   }
@@ -223,7 +222,9 @@ export class Client implements Disposable {
         pageSize,
         pageToken,
       };
-      const page = await this.processes.listProcesses(request, limits.options);
+      const page = await retrying(this.#session, "ListProcesses", limits, (call) =>
+        this.processes.listProcesses(request, call),
+      );
       yield* page.processes;
       pageToken = page.nextPageToken;
       if (pageToken === "") {
@@ -235,12 +236,12 @@ export class Client implements Disposable {
   /**
    * Watch what happens to compute systems and processes, without an end.
    *
-   * It goes on after lost connections, with each event once, and with a snapshot also after a restart of
-   * the daemon: see `EventWatch`. Each message has the revision and the incarnation by which another watch
+   * It goes on after lost connections, with each event once, and with a snapshot also where the daemon
+   * has lost its state: see `EventWatch`. Each message has the revision and the incarnation by which another watch
    * can go on. Watching begins with the first message asked for.
    *
    * Iterating throws `NotFoundError`, there is no such system. Without a snapshot it also throws
-   * `DaemonRestartedError`, the revision is of an earlier run of the daemon, whose processes ended with it;
+   * `DaemonRestartedError`, the daemon has lost the state of the revision, with all processes;
    * `RevisionCompactedError`, events after it are no longer kept; and `SubscriberStalledError`, the caller
    * has fallen too far behind.
    */

@@ -1,17 +1,17 @@
 /**
  * Starting processes so that no command runs twice.
  *
- * A call that is repeated has a request id, by which the daemon knows it again, and is meant for one run of
- * the daemon: another run has forgotten the ids.
+ * A call that is repeated has a request id, by which the daemon knows it again, and is meant for one state
+ * of the daemon: without it the ids are forgotten.
  *
  *     state     event                                      next
  *     UNSENT    the daemon is out of reach                 UNSENT, after a while
- *     UNSENT    another run of the daemon has answered     UNSENT, for that run
+ *     UNSENT    a daemon of another state has answered     UNSENT, for that run
  *     UNSENT    lost, or refused by a daemon that stops    SENT
  *     UNSENT    an answer that is none yet                 SENT
  *     SENT      an answer that is none yet                 SENT, for the same run, whichever others have met
  *     SENT      the connection is lost, or not made        SENT, after a while, for the same run
- *     SENT      another run of the daemon has answered     over: DaemonRestartedError
+ *     SENT      a daemon of another state has answered     over: DaemonRestartedError
  *     any       the answer, or any other error             over
  */
 
@@ -81,7 +81,7 @@ export class Creator {
     const limits = new Limits(options);
     const given = options.metadata?.[INCARNATION];
     let pin: string | undefined; // of the run that the call was sent to
-    for (let first = true; ; first = false) {
+    for (;;) {
       let calling = false;
       let meant = pin;
       try {
@@ -101,7 +101,7 @@ export class Creator {
           }
         } else if (!(error instanceof UnavailableError)) {
           throw error;
-        } else if (first && error instanceof DaemonUnreachableError) {
+        } else if (error instanceof DaemonUnreachableError && !this.session.channel.isReached) {
           throw error;
         } else if (calling && !(error instanceof DaemonUnreachableError)) {
           pin = meant; // a daemon that stops says that it is unavailable also of what it has begun
@@ -131,9 +131,7 @@ function mayHaveRun(error: DaemonRestartedError): DaemonRestartedError {
     code: error.code,
     reason: error.reason,
     metadata: error.metadata,
-    message:
-      "the daemon was started anew before it had answered: its earlier run may have " +
-      "started the command, and ended it",
+    message: "the daemon lost its state before it had answered: it may have run the command",
     cause: error,
   });
 }

@@ -15,7 +15,7 @@
  *         ├── AlreadyExistsError
  *         │   └── RequestIdReusedError
  *         ├── FailedPreconditionError
- *         │   ├── DaemonRestartedError     the process ended with an earlier run of the daemon
+ *         │   ├── DaemonRestartedError     the daemon has lost its state, and the process
  *         │   ├── StdinBusyError
  *         │   └── StdinClosedError
  *         ├── OutOfRangeError
@@ -182,8 +182,9 @@ export class RequestIdReusedError extends AlreadyExistsError {}
 export class FailedPreconditionError extends CallError {}
 
 /**
- * The daemon was started anew, and the process ended with its earlier run. How it ended, and output
- * that was not read before, cannot be known any more. From a create: the command may have run there.
+ * The daemon was started anew without its state, and the process ended with its earlier run. How it ended,
+ * and output that was not read before, cannot be known any more. From a create: the command may have run
+ * there.
  */
 export class DaemonRestartedError extends FailedPreconditionError {}
 

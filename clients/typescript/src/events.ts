@@ -44,7 +44,7 @@ interface Position {
  * given once. A bookmark is the first message without a snapshot; later ones come when a revision was
  * reached that no event here has told.
  *
- * With a snapshot it also goes on after a restart of the daemon, or where events are missing: by another
+ * With a snapshot it also goes on where the daemon has lost its state, or events are missing: by another
  * snapshot. Whoever gets a part of a snapshot whose revision or incarnation is another one than that of the
  * part before forgets what it knew. A snapshot whose connection broke before its last part (`complete`)
  * comes anew, too.
@@ -64,7 +64,6 @@ export class EventWatch
   #call: LiveStream<WatchEventsResponse> | undefined;
   #position: Position | undefined;
   #inSnapshot: boolean;
-  #reached = false;
   #over = false;
 
   /** @internal */
@@ -105,7 +104,6 @@ export class EventWatch
         this.#call ??= this.#begin(limits);
         const message = await this.#call.next();
         this.#attempts.succeeded();
-        this.#reached = true;
         this.#over ||= message === undefined;
         if (message !== undefined && this.#isNews(message)) {
           return message;
@@ -129,8 +127,7 @@ export class EventWatch
       this.#attempts.succeeded(); // the daemon is there
       return;
     }
-    const isHopeless = error instanceof DaemonUnreachableError && !this.#reached;
-    this.#reached = true;
+    const isHopeless = error instanceof DaemonUnreachableError && !this.#session.channel.isReached;
     try {
       if (!(error instanceof UnavailableError) || isHopeless) {
         throw error;

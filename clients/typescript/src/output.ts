@@ -54,7 +54,7 @@ export interface OutputOptions {
  * read it at a time.
  *
  * Reading throws `OutputEvictedError` (bytes are gone that were not read in time, and `skipGaps` is
- * off), `DaemonRestartedError` (the process ended with an earlier run of the daemon), `NotFoundError`
+ * off), `DaemonRestartedError` (the daemon has lost its state, and the process), `NotFoundError`
  * (it was deleted), `UnavailableError` (the daemon was out of reach for too long), or what any call
  * throws; see `Client`.
  */

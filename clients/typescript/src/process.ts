@@ -25,7 +25,7 @@ import { type OutputOptions, RemoteOutput } from "./output.js";
 import { inPieces } from "./pieces.js";
 import { ReadCalls } from "./read-calls.js";
 import { makeDuration, makeSignal, type Signal } from "./requests.js";
-import { retrying } from "./retry.js";
+import { retrying, sentOnce } from "./retry.js";
 import type { Session } from "./session.js";
 import { checkSame, present } from "./status.js";
 import type { CallOptions, Stub } from "./stubs.js";
@@ -35,9 +35,10 @@ import type { CallOptions, Stub } from "./stubs.js";
  *
  * It is not bound to a connection: what it reads, writes and waits for goes on where it stopped when the
  * daemon is reached again, within the bounds of {@link Retry}, and without the caller noticing. Only
- * `signal` is never repeated. All that is asked for is meant for this process alone: if the daemon was
- * started anew, which ends its processes, every method throws `DaemonRestartedError`. And if the process
- * was deleted and another one got its name, what is read or waited for throws `NotFoundError`.
+ * `signal` is never sent twice. All that is asked for is meant for this process alone: if the daemon was
+ * started anew without its state, which ends its processes, every method throws `DaemonRestartedError`. And
+ * if the process was deleted and another one got its name, what is read or waited for throws
+ * `NotFoundError`.
  *
  * What is written, sent or asked to end goes by the name, so with a `processId` that is used again after
  * a deletion by somebody else it would reach the later process. Ids that the daemon issues, which is
@@ -149,11 +150,16 @@ export class RemoteProcess implements AsyncDisposable {
   /**
    * Send a signal; that the process has exited is no error, but in the answer.
    *
-   * It is sent at most once: if the connection is lost, it may have been delivered.
+   * It is sent at most once: if the connection is lost, it may have been delivered. While the daemon is
+   * away it is not sent, and waits.
    */
   async signal(signal: Signal, options?: CallOptions): Promise<SignalDelivery> {
     const request = { name: this.name, signal: makeSignal(signal) };
-    return (await this.#processes.signalProcess(request, options)).delivery;
+    const what = `SignalProcess of ${this.name}`;
+    const answer = await sentOnce(this.#session, what, new Limits(options), (call) =>
+      this.#processes.signalProcess(request, call),
+    );
+    return answer.delivery;
   }
 
   /**

@@ -69,6 +69,7 @@ export class Responses<Message>
         this.#leave();
       }
       this.#connected = true;
+      this.#channel.reached();
       return result;
     } catch (error) {
       if (this.#leave()) {

@@ -48,29 +48,52 @@ export class Attempts {
 }
 
 /**
- * Make a call that is safe to repeat until the daemon answers.
+ * Make a call that is safe to repeat until the daemon answers. If there has never been one, that is told at
+ * once.
  *
  * @param what - Names the call in the log.
- * @param reached - Whether the daemon was there before. If it was not, that it is not is told at once.
  */
 export async function retrying<Result>(
   session: Session,
   what: string,
   limits: Limits,
   call: (options: CallOptions) => Promise<Result>,
-  reached = true,
+): Promise<Result> {
+  return await repeated(session, what, limits, call, UnavailableError);
+}
+
+/**
+ * Make a call that must not happen twice: again only while no daemon can have got it.
+ *
+ * @param what - Names the call in the log.
+ */
+export async function sentOnce<Result>(
+  session: Session,
+  what: string,
+  limits: Limits,
+  call: (options: CallOptions) => Promise<Result>,
+): Promise<Result> {
+  return await repeated(session, what, limits, call, DaemonUnreachableError);
+}
+
+async function repeated<Result>(
+  session: Session,
+  what: string,
+  limits: Limits,
+  call: (options: CallOptions) => Promise<Result>,
+  Passing: typeof UnavailableError,
 ): Promise<Result> {
   const attempts = new Attempts(session, what);
-  for (let known = reached; ; known = true) {
+  for (;;) {
     try {
       const result = await call(limits.options);
       attempts.succeeded();
       return result;
     } catch (error) {
-      if (!(error instanceof UnavailableError)) {
+      if (!(error instanceof Passing)) {
         throw error;
       }
-      if (error instanceof DaemonUnreachableError && !known) {
+      if (error instanceof DaemonUnreachableError && !session.channel.isReached) {
         throw error;
       }
       await attempts.failed(error, limits);

@@ -208,6 +208,7 @@ class Calls {
     reject: (error: unknown) => void,
   ): void {
     if (error === null && answer !== undefined) {
+      this.channel.reached();
       resolve(answer);
     } else {
       reject(this.channel.translate(error, signal));

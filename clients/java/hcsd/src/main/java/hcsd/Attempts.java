@@ -41,11 +41,19 @@ final class Attempts {
         return task;
     }
 
-    /** The same for a first contact: if no daemon is there, that is told at once. */
+    /** The same for what may be a first contact: if no daemon is there, that is told at once. */
     static <T> CompletableFuture<T> contact(
+            Connection connection, String what, Supplier<CompletableFuture<T>> call) {
+        Task<T> task = new Task<>();
+        new Attempts(connection.settings(), what).attempt(task, call, connection.isMet());
+        return task;
+    }
+
+    /** Makes a call that must not happen twice: again only while no daemon can have got it. */
+    static <T> CompletableFuture<T> once(
             Settings settings, String what, Supplier<CompletableFuture<T>> call) {
         Task<T> task = new Task<>();
-        new Attempts(settings, what).attempt(task, call, false);
+        new Attempts(settings, what).attemptOnce(task, call);
         return task;
     }
 
@@ -85,6 +93,18 @@ final class Attempts {
                         attempt.run();
                     } else {
                         task.settle(null, last);
+                    }
+                });
+    }
+
+    private <T> void attemptOnce(Task<T> task, Supplier<CompletableFuture<T>> call) {
+        task.after(
+                call.get(),
+                (answer, error) -> {
+                    if (error instanceof HcsdException.DaemonUnreachable unreachable) {
+                        again(task, unreachable, () -> attemptOnce(task, call));
+                    } else {
+                        task.settle(answer, error);
                     }
                 });
     }

@@ -81,6 +81,13 @@ final class Connection {
         return settings;
     }
 
+    /**
+     * Returns whether a daemon was there before. If none was, that none is there is told at once.
+     */
+    boolean isMet() {
+        return daemon.isMet();
+    }
+
     /** The run of the daemon that was last heard of, for all who share the connection. */
     AtomicReference<String> incarnation() {
         return incarnation;

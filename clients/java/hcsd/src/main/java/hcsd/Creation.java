@@ -16,18 +16,18 @@ import java.util.function.Predicate;
  * The start of a process, or its run to the end, repeated until the daemon answers, and never done
  * twice.
  *
- * <p>The request id makes one run of the daemon start one process. Another run does not know the
- * id, so each attempt is meant for one run alone:
+ * <p>The request id makes a daemon start one process. One that has lost its state does not know the
+ * id, so each attempt is meant for one state, the incarnation, alone:
  *
  * <pre>
  * event                                                      next
- * no run of the daemon is known                              ask for it
+ * no state of the daemon is known                            ask for it
  * it is known                                                ask it to create
  * no daemon reached, before any was                          that error
  * no daemon reached, a lost connection                       after a while the same again
  * the time of a piece is up                                  the same again, which joins the run
- * another run, and no attempt can have come to a daemon      ask for the run anew
- * another run, and one can have                              DaemonRestarted: nobody can tell
+ * another state, and no attempt can have come to a daemon    ask for the state anew
+ * another state, and one can have                            DaemonRestarted: nobody can tell
  * </pre>
  *
  * Only a run to the end is asked for in pieces.
@@ -59,6 +59,7 @@ final class Creation<R> {
         this.timedOut = timedOut;
         this.pieces = new Pieces(connection.settings().keepalive());
         this.attempts = new Attempts(connection.settings(), what);
+        this.reached = connection.isMet();
     }
 
     /** Starts a process; a cancellation of the future only ends the wait for it. */

@@ -35,6 +35,7 @@ final class DaemonChannel extends Channel {
 
     private ManagedChannel present; // guarded by this, as is `closed`
     private boolean closed;
+    private volatile boolean met; // a daemon was there
 
     /**
      * @param connectTimeout for who listens and stays silent; who does not listen is seen at once
@@ -72,6 +73,11 @@ final class DaemonChannel extends Channel {
         return closed;
     }
 
+    /** Returns whether a daemon was there before. */
+    boolean isMet() {
+        return met;
+    }
+
     /** Returns whether a call has come to a daemon. */
     static boolean isConnected(ClientCall<?, ?> call) {
         return call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR) != null;
@@ -98,7 +104,14 @@ final class DaemonChannel extends Channel {
             CallOptions options) {
         return new SimpleForwardingClientCallListener<>(listener) {
             @Override
+            public void onHeaders(Metadata headers) {
+                met = true;
+                super.onHeaders(headers);
+            }
+
+            @Override
             public void onClose(Status status, Metadata trailers) {
+                met |= isConnected(call);
                 boolean silent =
                         status.getCause() instanceof SocketTimeoutException
                                 || status.getCode() == Status.Code.DEADLINE_EXCEEDED

@@ -43,6 +43,7 @@ final class EventWatch extends MessageStream<WatchEventsResponse> {
                         ? wanted
                         : wanted.toBuilder().setHeartbeatInterval(keepalive.heartbeat()).build();
         this.first = request;
+        this.reached = connection.isMet();
         this.silence = silenceOf(request);
         call();
     }

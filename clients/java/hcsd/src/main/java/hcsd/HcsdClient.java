@@ -261,7 +261,7 @@ public final class HcsdClient implements AutoCloseable {
      * @throws HcsdException.NotFound there is no such system
      * @throws HcsdException.AlreadyExists the {@code process_id} is taken
      * @throws HcsdException.RequestIdReused the {@code request_id} was used with another request
-     * @throws HcsdException.DaemonRestarted the daemon was started anew while the call was under
+     * @throws HcsdException.DaemonRestarted the daemon lost its state while the call was under
      *     way, and nobody can tell whether the process was started before
      * @throws HcsdException.FailedPrecondition the system is not running
      * @throws InterruptedException the thread was interrupted
@@ -326,7 +326,7 @@ public final class HcsdClient implements AutoCloseable {
      * @return how it ended, and the last MiB that it wrote to each output
      * @throws HcsdException.ProcessTimeout its {@link StartOptions#runTimeout} was up, and it was
      *     killed with what it had started
-     * @throws HcsdException.DaemonRestarted the daemon was started anew while the process ran
+     * @throws HcsdException.DaemonRestarted the daemon lost its state while the process ran
      * @throws HcsdException.NotFound the process was deleted meanwhile
      * @throws InterruptedException the thread was interrupted
      */
@@ -374,7 +374,7 @@ public final class HcsdClient implements AutoCloseable {
         GetProcessRequest request = GetProcessRequest.newBuilder().setName(name).build();
         return Task.mapped(
                 Attempts.contact(
-                        connection.settings(),
+                        connection,
                         "GetProcess of " + name,
                         () -> connection.ask(ProcessServiceGrpc.getGetProcessMethod(), request)),
                 answer -> {
@@ -397,7 +397,16 @@ public final class HcsdClient implements AutoCloseable {
         ListProcessesRequest.Builder request = ListProcessesRequest.newBuilder().setParent(parent);
         ListProcessesResponse page;
         do {
-            page = call(ProcessServiceGrpc.getListProcessesMethod(), request.build());
+            ListProcessesRequest asked = request.build();
+            page =
+                    Task.await(
+                            Attempts.contact(
+                                    connection,
+                                    "ListProcesses",
+                                    () ->
+                                            connection.ask(
+                                                    ProcessServiceGrpc.getListProcessesMethod(),
+                                                    asked)));
             processes.addAll(page.getProcessesList());
             request.setPageToken(page.getNextPageToken());
         } while (!page.getNextPageToken().isEmpty());
@@ -411,15 +420,15 @@ public final class HcsdClient implements AutoCloseable {
      * missing, and none comes twice. Each message has the revision and the incarnation for a later
      * program to go on with.
      *
-     * <p>With {@code send_snapshot} it also goes on after a restart of the daemon, or where events
+     * <p>With {@code send_snapshot} it also goes on where the daemon has lost its state, or events
      * are missing: by another snapshot. Whoever gets a part of a snapshot whose revision or
      * incarnation is another one than that of the part before forgets what it knew. A snapshot that
      * broke before it was complete comes anew, too.
      *
      * @param request what to watch, and from where on; iterating may throw {@link
      *     HcsdException.NotFound}, there is no such system, and without {@code send_snapshot} also
-     *     {@link HcsdException.DaemonRestarted}, the revision is of an earlier run of the daemon,
-     *     whose processes ended with it, {@link HcsdException.RevisionCompacted}, events after it
+     *     {@link HcsdException.DaemonRestarted}, the daemon has lost the state of the revision,
+     *     with all processes, {@link HcsdException.RevisionCompacted}, events after it
      *     are no longer kept, and {@link HcsdException.SubscriberStalled}, the caller has fallen
      *     too far behind
      * @return the messages, to be closed

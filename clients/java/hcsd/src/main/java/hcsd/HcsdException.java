@@ -230,9 +230,9 @@ public class HcsdException extends RuntimeException {
     }
 
     /**
-     * The daemon was started anew, and the process ended with its earlier run. How it ended, and
-     * output that was not read before, cannot be known any more; of a start that was under way not
-     * even whether it came to a process.
+     * The daemon was started anew without its state, and the process ended with its earlier run.
+     * How it ended, and output that was not read before, cannot be known any more; of a start that
+     * was under way not even whether it came to a process.
      */
     public static final class DaemonRestarted extends FailedPrecondition {
         DaemonRestarted(Status status) {

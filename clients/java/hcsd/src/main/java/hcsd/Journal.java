@@ -24,7 +24,7 @@ record Journal(Logger logger) {
     }
 
     void restarted(String what) {
-        logger.log(Level.DEBUG, () -> what + ": the daemon was started anew; asking the new one");
+        logger.log(Level.DEBUG, () -> what + ": the daemon has lost its state; asking the new one");
     }
 
     void notOwned(String process, Throwable why) {

@@ -57,14 +57,17 @@ final class ProcessCalls {
         return Task.mapped(wait, answer -> Failures.same(created, answer.getProcess()));
     }
 
-    /** Is sent once. */
+    /** Is sent once; while the daemon is away it waits. */
     CompletableFuture<SignalProcessResponse> signal(ProcessSignal signal) {
+        MethodDescriptor<SignalProcessRequest, SignalProcessResponse> method =
+                ProcessServiceGrpc.getSignalProcessMethod();
         SignalProcessRequest request =
                 SignalProcessRequest.newBuilder()
                         .setName(created.getName())
                         .setSignal(signal)
                         .build();
-        return connection.ask(ProcessServiceGrpc.getSignalProcessMethod(), request);
+        return Attempts.once(
+                connection.settings(), named(method), () -> connection.ask(method, request));
     }
 
     CompletableFuture<TerminateProcessResponse> terminate(

@@ -30,7 +30,7 @@ import java.util.concurrent.locks.ReentrantLock;
  *
  * <p>Reading that fails throws an {@link HcsdIOException}; its {@link HcsdIOException#failure} is:
  * {@link HcsdException.OutputEvicted}, bytes are gone that were not read in time; {@link
- * HcsdException.DaemonRestarted}, the process ended with an earlier run of the daemon; {@link
+ * HcsdException.DaemonRestarted}, the daemon has lost its state, and the process; {@link
  * HcsdException.NotFound}, the process was deleted; {@link HcsdException.Unavailable}, the daemon
  * was out of reach for too long; and the errors of every call.
  */

@@ -26,10 +26,10 @@ import java.util.concurrent.TimeoutException;
  *
  * <p>It is not bound to a connection: what it reads, writes and waits for goes on where it stopped
  * when the daemon is reached again, within the bounds of {@link Retry}, and without the caller
- * noticing. Only a signal is never repeated. All that is asked for is meant for this process alone:
- * if the daemon was started anew, which ends its processes, every method throws {@link
- * HcsdException.DaemonRestarted}. And if the process was deleted and another one got its name, what
- * is read or waited for throws {@link HcsdException.NotFound}.
+ * noticing. Only a signal is never sent twice. All that is asked for is meant for this process
+ * alone: if the daemon was started anew without its state, which ends its processes, every method
+ * throws {@link HcsdException.DaemonRestarted}. And if the process was deleted and another one got
+ * its name, what is read or waited for throws {@link HcsdException.NotFound}.
  *
  * <p>What is written, sent or asked to end goes by the name, so with a {@code process_id} that is
  * used again after a deletion by somebody else it would reach the later process. Ids that the
@@ -235,7 +235,8 @@ public final class RemoteProcess implements AutoCloseable {
     /**
      * Sends a signal; that the process has exited is no error, but in the answer.
      *
-     * <p>It is sent at most once: if the connection is lost, it may have been delivered.
+     * <p>It is sent at most once: if the connection is lost, it may have been delivered. While the
+     * daemon is away it is not sent, and waits.
      *
      * @param name its name, with or without {@code SIG}
      * @return what became of it
