@@ -69,7 +69,7 @@ def reasons_comment() -> str:
 
 
 def settings_page() -> str:
-    header = "| option | default | `hcsd info` | meaning |\n|---|---|---|---|\n"
+    header = "| option | default | live | `hcsd info` | meaning |\n|---|---|---|---|---|\n"
     with_option = [setting for setting in SETTINGS if setting.option]
     fixed = [setting for setting in SETTINGS if not setting.option]
     rows = map(_setting_row, itertools.chain(with_option, fixed))
@@ -80,7 +80,8 @@ def _setting_row(setting: Setting) -> str:
     metavar = METAVARS[setting.unit]
     option = f"`--{setting.option} {metavar}`" if setting.option else "-"
     shown = f"`{setting.shown}`" if setting.shown else "-"
-    return f"| {option} | {_default(setting)} | {shown} | {setting.text} |\n"
+    live = "yes" if setting.live else "-"
+    return f"| {option} | {_default(setting)} | {live} | {shown} | {setting.text} |\n"
 
 
 def _default(setting: Setting) -> str:

@@ -24,6 +24,8 @@ from typing import TextIO
 from tests.support.census import MARK
 from tests.support.commands import Command
 
+# For a daemon that is killed, and is to leave nothing to the next one.
+FORGETFUL = ("--restore-window", "0")
 HCSD = (sys.executable, "-m", "hcsd", "serve")
 READY = "hcsd: ready at "
 # As text, or as JSON.
@@ -47,6 +49,7 @@ class Daemon:
         addresses: Where it listens, as its ready line says: the socket first.
         token_file: The token for TCP clients; there only if it listens on TCP.
         ca_file: The CA of the certificate that it makes itself for TCP; there only then.
+        may_be_outlived: What it started may go on without it, and hold its output.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Daemon:
         self.token_file = directory / "token"
         self.ca_file = directory / "server.pem"
         self.addresses: list[str] = []
+        self.may_be_outlived = False
         self._lines: list[str] = []
         self._spoken = threading.Event()  # it is ready, or nothing more can come
         self._stopped = False
@@ -103,6 +107,8 @@ class Daemon:
             self._process.kill()
             self._process.wait()
             raise DaemonFailedError(f"the daemon did not end in {PATIENCE} s", self.log) from None
+        if self.may_be_outlived:
+            return code
         self._reader.join(PATIENCE)
         if self._reader.is_alive():
             raise DaemonFailedError(
@@ -197,6 +203,7 @@ def serving(
     environment: Mapping[str, str] | None = None,
     command: Sequence[str] | None = None,
     own_group: bool = False,
+    again: Daemon | None = None,
 ) -> Iterator[Daemon]:
     """Run a daemon while the block runs; then stop it, which must end with code 0.
 
@@ -208,13 +215,19 @@ def serving(
         command: What to run instead of `hcsd serve`; `HCSD` for a start of Python.
         own_group: Keep Ctrl-C at the terminal from it. Then it also outlives us if our group is
             killed, so it is for who ends in order on any signal.
+        again: A daemon that has ended, and whose block still runs: start it again in its directory,
+            with its socket, its token and its state.
 
     Raises:
         DaemonFailedError: It did not start, or did not end, as it should.
     """
     # A short path, wherever TMPDIR points: that of a Unix socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="hcsd-", dir="/tmp") as name:
-        directory = Path(name)
+    with contextlib.ExitStack() as resources:
+        if again:
+            directory = again.directory
+        else:
+            folder = tempfile.TemporaryDirectory(prefix="hcsd-", dir="/tmp")
+            directory = Path(resources.enter_context(folder))
         # So that a census sees what it starts.
         options = ("--pass-env", MARK, *options)
         listen = ["--listen", f"unix://{directory}/hcsd.sock", "--token-file", f"{directory}/token"]

@@ -72,6 +72,7 @@ class Proxy:
         self._limits = (NEVER, NEVER)
         self._up, self._down = self._limits
         self._times = 0
+        self._server: asyncio.Server | None = None
         self._open: set[Link] = set()
         self._tasks: set[asyncio.Task[object] | None] = set()
 
@@ -109,6 +110,17 @@ class Proxy:
         """Pass on what has come since `freeze`."""
         self._flows.set()
 
+    async def listen(self) -> None:
+        """Take connections at the address, a Unix socket, from now on."""
+        path = self.address.removeprefix("unix://")
+        self._server = await asyncio.start_unix_server(self.serve, path)
+
+    def leave(self) -> None:
+        """Cut what is connected, and take no connection until `listen`: as a daemon that was killed."""
+        if self._server:
+            self._server.close()
+        self.cut()
+
     def _stir(self, link: Link) -> None:
         """Bytes have come."""
         if self.idle is not None:
@@ -121,7 +133,7 @@ class Proxy:
     async def end(self) -> None:
         """Cut everything, and wait until nothing of it is left."""
         self.thaw()
-        self.cut()
+        self.leave()
         await asyncio.gather(*(task for task in self._tasks if task is not None))
 
     async def serve(self, client: StreamReader, to_client: StreamWriter) -> None:
@@ -176,14 +188,12 @@ class Proxy:
 @asynccontextmanager
 async def proxying(target: Path, folder: Path, idle: float | None = None) -> AsyncIterator[Proxy]:
     """Run a proxy with its socket in this folder."""
-    socket = folder / "proxy.sock"
-    proxy = Proxy(f"unix://{socket}", target, idle)
-    async with await asyncio.start_unix_server(proxy.serve, socket) as server:
-        try:
-            yield proxy
-        finally:
-            server.close()
-            await proxy.end()
+    proxy = Proxy(f"unix://{folder}/proxy.sock", target, idle)
+    await proxy.listen()
+    try:
+        yield proxy
+    finally:
+        await proxy.end()
 
 
 @asynccontextmanager
