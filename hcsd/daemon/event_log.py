@@ -142,7 +142,8 @@ class EventLog:
 
         Args:
             system_id: The system whose events are wanted; None for all.
-            after: Revision after which to begin; None for what happens from now on.
+            after: Revision after which to begin; None for what happens from now on. Then what has been
+                published may still be told only when it is written down.
             heartbeat_interval: Seconds without a message after which a bookmark is due; 0 leaves it
                 at the bookmarks of the log.
 
@@ -162,7 +163,7 @@ class EventLog:
 
     def _place(self, after: int | None) -> int:
         if after is None:
-            return self.newest
+            return self._published
         if after > self.newest:
             raise self._out_of_range(
                 Reason.REVISION_UNKNOWN,

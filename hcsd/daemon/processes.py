@@ -45,6 +45,7 @@ from hcsd.hcs.errors import (
     HandleClosedError,
     HcsError,
 )
+from hcsd.hcs.process import ProcessState
 
 if TYPE_CHECKING:
     from hcsd.daemon.background import Background
@@ -270,7 +271,7 @@ async def _open_engine(system: System, pid: int) -> EngineProcess:
 
 async def _open_running(system: System, pid: int) -> EngineProcess:
     engine = await system.engine.open_process(pid)
-    if engine.exited.is_set:  # the engine keeps it for whoever asks how it has ended
+    if engine.state is ProcessState.EXITED:  # the engine keeps it for whoever asks how it ended
         engine.close()
         raise AlreadyStoppedError(HR.PROCESS_ALREADY_STOPPED, "HcsOpenProcess")
     return engine

@@ -64,13 +64,15 @@ class EventService(EventServiceServicer):
         if resumes and not request.incarnation:
             after = log.oldest - 1
         interval = seconds(request.heartbeat_interval)
-        # What a snapshot shows must not have a revision that a restart could give to something else.
-        await self._daemon.processes.written()
         with held, log.watch(wanted, after, interval) as watcher:
-            if request.send_snapshot:
-                for part in await self._snapshot(wanted, watcher.revision):
-                    yield service_pb.WatchEventsResponse(snapshot=part)
-            else:
+            parts: list[pb.EventSnapshot] = []
+            if request.send_snapshot:  # taken with the place, before anything else can happen
+                parts = await self._snapshot(wanted, watcher.revision)
+            # A revision that is told must not be given to something else after a restart.
+            await self._daemon.processes.written()
+            for part in parts:
+                yield service_pb.WatchEventsResponse(snapshot=part)
+            if not parts:
                 yield self._message(watcher.bookmark())
             while True:
                 yield self._message(await watcher.next())

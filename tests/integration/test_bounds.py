@@ -122,6 +122,7 @@ async def test_those_that_run_share_the_memory_and_pages_and_snapshots_stay_read
     await client.create(SLEEP, spec=LARGE)
 
 
+@pytest.mark.slow
 async def test_those_that_have_ended_are_forgotten_when_memory_is_short(
     small: Daemon, client: Client
 ) -> None:

@@ -132,6 +132,7 @@ async def test_a_thousand_processes_one_after_another_leave_nothing(
         await in_a_row(own_client, 1000)
 
 
+@pytest.mark.slow
 async def test_two_hundred_processes_at_once_leave_nothing_and_cost_no_threads(
     own_daemon: Daemon, own_client: Client
 ) -> None:

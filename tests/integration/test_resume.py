@@ -17,6 +17,7 @@ from tests.support.readers import readers
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 async def test_a_reader_that_is_killed_fifty_times_during_100_mb_loses_nothing(
     client: Client, daemon: Daemon, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ async def end_all(client: Client, feeds: list[Feed]) -> None:
         await client.delete(feed.output.process.name, force=True)
 
 
+@pytest.mark.slow
 async def test_a_daemon_may_have_more_descriptors_than_it_was_started_with() -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 2 * FEW:
         pytest.skip("this machine allows few descriptors to anybody")
