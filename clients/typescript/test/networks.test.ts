@@ -258,7 +258,7 @@ test("a create that may have begun is not made again at another run of the daemo
   using client = await Client.connect({ ...server.clear, retry: FAST });
   await assert.rejects(client.create(["true"]), (error) => {
     assert.ok(error instanceof hcsd.DaemonRestartedError);
-    assert.match(error.message, /may have started the command/);
+    assert.match(error.message, /it may have run the command/);
     return true;
   });
   assert.equal(asked.length, 2);

@@ -261,8 +261,8 @@ public final class HcsdClient implements AutoCloseable {
      * @throws HcsdException.NotFound there is no such system
      * @throws HcsdException.AlreadyExists the {@code process_id} is taken
      * @throws HcsdException.RequestIdReused the {@code request_id} was used with another request
-     * @throws HcsdException.DaemonRestarted the daemon lost its state while the call was under
-     *     way, and nobody can tell whether the process was started before
+     * @throws HcsdException.DaemonRestarted the daemon lost its state while the call was under way,
+     *     and nobody can tell whether the process was started before
      * @throws HcsdException.FailedPrecondition the system is not running
      * @throws InterruptedException the thread was interrupted
      */
@@ -428,9 +428,9 @@ public final class HcsdClient implements AutoCloseable {
      * @param request what to watch, and from where on; iterating may throw {@link
      *     HcsdException.NotFound}, there is no such system, and without {@code send_snapshot} also
      *     {@link HcsdException.DaemonRestarted}, the daemon has lost the state of the revision,
-     *     with all processes, {@link HcsdException.RevisionCompacted}, events after it
-     *     are no longer kept, and {@link HcsdException.SubscriberStalled}, the caller has fallen
-     *     too far behind
+     *     with all processes, {@link HcsdException.RevisionCompacted}, events after it are no
+     *     longer kept, and {@link HcsdException.SubscriberStalled}, the caller has fallen too far
+     *     behind
      * @return the messages, to be closed
      */
     public MessageStream<WatchEventsResponse> watchEvents(WatchEventsRequest request) {
